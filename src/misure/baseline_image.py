@@ -1,0 +1,88 @@
+"""Baseline images: what stands where pixels are removed.
+
+No choice is neutral: a flat colour with a hard edge damages what is shown, so that a larger region
+is asked for than with a soft edge or a blurred image.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from misure.errors import InputError
+
+BLUR_FRACTION = 0.1
+"""Standard deviation of the `blurred` baseline, as a fraction of the image's short side."""
+
+
+def make_baseline_image(
+    kind: str | Tensor, image: Tensor, *, mean: Sequence[float] | None = None, seed: int = 0
+) -> Tensor:
+    """The baseline image (C, *spatial) of an image: same shape, type and device.
+
+    Args:
+        kind: `mean` (zero after the model's normalisation: the mean colour that the model was
+            trained with, 0 for a model without; the paper's), `black` (0), `blurred` (Gaussian,
+            `BLUR_FRACTION` of the short side), `noise` (Gaussian, with the image's own mean and
+            standard deviation in each channel), or a tensor that broadcasts to the image.
+        image: (C, *spatial).
+        mean: C numbers in the units of the image; only `mean` looks at it.
+        seed: of the noise.
+
+    Raises:
+        InputError: an unknown name, a tensor that does not fit or is not finite.
+    """
+    if isinstance(kind, Tensor):
+        return _given(kind, image)
+    if kind not in BASELINE_IMAGES:
+        raise InputError(
+            f"make_baseline_image: expected one of {', '.join(BASELINE_IMAGES)} or a tensor, "
+            f"got {kind!r}."
+        )
+    if kind == "mean" and mean is not None:
+        colour = torch.tensor(mean, dtype=image.dtype, device=image.device)
+        return colour.view(-1, *[1] * (image.ndim - 1)).expand_as(image)
+    return BASELINE_IMAGES[kind](image, seed)
+
+
+def _given(baseline_image: Tensor, image: Tensor) -> Tensor:
+    try:
+        fitted = baseline_image.to(image).expand_as(image)
+    except RuntimeError as error:
+        raise InputError(
+            f"make_baseline_image: expected a baseline image of shape {tuple(image.shape)}, "
+            f"got {tuple(baseline_image.shape)}."
+        ) from error
+    if not bool(torch.isfinite(fitted).all()):
+        raise InputError("make_baseline_image: expected finite numbers, got NaN or infinity.")
+    return fitted
+
+
+def _black(image: Tensor, _seed: int) -> Tensor:
+    return torch.zeros_like(image)
+
+
+def _blurred(image: Tensor, _seed: int) -> Tensor:
+    sigma = BLUR_FRACTION * min(image.shape[1:])
+    axes = tuple(range(1, image.ndim))
+    blurred = ndimage.gaussian_filter(image.cpu().numpy(), sigma, axes=axes, mode="nearest")
+    return torch.from_numpy(blurred).to(image)
+
+
+def _noise(image: Tensor, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(image.shape, generator=generator).to(image)
+    each_channel = tuple(range(1, image.ndim))
+    mean = image.mean(each_channel, keepdim=True)
+    spread = image.std(each_channel, keepdim=True, correction=0)
+    return mean + spread * noise
+
+
+BASELINE_IMAGES: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "mean": _black,
+    "black": _black,
+    "blurred": _blurred,
+    "noise": _noise,
+}
+"""Name -> function of (image, seed). `mean` without a model's mean is black."""

@@ -1,0 +1,54 @@
+"""Work done in batches that shrink when memory runs out."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from misure.errors import ModelError
+
+T = TypeVar("T")
+
+
+def in_batches(work: Callable[[slice], T], num_images: int, size: int) -> tuple[list[T], int]:
+    """What `work` returns for consecutive slices that cover range(num_images), and the last size.
+
+    A slice for which memory runs out is halved and tried again, and all later ones are as small.
+
+    Args:
+        work: called with a slice; must change nothing before it is through.
+        num_images: how many images there are to show; 0 gives no result.
+        size: images at a time to begin with, 1 or more.
+
+    Raises:
+        ModelError: memory runs out for a single image.
+    """
+    results: list[T] = []
+    start = 0
+    while start < num_images:
+        stop = min(start + size, num_images)
+        try:
+            results.append(work(slice(start, stop)))
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if stop - start == 1:
+                raise ModelError(
+                    "in_batches: a single image does not fit into memory. Shrink it, or use a "
+                    "device with more."
+                ) from error
+            size = (stop - start + 1) // 2
+        else:
+            start = stop
+            continue
+        if torch.cuda.is_available():  # only now is the failed batch no longer referred to
+            torch.cuda.empty_cache()
+    return results, size
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of torch, numpy or onnxruntime says that memory ran out."""
+    said = str(error).lower()
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError) and ("out of memory" in said or "allocate memory" in said)
+    )

@@ -1,0 +1,28 @@
+"""What an explanation costs: passes counted per image shown to the model, and seconds.
+
+A backward pass is reckoned as two forward passes, so *pass equivalents* = forwards + 2 x backwards.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Cost:
+    """Counted passes and the time they took.
+
+    Attributes:
+        forward_passes, backward_passes: one for each image in each batch.
+        seconds: wall-clock time, everything included.
+
+    >>> Cost(forward_passes=100, backward_passes=100).pass_equivalents
+    300
+    """
+
+    forward_passes: int = 0
+    backward_passes: int = 0
+    seconds: float = 0.0
+
+    @property
+    def pass_equivalents(self) -> int:
+        """Forwards + 2 x backwards."""
+        return self.forward_passes + 2 * self.backward_passes

@@ -1,0 +1,1 @@
+"""Data sets whose samples can be explained, each in a file of its own."""

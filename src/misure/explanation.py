@@ -1,0 +1,208 @@
+"""Explanations: the two regions of a target, the evidence for them, and what they cost.
+
+Saved as one `.npz` of plain arrays, without pickle:
+
+- `target`, `sufficient_region`, `minimally_sufficient_region`: (*spatial) bool;
+- `ignored`: (*spatial) bool, the model's other pixels of the class (see `Target`);
+- `saliency_map`: (*spatial) float32;
+- `record`: everything else, as JSON text.
+"""
+
+import json
+import os
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.cost import Cost
+from misure.errors import InputError
+from misure.region import area_fraction
+from misure.target import Target
+
+_UNPACKED_LIMIT_BYTES = 8_000_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Why the model drew one target.
+
+    Attributes:
+        target: what is explained.
+        sufficient_region: (*spatial) bool; from it alone the model draws the target again.
+        minimally_sufficient_region: (*spatial) bool, part of it; from it alone too.
+        saliency_map: (*spatial) float32, larger matters more; 0 outside the sufficient region.
+        sufficient_dice, dice: Dice with the target when the model sees the sufficient region, and
+            the minimally sufficient one, each shown alone; at least `dice_threshold`.
+        growth_px: how far the sufficient region reaches beyond the target.
+        silhouettes: Dice with the minimally sufficient region's content replaced (see
+            `silhouette_dices`).
+        dice_threshold: Dice from which the target counts as preserved.
+        preset, settings: the preset's name and every option with its value.
+        seed: of all noise.
+        cost: forward and backward passes, and seconds.
+        model: name of the model.
+        image: name of the image, where it has one.
+    """
+
+    target: Target
+    sufficient_region: Tensor
+    minimally_sufficient_region: Tensor
+    saliency_map: Tensor
+    sufficient_dice: float
+    dice: float
+    growth_px: float
+    silhouettes: dict[str, float]
+    dice_threshold: float
+    preset: str
+    settings: dict[str, Any]
+    seed: int
+    cost: Cost
+    model: str = ""
+    image: str = ""
+
+    @property
+    def silhouette_dice(self) -> float:
+        """The larger of the silhouette Dices: how far the outline alone gives the target away."""
+        return max(self.silhouettes.values())
+
+    @property
+    def relative_area(self) -> float:
+        """Area of the minimally sufficient region relative to the target's; 0 or more."""
+        return int(self.minimally_sufficient_region.sum()) / int(self.target.region.sum())
+
+    @property
+    def outside_target_fraction(self) -> float:
+        """Part of the minimally sufficient region outside the target; 0 for an empty region."""
+        outside = self.minimally_sufficient_region & ~self.target.region
+        return int(outside.sum()) / max(1, int(self.minimally_sufficient_region.sum()))
+
+    def record(self) -> dict[str, Any]:
+        """All figures as plain values, in the form of `explanation.json`."""
+        import misure
+
+        return {
+            "misure_version": misure.__version__,
+            "image": self.image,
+            "model": self.model,
+            "preset": self.preset,
+            "baseline_image": self.settings.get("baseline_image"),
+            "dice_threshold": self.dice_threshold,
+            "seed": self.seed,
+            "target": {
+                "class_index": self.target.class_index,
+                "class_name": self.target.class_name,
+                "pixels": int(self.target.region.sum()),
+                "area_fraction": area_fraction(self.target.region),
+                "multilabel": self.target.multilabel,
+            },
+            "sufficient_region": {
+                "growth_px": self.growth_px,
+                "area_fraction": area_fraction(self.sufficient_region),
+                "dice": self.sufficient_dice,
+                "search": self.settings.get("growth"),
+            },
+            "minimally_sufficient_region": {
+                "area_fraction": area_fraction(self.minimally_sufficient_region),
+                "relative_area": self.relative_area,
+                "outside_target_fraction": self.outside_target_fraction,
+                "dice": self.dice,
+            },
+            "silhouette_dice": self.silhouette_dice,
+            "silhouette_dice_by_content": self.silhouettes,
+            "settings": self.settings,
+            "cost": {
+                "forward_passes": self.cost.forward_passes,
+                "backward_passes": self.cost.backward_passes,
+                "pass_equivalents": self.cost.pass_equivalents,
+                "seconds": self.cost.seconds,
+            },
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Writes the explanation as one `.npz`, at once or not at all."""
+        path = Path(path)
+        tensors = {
+            "target": self.target.region,
+            "ignored": self.target.ignored,
+            "sufficient_region": self.sufficient_region,
+            "minimally_sufficient_region": self.minimally_sufficient_region,
+            "saliency_map": self.saliency_map,
+        }
+        arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+        arrays["record"] = np.array(json.dumps(self.record()))
+        unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
+        try:
+            with unfinished.open("wb") as file:
+                np.savez_compressed(file, allow_pickle=False, **arrays)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The explanation that was saved, equal to it, on the CPU.
+
+        Raises:
+            InputError: not such a file, damaged, or too large when unpacked.
+        """
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if sum(entry.file_size for entry in archive.infolist()) > _UNPACKED_LIMIT_BYTES:
+                    raise ValueError("it unpacks to more than 8 GB")
+            with np.load(path, allow_pickle=False) as arrays:
+                tensors = {key: torch.from_numpy(arrays[key]) for key in arrays if key != "record"}
+                record = json.loads(str(arrays["record"]))
+            return cls._from_parts(tensors, record)
+        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"Explanation.load: expected a file written by Explanation.save, but {path} "
+                f"cannot be used: {error}"
+            ) from error
+
+    @classmethod
+    def _from_parts(cls, tensors: dict[str, Tensor], record: dict[str, Any]) -> Self:
+        cost = record["cost"]
+        return cls(
+            target=Target(
+                record["target"]["class_index"],
+                tensors["target"],
+                tensors["ignored"],
+                record["target"]["class_name"],
+                record["target"]["multilabel"],
+            ),
+            sufficient_region=tensors["sufficient_region"],
+            minimally_sufficient_region=tensors["minimally_sufficient_region"],
+            saliency_map=tensors["saliency_map"],
+            sufficient_dice=record["sufficient_region"]["dice"],
+            dice=record["minimally_sufficient_region"]["dice"],
+            growth_px=record["sufficient_region"]["growth_px"],
+            silhouettes=record["silhouette_dice_by_content"],
+            dice_threshold=record["dice_threshold"],
+            preset=record["preset"],
+            settings=record["settings"],
+            seed=record["seed"],
+            cost=Cost(cost["forward_passes"], cost["backward_passes"], cost["seconds"]),
+            model=record["model"],
+            image=record["image"],
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all regions, maps and figures are the same, wherever the tensors live."""
+        return isinstance(other, Explanation) and all(
+            _same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor):
+        return torch.equal(a.cpu(), b.cpu())
+    if isinstance(a, Target):
+        return all(_same(getattr(a, field.name), getattr(b, field.name)) for field in fields(a))
+    return bool(a == b)

@@ -1,0 +1,198 @@
+"""Reading images: anything Pillow reads, NumPy arrays, NIfTI volumes and slices of them.
+
+Files are taken as hostile: no pickle, and a limit on the number of pixels checked before any pixel
+is decoded.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from misure.dependency import require
+from misure.errors import InputError
+
+PIXEL_LIMIT = 200_000_000
+"""Pixels or voxels, channels not counted, above which an image is refused."""
+
+_MODE_OF_CHANNELS = {1: "L", 3: "RGB"}
+
+
+def read_image(
+    path: str | Path, *, num_channels: int | None = None, slice_index: int | None = None
+) -> Tensor:
+    """The image (C, *spatial) float32 of a file.
+
+    - Pictures that Pillow reads: turned as their EXIF tag says, in [0, 1] (8 and 16 bit alike).
+      Without `num_channels`, grey pictures give one channel and all others three; transparency is
+      dropped.
+    - `.npy`: (H, W) or (C, *spatial), numbers as they are.
+    - `.nii`, `.nii.gz`: a volume (1, I, J, K) in the order it is stored in, numbers scaled as the
+      header says; a fourth axis becomes the channels. With `slice_index`, the axial slice
+      (C, H, W) of that number, counted from the feet, laid out for viewing: front of the body up,
+      its right side on the left, whatever the order in the file.
+
+    Args:
+        path: the file.
+        num_channels: C that the model takes, if known. Pictures are converted to 1 or 3.
+        slice_index: 0 or more; only for NIfTI.
+
+    Raises:
+        InputError: the file is missing, empty, damaged, too large, not finite, or has other
+            channels.
+        MissingDependencyError: NIfTI without nibabel.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"read_image: expected an image file, found none at {path}.")
+    if path.stat().st_size == 0:
+        raise InputError(f"read_image: expected an image, got an empty file: {path}.")
+    if slice_index is not None and not is_nifti(path):
+        raise InputError(f"read_image: a slice can be taken of .nii and .nii.gz only, not {path}.")
+    if is_nifti(path):
+        image = _read_nifti(path, slice_index)
+    elif path.suffix.lower() == ".npy":
+        image = _read_array(path)
+    else:
+        image = _read_picture(path, num_channels)
+    if num_channels is not None and len(image) != num_channels:
+        raise InputError(
+            f"read_image: expected {num_channels} channels, got {len(image)} in {path} "
+            f"(read as (C, *spatial) = {tuple(image.shape)})."
+        )
+    if not bool(torch.isfinite(image).all()):
+        raise InputError(
+            f"read_image: expected finite numbers, got NaN or infinity in {path}. Replace them."
+        )
+    return image
+
+
+def is_nifti(path: str | Path) -> bool:
+    """Whether the file's name says NIfTI."""
+    return Path(path).name.lower().endswith((".nii", ".nii.gz"))
+
+
+def _check_size(path: Path, shape: tuple[int, ...]) -> None:
+    if np.prod([int(n) for n in shape], dtype=float) > PIXEL_LIMIT:
+        raise InputError(
+            f"read_image: expected at most {PIXEL_LIMIT:,} pixels, got "
+            f"{' x '.join(map(str, shape))} in {path}. Crop or shrink the image."
+        )
+
+
+def _read_picture(path: Path, num_channels: int | None) -> Tensor:
+    try:
+        with Image.open(path) as picture:
+            _check_size(path, picture.size)
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith(("I", "F")):
+                return _read_deep_grey(upright, path, num_channels)
+            is_grey = upright.mode in ("1", "L", "LA")
+            channels = num_channels or (1 if is_grey else 3)
+            pixels = np.asarray(upright.convert(_MODE_OF_CHANNELS.get(channels, "RGB")))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"read_image: expected a picture that Pillow reads (.png, .jpg, .tif ...), an .npy "
+            f"array or a NIfTI file, but {path} cannot be read: {error}"
+        ) from error
+    return torch.from_numpy(np.atleast_3d(pixels).transpose(2, 0, 1).astype(np.float32) / 255)
+
+
+def _read_deep_grey(picture: Image.Image, path: Path, num_channels: int | None) -> Tensor:
+    grey: np.ndarray = np.asarray(picture, np.float32)
+    if not picture.mode.startswith("F"):
+        grey = grey / 65535
+    if grey.max() > 1 or grey.min() < 0:
+        raise InputError(
+            f"read_image: expected 16-bit grey levels or floats in [0, 1], got "
+            f"{grey.min():g} to {grey.max():g} in {path}. Save the numbers as .npy instead."
+        )
+    return torch.from_numpy(grey)[None].repeat(3 if num_channels == 3 else 1, 1, 1)
+
+
+def _read_array(path: Path) -> Tensor:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.dtype.kind not in "buif" or array.ndim not in (2, 3, 4) or 0 in array.shape:
+            raise ValueError(f"it holds {array.dtype} of shape {array.shape}")
+        shape = array.shape if array.ndim == 2 else array.shape[1:]
+        _check_size(path, shape)
+        numbers: np.ndarray = np.array(array, dtype=np.float32)
+    except InputError:
+        raise
+    except (OSError, EOFError, ValueError, SyntaxError) as error:
+        raise InputError(
+            f"read_image: expected an .npy array of numbers (H, W) or (C, *spatial), but {path} "
+            f"cannot be used: {error}"
+        ) from error
+    return torch.from_numpy(numbers if numbers.ndim > 2 else numbers[None])
+
+
+def _read_nifti(path: Path, slice_index: int | None) -> Tensor:
+    nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
+    try:
+        file = nibabel.load(path)
+        _check_size(path, file.shape[:3])
+        if len(file.shape) not in (3, 4):
+            raise ValueError(f"its shape is {file.shape}, not (I, J, K) or (I, J, K, C)")
+        volume = file.get_fdata(dtype=np.float32)
+        affine = file.affine
+    except InputError:
+        raise
+    except Exception as error:  # nibabel raises many kinds on damaged files
+        raise InputError(
+            f"read_image: expected a NIfTI volume, but {path} cannot be read: {error}"
+        ) from error
+    channels = torch.from_numpy(np.ascontiguousarray(volume))
+    channels = channels.movedim(-1, 0) if channels.ndim == 4 else channels[None]
+    if slice_index is None:
+        return channels
+    axial = lay_out(channels, viewing_order(affine))
+    if not 0 <= slice_index < axial.shape[1]:
+        raise InputError(
+            f"read_image: expected a slice from 0 to {axial.shape[1] - 1}, got {slice_index} "
+            f"for {path}."
+        )
+    return axial[:, slice_index].contiguous()
+
+
+ViewingOrder = tuple[tuple[int, bool], ...]
+"""For each of (slice, row, column): the stored axis, and whether it runs the other way."""
+
+AS_STORED: ViewingOrder = ((0, False), (1, False), (2, False))
+
+
+def viewing_order(affine: np.ndarray) -> ViewingOrder:
+    """How to lay out a stored volume as axial slices: feet to head, front up, right on the left.
+
+    Args:
+        affine: (4, 4), from voxel indices to millimetres right-to-left, back-to-front,
+            feet-to-head as NIfTI defines them (RAS+).
+    """
+    orientations = require("nibabel.orientations", extra="medical", purpose="orient volumes")
+    stored = orientations.io_orientation(affine)  # for each axis: (world axis, direction)
+    wanted = {2: 1, 1: -1, 0: -1}  # slices up, rows from front to back, columns from right to left
+    order = []
+    for world_axis, direction in wanted.items():
+        axis = int(np.flatnonzero(stored[:, 0] == world_axis)[0])
+        order.append((axis, bool(stored[axis, 1] != direction)))
+    return tuple(order)
+
+
+def read_viewing_order(path: str | Path) -> ViewingOrder:
+    """The viewing order of a NIfTI file; of any other file, the order it is stored in."""
+    if not is_nifti(path):
+        return AS_STORED
+    nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
+    return viewing_order(nibabel.load(path).affine)
+
+
+def lay_out(volume: Tensor, order: ViewingOrder) -> Tensor:
+    """A volume (..., I, J, K) as (..., slices, rows, columns)."""
+    moved = volume.permute(*range(volume.ndim - 3), *(axis - 3 for axis, _ in order))
+    turned = [position - 3 for position, (_, turn) in enumerate(order) if turn]
+    return moved.flip(turned)

@@ -1,0 +1,87 @@
+"""Loading models by name: `load_model("SCHEME:ARGUMENT")`, one file for each scheme.
+
+Files are taken as hostile: weights are read from safetensors or with `weights_only=True`. Only
+`python:` runs Python code, from the file that the user names.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.loaders import export, hf, onnx, python, torchscript, torchvision, triangle
+from misure.model import SegmentationModel
+
+Loader = Callable[[str, torch.device], tuple[Callable[[Tensor], Any], dict[str, Any]]]
+"""From (argument, device) to the network and the SegmentationModel arguments known for it."""
+
+LOADERS: dict[str, Loader] = {
+    "triangle": triangle.load,
+    "hf": hf.load,
+    "torchvision": torchvision.load,
+    "torchscript": torchscript.load,
+    "export": export.load,
+    "onnx": onnx.load,
+    "python": python.load,
+}
+
+USAGE = (
+    "triangle[:FILE], hf:ID_OR_FOLDER, torchvision:NAME, torchscript:FILE, export:FILE.pt2, "
+    "onnx:FILE or python:FILE.py:FUNCTION"
+)
+
+
+def load_model(
+    spec: str, *, device: str | torch.device = "auto", **options: Any
+) -> SegmentationModel:
+    """The model that a specification names.
+
+    Args:
+        spec: `triangle` (shipped; or `triangle:FILE`, written by `misure train triangle`),
+            `hf:ID_OR_FOLDER` (transformers, semantic segmentation heads; preprocessing from the
+            folder's processor config), `torchvision:NAME`, `torchscript:FILE`,
+            `export:FILE.pt2`, `onnx:FILE` (no gradients), `python:FILE.py:FUNCTION` (a function
+            without arguments that returns a network or a SegmentationModel).
+        device: where to put it; `auto` takes a GPU if there is one.
+        options: arguments of SegmentationModel, over those that the file itself tells.
+
+    Raises:
+        InputError: an unknown scheme, a missing or damaged file, an unknown option.
+        MissingDataError: weights that would have to be downloaded are not there.
+        MissingDependencyError: an optional library is missing; the message tells which.
+    """
+    scheme, _, argument = spec.partition(":")
+    if scheme not in LOADERS or (not argument and scheme != "triangle"):
+        raise InputError(f"load_model: expected {USAGE}, got {spec!r}.")
+    place = _device(device)
+    net, settings = LOADERS[scheme](argument, place)
+    if isinstance(net, SegmentationModel):
+        if options:
+            raise InputError(
+                f"load_model: expected no options with {spec}, whose function returns a whole "
+                f"SegmentationModel, got {', '.join(options)}. Set them there."
+            )
+        return net
+    if isinstance(net, torch.nn.Module):
+        net.to(place)
+    try:
+        return SegmentationModel(net, **({"name": spec} | settings | options))
+    except TypeError as error:
+        raise InputError(f"load_model: expected options of SegmentationModel: {error}.") from error
+
+
+def _device(device: str | torch.device) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"load_model: expected a device that is here (auto, cpu, cuda, cuda:1 ...), got "
+            f"{str(device)!r}: {reason}"
+        ) from error
+    return found

@@ -1,0 +1,40 @@
+"""What loaders of files have in common."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from misure.errors import InputError, MisureError
+
+
+def existing_file(argument: str) -> Path:
+    """The path, if a non-empty file is there.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = Path(argument)
+    if not path.is_file() or path.stat().st_size == 0:
+        raise InputError(
+            f"load_model: expected a model file at {path}, found none or an empty one."
+        )
+    return path
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """A context in which any exception of a foreign reader becomes one InputError.
+
+    Args:
+        what: what is read, as it reads after "expected".
+    """
+    try:
+        yield
+    except MisureError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        raise InputError(
+            f"load_model: expected {what}, but reading it failed with {type(error).__name__}: "
+            f"{lines[0][:300]}"
+        ) from error

@@ -1,0 +1,132 @@
+"""Logits: one tensor (N, K, *spatial), whatever form a network's output has.
+
+One channel is a foreground against the background; it becomes two classes with the logits
+(-l / 2, l / 2), whose softmax is (1 - sigmoid(l), sigmoid(l)). So two kinds are left: *exclusive*
+classes (softmax, the largest logit wins, ties go to the lower index) and *multilabel* ones (a
+sigmoid each, positive logits win).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from misure.errors import ModelError
+
+_SMALLEST_PROBABILITY = 1e-7
+
+
+def find_tensor(output: Any, spatial_dims: int, entry: str | int | None = None) -> Tensor:
+    """The spatial tensor (N, K, *spatial) inside a network's output.
+
+    A tensor is taken as it is; of a mapping the named entry, else `out`, else `logits`, else the
+    only spatial entry; of any other object its `.logits`; of a tuple or list the entry with the
+    given index, else the first (deep supervision: the finest output usually stands first).
+
+    Args:
+        output: what the network returned.
+        spatial_dims: 2 or 3.
+        entry: key or index of the entry to take.
+
+    Raises:
+        ModelError: nothing of the kind is there; the message shows what is.
+    """
+    found = _descend(output, spatial_dims, entry)
+    if found is None:
+        which = "" if entry is None else f" as entry {entry!r}"
+        raise ModelError(
+            f"find_tensor: expected logits (N, K, {'D, ' * (spatial_dims == 3)}H, W){which}, "
+            f"the network returned {describe(output)}. Name the right entry with output=..., or "
+            "wrap the network."
+        )
+    return found
+
+
+def _descend(output: Any, spatial_dims: int, entry: str | int | None) -> Tensor | None:
+    if isinstance(output, Tensor):
+        is_logits = output.ndim == spatial_dims + 2 and output.is_floating_point()
+        return output if is_logits and output.shape[1] > 0 else None
+    if isinstance(output, Mapping):
+        return _descend(_entry_of_mapping(output, spatial_dims, entry), spatial_dims, None)
+    if hasattr(output, "logits"):
+        return _descend(output.logits, spatial_dims, None)
+    if isinstance(output, (tuple, list)):
+        index = entry if isinstance(entry, int) else 0
+        fits = -len(output) <= index < len(output)
+        return _descend(output[index], spatial_dims, None) if fits else None
+    return None
+
+
+def _entry_of_mapping(output: Mapping[Any, Any], spatial_dims: int, entry: Any) -> Any:
+    if entry is not None:
+        return output.get(entry)
+    for key in ("out", "logits"):
+        if key in output:
+            return output[key]
+    spatial = [
+        value
+        for value in output.values()
+        if isinstance(value, Tensor) and value.ndim == spatial_dims + 2
+    ]
+    return spatial[0] if len(spatial) == 1 else None
+
+
+def describe(output: Any) -> str:
+    """What came out of a network, in a few words: types, keys and shapes."""
+    if isinstance(output, Tensor):
+        return f"a {str(output.dtype).removeprefix('torch.')} tensor {tuple(output.shape)}"
+    if isinstance(output, Mapping):
+        entries = ", ".join(f"{key}: {describe(value)}" for key, value in output.items())
+        return f"{type(output).__name__}({entries})"
+    if isinstance(output, (tuple, list)):
+        return f"{type(output).__name__}({', '.join(map(describe, output))})"
+    return f"an object of type {type(output).__name__}"
+
+
+def to_classes(tensor: Tensor, *, multilabel: bool, probabilities: bool) -> Tensor:
+    """Logits (N, K, *spatial) float32 of a network's tensor; one channel becomes two classes.
+
+    Args:
+        tensor: (N, K, *spatial).
+        multilabel: each class has a sigmoid of its own (one channel stays one class).
+        probabilities: the numbers are probabilities already, and are turned back into logits.
+    """
+    numbers = tensor.float()
+    is_binary = numbers.shape[1] == 1 and not multilabel
+    if probabilities:
+        p = numbers.clamp(_SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+        numbers = p.logit() if multilabel or is_binary else p.log()
+    return torch.cat([-numbers / 2, numbers / 2], dim=1) if is_binary else numbers
+
+
+def look_like_probabilities(tensor: Tensor, multilabel: bool) -> bool:
+    """Whether a network's tensor (N, K, *spatial) can only be, or is very likely, probabilities."""
+    if bool(tensor.min() < 0) or bool(tensor.max() > 1):
+        return False
+    if multilabel or tensor.shape[1] == 1:
+        return True
+    return bool(((tensor.float().sum(1) - 1).abs() < 1e-2).all())
+
+
+def class_region(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
+    """Pixels (N, *spatial) bool that the model gives to a class.
+
+    The same as `logits.argmax(1) == class_index` (without multilabel), but many times faster.
+    """
+    own = logits[:, class_index]
+    if multilabel:
+        return own > 0
+    region = torch.ones_like(own, dtype=torch.bool)
+    if class_index > 0:
+        region &= own > logits[:, :class_index].amax(1)
+    if class_index < logits.shape[1] - 1:
+        region &= own >= logits[:, class_index + 1 :].amax(1)
+    return region
+
+
+def class_probability(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
+    """Probability (N, *spatial) in [0, 1] of a class: one softmax, or its own sigmoid."""
+    if multilabel:
+        return logits[:, class_index].sigmoid()
+    return (logits[:, class_index] - logits.logsumexp(1)).exp()

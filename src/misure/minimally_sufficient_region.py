@@ -1,0 +1,141 @@
+"""Stage 2: the minimally sufficient region, the part of the sufficient region that is needed.
+
+However it is searched for, the result is a region that was shown to the model and reached the
+threshold. Searches that learn a soft map end with `top_region`: the smallest top part of the map
+that still suffices. (A soft map proves nothing by itself: half-visible pixels still show the whole
+image at half contrast.)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.model import SegmentationModel
+from misure.region import distance_px
+from misure.sufficient_region import SufficientRegion
+from misure.trial import Ask, OnStep, Search, Trial
+
+_NUM_COARSE = 8
+_NUM_FINE = 3
+_FINE_ENOUGH = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class MinimallySufficientRegion:
+    """What stage 2 found.
+
+    Attributes:
+        region: (*spatial) bool, part of the sufficient region; it may be empty (the model needs to
+            see nothing).
+        saliency_map: (*spatial) float32, larger matters more; 0 outside the sufficient region.
+        dice: when the model sees this region alone; at least the threshold.
+    """
+
+    region: Tensor
+    saliency_map: Tensor
+    dice: float
+
+
+class Reduction(Protocol):
+    """A search of stage 2: from sufficient regions to minimally sufficient ones.
+
+    Its options are the fields of a frozen dataclass, so that presets can change them.
+    """
+
+    def __call__(
+        self,
+        model: SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+        on_step: OnStep | None = None,
+        /,
+    ) -> list[MinimallySufficientRegion]:
+        """The minimally sufficient region of each trial, found inside the sufficient one."""
+        ...
+
+
+@dataclass(frozen=True)
+class NoReduction:
+    """No stage 2: the sufficient region is returned as it is, and is not minimal.
+
+    The map falls linearly from 1 on the target to the edge of the region. Needs no gradients.
+    """
+
+    def __call__(
+        self,
+        _model: SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+        _on_step: OnStep | None = None,
+    ) -> list[MinimallySufficientRegion]:
+        """See `Reduction`."""
+        results = []
+        for trial, found in zip(trials, sufficient, strict=True):
+            nearness = 1 - distance_px(trial.target.region) / (found.growth_px + 1)
+            saliency_map = nearness.clamp(min=0) * found.region
+            results.append(MinimallySufficientRegion(found.region, saliency_map, found.dice))
+        return results
+
+
+def top_region(
+    trial: Trial, saliency_map: Tensor, sufficient: SufficientRegion
+) -> Search[MinimallySufficientRegion]:
+    """The smallest top part of a map that suffices, found in about twenty passes.
+
+    A top part holds all pixels from some value on, never the zeros; pixels of one value stay
+    together. First the empty region and eight areas spread evenly on a logarithmic scale are tried,
+    then the gap below the smallest that suffices is narrowed to 1 % of its area. The Dice need not
+    rise with the area, so a smaller top part may still exist. If none suffices, the sufficient
+    region itself is the result.
+
+    Args:
+        trial: what the regions are tried on.
+        saliency_map: (*spatial) float, 0 outside the sufficient region.
+        sufficient: what to fall back on.
+    """
+    values, counts = _values_from_the_top(saliency_map)
+    tried = {-1: saliency_map > torch.inf}  # number of values taken, less one -> region
+
+    def region_of(level: int) -> Tensor:
+        return tried.setdefault(level, (saliency_map >= values[level]) & (saliency_map > 0))
+
+    suffices: list[int] = []
+    levels = [-1, *_spread(counts, -1, len(counts) - 1, _NUM_COARSE), len(counts) - 1]
+    misses = -1
+    while levels:
+        dices = yield Ask([region_of(level) for level in levels])
+        passed = [i for i, d in zip(levels, dices, strict=True) if d >= trial.dice_threshold]
+        suffices = sorted({*suffices, *passed})
+        if not suffices:
+            break
+        misses = max([level for level in [misses, *levels] if level < suffices[0]], default=-2)
+        levels = _spread(counts, misses, suffices[0], _NUM_FINE)
+    for level in suffices:
+        region = region_of(level)
+        (dice,) = yield Ask([region], alone=True)
+        if dice >= trial.dice_threshold:
+            return MinimallySufficientRegion(region, saliency_map, dice)
+    return MinimallySufficientRegion(sufficient.region, saliency_map, sufficient.dice)
+
+
+def _values_from_the_top(saliency_map: Tensor) -> tuple[list[float], np.ndarray]:
+    """The positive values, largest first, and how many pixels have at least each."""
+    values, counts = np.unique(saliency_map[saliency_map > 0].cpu().numpy(), return_counts=True)
+    return values[::-1].tolist(), np.cumsum(counts[::-1])
+
+
+def _spread(counts: np.ndarray, low: int, high: int, num_levels: int) -> list[int]:
+    """Levels strictly between two, their areas evenly spread on a logarithmic scale."""
+    if high - low < 2:
+        return []
+    largest = counts[high]
+    smallest = counts[low] if low >= 0 else max(1, largest // 256)
+    if low >= 0 and largest - smallest <= _FINE_ENOUGH * largest:
+        return []
+    areas = np.geomspace(smallest, largest, num_levels + 2)[1:-1]
+    levels = np.searchsorted(counts, areas)
+    return sorted({int(level) for level in levels if low < level < high})

@@ -1,0 +1,1 @@
+"""Networks that misure brings along."""

@@ -1,0 +1,188 @@
+"""The paper's stage 2: a soft mask, learnt by gradient descent inside the sufficient region.
+
+Minimise, over a mask m in [0, 1] on a coarse grid,
+
+    a_fg (1 - D(p, t)) + a_bg (1 - (D(p, t) + D(1 - p, 1 - t)) / 2)
+      + l1 x (area share of t) x mean(m) + tv x mean |differences of m|^exponent
+
+where p is the probability of the class when the model sees m (enlarged) times the sufficient
+region, t the target and D the soft Dice. Hasany, Mériaudeau, Petitjean, arXiv 2406.12173; the text
+at hand does not give every setting, `docs/method.md` says how sure each default is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from misure.minimally_sufficient_region import MinimallySufficientRegion, top_region
+from misure.model import SegmentationModel
+from misure.preprocessing import resize
+from misure.region import soft_dice
+from misure.sufficient_region import SufficientRegion
+from misure.trial import OnStep, Trial, run_searches
+
+
+@dataclass(frozen=True)
+class PaperReduction:
+    """The paper's stage 2, followed by the smallest top part of its map that suffices.
+
+    Attributes:
+        mask_size: length of the mask's short side; never more than the image's.
+        num_iterations: steps of AdamW.
+        learning_rate: of AdamW.
+        foreground_weight: a_fg.
+        background_weight: a_bg.
+        l1_weight: l1.
+        tv_weight, tv_exponent: tv and its exponent.
+        initial_visibility: where the mask starts outside the target.
+        smallest_visibility: smaller values of the final mask become 0.
+    """
+
+    mask_size: int = 224
+    num_iterations: int = 100
+    learning_rate: float = 0.01
+    foreground_weight: float = 1.0
+    background_weight: float = 1.0
+    l1_weight: float = 0.1
+    tv_weight: float = 0.0
+    tv_exponent: float = 3.0
+    initial_visibility: float = 0.5
+    smallest_visibility: float = 0.2
+
+    def __call__(
+        self,
+        model: SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+        on_step: OnStep | None = None,
+    ) -> list[MinimallySufficientRegion]:
+        """See `Reduction`.
+
+        Makes `num_iterations` forward and backward passes for each trial, then about twenty forward
+        passes.
+        """
+        with model.borrowed():
+            maps = self._learn(model, trials, sufficient, on_step)
+            searches = [
+                top_region(trial, saliency_map, found)
+                for trial, saliency_map, found in zip(trials, maps, sufficient, strict=True)
+            ]
+            return run_searches(model, trials, searches, doing="checking", on_step=on_step)
+
+    def _learn(
+        self,
+        model: SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+        on_step: OnStep | None,
+    ) -> list[Tensor]:
+        """The learnt map (*spatial) float32 of each trial, at the image's own pixels."""
+        spatial = tuple(trials[0].target.region.shape)
+        scene = _Scene(model, trials, sufficient)
+        with torch.inference_mode(False), torch.enable_grad():
+            mask = torch.nn.Parameter(self._initial_masks(trials, sufficient))
+            optimizer = torch.optim.AdamW([mask], lr=self.learning_rate)
+            for step in range(self.num_iterations):
+                if on_step:
+                    on_step("shrinking", step, self.num_iterations)
+
+                def gradient(part: slice) -> Tensor:
+                    leaf = mask[part].detach().requires_grad_()
+                    loss = self._loss(leaf, scene, part)
+                    return torch.autograd.grad(loss, leaf)[0]
+
+                batches = model.in_batches(gradient, len(trials), scene.spatial)
+                mask.grad = torch.cat(batches)
+                optimizer.step()
+                with torch.no_grad():
+                    mask.clamp_(0, 1)
+        final = mask.detach()
+        final = final * (final >= self.smallest_visibility)
+        maps = resize(final[:, None], spatial)[:, 0]
+        return [m * found.region for m, found in zip(maps, sufficient, strict=True)]
+
+    def _initial_masks(
+        self, trials: Sequence[Trial], sufficient: Sequence[SufficientRegion]
+    ) -> Tensor:
+        spatial = trials[0].target.region.shape
+        scale = min(1.0, self.mask_size / min(spatial))
+        starts = [
+            self.initial_visibility * found.region
+            + (1 - self.initial_visibility) * trial.target.region
+            for trial, found in zip(trials, sufficient, strict=True)
+        ]
+        masks = torch.stack(starts)[:, None].float()
+        return resize(masks, [max(1, round(side * scale)) for side in spatial])[:, 0]
+
+    def _loss(self, masks: Tensor, scene: "_Scene", part: slice) -> Tensor:
+        logits = scene.logits(masks, part)
+        target, considered = scene.targets[part], scene.considered[part]
+        p = torch.cat(
+            [
+                scene.model.class_probability(logits[i : i + 1], trial.target.class_index)
+                for i, trial in enumerate(scene.trials[part])
+            ]
+        )
+        foreground = soft_dice(p, target, considered)
+        background = soft_dice(1 - p, ~target, considered)
+        area_share = target.flatten(1).float().mean(1)
+        losses = (
+            self.foreground_weight * (1 - foreground)
+            + self.background_weight * (1 - (foreground + background) / 2)
+            + self.l1_weight * area_share * masks.flatten(1).mean(1)
+        )
+        if self.tv_weight:
+            losses = losses + self.tv_weight * _total_variation(masks, self.tv_exponent)
+        return losses.sum()
+
+
+class _Scene:
+    """The trials at the resolution at which the network sees them, stacked."""
+
+    def __init__(
+        self,
+        model: SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+    ) -> None:
+        own = tuple(trials[0].target.region.shape)
+        seen = model.preprocessing.resized_shape(own)
+        self.model, self.trials = model, trials
+        self.spatial = seen if prod(seen) < prod(own) else own
+        self.images = self._stack([t.presentation.image for t in trials])
+        self.baseline_images = self._stack([t.presentation.baseline_image for t in trials])
+        self.limits = self._stack(
+            [
+                trial.presentation.visibility(found.region)[None]
+                for trial, found in zip(trials, sufficient, strict=True)
+            ]
+        )[:, 0]
+        device = model.device
+        self.targets = self._stack_regions([t.target.region for t in trials]).to(device)
+        self.considered = self._stack_regions([~t.target.ignored for t in trials]).to(device)
+
+    def _stack(self, tensors: list[Tensor]) -> Tensor:
+        return resize(torch.stack(tensors).float(), self.spatial)
+
+    def _stack_regions(self, regions: list[Tensor]) -> Tensor:
+        return self._stack([region[None] for region in regions])[:, 0] > 0.5
+
+    def logits(self, masks: Tensor, part: slice) -> Tensor:
+        """Logits when the model sees the masks; counted for the trials."""
+        visibility = resize(masks[:, None], self.spatial) * self.limits[part, None]
+        images = torch.lerp(self.baseline_images[part], self.images[part], visibility)
+        logits = self.model(images)
+        for trial in self.trials[part]:
+            trial.cost.forward_passes += 1
+            trial.cost.backward_passes += 1
+        return logits
+
+
+def _total_variation(masks: Tensor, exponent: float) -> Tensor:
+    """Mean |difference of neighbours|^exponent along every axis, of masks (N, *spatial)."""
+    return sum(
+        masks.diff(dim=axis).abs().pow(exponent).flatten(1).mean(1) for axis in range(1, masks.ndim)
+    )  # type: ignore[return-value]

@@ -1,0 +1,228 @@
+"""Pictures of an explanation: single panels, and all of them in one overview.
+
+Colours are those of Okabe and Ito, which colour-blind people can tell apart; outlines also differ
+in their dashes. Volumes are shown by the slice that holds most of the target.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from misure.explanation import Explanation
+from misure.image import AS_STORED, ViewingOrder, lay_out
+from misure.presentation import Presentation
+from misure.region import area_fraction
+from misure.segmentation import Segmentation
+
+TARGET_COLOUR = "#D55E00"  # vermilion, solid
+REGION_COLOUR = "#56B4E9"  # sky blue, dashed
+CLASS_COLOURS = ("#E69F00", "#009E73", "#0072B2", "#CC79A7", "#F0E442", "#56B4E9", "#D55E00")
+MAP_COLOURS = "viridis"
+
+_PANELS = (
+    "image",
+    "segmentation",
+    "saliency_map",
+    "sufficient_region",
+    "minimally_sufficient_region",
+    "shown",
+)
+
+
+@dataclass(frozen=True)
+class _View:
+    """Everything to be drawn, as 2D arrays (H, W) or (H, W, 3)."""
+
+    image: np.ndarray
+    shown: np.ndarray
+    class_map: np.ndarray
+    target: np.ndarray
+    sufficient_region: np.ndarray
+    minimally_sufficient_region: np.ndarray
+    saliency_map: np.ndarray
+    slice_note: str
+
+
+def save_pictures(
+    explanation: Explanation,
+    presentation: Presentation,
+    segmentation: Segmentation,
+    folder: Path,
+    *,
+    order: ViewingOrder = AS_STORED,
+) -> None:
+    """Writes `overview.png` and one PNG for each of its six panels.
+
+    Args:
+        explanation: what to draw.
+        presentation: the image, and how its regions are shown.
+        segmentation: what the model draws on the image.
+        folder: an existing folder.
+        order: how to lay out a volume (see `read_viewing_order`).
+    """
+    view = _view(explanation, presentation, segmentation, order)
+    height, width = view.image.shape[:2]
+    panel_height = float(np.clip(4.2 * height / width, 2.4, 6.0))
+    figure = Figure(figsize=(13.5, 2 * panel_height + 1.6), layout="constrained")
+    figure.suptitle(_title(explanation, view), fontsize=13)
+    for axes, name in zip(figure.subplots(2, 3).flat, _PANELS, strict=True):
+        _draw(axes, name, view, explanation, segmentation)
+    figure.savefig(folder / "overview.png", dpi=110)
+    for name in _PANELS:
+        single = Figure(figsize=(6, 6 * panel_height / 4.2 + 0.5), layout="constrained")
+        _draw(single.subplots(), name, view, explanation, segmentation)
+        single.savefig(folder / f"{name}.png", dpi=110)
+
+
+def _title(explanation: Explanation, view: _View) -> str:
+    target = explanation.target
+    name = target.class_name
+    label = name if name == str(target.class_index) else f"{name} (class {target.class_index})"
+    area = area_fraction(explanation.minimally_sufficient_region)
+    beginning = f"{explanation.image}: " if explanation.image else ""
+    return (
+        f"{beginning}why is this {label}?{view.slice_note}\n"
+        f"minimally sufficient region: {area:.1%} of the image, "
+        f"{explanation.relative_area:.2f} x the target, Dice {explanation.dice:.3f} "
+        f"when shown alone; its outline alone: {explanation.silhouette_dice:.3f}"
+    )
+
+
+def _draw(
+    axes: Axes, name: str, view: _View, explanation: Explanation, segmentation: Segmentation
+) -> None:
+    axes.set_axis_off()
+    if name == "image":
+        _show(axes, view.image)
+        _outline(axes, view.target, TARGET_COLOUR, "solid")
+        axes.set_title(f"image, target outlined ({explanation.target.region.sum():,} px)")
+    elif name == "segmentation":
+        _draw_segmentation(axes, view, segmentation)
+    elif name == "saliency_map":
+        norm = Normalize(0, max(1e-9, float(view.saliency_map.max())))
+        axes.imshow(view.saliency_map, cmap=MAP_COLOURS, norm=norm, interpolation="nearest")
+        bar = ScalarMappable(norm, MAP_COLOURS)
+        axes.figure.colorbar(bar, ax=axes, shrink=0.8, label="matters more →")
+        _outline(axes, view.target, TARGET_COLOUR, "solid")
+        axes.set_title(f"saliency map (preset {explanation.preset})")
+    elif name == "shown":
+        _show(axes, view.shown)
+        axes.set_title(f"what the model was shown last (Dice {explanation.dice:.3f})")
+    else:
+        region = getattr(explanation, name)
+        dice = explanation.dice if name.startswith("min") else explanation.sufficient_dice
+        _show(axes, view.image, dimmed=~getattr(view, name))
+        _outline(axes, getattr(view, name), REGION_COLOUR, "dashed")
+        _outline(axes, view.target, TARGET_COLOUR, "solid")
+        words = name.replace("_", " ")
+        grown = f", grown {explanation.growth_px:g} px" if name == "sufficient_region" else ""
+        axes.set_title(f"{words}: {area_fraction(region):.1%}, Dice {dice:.3f}{grown}")
+
+
+def _draw_segmentation(axes: Axes, view: _View, segmentation: Segmentation) -> None:
+    pale = 0.35 * view.image + 0.65 * view.image.mean()
+    _show(axes, pale)
+    classes, counts = np.unique(view.class_map, return_counts=True)
+    drawn = [int(k) for k in classes[np.argsort(-counts)] if k > 0][: len(CLASS_COLOURS)]
+    for class_index, colour in zip(drawn, CLASS_COLOURS, strict=False):
+        inside = view.class_map == class_index
+        tint = np.zeros((*inside.shape, 4))
+        tint[inside] = (*_rgb(colour), 0.65)
+        axes.imshow(tint, interpolation="nearest")
+        rows, columns = np.nonzero(inside)
+        middle = len(rows) // 2
+        axes.text(
+            columns[middle],
+            rows[middle],
+            segmentation.model.class_name(class_index),
+            ha="center",
+            va="center",
+            fontsize=9,
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0},
+        )
+    axes.set_title("segmentation")
+
+
+def _show(axes: Axes, image: np.ndarray, dimmed: np.ndarray | None = None) -> None:
+    if dimmed is not None:
+        image = image.copy()
+        image[dimmed] = 0.25 * image[dimmed] + 0.1
+    options: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 1} if image.ndim == 2 else {}
+    axes.imshow(image.clip(0, 1), interpolation="nearest", **options)
+
+
+def _outline(axes: Axes, region: np.ndarray, colour: str, style: str) -> None:
+    if region.any() and not region.all():
+        padded = np.pad(region.astype(float), 1)  # so that outlines close at the frame
+        rows, columns = np.arange(-1, region.shape[0] + 1), np.arange(-1, region.shape[1] + 1)
+        for line_colour, width in (("black", 2.6), (colour, 1.4)):
+            axes.contour(
+                columns,
+                rows,
+                padded,
+                levels=[0.5],
+                colors=[line_colour],
+                linewidths=width,
+                linestyles="solid" if line_colour == "black" else style,
+            )
+        axes.set_xlim(-0.5, region.shape[1] - 0.5)
+        axes.set_ylim(region.shape[0] - 0.5, -0.5)
+
+
+def _rgb(colour: str) -> tuple[float, ...]:
+    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+
+
+def _view(
+    explanation: Explanation,
+    presentation: Presentation,
+    segmentation: Segmentation,
+    order: ViewingOrder,
+) -> _View:
+    region = explanation.minimally_sufficient_region
+    shown = presentation.show_regions([region])[0]
+    planes: dict[str, Tensor] = {
+        "class_map": segmentation.class_map(),
+        "target": explanation.target.region,
+        "sufficient_region": explanation.sufficient_region,
+        "minimally_sufficient_region": region,
+        "saliency_map": explanation.saliency_map,
+    }
+    image, note = presentation.image, ""
+    low, high = _grey_range(image)
+    if region.ndim == 3:
+        image, shown = lay_out(image, order), lay_out(shown, order)
+        planes = {name: lay_out(plane, order) for name, plane in planes.items()}
+        k = int(planes["target"].flatten(1).sum(1).argmax())
+        note = f" (slice {k} of {len(planes['target'])}, the one with most of it)"
+        image, shown = image[:, k], shown[:, k]
+        planes = {name: plane[k] for name, plane in planes.items()}
+    return _View(
+        image=_colours(image, low, high),
+        shown=_colours(shown, low, high),
+        slice_note=note,
+        **{name: plane.cpu().numpy() for name, plane in planes.items()},
+    )
+
+
+def _grey_range(image: Tensor) -> tuple[float, float]:
+    """[0, 1] for images in it; else from the 1 % to the 99 % quantile."""
+    if float(image.min()) >= 0 and 0.1 < float(image.max()) <= 1:
+        return 0.0, 1.0
+    low, high = np.quantile(image.cpu().numpy(), [0.01, 0.99])
+    return float(low), float(high) if high > low else float(low) + 1
+
+
+def _colours(image: Tensor, low: float, high: float) -> np.ndarray:
+    """(H, W) of one channel (the first, unless there are three), or (H, W, 3), in [0, 1]."""
+    scaled = ((image.cpu() - low) / (high - low)).clamp(0, 1)
+    chosen = scaled.movedim(0, -1) if len(scaled) == 3 else scaled[0]
+    return torch.as_tensor(chosen).numpy()

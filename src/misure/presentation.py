@@ -1,0 +1,77 @@
+"""Presentations: how a region is shown to the model.
+
+    shown image = visibility x image + (1 - visibility) x baseline image
+
+in the pixels and units of the user's image, before the model's own preprocessing. The visibility of
+a region follows from the region alone, so a stranger who has the region can show it again.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from misure.baseline_image import make_baseline_image
+from misure.errors import InputError
+from misure.model import SegmentationModel
+from misure.region import distance_px
+
+
+@dataclass(frozen=True, eq=False)
+class Presentation:
+    """An image, what stands where its pixels are removed, and how wide the edge between them is.
+
+    Attributes:
+        image, baseline_image: (C, *spatial) float.
+        edge_px: width of the soft edge, inside the region; 0 is a hard edge. Pixels of the edge
+            count as shown, for the model sees them partly.
+    """
+
+    image: Tensor
+    baseline_image: Tensor
+    edge_px: int = 0
+
+    def visibility(self, region: Tensor) -> Tensor:
+        """The visibility (*spatial) of a region: 1 deep inside, d / (edge_px + 1) in the edge.
+
+        d is the distance to the nearest pixel outside. The frame of the image is no edge.
+        """
+        if self.edge_px == 0:
+            return region.to(self.image)
+        return (distance_px(~region) / (self.edge_px + 1)).clamp(max=1).to(self.image)
+
+    def show(self, visibility: Tensor) -> Tensor:
+        """Images (N, C, *spatial) as shown, of visibilities (N, *spatial) in [0, 1]."""
+        return torch.lerp(self.baseline_image, self.image, visibility[:, None])
+
+    def show_regions(self, regions: list[Tensor]) -> Tensor:
+        """Images (N, C, *spatial) as shown, of N regions (*spatial) bool."""
+        return self.show(torch.stack([self.visibility(region) for region in regions]))
+
+
+def make_presentation(
+    model: SegmentationModel,
+    image: Tensor,
+    *,
+    baseline_image: str | Tensor = "mean",
+    edge_px: int = 0,
+    seed: int = 0,
+) -> Presentation:
+    """The presentation of an image to a model.
+
+    Args:
+        model: its `mean` is the colour of the baseline image of that name.
+        image: (C, *spatial) float.
+        baseline_image: a name or a tensor (see `make_baseline_image`).
+        edge_px: width of the soft edge, 0 or more.
+        seed: of the baseline image `noise`.
+
+    Raises:
+        InputError: an unknown baseline image, or a negative edge.
+    """
+    if edge_px < 0:
+        raise InputError(f"make_presentation: expected edge_px of 0 or more, got {edge_px}.")
+    mean = model.preprocessing.mean
+    return Presentation(
+        image, make_baseline_image(baseline_image, image, mean=mean, seed=seed), edge_px
+    )

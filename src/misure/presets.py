@@ -1,0 +1,89 @@
+"""Presets: how regions are shown and searched for, under one name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.minimally_sufficient_region import NoReduction, Reduction
+from misure.paper_reduction import PaperReduction
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Everything an explanation depends on besides the model, the image and the target.
+
+    Attributes:
+        name: of the preset it started from.
+        growth: the search of stage 1 (`dilation`, `first` or `bracket`).
+        reduction: the search of stage 2; its options are its fields.
+        baseline_image: what stands where pixels are removed (see `make_baseline_image`).
+        edge_px: width of the soft edge from shown to removed.
+    """
+
+    name: str
+    growth: str
+    reduction: Reduction
+    baseline_image: str | Tensor = "mean"
+    edge_px: int = 0
+
+    def settings(self) -> dict[str, Any]:
+        """Every option with its value, as plain values; a tensor as the word `tensor`."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        own["baseline_image"] = (
+            own["baseline_image"] if isinstance(own["baseline_image"], str) else "tensor"
+        )
+        return {k: v for k, v in own.items() if k not in ("name", "reduction")} | _options(
+            self.reduction
+        )
+
+
+PRESETS: dict[str, Preset] = {
+    "paper": Preset("paper", growth="dilation", reduction=PaperReduction()),
+    "sufficient_region": Preset("sufficient_region", growth="bracket", reduction=NoReduction()),
+}
+"""`paper`: as far as known, the paper's settings. `sufficient_region`: stage 1 alone, for networks
+without gradients."""
+
+
+def make_preset(name: str, options: Mapping[str, Any]) -> Preset:
+    """A preset with some of its options changed.
+
+    Args:
+        name: of a preset in `PRESETS`.
+        options: fields of `Preset` (but name and reduction) or of the preset's reduction.
+
+    Raises:
+        InputError: an unknown preset or option, or a value of another type.
+    """
+    if name not in PRESETS:
+        raise InputError(f"explain: expected a preset among {', '.join(PRESETS)}, got {name!r}.")
+    preset = PRESETS[name]
+    known = preset.settings()
+    for option, value in options.items():
+        if option not in known:
+            raise InputError(
+                f"explain: expected an option of preset {name} ({', '.join(known)}), "
+                f"got {option!r}."
+            )
+        if not _is_like(value, known[option]) and not isinstance(value, Tensor):
+            raise InputError(
+                f"explain: expected option {option} of preset {name} to be like {known[option]!r}, "
+                f"got {value!r}."
+            )
+    reduction_options = {k: v for k, v in options.items() if k in _options(preset.reduction)}
+    own_options = {k: v for k, v in options.items() if k not in reduction_options}
+    reduction = replace(preset.reduction, **reduction_options)  # type: ignore[type-var]
+    return replace(preset, reduction=reduction, **own_options)
+
+
+def _options(reduction: Any) -> dict[str, Any]:
+    return {field.name: getattr(reduction, field.name) for field in fields(reduction)}
+
+
+def _is_like(value: Any, example: Any) -> bool:
+    if isinstance(example, float):
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return type(value) is type(example)

@@ -1,0 +1,152 @@
+"""What one does with regions: compare, measure, grow, take apart, draw.
+
+A region is a bool tensor (*spatial) in which True means: *the model sees this pixel*. All functions
+take 2D and 3D alike.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from scipy import ndimage
+from torch import Tensor
+
+from misure.errors import InputError
+
+
+def dice(a: Tensor, b: Tensor) -> float:
+    """Dice coefficient of two regions, in [0, 1]: 2 |a and b| / (|a| + |b|).
+
+    Two empty regions are equal, so their Dice is 1; one empty region gives 0.
+
+    Args:
+        a, b: (*spatial) bool, of the same shape.
+
+    Raises:
+        InputError: other shapes or types.
+
+    >>> dice(torch.tensor([True, True, False]), torch.tensor([True, False, False]))
+    0.6666666666666666
+    """
+    if a.shape != b.shape or a.dtype != torch.bool or b.dtype != torch.bool:
+        raise InputError(
+            f"dice: expected two bool regions of the same shape, got {a.dtype} {tuple(a.shape)} "
+            f"and {b.dtype} {tuple(b.shape)}."
+        )
+    total = int(a.sum()) + int(b.sum())
+    return 2 * int((a & b).sum()) / total if total else 1.0
+
+
+def soft_dice(probability: Tensor, region: Tensor, considered: Tensor) -> Tensor:
+    """Differentiable Dice of probabilities with a region, in [0, 1], one for each of N.
+
+    2 sum(p r) / (sum(p) + sum(r)) over the considered pixels (Milletari, arXiv 1606.04797, without
+    the squares); 1 where both sums vanish.
+
+    Args:
+        probability: (N, *spatial) float in [0, 1].
+        region: (N, *spatial) bool.
+        considered: (N, *spatial) bool: pixels outside are left out of all sums.
+    """
+    smallest = torch.finfo(probability.dtype).eps
+    r = (region & considered).to(probability.dtype).flatten(1)
+    p = (probability * considered).flatten(1)
+    return (2 * (p * r).sum(1) + smallest) / (p.sum(1) + r.sum(1) + smallest)
+
+
+def area_fraction(region: Tensor) -> float:
+    """Share of the image that the region covers, in [0, 1]."""
+    return int(region.sum()) / region.numel()
+
+
+def distance_px(region: Tensor) -> Tensor:
+    """Euclidean distance (*spatial) float32 of every pixel to the region, in pixels; 0 inside.
+
+    Infinite everywhere where the region is empty.
+    """
+    if not bool(region.any()):
+        return torch.full(region.shape, torch.inf, device=region.device)
+    outside = ~region.cpu().numpy()
+    distance = ndimage.distance_transform_edt(outside).astype(np.float32)
+    return torch.from_numpy(distance).to(region.device)
+
+
+def grow(region: Tensor, growth_px: float) -> Tensor:
+    """The region with every pixel up to `growth_px` away from it (Euclidean)."""
+    return distance_px(region) <= growth_px
+
+
+def dilate(region: Tensor) -> Tensor:
+    """The region dilated once by 3 px: in 2D with a 7 x 7 ellipse, in 3D with a ball."""
+    structure = _ELLIPSE if region.ndim == 2 else _ball(region.ndim)
+    grown = ndimage.binary_dilation(region.cpu().numpy(), structure=structure)
+    return torch.from_numpy(grown).to(region.device)
+
+
+_ELLIPSE = np.abs(np.arange(-3, 4)) <= np.array([0, 2, 3, 3, 3, 2, 0])[:, None]
+"""OpenCV's MORPH_ELLIPSE of size 7 (rows of 1, 5, 7, 7, 7, 5, 1 pixels)."""
+
+
+def _ball(num_dimensions: int) -> np.ndarray:
+    offset = np.indices((7,) * num_dimensions) - 3
+    ball: np.ndarray = (offset**2).sum(0) <= 9
+    return ball
+
+
+def components(region: Tensor) -> list[Tensor]:
+    """The connected parts of a region (*spatial) bool, largest first.
+
+    Pixels that touch at a corner are connected. Parts of one size are in reading order; an empty
+    region has none.
+    """
+    every_neighbour = np.ones((3,) * region.ndim)
+    parts, num_parts = ndimage.label(region.cpu().numpy(), structure=every_neighbour)
+    sizes = np.bincount(parts.ravel(), minlength=num_parts + 1)[1:]
+    order = np.argsort(-sizes, kind="stable") + 1
+    parts = torch.from_numpy(parts).to(region.device)
+    return [parts == int(part) for part in order]
+
+
+def draw_box(shape: Sequence[int], box: Sequence[int]) -> Tensor:
+    """The region (*shape) inside a box.
+
+    Args:
+        shape: the spatial shape.
+        box: first row, first column, end row, end column (3D: depth first); ends are exclusive.
+
+    Raises:
+        InputError: the box has another number of values, is empty or leaves the image.
+    """
+    n = len(shape)
+    starts, ends = tuple(box[:n]), tuple(box[n:])
+    if len(box) != 2 * n or not all(
+        0 <= start < end <= size for start, end, size in zip(starts, ends, shape, strict=True)
+    ):
+        raise InputError(
+            f"draw_box: expected {2 * n} values, starts before ends, inside {tuple(shape)}, "
+            f"got {tuple(box)}."
+        )
+    region = torch.zeros(tuple(shape), dtype=torch.bool)
+    region[tuple(map(slice, starts, ends))] = True
+    return region
+
+
+def draw_polygon(shape: Sequence[int], polygon: Sequence[tuple[float, float]]) -> Tensor:
+    """The region (H, W) inside a polygon, its border included.
+
+    Args:
+        shape: the spatial shape, 2D.
+        polygon: at least three (row, column).
+
+    Raises:
+        InputError: the image is not 2D, or the polygon has fewer than three corners.
+    """
+    if len(shape) != 2 or len(polygon) < 3 or any(len(corner) != 2 for corner in polygon):
+        raise InputError(
+            f"draw_polygon: expected at least three (row, column) on a 2D image, got "
+            f"{len(polygon)} on shape {tuple(shape)}. In 3D use a box."
+        )
+    picture = Image.new("1", (shape[1], shape[0]))
+    ImageDraw.Draw(picture).polygon([(column, row) for row, column in polygon], fill=1, outline=1)
+    return torch.from_numpy(np.array(picture))

@@ -1,0 +1,85 @@
+"""Folders of results: all files at once, or none."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from misure.errors import InputError
+from misure.explanation import Explanation
+from misure.image import AS_STORED, ViewingOrder
+from misure.picture import save_pictures
+from misure.presentation import Presentation
+from misure.segmentation import Segmentation
+
+
+def save_result(
+    explanation: Explanation,
+    presentation: Presentation,
+    segmentation: Segmentation,
+    folder: Path,
+    *,
+    order: ViewingOrder = AS_STORED,
+) -> None:
+    """Writes `explanation.json`, `explanation.npz`, `overview.png` and the single panels.
+
+    Args:
+        explanation: what to write.
+        presentation: the image, and how its regions are shown.
+        segmentation: what the model draws on the image.
+        folder: an existing folder.
+        order: how to lay out a volume in the pictures.
+    """
+    text = json.dumps(explanation.record(), indent=2) + "\n"
+    (folder / "explanation.json").write_text(text)
+    explanation.save(folder / "explanation.npz")
+    save_pictures(explanation, presentation, segmentation, folder, order=order)
+
+
+@contextmanager
+def writing_folder(folder: Path) -> Iterator[Path]:
+    """A fresh folder to write into; its files move to `folder` when the context ends well.
+
+    After an exception or an interrupt `folder` is as it was before. An existing folder keeps its
+    other files.
+
+    Raises:
+        InputError: nothing can be written there; said at the beginning, before any work is lost.
+    """
+    folder = folder.absolute()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"expected a folder to write to, {folder} is a file. Name another.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        unfinished.chmod(0o777 & ~_umask())
+    except OSError as error:
+        raise InputError(
+            f"expected a folder that can be written to, got {folder}: {error}"
+        ) from error
+    try:
+        yield unfinished
+        _move(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _move(unfinished: Path, folder: Path) -> None:
+    if not folder.exists():
+        unfinished.rename(folder)
+        return
+    for file in sorted(unfinished.rglob("*")):
+        place = folder / file.relative_to(unfinished)
+        if file.is_dir():
+            place.mkdir(exist_ok=True)
+        else:
+            file.replace(place)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

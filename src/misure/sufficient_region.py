@@ -1,0 +1,161 @@
+"""Stage 1: the sufficient region, grown from the target until the model draws the target again.
+
+Show only the target; while the Dice of what the model draws with the target stays below the
+threshold, show more of what surrounds it. The region says *how far* the model looks. Hasany,
+Mériaudeau, Petitjean, arXiv 2406.12173.
+
+Three searches, since the Dice need not rise with the growth:
+
+- `dilation`: the paper's. One dilation by a 7 x 7 ellipse at a time, tested before each.
+- `first`: Euclidean growth by `step_px`, several steps in one batch, up to the first that suffices.
+- `bracket`: Euclidean growth, doubled until it suffices, then bisected down to one pixel: far fewer
+  passes; where the Dice falls again with more growth, it may return a larger region than `first`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.model import SegmentationModel
+from misure.region import dilate, distance_px
+from misure.trial import Ask, OnStep, Search, Trial, run_searches
+
+STEP_PX = 3
+"""Growth of one step of `first`, the same as that of one of the paper's dilations."""
+
+_STEPS_AT_ONCE = 4
+
+
+@dataclass(frozen=True, eq=False)
+class SufficientRegion:
+    """What stage 1 found.
+
+    Attributes:
+        region: (*spatial) bool; it contains the target.
+        growth_px: how far it reaches beyond the target, 0 for the target itself.
+        dice: when the model sees this region alone; at least the threshold.
+        search: `dilation`, `first` or `bracket`.
+    """
+
+    region: Tensor
+    growth_px: float
+    dice: float
+    search: str
+
+
+def find_sufficient_regions(
+    model: SegmentationModel,
+    trials: Sequence[Trial],
+    *,
+    search: str = "bracket",
+    on_step: OnStep | None = None,
+) -> list[SufficientRegion]:
+    """The sufficient region of each trial.
+
+    Each was shown to the model by itself and reached the trial's threshold. A predicted target
+    always has one, the whole image.
+
+    Args:
+        model: the model to explain.
+        trials: targets with their presentations, all images of one shape.
+        search: `dilation`, `first` or `bracket`.
+        on_step: told of every round.
+
+    Raises:
+        InputError: an unknown search; or even the whole image misses the threshold (a target that
+            the model did not draw itself).
+    """
+    if search not in SEARCHES:
+        raise InputError(
+            f"find_sufficient_regions: expected a search among {', '.join(SEARCHES)}, got "
+            f"{search!r}."
+        )
+    with model.borrowed():
+        searches = [SEARCHES[search](trial) for trial in trials]
+        found = run_searches(model, trials, searches, doing="growing", on_step=on_step)
+    return [SufficientRegion(region, growth_px, dice, search) for region, growth_px, dice in found]
+
+
+Found = tuple[Tensor, float, float]
+"""Region, growth in pixels, Dice."""
+
+
+def _dilation(trial: Trial) -> Search[Found]:
+    growth_px: float = trial.presentation.edge_px
+    region = distance_px(trial.target.region) <= growth_px
+    while True:
+        (dice,) = yield Ask([region])
+        if dice >= trial.dice_threshold:
+            (dice,) = yield Ask([region], alone=True)
+        if dice >= trial.dice_threshold:
+            return region, growth_px, dice
+        if bool(region.all()):
+            raise _never(dice, trial)
+        region, growth_px = dilate(region), growth_px + 3
+
+
+def _first(trial: Trial) -> Search[Found]:
+    growths = _growths(trial, STEP_PX)
+    distance = distance_px(trial.target.region)
+    for start in [0, *range(1, len(growths), _STEPS_AT_ONCE)]:
+        steps = growths[start : start + _STEPS_AT_ONCE] if start else growths[:1]
+        dices = yield Ask([distance <= step for step in steps])
+        if max(dices) >= trial.dice_threshold:
+            likely = [
+                step for step, d in zip(steps, dices, strict=True) if d >= trial.dice_threshold
+            ]
+            return (yield from _settle(trial, distance, likely + growths[start + len(steps) :]))
+    raise _never(dices[-1], trial)
+
+
+def _bracket(trial: Trial) -> Search[Found]:
+    growths = _growths(trial, 1)
+    distance = distance_px(trial.target.region)
+    misses, suffices, step = -1, len(growths) - 1, 0
+    while misses < step < suffices:  # double
+        (dice,) = yield Ask([distance <= growths[step]])
+        if dice >= trial.dice_threshold:
+            suffices = step
+        else:
+            misses, step = step, max(1, 2 * step)
+    while suffices - misses > 1:  # bisect
+        middle = (misses + suffices) // 2
+        (dice,) = yield Ask([distance <= growths[middle]])
+        misses, suffices = (misses, middle) if dice >= trial.dice_threshold else (middle, suffices)
+    return (yield from _settle(trial, distance, growths[suffices:]))
+
+
+def _settle(trial: Trial, distance: Tensor, growths: list[float]) -> Search[Found]:
+    """The first of these growths that suffices when shown alone."""
+    for growth_px in growths:
+        region = distance <= growth_px
+        (dice,) = yield Ask([region], alone=True)
+        if dice >= trial.dice_threshold:
+            return region, growth_px, dice
+    raise _never(dice, trial)
+
+
+def _growths(trial: Trial, step_px: int) -> list[float]:
+    """The growths to try: from the edge's width on in steps, to where the image is full."""
+    farthest = float(distance_px(trial.target.region).max())
+    growths: list[float] = [trial.presentation.edge_px]
+    while growths[-1] < farthest:
+        growths.append(growths[-1] + step_px)
+    return growths
+
+
+def _never(dice: float, trial: Trial) -> InputError:
+    return InputError(
+        f"find_sufficient_regions: expected the whole image to reach a Dice of "
+        f"{trial.dice_threshold:g} with the target, it reaches {dice:.3f}. The target is not what "
+        "the model draws: take it with predicted_target, or lower the dice_threshold."
+    )
+
+
+SEARCHES: dict[str, Callable[[Trial], Search[Found]]] = {
+    "dilation": _dilation,
+    "first": _first,
+    "bracket": _bracket,
+}
