@@ -310,14 +310,16 @@ def _progress(quiet: bool) -> Iterator["OnStep | None"]:
 def _summary(record: dict[str, Any], out: Path) -> str:
     target, large = record["target"], record["sufficient_region"]
     small, cost = record["minimally_sufficient_region"], record["cost"]
+
+    def figures(region: dict[str, Any]) -> list[str]:
+        return [f"{region['area_fraction']:.2%}", f"{region['dice']:.3f}"]
+
     size = f"{small['relative_area']:.2f} x the target"
     outside = f"{small['outside_target_fraction']:.0%} of it outside"
     rows = [
         ["target", f"{target['area_fraction']:.2%}", "", target["class_name"]],
-        ["sufficient_region", f"{large['area_fraction']:.2%}", f"{large['dice']:.3f}"]
-        + [f"grown {large['growth_px']:g} px"],
-        ["minimally_sufficient_region", f"{small['area_fraction']:.2%}", f"{small['dice']:.3f}"]
-        + [f"{size}, {outside}"],
+        ["sufficient_region", *figures(large), f"grown {large['growth_px']:g} px"],
+        ["minimally_sufficient_region", *figures(small), f"{size}, {outside}"],
         ["its outline alone", "", f"{record['silhouette_dice']:.3f}", ""],
     ]
     return (

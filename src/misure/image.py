@@ -4,6 +4,7 @@ Files are taken as hostile: no pickle, and a limit on the number of pixels check
 is decoded.
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,11 @@ from torch import Tensor
 from misure.dependency import require
 from misure.errors import InputError
 
-PIXEL_LIMIT = 200_000_000
-"""Pixels or voxels, channels not counted, above which an image is refused."""
+VOXEL_LIMIT = 200_000_000
+"""Pixels or voxels of an array or volume, channels not counted, above which it is refused.
+
+For pictures Pillow's own limit holds (`PIL.Image.MAX_IMAGE_PIXELS`, 89 million).
+"""
 
 _MODE_OF_CHANNELS = {1: "L", 3: "RGB"}
 
@@ -75,31 +79,43 @@ def is_nifti(path: str | Path) -> bool:
 
 
 def _check_size(path: Path, shape: tuple[int, ...]) -> None:
-    if np.prod([int(n) for n in shape], dtype=float) > PIXEL_LIMIT:
+    if np.prod([int(n) for n in shape], dtype=float) > VOXEL_LIMIT:
         raise InputError(
-            f"read_image: expected at most {PIXEL_LIMIT:,} pixels, got "
+            f"read_image: expected at most {VOXEL_LIMIT:,} pixels, got "
             f"{' x '.join(map(str, shape))} in {path}. Crop or shrink the image."
         )
 
 
 def _read_picture(path: Path, num_channels: int | None) -> Tensor:
     try:
-        with Image.open(path) as picture:
-            _check_size(path, picture.size)
+        with _open_picture(path) as picture:
             upright = ImageOps.exif_transpose(picture)
             if upright.mode.startswith(("I", "F")):
                 return _read_deep_grey(upright, path, num_channels)
             is_grey = upright.mode in ("1", "L", "LA")
             channels = num_channels or (1 if is_grey else 3)
             pixels = np.asarray(upright.convert(_MODE_OF_CHANNELS.get(channels, "RGB")))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError) as error:
         raise InputError(
             f"read_image: expected a picture that Pillow reads (.png, .jpg, .tif ...), an .npy "
             f"array or a NIfTI file, but {path} cannot be read: {error}"
         ) from error
     return torch.from_numpy(np.atleast_3d(pixels).transpose(2, 0, 1).astype(np.float32) / 255)
+
+
+def _open_picture(path: Path) -> Image.Image:
+    """The picture, its pixels not decoded yet; one that Pillow warns of is refused."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            return Image.open(path)
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise InputError(
+                f"read_image: expected at most {Image.MAX_IMAGE_PIXELS:,} pixels, but of {path} "
+                f"Pillow says: {error}. Crop or shrink the image."
+            ) from error
 
 
 def _read_deep_grey(picture: Image.Image, path: Path, num_channels: int | None) -> Tensor:

@@ -98,13 +98,13 @@ def top_region(
         sufficient: what to fall back on.
     """
     values, counts = _values_from_the_top(saliency_map)
-    tried = {-1: saliency_map > torch.inf}  # number of values taken, less one -> region
 
-    def region_of(level: int) -> Tensor:
-        return tried.setdefault(level, (saliency_map >= values[level]) & (saliency_map > 0))
+    def region_of(level: int) -> Tensor:  # level -1 takes no value at all
+        return saliency_map >= (values[level] if level >= 0 else torch.inf)
 
     suffices: list[int] = []
-    levels = [-1, *_spread(counts, -1, len(counts) - 1, _NUM_COARSE), len(counts) - 1]
+    last = len(values) - 1
+    levels = sorted({-1, *_spread(counts, -1, last, _NUM_COARSE), last})
     misses = -1
     while levels:
         dices = yield Ask([region_of(level) for level in levels])

@@ -92,6 +92,8 @@ class PaperReduction:
                 def gradient(part: slice) -> Tensor:
                     leaf = mask[part].detach().requires_grad_()
                     loss = self._loss(leaf, scene, part)
+                    if not loss.requires_grad:  # a network that ignores the image, and no l1
+                        return torch.zeros_like(leaf)
                     return torch.autograd.grad(loss, leaf)[0]
 
                 batches = model.in_batches(gradient, len(trials), scene.spatial)

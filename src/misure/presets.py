@@ -68,7 +68,8 @@ def make_preset(name: str, options: Mapping[str, Any]) -> Preset:
                 f"explain: expected an option of preset {name} ({', '.join(known)}), "
                 f"got {option!r}."
             )
-        if not _is_like(value, known[option]) and not isinstance(value, Tensor):
+        is_tensor = option == "baseline_image" and isinstance(value, Tensor)
+        if not is_tensor and not _is_like(value, known[option]):
             raise InputError(
                 f"explain: expected option {option} of preset {name} to be like {known[option]!r}, "
                 f"got {value!r}."

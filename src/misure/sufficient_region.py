@@ -8,8 +8,9 @@ Three searches, since the Dice need not rise with the growth:
 
 - `dilation`: the paper's. One dilation by a 7 x 7 ellipse at a time, tested before each.
 - `first`: Euclidean growth by `step_px`, several steps in one batch, up to the first that suffices.
-- `bracket`: Euclidean growth, doubled until it suffices, then bisected down to one pixel: far fewer
-  passes; where the Dice falls again with more growth, it may return a larger region than `first`.
+- `bracket`: Euclidean growth by half as much again until it suffices, then bisected down to one
+  pixel: far fewer passes where much growth is needed; where the Dice falls again with more growth,
+  it may return a larger region than `first`. The default: `docs/method.md` has the figures.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,9 +24,10 @@ from misure.region import dilate, distance_px
 from misure.trial import Ask, OnStep, Search, Trial, run_searches
 
 STEP_PX = 3
-"""Growth of one step of `first`, the same as that of one of the paper's dilations."""
+"""Growth of a step of `first` and of the first step of `bracket`: that of one dilation."""
 
 _STEPS_AT_ONCE = 4
+_FACTOR = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +116,13 @@ def _bracket(trial: Trial) -> Search[Found]:
     growths = _growths(trial, 1)
     distance = distance_px(trial.target.region)
     misses, suffices, step = -1, len(growths) - 1, 0
-    while misses < step < suffices:  # double
+    while misses < step < suffices:
         (dice,) = yield Ask([distance <= growths[step]])
         if dice >= trial.dice_threshold:
             suffices = step
         else:
-            misses, step = step, max(1, 2 * step)
-    while suffices - misses > 1:  # bisect
+            misses, step = step, max(STEP_PX, int(_FACTOR * step))
+    while suffices - misses > 1:
         middle = (misses + suffices) // 2
         (dice,) = yield Ask([distance <= growths[middle]])
         misses, suffices = (misses, middle) if dice >= trial.dice_threshold else (middle, suffices)

@@ -1,0 +1,264 @@
+"""The exact answers of the toy models, and what must hold for any model."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import misure
+import toys
+from misure.presets import make_preset
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+@pytest.mark.parametrize("growth", ["dilation", "first", "bracket"])
+def test_own_brightness_needs_nothing_but_the_target(num_dimensions, growth):
+    model = toys.model_of(toys.OwnBrightness())
+    image = toys.square_image(num_dimensions)
+    target = misure.predicted_target(model, image, 1)
+    found = misure.explain(model, image, target, growth=growth)
+    assert found.growth_px == 0
+    assert torch.equal(found.sufficient_region, target.region)
+    assert torch.equal(found.minimally_sufficient_region, target.region)
+    assert found.dice == found.sufficient_dice == found.relative_area == 1
+    assert found.outside_target_fraction == 0
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+@pytest.mark.parametrize(
+    ("growth", "growth_px"), [("dilation", 12), ("first", 12), ("bracket", 10)]
+)
+def test_beacon_needs_the_target_and_the_beacon(num_dimensions, growth, growth_px):
+    model = toys.model_of(toys.Beacon())
+    image = toys.beacon_image(num_dimensions)
+    target = misure.predicted_target(model, image, 1)
+    found = misure.explain(model, image, target, growth=growth)
+    assert found.growth_px == growth_px
+    assert torch.equal(found.minimally_sufficient_region, toys.beacon_answer(num_dimensions))
+    assert found.dice == 1
+    assert found.silhouette_dice == 0  # the outline of target and beacon gives nothing away
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_constant_needs_nothing(num_dimensions):
+    model = toys.model_of(toys.Constant())
+    image = toys.square_image(num_dimensions)
+    target = misure.predicted_target(model, image, 1)
+    found = misure.explain(model, image, target)
+    assert found.growth_px == 0
+    assert not found.minimally_sufficient_region.any()
+    assert found.dice == 1
+    assert found.relative_area == found.outside_target_fraction == 0
+    assert found.silhouette_dice == 1
+
+
+def _shown_by_hand(net, image, region, class_index):
+    """The model's class region when only a region is seen, without any code of misure."""
+    shown = np.where(region.numpy(), image.numpy(), 0).astype(np.float32)
+    with torch.no_grad():
+        return net(torch.from_numpy(shown)[None])[0].argmax(0) == class_index
+
+
+def _dice_by_hand(drawn, target, ignored):
+    both = total = 0
+    for a, b, left_out in zip(drawn.ravel(), target.ravel(), ignored.ravel(), strict=True):
+        if not left_out:
+            both += int(a and b)
+            total += int(a)
+        total += int(b)
+    return 2 * both / total if total else 1.0
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    seed=st.integers(0, 10_000),
+    num_dimensions=st.sampled_from([2, 3]),
+    threshold=st.sampled_from([0.5, 0.8, 0.9, 1.0]),
+    growth=st.sampled_from(["dilation", "first", "bracket"]),
+    instance=st.sampled_from([None, 0]),
+)
+def test_invariants_for_any_model(seed, num_dimensions, threshold, growth, instance):
+    net = toys.random_network(seed, num_dimensions)
+    image = toys.random_image(seed, num_dimensions, size=14 if num_dimensions == 2 else 8)
+    model = toys.model_of(net)
+    class_index = misure.segment(model, image).found_classes()[0].class_index
+    target = misure.predicted_target(model, image, class_index, instance=instance)
+    found = misure.explain(
+        model, image, target, dice_threshold=threshold, growth=growth, num_iterations=5
+    )
+    assert not (target.region & ~found.sufficient_region).any()
+    assert not (found.minimally_sufficient_region & ~found.sufficient_region).any()
+    assert not found.saliency_map[~found.sufficient_region].any()
+    assert found.dice >= threshold
+    assert found.sufficient_dice >= threshold
+    evaluating = copy.deepcopy(net).eval()
+    for region, dice in (
+        (found.minimally_sufficient_region, found.dice),
+        (found.sufficient_region, found.sufficient_dice),
+        (torch.ones_like(target.region), 1.0),
+    ):
+        drawn = _shown_by_hand(evaluating, image, region, class_index)
+        again = _dice_by_hand(drawn.numpy(), target.region.numpy(), target.ignored.numpy())
+        assert again == pytest.approx(dice, abs=1e-12)
+
+
+def test_the_same_seed_gives_the_same_bytes():
+    model = toys.model_of(toys.random_network(3))
+    image = toys.random_image(3)
+    target = misure.segment(model, image).target(0)
+
+    def run():
+        return misure.explain(
+            model, image, target, baseline_image="noise", num_iterations=9, seed=5
+        )
+
+    first, second = run(), run()
+    assert first.saliency_map.numpy().tobytes() == second.saliency_map.numpy().tobytes()
+    first.cost.seconds = second.cost.seconds
+    assert first == second
+
+
+def test_several_targets_are_explained_as_one_by_one():
+    model = toys.model_of(toys.random_network(1))
+    image = toys.random_image(1, size=24)
+    segmentation = misure.segment(model, image)
+    targets = [segmentation.target(one.class_index) for one in segmentation.found_classes()]
+    assert len(targets) == 3
+    with model.counting() as cost:
+        together = misure.explain_all(model, image, targets, num_iterations=10)
+    assert sum(one.cost.forward_passes for one in together) == cost.forward_passes
+    assert sum(one.cost.backward_passes for one in together) == cost.backward_passes == 30
+    for target, found in zip(targets, together, strict=True):
+        alone = misure.explain(model, image, target, num_iterations=10)
+        assert torch.equal(found.sufficient_region, alone.sufficient_region)
+        assert torch.equal(found.minimally_sufficient_region, alone.minimally_sufficient_region)
+        assert torch.allclose(found.saliency_map, alone.saliency_map, atol=1e-4)
+        assert found.dice == alone.dice
+        assert found.cost.pass_equivalents == alone.cost.pass_equivalents
+
+
+def test_no_targets_give_no_explanations():
+    model = toys.model_of(toys.OwnBrightness())
+    assert misure.explain_all(model, toys.square_image(), []) == []
+
+
+def test_the_cost_counts_every_pass():
+    calls = []
+    net = toys.OwnBrightness()
+    net.register_forward_pre_hook(lambda _module, images: calls.append(len(images[0])))
+    model = toys.model_of(net)
+    image = toys.square_image()
+    target = misure.predicted_target(model, image, 1)
+    calls.clear()
+    found = misure.explain(model, image, target)
+    assert found.cost.forward_passes == sum(calls)
+    assert found.cost.backward_passes == 100
+    assert found.cost.pass_equivalents == sum(calls) + 200
+
+
+def test_explaining_works_under_no_grad_and_inference_mode():
+    model = toys.model_of(toys.Beacon())
+    image = toys.beacon_image()
+    target = misure.predicted_target(model, image, 1)
+    expected = toys.beacon_answer(2)
+    with torch.no_grad():
+        found = misure.explain(model, image, target)
+        assert torch.equal(found.minimally_sufficient_region, expected)
+    with torch.inference_mode():
+        image = toys.beacon_image()
+        target = misure.predicted_target(model, image, 1)
+        found = misure.explain(model, image, target)
+        assert torch.equal(found.minimally_sufficient_region, expected)
+
+
+def test_a_drawn_target_that_the_model_does_not_draw_is_an_error():
+    model = toys.model_of(toys.OwnBrightness())
+    image = toys.square_image()
+    drawn = torch.zeros(30, 30, dtype=torch.bool)
+    drawn[:5] = True
+    target = misure.Target(1, drawn, torch.zeros_like(drawn))
+    for growth in ("dilation", "first", "bracket"):
+        with pytest.raises(
+            misure.InputError, match="expected the whole image to reach a Dice of 0"
+        ):
+            misure.explain(model, image, target, growth=growth)
+
+
+def test_a_target_of_another_image_is_an_error():
+    model = toys.model_of(toys.OwnBrightness())
+    target = misure.predicted_target(model, toys.square_image(), 1)
+    with pytest.raises(misure.InputError, match=r"a target of the image's shape \(8, 8\)"):
+        misure.explain(model, torch.zeros(1, 8, 8), target)
+
+
+@pytest.mark.parametrize("threshold", [0, -0.1, 1.1, float("nan")])
+def test_a_threshold_out_of_range_is_an_error(threshold):
+    model = toys.model_of(toys.OwnBrightness())
+    image = toys.square_image()
+    target = misure.predicted_target(model, image, 1)
+    with pytest.raises(misure.InputError, match="expected a dice_threshold above 0"):
+        misure.explain(model, image, target, dice_threshold=threshold)
+
+
+def test_the_preset_sufficient_region_needs_no_gradients():
+    model = toys.model_of(toys.Beacon(), differentiable=False)
+    image = toys.beacon_image()
+    target = misure.predicted_target(model, image, 1)
+    found = misure.explain(model, image, target, preset="sufficient_region")
+    assert found.growth_px == 10
+    assert torch.equal(found.minimally_sufficient_region, found.sufficient_region)
+    assert torch.equal(found.saliency_map > 0, found.sufficient_region)
+    assert found.saliency_map[target.region].min() == found.saliency_map.max() == 1
+    assert found.cost.backward_passes == 0
+    with pytest.raises(misure.InputError, match="expected a network with gradients"):
+        misure.explain(model, image, target)
+
+
+def test_options_of_presets():
+    preset = make_preset("paper", {"num_iterations": 3, "edge_px": 2, "learning_rate": 1})
+    assert preset.settings()["num_iterations"] == 3
+    assert preset.settings()["edge_px"] == 2
+    with pytest.raises(misure.InputError, match="expected a preset among paper"):
+        make_preset("fast", {})
+    with pytest.raises(misure.InputError, match="expected an option of preset paper .*'speed'"):
+        make_preset("paper", {"speed": 1})
+    with pytest.raises(misure.InputError, match="option num_iterations .* like 100, got 1.5"):
+        make_preset("paper", {"num_iterations": 1.5})
+    with pytest.raises(misure.InputError, match="expected a search among dilation"):
+        _explain_square(growth="leap")
+    with pytest.raises(misure.InputError, match="expected edge_px of 0 or more, got -1"):
+        _explain_square(edge_px=-1)
+    with pytest.raises(misure.InputError, match="option edge_px .* got tensor"):
+        _explain_square(edge_px=torch.zeros(1))
+
+
+def _explain_square(**options):
+    model = toys.model_of(toys.OwnBrightness())
+    image = toys.square_image()
+    return misure.explain(model, image, misure.predicted_target(model, image, 1), **options)
+
+
+def test_a_given_baseline_image_and_a_soft_edge_are_used_and_named():
+    found = _explain_square(baseline_image=torch.full((1, 1, 1), 0.2), edge_px=2)
+    assert found.settings["baseline_image"] == "tensor"
+    assert found.growth_px == 2  # the edge counts as shown
+    assert int(found.sufficient_region.sum()) > 25
+
+
+class _Stochastic(nn.Module):
+    def forward(self, images):
+        noise = 0.01 * torch.randn_like(images)
+        return torch.cat([images * 0, images - 0.5 + noise], dim=1)
+
+
+def test_a_network_that_draws_random_numbers_leaves_the_random_state():
+    model = toys.model_of(_Stochastic())
+    image = toys.square_image()
+    state = torch.get_rng_state()
+    target = misure.predicted_target(model, image, 1)
+    misure.explain(model, image, target)
+    assert torch.equal(torch.get_rng_state(), state)

@@ -1,0 +1,100 @@
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+import misure
+import toys
+
+
+@pytest.fixture(scope="module")
+def explanation():
+    model = toys.model_of(toys.Beacon())
+    image = toys.beacon_image()
+    target = misure.predicted_target(model, image, 1)
+    return misure.explain(model, image, target)
+
+
+def test_saved_and_loaded_back_equal(explanation, tmp_path):
+    explanation.save(tmp_path / "e.npz")
+    loaded = misure.Explanation.load(tmp_path / "e.npz")
+    assert loaded == explanation
+    assert loaded.record() == explanation.record()
+    assert [path.name for path in tmp_path.iterdir()] == ["e.npz"]
+
+
+def test_other_explanations_are_not_equal(explanation, tmp_path):
+    explanation.save(tmp_path / "e.npz")
+    other = misure.Explanation.load(tmp_path / "e.npz")
+    other.sufficient_region[0, 0] ^= True
+    assert other != explanation
+    assert explanation != "explanation"
+
+
+def test_the_arrays_are_plain(explanation, tmp_path):
+    explanation.save(tmp_path / "e.npz")
+    arrays = np.load(tmp_path / "e.npz", allow_pickle=False)
+    for name in ("target", "sufficient_region", "minimally_sufficient_region"):
+        assert arrays[name].dtype == bool
+        assert arrays[name].shape == (30, 30)
+    assert arrays["saliency_map"].dtype == np.float32
+
+
+def test_areas(explanation):
+    assert explanation.relative_area == (25 + 9) / 25
+    assert explanation.outside_target_fraction == 9 / 34
+    record = explanation.record()
+    assert record["target"]["area_fraction"] == 25 / 900
+    assert record["minimally_sufficient_region"]["area_fraction"] == 34 / 900
+    assert record["silhouette_dice"] == max(record["silhouette_dice_by_content"].values())
+
+
+def test_an_interrupted_save_leaves_the_old_file(explanation, tmp_path, monkeypatch):
+    path = tmp_path / "e.npz"
+    explanation.save(path)
+    before = path.read_bytes()
+
+    def fail(*_args, **_kwargs):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", fail)
+    with pytest.raises(OSError, match="No space"):
+        explanation.save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_bad_files(explanation, tmp_path):
+    explanation.save(tmp_path / "e.npz")
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "e.npz").read_bytes()[:300])
+    (tmp_path / "text.npz").write_text("text")
+    np.savez(tmp_path / "other.npz", a=np.ones(3))
+    np.savez(tmp_path / "pickle.npz", record=np.array([{}], dtype=object), allow_pickle=True)
+    for name in ("missing.npz", "cut.npz", "text.npz", "other.npz", "pickle.npz"):
+        with pytest.raises(
+            misure.InputError, match=r"expected a file written by Explanation\.save"
+        ):
+            misure.Explanation.load(tmp_path / name)
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr("misure.explanation._UNPACKED_LIMIT_BYTES", 1000)
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("target.npy", b"0" * 100_000)
+    with pytest.raises(misure.InputError, match="unpacks to more than"):
+        misure.Explanation.load(tmp_path / "bomb.npz")
+
+
+def test_silhouettes_give_away_what_the_outline_alone_shows():
+    """A network that takes anything that differs from black for foreground."""
+
+    class NotBlack(torch.nn.Module):
+        def forward(self, images):
+            lit = images.abs().sum(1, keepdim=True)
+            return torch.cat([0.1 - lit, lit - 0.1], 1)
+
+    model = toys.model_of(NotBlack())
+    image = toys.square_image()
+    found = misure.explain(model, image, misure.predicted_target(model, image, 1))
+    assert found.silhouettes == {"mean_colour": 1.0, "noise": 1.0}
