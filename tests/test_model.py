@@ -195,8 +195,11 @@ def test_resizing_agrees_with_pillow():
 
 def test_wrong_channels_and_shapes():
     model = misure.SegmentationModel(nn.Conv2d(3, 2, 1), mean=(0.5,) * 3)
-    with pytest.raises(misure.InputError, match="expected images with 3 channels .mean .*got 1"):
+    with pytest.raises(misure.InputError, match="expected images with 3 channels, got 1: "):
         model(torch.rand(1, 1, 5, 5))
+    uneven = misure.SegmentationModel(nn.Conv2d(3, 2, 1), std=(1.0, 2.0))
+    with pytest.raises(misure.InputError, match="expected images with 2 channels .std has as many"):
+        uneven(torch.rand(1, 3, 5, 5))
     with pytest.raises(misure.InputError, match="expected images .N, C, .D,. H, W. of floats"):
         model(torch.rand(3, 5, 5))
     with pytest.raises(misure.InputError, match="One image needs image"):

@@ -297,7 +297,6 @@ def _progress(quiet: bool) -> Iterator["OnStep | None"]:
             for bar in bars:
                 bar.close()
             bars[:] = [tqdm(total=total, desc=doing, unit="step", leave=False)]
-            bars[0].desc = doing
         bars[0].update(done - bars[0].n)
 
     try:

@@ -114,7 +114,7 @@ def _open_picture(path: Path) -> Image.Image:
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise InputError(
                 f"read_image: expected at most {Image.MAX_IMAGE_PIXELS:,} pixels, but of {path} "
-                f"Pillow says: {error}. Crop or shrink the image."
+                f"Pillow says: {str(error).rstrip('.')}. Crop or shrink the image."
             ) from error
 
 

@@ -122,6 +122,11 @@ class SegmentationModel:
                 f"SegmentationModel: expected images (N, C, [D,] H, W) of floats, got "
                 f"{images.dtype} {tuple(images.shape)}. One image needs image[None]."
             )
+        if self.num_channels not in (None, images.shape[1]):
+            raise InputError(
+                f"SegmentationModel: expected images with {self.num_channels} channels, got "
+                f"{images.shape[1]}: (C, *spatial) = {tuple(images.shape[1:])}."
+            )
         if images.requires_grad and torch.is_grad_enabled() and not self.differentiable:
             raise InputError(
                 f"SegmentationModel: expected a network with gradients, {self.name} gives none. "

@@ -83,7 +83,7 @@ class PaperReduction:
         spatial = tuple(trials[0].target.region.shape)
         scene = _Scene(model, trials, sufficient)
         with torch.inference_mode(False), torch.enable_grad():
-            mask = torch.nn.Parameter(self._initial_masks(trials, sufficient))
+            mask = torch.nn.Parameter(self._initial_masks(trials, sufficient).to(model.device))
             optimizer = torch.optim.AdamW([mask], lr=self.learning_rate)
             for step in range(self.num_iterations):
                 if on_step:
@@ -103,7 +103,7 @@ class PaperReduction:
                     mask.clamp_(0, 1)
         final = mask.detach()
         final = final * (final >= self.smallest_visibility)
-        maps = resize(final[:, None], spatial)[:, 0]
+        maps = resize(final[:, None], spatial)[:, 0].to(trials[0].target.region.device)
         return [m * found.region for m, found in zip(maps, sufficient, strict=True)]
 
     def _initial_masks(
@@ -162,12 +162,11 @@ class _Scene:
                 for trial, found in zip(trials, sufficient, strict=True)
             ]
         )[:, 0]
-        device = model.device
-        self.targets = self._stack_regions([t.target.region for t in trials]).to(device)
-        self.considered = self._stack_regions([~t.target.ignored for t in trials]).to(device)
+        self.targets = self._stack_regions([t.target.region for t in trials])
+        self.considered = self._stack_regions([~t.target.ignored for t in trials])
 
     def _stack(self, tensors: list[Tensor]) -> Tensor:
-        return resize(torch.stack(tensors).float(), self.spatial)
+        return resize(torch.stack(tensors).to(self.model.device, torch.float32), self.spatial)
 
     def _stack_regions(self, regions: list[Tensor]) -> Tensor:
         return self._stack([region[None] for region in regions])[:, 0] > 0.5

@@ -115,7 +115,7 @@ def _draw(
         axes.set_title(f"saliency map (preset {explanation.preset})")
     elif name == "shown":
         _show(axes, view.shown)
-        axes.set_title(f"what the model was shown last (Dice {explanation.dice:.3f})")
+        axes.set_title(f"what the model was shown (Dice {explanation.dice:.3f})")
     else:
         region = getattr(explanation, name)
         dice = explanation.dice if name.startswith("min") else explanation.sufficient_dice

@@ -1,0 +1,106 @@
+"""What the package promises as a whole."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import misure
+
+ROOT = Path(__file__).parents[1]
+
+PUBLIC = [
+    "Cost",
+    "EmptyTargetError",
+    "Explanation",
+    "InputError",
+    "MissingDataError",
+    "MissingDependencyError",
+    "MisureError",
+    "ModelError",
+    "PRESETS",
+    "Segmentation",
+    "SegmentationModel",
+    "Target",
+    "__version__",
+    "explain",
+    "explain_all",
+    "load_model",
+    "predicted_target",
+    "read_image",
+    "segment",
+]
+
+
+def test_the_public_names():
+    assert sorted(misure.__all__) == PUBLIC
+    assert set(PUBLIC) <= set(dir(misure))
+    for name in PUBLIC:
+        assert getattr(misure, name) is getattr(misure, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'explane'"):
+        misure.explane  # noqa: B018
+
+
+def test_the_errors_are_one_tree():
+    for name in PUBLIC:
+        if name.endswith("Error"):
+            assert issubclass(getattr(misure, name), misure.MisureError)
+    assert issubclass(misure.InputError, ValueError)
+    assert issubclass(misure.EmptyTargetError, misure.InputError)
+    assert issubclass(misure.MissingDependencyError, ImportError)
+
+
+def test_the_changelog_and_the_citation_name_this_version():
+    assert (
+        re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)[1] == misure.__version__
+    )
+    assert f"version: {misure.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_contributing_is_short():
+    assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) < 60
+
+
+def test_nothing_in_the_package_imports_what_stands_below_it():
+    """Every module can be imported first: no circle depends on the order of imports."""
+    modules = sorted(path.stem for path in (ROOT / "src" / "misure").glob("[a-z]*.py"))
+    code = "import importlib, sys\nimportlib.import_module(f'misure.{sys.argv[1]}')"
+    for module in ("target", "explanation", "trial", "picture"):
+        assert module in modules
+        subprocess.run([sys.executable, "-c", code, module], check=True)
+
+
+def _snippets(language):
+    text = (ROOT / "README.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.S)
+
+
+def test_the_python_of_the_readme_runs_and_prints_what_it_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (snippet,) = _snippets("python")
+    exec(compile(snippet, "README.md", "exec"), {})
+    printed = capsys.readouterr().out.split()
+    promised = re.findall(r"# prints (.*)", snippet)
+    assert " ".join(printed) == " ".join(" ".join(promised).split())
+
+
+def test_the_commands_of_the_readme_exist():
+    commands = "\n".join(_snippets("sh"))
+    for name in re.findall(r"^misure (\w+)", commands, re.M):
+        done = subprocess.run(
+            [sys.executable, "-m", "misure", name, "--help"], capture_output=True, check=True
+        )
+        assert done.stdout
+    for option in re.findall(r" (--[a-z-]+)", commands):
+        helps = [
+            subprocess.run(
+                [sys.executable, "-m", "misure", name, "--help"],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for name in ("explain", "classes", "train", "demo")
+        ]
+        assert any(option in text for text in helps), option
