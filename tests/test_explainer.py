@@ -262,3 +262,18 @@ def test_a_network_that_draws_random_numbers_leaves_the_random_state():
     target = misure.predicted_target(model, image, 1)
     misure.explain(model, image, target)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
+def test_the_size_of_the_batch_changes_nothing(batch_size):
+    image = toys.random_image(2, size=24)
+    found = []
+    for size in (None, batch_size):
+        model = toys.model_of(toys.random_network(2), batch_size=size)
+        segmentation = misure.segment(model, image)
+        targets = [segmentation.target(one.class_index) for one in segmentation.found_classes()]
+        found += [misure.explain_all(model, image, targets, growth="first", num_iterations=5)]
+    for a, b in zip(*found, strict=True):
+        assert torch.equal(a.sufficient_region, b.sufficient_region)
+        assert torch.equal(a.minimally_sufficient_region, b.minimally_sufficient_region)
+        assert a.dice == b.dice

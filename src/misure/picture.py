@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from scipy.ndimage import distance_transform_edt, label
 from torch import Tensor
 
 from misure.explanation import Explanation
@@ -26,6 +27,9 @@ TARGET_COLOUR = "#D55E00"  # vermilion, solid
 REGION_COLOUR = "#56B4E9"  # sky blue, dashed
 CLASS_COLOURS = ("#E69F00", "#009E73", "#0072B2", "#CC79A7", "#F0E442", "#56B4E9", "#D55E00")
 MAP_COLOURS = "viridis"
+
+_LABELLED = 0.002  # share of the picture from which a class gets its name
+_OUTLINED = 40  # parts up to which a region is outlined; more would cover what they surround
 
 _PANELS = (
     "image",
@@ -71,7 +75,7 @@ def save_pictures(
     view = _view(explanation, presentation, segmentation, order)
     height, width = view.image.shape[:2]
     panel_height = float(np.clip(4.2 * height / width, 2.4, 6.0))
-    figure = Figure(figsize=(13.5, 2 * panel_height + 1.6), layout="constrained")
+    figure = Figure(figsize=(13.5, 2 * panel_height + 1.2), layout="constrained")
     figure.suptitle(_title(explanation, view), fontsize=13)
     for axes, name in zip(figure.subplots(2, 3).flat, _PANELS, strict=True):
         _draw(axes, name, view, explanation, segmentation)
@@ -131,17 +135,18 @@ def _draw_segmentation(axes: Axes, view: _View, segmentation: Segmentation) -> N
     pale = 0.35 * view.image + 0.65 * view.image.mean()
     _show(axes, pale)
     classes, counts = np.unique(view.class_map, return_counts=True)
-    drawn = [int(k) for k in classes[np.argsort(-counts)] if k > 0][: len(CLASS_COLOURS)]
+    large = [i for i in np.argsort(-counts) if counts[i] >= _LABELLED * view.class_map.size]
+    drawn = [int(classes[i]) for i in large if classes[i] > 0][: len(CLASS_COLOURS)]
     for class_index, colour in zip(drawn, CLASS_COLOURS, strict=False):
         inside = view.class_map == class_index
         tint = np.zeros((*inside.shape, 4))
         tint[inside] = (*_rgb(colour), 0.65)
         axes.imshow(tint, interpolation="nearest")
-        rows, columns = np.nonzero(inside)
-        middle = len(rows) // 2
+        depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(depth.argmax(), depth.shape)
         axes.text(
-            columns[middle],
-            rows[middle],
+            column,
+            row,
             segmentation.model.class_name(class_index),
             ha="center",
             va="center",
@@ -160,7 +165,7 @@ def _show(axes: Axes, image: np.ndarray, dimmed: np.ndarray | None = None) -> No
 
 
 def _outline(axes: Axes, region: np.ndarray, colour: str, style: str) -> None:
-    if region.any() and not region.all():
+    if region.any() and not region.all() and label(region)[1] <= _OUTLINED:
         padded = np.pad(region.astype(float), 1)  # so that outlines close at the frame
         rows, columns = np.arange(-1, region.shape[0] + 1), np.arange(-1, region.shape[1] + 1)
         for line_colour, width in (("black", 2.6), (colour, 1.4)):

@@ -1,0 +1,69 @@
+"""The smallest top part of a map, asked by a made-up oracle instead of a network."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from misure.minimally_sufficient_region import top_region
+from misure.sufficient_region import SufficientRegion
+from test_sufficient_region import _drive, _trial
+
+SIZE = 60
+
+
+def _search(saliency_map, suffices):
+    everything = torch.ones(SIZE, SIZE, dtype=torch.bool)
+    sufficient = SufficientRegion(everything, 9, 0.93, "first")
+    return _drive(top_region(_trial(size=SIZE), saliency_map, sufficient), suffices)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1000), st.floats(0.001, 1))
+def test_where_the_dice_rises_the_smallest_is_found_within_1_percent(seed, share):
+    saliency_map = torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(seed)) + 1e-3
+    needed = max(1, int(share * SIZE * SIZE))
+    found, num_passes = _search(saliency_map, lambda region: int(region.sum()) >= needed)
+    area = int(found.region.sum())
+    assert needed <= area <= needed * 1.02 + 1
+    assert float(saliency_map[found.region].min()) > float(saliency_map[~found.region].max()) or (
+        area == SIZE * SIZE
+    )
+    assert num_passes <= 30
+
+
+def test_the_empty_region_is_tried_first():
+    found, _ = _search(torch.rand(SIZE, SIZE), lambda region: True)
+    assert not found.region.any()
+
+
+def test_pixels_of_one_value_stay_together_and_zeros_stay_out():
+    saliency_map = torch.zeros(SIZE, SIZE)
+    saliency_map[:10] = 0.5
+    saliency_map[:5] = 1.0
+    found, num_passes = _search(saliency_map, lambda region: int(region.sum()) >= 7)
+    assert torch.equal(found.region, saliency_map == 1)
+    assert num_passes <= 5
+    found, _ = _search(saliency_map, lambda region: int(region.sum()) > 10 * SIZE)
+    assert found.region.all()  # no top part suffices: the sufficient region itself
+    assert found.dice == 0.93
+
+
+def test_a_map_of_zeros_falls_back_too():
+    found, num_passes = _search(torch.zeros(SIZE, SIZE), lambda region: bool(region.any()))
+    assert found.region.all()
+    assert num_passes == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1000), st.floats(0, 1))
+def test_whatever_the_oracle_says_the_result_suffices(seed, share):
+    generator = torch.Generator().manual_seed(seed)
+    saliency_map = torch.rand(SIZE, SIZE, generator=generator)
+    answers = {}
+
+    def suffices(region):
+        area = int(region.sum())
+        return answers.setdefault(area, bool(torch.rand(1, generator=generator) < share))
+
+    found, _ = _search(saliency_map, suffices)
+    assert found.dice == 0.93 or suffices(found.region)

@@ -1,0 +1,121 @@
+"""The searches of stage 1, asked by a made-up oracle instead of a network."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import misure
+import toys
+from misure.presentation import make_presentation
+from misure.region import distance_px
+from misure.sufficient_region import SEARCHES, find_sufficient_regions
+from misure.trial import Trial
+
+
+def _trial(size=200, edge_px=0):
+    region = torch.zeros(size, size, dtype=torch.bool)
+    region[5:10, 5:10] = True
+    target = misure.Target(1, region, torch.zeros_like(region))
+    image = torch.zeros(1, size, size)
+    model = toys.model_of(toys.OwnBrightness())
+    return Trial(target, make_presentation(model, image, edge_px=edge_px))
+
+
+def _drive(search, suffices=None, *, answer=None):
+    """Answers a search's questions until it returns; gives its result and the number of passes."""
+    answer = answer or (lambda ask: [0.95 if suffices(region) else 0.1 for region in ask.regions])
+    dices, num_passes = None, 0
+    while True:
+        try:
+            ask = search.send(dices)
+        except StopIteration as stop:
+            return stop.value, num_passes
+        num_passes += len(ask.regions)
+        dices = answer(ask)
+
+
+def _reaches(trial, region):
+    """How far a region reaches beyond the target, in pixels."""
+    return float(distance_px(trial.target.region)[region].max())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 200))
+def test_where_the_dice_rises_the_bracket_finds_the_growth_exactly(needed_px):
+    trial = _trial()
+    (region, growth_px, dice), num_passes = _drive(
+        SEARCHES["bracket"](trial), lambda region: _reaches(trial, region) >= needed_px
+    )
+    assert growth_px - 1 < needed_px <= _reaches(trial, region) <= growth_px
+    assert dice == 0.95
+    assert num_passes <= 22
+
+
+def test_growing_100_px_takes_the_bracket_a_third_of_the_passes():
+    trial = _trial()
+    passes = {
+        name: _drive(search(trial), lambda region: _reaches(trial, region) >= 100)[1]
+        for name, search in SEARCHES.items()
+    }
+    assert passes["bracket"] <= 18
+    assert passes["first"] >= 34
+    assert passes["dilation"] >= 34
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.booleans(), min_size=210, max_size=210), st.sampled_from(sorted(SEARCHES)))
+def test_where_it_rises_and_falls_the_result_still_suffices(windows, name):
+    trial = _trial(size=150)
+
+    def suffices(region):
+        return bool(region.all()) or windows[int(_reaches(trial, region))]
+
+    (region, _, _), _ = _drive(SEARCHES[name](trial), suffices)
+    assert suffices(region)
+
+
+def test_first_stops_at_the_first_step_that_suffices():
+    trial = _trial()
+
+    def suffices(region):
+        return 31 <= _reaches(trial, region) < 34 or _reaches(trial, region) > 80
+
+    (_, growth_px, _), _ = _drive(SEARCHES["first"](trial), suffices)
+    assert growth_px == 33
+    (_, growth_px, _), _ = _drive(SEARCHES["bracket"](trial), suffices)
+    assert growth_px > 80
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_the_edge_is_grown_first(name):
+    trial = _trial(edge_px=4)
+    (region, growth_px, _), num_passes = _drive(SEARCHES[name](trial), lambda region: True)
+    assert growth_px == 4
+    assert torch.equal(region, distance_px(trial.target.region) <= 4)
+    assert num_passes == 2  # once to search, once alone
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_an_answer_that_does_not_hold_alone_is_not_returned(name):
+    trial = _trial()
+    asked_alone = []
+
+    def answer(ask):
+        asked_alone.append(ask.alone)
+        unlucky = ask.alone and asked_alone.count(True) == 1
+        return [0.1 if unlucky else 0.95 for _ in ask.regions]
+
+    (region, growth_px, _), _ = _drive(SEARCHES[name](trial), answer=answer)
+    assert growth_px > 0
+    assert asked_alone.count(True) == 2
+    assert bool(region[trial.target.region].all())
+
+
+def test_regions_are_found_in_3d_and_for_several_trials_at_once():
+    model = toys.model_of(toys.Beacon())
+    image = toys.beacon_image(3)
+    target = misure.predicted_target(model, image, 1)
+    trials = [Trial(target, make_presentation(model, image), t) for t in (0.9, 1.0)]
+    for found in find_sufficient_regions(model, trials):
+        assert (found.growth_px, found.dice, found.search) == (10, 1.0, "bracket")
