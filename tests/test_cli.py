@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -229,7 +230,16 @@ BAD = [
     (["explain", "{p}", "--model", "triangle", "--class", "1", "--slice", "1"], "a slice can be"),
     (["explain", "{p}", "--model", "triangle", "--class", "1", "--out", "{p}"], "is a file. Name"),
     (["classes", "{p}", "--model", "triangle", "--model-option", "colour=1"], "'colour'"),
+    (["classes", "{p}", "--model", "triangle", "--model-option", "mean=a"], "numbers as mean"),
+    (["classes", "{d}/arrays.npy", "--model", "triangle"], "expected an .npy array"),
+    (["explain", "{p}", "--model", "triangle", "--class", "1", "--seed", "-1"], "0<=x<="),
+    (
+        ["explain", "{p}", "--model", "triangle", "--class", "1", "--option", "learning_rate=-1"],
+        "posi",
+    ),
     (["train", "square"], "'square' is not 'triangle'"),
+    (["train", "triangle", "--out", "{d}"], "is a folder. Name a file in it"),
+    (["train", "triangle", "--steps", "0"], "x>=2"),
 ]
 
 
@@ -239,6 +249,8 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(arguments, message, picture
     (tmp_path / "text.png").write_text("text")
     (tmp_path / "cut").write_bytes(b"cut")
     np.save(tmp_path / "nan.npy", np.full((1, 96, 96), np.nan))
+    np.savez(tmp_path / "arrays.npz", a=np.ones(3))
+    (tmp_path / "arrays.npz").rename(tmp_path / "arrays.npy")
     np.save(tmp_path / "rgb.npy", np.zeros((3, 96, 96)))
     Image.new("L", (96, 96)).save(tmp_path / "dark.png")
     (tmp_path / "nets.py").write_text(
@@ -272,7 +284,8 @@ def test_results_of_earlier_runs_survive_a_failure(picture, tmp_path):
     assert json.loads((tmp_path / "out" / "explanation.json").read_text())["seed"] == 1
 
 
-def test_an_interrupt_leaves_nothing_behind(picture, tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_leaves_nothing_behind(picture, tmp_path, sent):
     command = [sys.executable, "-m", "misure", "explain", str(picture), "--model", "triangle"]
     command += ["--class", "triangle", "--out", str(tmp_path / "out")]
     command += ["--option", "num_iterations=100000"]
@@ -280,8 +293,10 @@ def test_an_interrupt_leaves_nothing_behind(picture, tmp_path):
     deadline = time.time() + 60
     while not list(tmp_path.glob(".out-*")) and time.time() < deadline:
         time.sleep(0.05)
+    assert list(tmp_path.glob(".out-*"))
     time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
+    assert process.poll() is None
+    process.send_signal(sent)
     _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "Traceback" not in errors
@@ -310,13 +325,20 @@ def test_silent_in_a_pipe_but_for_the_summary(picture, tmp_path):
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
 def test_a_progress_bar_on_a_terminal(picture, tmp_path):
     ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
     command = [sys.executable, "-m", "misure", "explain", str(picture), "--model", "triangle"]
     command += ["--class", "triangle", "--out", str(tmp_path / "out")]
-    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=theirs, check=True)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
-    shown = os.read(ours, 1_000_000).decode()
+    shown = b""
+    try:
+        while more := os.read(ours, 4096):
+            shown += more
+    except OSError:  # how Linux says that the other end was closed
+        pass
     os.close(ours)
-    assert "shrinking" in shown
+    assert process.wait() == 0
+    assert b"shrinking" in shown
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ def test_three_items_stand_on_an_equilateral_triangle(size_px, side_px):
 
 
 def test_without_a_triangle_nothing_is_foreground():
-    dataset = TriangleDataset(6, empty_share=1.0)
+    dataset = TriangleDataset(6, empty_fraction=1.0)
     for sample in (dataset[i] for i in range(6)):
         assert not sample.annotation.any()
         assert sample.corners == ()

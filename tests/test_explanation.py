@@ -6,6 +6,9 @@ import torch
 
 import misure
 import toys
+from misure.presentation import make_presentation
+from misure.silhouette import silhouette_dices
+from misure.trial import Trial
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +73,10 @@ def test_bad_files(explanation, tmp_path):
     (tmp_path / "cut.npz").write_bytes((tmp_path / "e.npz").read_bytes()[:300])
     (tmp_path / "text.npz").write_text("text")
     np.savez(tmp_path / "other.npz", a=np.ones(3))
+    with np.load(tmp_path / "e.npz") as arrays:
+        np.savez(tmp_path / "shapes.npz", **(dict(arrays) | {"ignored": np.zeros((2, 2), bool)}))
     np.savez(tmp_path / "pickle.npz", record=np.array([{}], dtype=object), allow_pickle=True)
-    for name in ("missing.npz", "cut.npz", "text.npz", "other.npz", "pickle.npz"):
+    for name in ("missing.npz", "cut.npz", "text.npz", "other.npz", "shapes.npz", "pickle.npz"):
         with pytest.raises(
             misure.InputError, match=r"expected a file written by Explanation\.save"
         ):
@@ -97,4 +102,20 @@ def test_silhouettes_give_away_what_the_outline_alone_shows():
     model = toys.model_of(NotBlack())
     image = toys.square_image()
     found = misure.explain(model, image, misure.predicted_target(model, image, 1))
-    assert found.silhouettes == {"mean_colour": 1.0, "noise": 1.0}
+    assert found.silhouette_dice_by_content == {"mean_colour": 1.0, "noise": 1.0}
+
+
+def test_the_silhouettes_noise_is_not_the_baseline_images_noise():
+    class Bright(torch.nn.Module):
+        def forward(self, images):
+            return torch.cat([0.5 - images, images - 0.5], 1)
+
+    model = toys.model_of(Bright())
+    image = torch.rand(1, 30, 30)
+    presentation = make_presentation(model, image, baseline_image="noise", seed=3)
+    trial = Trial(misure.predicted_target(model, image, 1), presentation)
+    everything = torch.ones(30, 30, dtype=torch.bool)
+    seen = []
+    model.net.register_forward_pre_hook(lambda _module, images: seen.append(images[0]))
+    silhouette_dices(model, trial, everything, seed=3)
+    assert not torch.equal(seen[1][0], presentation.baseline_image)

@@ -129,7 +129,7 @@ def test_bad_files(tmp_path):
         "empty.png": "got an empty file",
         "text.png": "expected a picture that Pillow reads",
         "huge.png": "expected at most 89,478,485 pixels, but of .*1600000000 pixels",
-        "huge.npy": "expected at most 200,000,000 pixels, got 40000 x 40000",
+        "huge.npy": "expected at most 200,000,000 numbers, got 40000 x 40000",
         "nan.npy": "expected finite numbers",
         "object.npy": "expected an .npy array of numbers",
         "flat.npy": "expected an .npy array of numbers",

@@ -62,6 +62,8 @@ def test_output_forms(form, output):
         (lambda x: {"a": x, "b": x}, None, r"dict\(a: a float32 tensor .*, b: "),
         (lambda x: {"out": x}, "c", "as entry 'c'"),
         (lambda x: [x], 3, "as entry 3"),
+        (lambda x: (x, x), "b", "as entry 'b'"),
+        (_WithLogits, "masks", "as entry 'masks'"),
         (lambda x: (), None, r"tuple\(\)"),
         (lambda x: "no", None, "an object of type str"),
         (lambda x: None, None, "an object of type NoneType"),
@@ -94,16 +96,19 @@ def test_monai_networks(num_dimensions):
     target = misure.segment(model, image).target(point=[6] * num_dimensions)
     found = misure.explain(model, image, target, num_iterations=2)
     assert found.dice >= 0.9
-    deep = monai_nets.DynUNet(
-        num_dimensions, 2, 3, [3, 3, 3], [1, 2, 2], [2, 2], deep_supervision=True
+    deep = monai_nets.BasicUNetPlusPlus(
+        num_dimensions, 2, 3, features=(4, 4, 8, 8, 16, 4), deep_supervision=True
     )
-    assert misure.SegmentationModel(deep, size_divisor=8)(image[None]).shape[1] == 3
+    heads = deep(torch.rand(1, 2, *[32] * num_dimensions))
+    assert len(heads) == 4  # a list, in evaluation mode too
+    model = misure.SegmentationModel(deep, size_divisor=32, output=-1)
+    assert model(image[None]).shape == (1, 3, *[13] * num_dimensions)
     assert deep.training
 
 
 def test_one_channel_is_a_sigmoid_against_the_background():
     net = nn.Conv2d(1, 1, 1)
-    image = torch.rand(1, 1, 6, 6)
+    image = torch.randn(1, 1, 6, 6) * 9
     model = misure.SegmentationModel(net)
     logits = model(image)
     p = net(image).sigmoid()
@@ -216,6 +221,11 @@ def test_bad_settings():
         misure.SegmentationModel(nn.Identity(), size_divisor=0)
     with pytest.raises(misure.InputError, match="expected a positive std"):
         misure.SegmentationModel(nn.Identity(), std=(0.0,))
+    with pytest.raises(misure.InputError, match="expected batch_size of 1 or more, got 0"):
+        misure.SegmentationModel(nn.Identity(), batch_size=0)
+    for options in ({"mean": "a"}, {"input_size": 32.5}, {"input_size": (3.5, 2)}, {"std": [None]}):
+        with pytest.raises(misure.InputError, match="expected numbers as mean and std, whole num"):
+            misure.SegmentationModel(nn.Identity(), **options)
     with pytest.raises(misure.InputError, match="expected autocast among bfloat16, float16"):
         misure.SegmentationModel(nn.Identity(), autocast="int8")
     with pytest.raises(misure.InputError, match="expected the network on meta, its parameters"):

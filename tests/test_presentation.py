@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from misure.presentation import Presentation
-from misure.region import grow
+from misure.region import distance_px
 
 
 def test_a_hard_edge_shows_image_inside_and_baseline_image_outside():
@@ -20,7 +20,7 @@ def test_a_soft_edge_fades_inside_the_region(num_dimensions):
     image = torch.ones(1, *[31] * num_dimensions)
     core = torch.zeros(*[31] * num_dimensions, dtype=torch.bool)
     core[..., 15] = True
-    visibility = Presentation(image, 0 * image, edge_px=4).visibility(grow(core, 4 + 3))
+    visibility = Presentation(image, 0 * image, edge_px=4).visibility(distance_px(core) <= 4 + 3)
     line = visibility[(15,) * (num_dimensions - 1)]
     assert line.tolist() == pytest.approx(
         [0.0] * 8 + [0.2, 0.4, 0.6, 0.8] + [1.0] * 7 + [0.8, 0.6, 0.4, 0.2] + [0.0] * 8

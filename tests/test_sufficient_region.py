@@ -9,30 +9,8 @@ import misure
 import toys
 from misure.presentation import make_presentation
 from misure.region import distance_px
-from misure.sufficient_region import SEARCHES, find_sufficient_regions
+from misure.sufficient_region import GROWTHS, find_sufficient_regions
 from misure.trial import Trial
-
-
-def _trial(size=200, edge_px=0):
-    region = torch.zeros(size, size, dtype=torch.bool)
-    region[5:10, 5:10] = True
-    target = misure.Target(1, region, torch.zeros_like(region))
-    image = torch.zeros(1, size, size)
-    model = toys.model_of(toys.OwnBrightness())
-    return Trial(target, make_presentation(model, image, edge_px=edge_px))
-
-
-def _drive(search, suffices=None, *, answer=None):
-    """Answers a search's questions until it returns; gives its result and the number of passes."""
-    answer = answer or (lambda ask: [0.95 if suffices(region) else 0.1 for region in ask.regions])
-    dices, num_passes = None, 0
-    while True:
-        try:
-            ask = search.send(dices)
-        except StopIteration as stop:
-            return stop.value, num_passes
-        num_passes += len(ask.regions)
-        dices = answer(ask)
 
 
 def _reaches(trial, region):
@@ -43,9 +21,9 @@ def _reaches(trial, region):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 200))
 def test_where_the_dice_rises_the_bracket_finds_the_growth_exactly(needed_px):
-    trial = _trial()
-    (region, growth_px, dice), num_passes = _drive(
-        SEARCHES["bracket"](trial), lambda region: _reaches(trial, region) >= needed_px
+    trial = toys.far_trial()
+    (region, growth_px, dice), num_passes = toys.drive(
+        GROWTHS["bracket"](trial), lambda region: _reaches(trial, region) >= needed_px
     )
     assert growth_px - 1 < needed_px <= _reaches(trial, region) <= growth_px
     assert dice == 0.95
@@ -53,10 +31,10 @@ def test_where_the_dice_rises_the_bracket_finds_the_growth_exactly(needed_px):
 
 
 def test_growing_100_px_takes_the_bracket_a_third_of_the_passes():
-    trial = _trial()
+    trial = toys.far_trial()
     passes = {
-        name: _drive(search(trial), lambda region: _reaches(trial, region) >= 100)[1]
-        for name, search in SEARCHES.items()
+        name: toys.drive(search(trial), lambda region: _reaches(trial, region) >= 100)[1]
+        for name, search in GROWTHS.items()
     }
     assert passes["bracket"] <= 18
     assert passes["first"] >= 34
@@ -64,41 +42,41 @@ def test_growing_100_px_takes_the_bracket_a_third_of_the_passes():
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.booleans(), min_size=210, max_size=210), st.sampled_from(sorted(SEARCHES)))
+@given(st.lists(st.booleans(), min_size=210, max_size=210), st.sampled_from(sorted(GROWTHS)))
 def test_where_it_rises_and_falls_the_result_still_suffices(windows, name):
-    trial = _trial(size=150)
+    trial = toys.far_trial(size=150)
 
     def suffices(region):
         return bool(region.all()) or windows[int(_reaches(trial, region))]
 
-    (region, _, _), _ = _drive(SEARCHES[name](trial), suffices)
+    (region, _, _), _ = toys.drive(GROWTHS[name](trial), suffices)
     assert suffices(region)
 
 
 def test_first_stops_at_the_first_step_that_suffices():
-    trial = _trial()
+    trial = toys.far_trial()
 
     def suffices(region):
         return 31 <= _reaches(trial, region) < 34 or _reaches(trial, region) > 80
 
-    (_, growth_px, _), _ = _drive(SEARCHES["first"](trial), suffices)
+    (_, growth_px, _), _ = toys.drive(GROWTHS["first"](trial), suffices)
     assert growth_px == 33
-    (_, growth_px, _), _ = _drive(SEARCHES["bracket"](trial), suffices)
+    (_, growth_px, _), _ = toys.drive(GROWTHS["bracket"](trial), suffices)
     assert growth_px > 80
 
 
-@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.parametrize("name", GROWTHS)
 def test_the_edge_is_grown_first(name):
-    trial = _trial(edge_px=4)
-    (region, growth_px, _), num_passes = _drive(SEARCHES[name](trial), lambda region: True)
+    trial = toys.far_trial(edge_px=4)
+    (region, growth_px, _), num_passes = toys.drive(GROWTHS[name](trial), lambda region: True)
     assert growth_px == 4
     assert torch.equal(region, distance_px(trial.target.region) <= 4)
     assert num_passes == 2  # once to search, once alone
 
 
-@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.parametrize("name", GROWTHS)
 def test_an_answer_that_does_not_hold_alone_is_not_returned(name):
-    trial = _trial()
+    trial = toys.far_trial()
     asked_alone = []
 
     def answer(ask):
@@ -106,7 +84,7 @@ def test_an_answer_that_does_not_hold_alone_is_not_returned(name):
         unlucky = ask.alone and asked_alone.count(True) == 1
         return [0.1 if unlucky else 0.95 for _ in ask.regions]
 
-    (region, growth_px, _), _ = _drive(SEARCHES[name](trial), answer=answer)
+    (region, growth_px, _), _ = toys.drive(GROWTHS[name](trial), answer=answer)
     assert growth_px > 0
     assert asked_alone.count(True) == 2
     assert bool(region[trial.target.region].all())
@@ -118,4 +96,4 @@ def test_regions_are_found_in_3d_and_for_several_trials_at_once():
     target = misure.predicted_target(model, image, 1)
     trials = [Trial(target, make_presentation(model, image), t) for t in (0.9, 1.0)]
     for found in find_sufficient_regions(model, trials):
-        assert (found.growth_px, found.dice, found.search) == (10, 1.0, "bracket")
+        assert (found.growth_px, found.dice, found.growth) == (10, 1.0, "bracket")

@@ -160,5 +160,6 @@ def test_multilabel_classes_overlap():
     assert target.region.tolist() == [[False, False, True]]
     assert target.multilabel
     assert target.dice_of_logits(model(image[None])) == [1.0]
-    with pytest.raises(misure.EmptyTargetError, match=r"gives pixel \(0, 0\) to no class"):
-        segmentation.target(1, point=(0, 0))
+    for class_index in (1, None):
+        with pytest.raises(misure.EmptyTargetError, match=r"gives pixel \(0, 0\) to no class"):
+            segmentation.target(class_index, point=(0, 0))

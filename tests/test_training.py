@@ -24,7 +24,7 @@ def test_what_is_measured():
     bright = measure_triangle(_Threshold(0.3), dataset)
     assert bright["distractor_fraction"] == 1
     assert 0.4 < bright["foreground_dice"] < 0.7
-    empty = TriangleDataset(5, empty_share=1.0)
+    empty = TriangleDataset(5, empty_fraction=1.0)
     assert measure_triangle(_Threshold(2.0), empty)["foreground_dice"] == 1
 
 

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import misure
+from misure.presentation import make_presentation
+from misure.trial import Trial
 
 SHARPNESS = 10.0  # so low that gradients reach even what is far from being foreground
 
@@ -90,3 +92,26 @@ def random_image(seed: int, num_dimensions: int = 2, size: int = 14) -> Tensor:
 
 def model_of(net: nn.Module, **options: object) -> misure.SegmentationModel:
     return misure.SegmentationModel(net, **options)  # type: ignore[arg-type]
+
+
+def far_trial(size: int = 200, edge_px: int = 0) -> Trial:
+    """A small target in the corner of a large image; the model does not matter."""
+    region = torch.zeros(size, size, dtype=torch.bool)
+    region[5:10, 5:10] = True
+    target = misure.Target(1, region, torch.zeros_like(region))
+    image = torch.zeros(1, size, size)
+    model = model_of(OwnBrightness())
+    return Trial(target, make_presentation(model, image, edge_px=edge_px))
+
+
+def drive(search, suffices=None, *, answer=None):
+    """Answers a search's questions until it returns; gives its result and the number of passes."""
+    answer = answer or (lambda ask: [0.95 if suffices(region) else 0.1 for region in ask.regions])
+    dices, num_passes = None, 0
+    while True:
+        try:
+            ask = search.send(dices)
+        except StopIteration as stop:
+            return stop.value, num_passes
+        num_passes += len(ask.regions)
+        dices = answer(ask)

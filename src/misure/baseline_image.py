@@ -27,7 +27,7 @@ def make_baseline_image(
             `BLUR_FRACTION` of the short side), `noise` (Gaussian, with the image's own mean and
             standard deviation in each channel), or a tensor that broadcasts to the image.
         image: (C, *spatial).
-        mean: C numbers in the units of the image; only `mean` looks at it.
+        mean: C numbers, or one, in the units of the image; only `mean` looks at it.
         seed: of the noise.
 
     Raises:

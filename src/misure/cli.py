@@ -4,19 +4,18 @@ Bad input gives one sentence and exit code 2. Nothing here imports torch before 
 """
 
 import json
+import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 import misure
 from misure.errors import InputError, MisureError
-
-if TYPE_CHECKING:
-    from misure.trial import OnStep
+from misure.terminal import progress, summary, table
 
 
 class _BadInput(click.ClickException):
@@ -37,6 +36,8 @@ class _OneSentence(click.Group):
 @click.version_option(misure.__version__, prog_name="misure")
 def main() -> None:
     """Explain image segmentation: which part of an image is needed, and nothing more."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clean up as after an interrupt
 
 
 def _numbers(name: str) -> Callable[..., tuple[int, ...] | None]:
@@ -86,6 +87,7 @@ _model_options = [
         "--slice", "slice_index", type=int, help="Axial slice of a NIfTI volume, from the feet."
     ),
 ]
+_SEED = click.IntRange(0, 2**32 - 1)
 _quiet = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 _image = click.argument("image", type=click.Path(path_type=Path))
 
@@ -119,7 +121,7 @@ def _with_model(command: Callable[..., None]) -> Callable[..., None]:
     metavar="KEY=VALUE",
     help="Any other option of the preset, e.g. growth=bracket.",
 )
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", type=_SEED, default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder.  [default: misure-IMAGE]")
 @_quiet
 def explain(
@@ -156,8 +158,9 @@ def explain(
     given = {"baseline_image": baseline_image, "edge_px": edge_px}
     options |= {key: value for key, value in given.items() if value is not None}
     out = out or Path(f"misure-{_stem(image)}")
-    with writing_folder(out) as folder, _progress(quiet) as on_step:
+    with writing_folder(out) as folder, progress(quiet) as on_step:
         model, pixels = _load(image, spec, model_options, device, slice_index)
+        order = read_viewing_order(image)
         with model.counting() as cost:
             segmentation = segment(model, pixels)
             target = segmentation.target(
@@ -176,7 +179,7 @@ def explain(
                 on_step=on_step,
                 **options,
             )
-        found = replace(found, image=str(image), cost=cost)
+        found = replace(found, image=str(image), slice_index=slice_index, cost=cost)
         presentation = make_presentation(
             model,
             pixels,
@@ -184,10 +187,9 @@ def explain(
             edge_px=found.settings["edge_px"],
             seed=seed,
         )
-        order = read_viewing_order(image)
         save_result(found, presentation, segmentation, folder, order=order)
     if not quiet:
-        click.echo(_summary(found.record(), out))
+        click.echo(summary(found.record(), out))
 
 
 @main.command()
@@ -213,15 +215,17 @@ def classes(
              f"{one.area_fraction:.2%}", str(one.num_objects)]
             for one in found
         ]  # fmt: skip
-        click.echo(_table(["class_index", "class_name", "pixels", "area", "objects"], rows))
+        click.echo(table(["class_index", "class_name", "pixels", "area", "objects"], rows))
 
 
 @main.command()
 @click.argument("dataset", type=click.Choice(["triangle"]))
 @click.option("--out", type=click.Path(path_type=Path), help="[default: DATASET.safetensors]")
-@click.option("--steps", default=1300, show_default=True, help="Steps of 16 samples.")
+@click.option(
+    "--steps", type=click.IntRange(2), default=1300, show_default=True, help="Steps of 16 samples."
+)
 @click.option("--disc", is_flag=True, help="The variant that needs a disc.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", type=_SEED, default=0, show_default=True)
 @_quiet
 def train(dataset: str, out: Path | None, steps: int, disc: bool, seed: int, quiet: bool) -> None:
     """Train a small network on a data set, and measure it on held-out samples.
@@ -229,13 +233,17 @@ def train(dataset: str, out: Path | None, steps: int, disc: bool, seed: int, qui
     Use the result with --model triangle:FILE.
     """
     from misure.networks.triangle import save_triangle_network
+    from misure.result_folder import writing_folder
     from misure.training import train_triangle
 
     out = out or Path(f"{dataset}.safetensors")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with _progress(quiet) as on_step:
+    if out.is_dir():
+        raise InputError(
+            f"train: expected a file to write to, {out} is a folder. Name a file in it."
+        )
+    with writing_folder(out.parent) as folder, progress(quiet) as on_step:
         net, figures = train_triangle(num_steps=steps, seed=seed, disc=disc, on_step=on_step)
-    save_triangle_network(net, figures, out)
+        save_triangle_network(net, figures, folder / out.name)
     if not quiet:
         click.echo(
             f"{out}: on held-out samples foreground Dice {figures['foreground_dice']:.4f}, "
@@ -251,7 +259,7 @@ def demo(out: Path, quiet: bool) -> None:
     from misure.demo import run_demo
     from misure.result_folder import writing_folder
 
-    with writing_folder(out) as folder, _progress(quiet) as on_step:
+    with writing_folder(out) as folder, progress(quiet) as on_step:
         rows = run_demo(folder, on_step)
     if not quiet:
         cells = [
@@ -260,7 +268,7 @@ def demo(out: Path, quiet: bool) -> None:
             + [str(row["pass_equivalents"])]
             for row in rows
         ]
-        click.echo(_table(list(rows[0]), cells))
+        click.echo(table(list(rows[0]), cells))
         click.echo(f"\nPictures: {out}/*/overview.png")
 
 
@@ -271,67 +279,10 @@ def _load(
     from misure.image import read_image
     from misure.loaders import load_model
 
-    if not image.is_file():
-        raise InputError(f"read_image: expected an image file, found none at {image}.")
-    model = load_model(spec, device=device, **options)
+    model = load_model(spec, **({"device": device} | options))
     pixels = read_image(image, num_channels=model.num_channels, slice_index=slice_index)
     return model, pixels.to(model.device)
 
 
 def _stem(image: Path) -> str:
     return image.name.split(".")[0] or "image"
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator["OnStep | None"]:
-    """Something to tell of progress: a bar on a terminal, None elsewhere."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    bars: list[tqdm[Any]] = []
-
-    def on_step(doing: str, done: int, total: int | None) -> None:
-        if not bars or bars[0].desc != doing or done < bars[0].n:
-            for bar in bars:
-                bar.close()
-            bars[:] = [tqdm(total=total, desc=doing, unit="step", leave=False)]
-        bars[0].update(done - bars[0].n)
-
-    try:
-        yield on_step
-    finally:
-        for bar in bars:
-            bar.close()
-
-
-def _summary(record: dict[str, Any], out: Path) -> str:
-    target, large = record["target"], record["sufficient_region"]
-    small, cost = record["minimally_sufficient_region"], record["cost"]
-
-    def figures(region: dict[str, Any]) -> list[str]:
-        return [f"{region['area_fraction']:.2%}", f"{region['dice']:.3f}"]
-
-    size = f"{small['relative_area']:.2f} x the target"
-    outside = f"{small['outside_target_fraction']:.0%} of it outside"
-    rows = [
-        ["target", f"{target['area_fraction']:.2%}", "", target["class_name"]],
-        ["sufficient_region", *figures(large), f"grown {large['growth_px']:g} px"],
-        ["minimally_sufficient_region", *figures(small), f"{size}, {outside}"],
-        ["its outline alone", "", f"{record['silhouette_dice']:.3f}", ""],
-    ]
-    return (
-        _table(["", "area", "dice", ""], rows)
-        + f"\n\n{cost['pass_equivalents']} pass equivalents in {cost['seconds']:.0f} s; "
-        + f"see {out}/overview.png"
-    )
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [header, *rows]
-    ]
-    return "\n".join(lines)

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from misure.cost import Cost
+from misure.device import seed_device
+from misure.errors import InputError
 from misure.explanation import Explanation
+from misure.image import check_image
 from misure.minimally_sufficient_region import MinimallySufficientRegion
 from misure.model import SegmentationModel
 from misure.presentation import make_presentation
 from misure.presets import Preset, make_preset
-from misure.segmentation import check_image
 from misure.silhouette import silhouette_dices
 from misure.sufficient_region import SufficientRegion, find_sufficient_regions
 from misure.target import Target
@@ -82,9 +84,14 @@ def explain_all(
     """
     check_image(image)
     chosen = make_preset(preset, options)
+    if chosen.reduction.needs_gradients and not model.differentiable:
+        raise InputError(
+            f"explain: expected a network with gradients for preset {preset}, {model.name} gives "
+            "none. Use a preset that needs none (sufficient_region)."
+        )
     start = time.perf_counter()
     with torch.inference_mode(False), model.borrowed():
-        torch.manual_seed(seed)  # for networks that draw random numbers; undone by `borrowed`
+        seed_device(model.device, seed)  # undone by `borrowed`
         presentation = make_presentation(
             model,
             image.clone() if image.is_inference() else image.detach(),
@@ -92,10 +99,10 @@ def explain_all(
             edge_px=chosen.edge_px,
             seed=seed,
         )
-        trials = [Trial(target, presentation, dice_threshold) for target in targets]
+        trials = [Trial(target, presentation, float(dice_threshold)) for target in targets]
         if not trials:
             return []
-        sufficient = find_sufficient_regions(model, trials, search=chosen.growth, on_step=on_step)
+        sufficient = find_sufficient_regions(model, trials, growth=chosen.growth, on_step=on_step)
         minimal = chosen.reduction(model, trials, sufficient, on_step)
         silhouettes = [
             silhouette_dices(model, trial, found.region, seed=seed)
@@ -141,11 +148,12 @@ def _put_together(
         sufficient_dice=sufficient.dice,
         dice=minimal.dice,
         growth_px=sufficient.growth_px,
-        silhouettes=silhouettes,
+        silhouette_dice_by_content=silhouettes,
         dice_threshold=trial.dice_threshold,
         preset=preset.name,
         settings=preset.settings(),
         seed=seed,
         cost=cost,
         model=model.name,
+        model_settings=model.settings(),
     )

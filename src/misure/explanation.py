@@ -11,7 +11,7 @@ Saved as one `.npz` of plain arrays, without pickle:
 import json
 import os
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,14 +39,16 @@ class Explanation:
         sufficient_dice, dice: Dice with the target when the model sees the sufficient region, and
             the minimally sufficient one, each shown alone; at least `dice_threshold`.
         growth_px: how far the sufficient region reaches beyond the target.
-        silhouettes: Dice with the minimally sufficient region's content replaced (see
-            `silhouette_dices`).
+        silhouette_dice_by_content: Dice with the content of the minimally sufficient region
+            replaced (see `silhouette_dices`).
         dice_threshold: Dice from which the target counts as preserved.
         preset, settings: the preset's name and every option with its value.
         seed: of all noise.
         cost: forward and backward passes, and seconds.
         model: name of the model.
+        model_settings: how the network was used (see `SegmentationModel.settings`).
         image: name of the image, where it has one.
+        slice_index: the axial slice that was taken of it, if any.
     """
 
     target: Target
@@ -56,19 +58,21 @@ class Explanation:
     sufficient_dice: float
     dice: float
     growth_px: float
-    silhouettes: dict[str, float]
+    silhouette_dice_by_content: dict[str, float]
     dice_threshold: float
     preset: str
     settings: dict[str, Any]
     seed: int
     cost: Cost
     model: str = ""
+    model_settings: dict[str, Any] = field(default_factory=dict)
     image: str = ""
+    slice_index: int | None = None
 
     @property
     def silhouette_dice(self) -> float:
         """The larger of the silhouette Dices: how far the outline alone gives the target away."""
-        return max(self.silhouettes.values())
+        return max(self.silhouette_dice_by_content.values())
 
     @property
     def relative_area(self) -> float:
@@ -104,7 +108,7 @@ class Explanation:
                 "growth_px": self.growth_px,
                 "area_fraction": area_fraction(self.sufficient_region),
                 "dice": self.sufficient_dice,
-                "search": self.settings.get("growth"),
+                "growth": self.settings.get("growth"),
             },
             "minimally_sufficient_region": {
                 "area_fraction": area_fraction(self.minimally_sufficient_region),
@@ -113,8 +117,10 @@ class Explanation:
                 "dice": self.dice,
             },
             "silhouette_dice": self.silhouette_dice,
-            "silhouette_dice_by_content": self.silhouettes,
+            "silhouette_dice_by_content": self.silhouette_dice_by_content,
             "settings": self.settings,
+            "model_settings": self.model_settings,
+            "slice_index": self.slice_index,
             "cost": {
                 "forward_passes": self.cost.forward_passes,
                 "backward_passes": self.cost.backward_passes,
@@ -158,7 +164,7 @@ class Explanation:
                 tensors = {key: torch.from_numpy(arrays[key]) for key in arrays if key != "record"}
                 record = json.loads(str(arrays["record"]))
             return cls._from_parts(tensors, record)
-        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        except Exception as error:  # damaged archives raise many kinds
             raise InputError(
                 f"Explanation.load: expected a file written by Explanation.save, but {path} "
                 f"cannot be used: {error}"
@@ -166,6 +172,10 @@ class Explanation:
 
     @classmethod
     def _from_parts(cls, tensors: dict[str, Tensor], record: dict[str, Any]) -> Self:
+        for name, tensor in tensors.items():
+            wanted = torch.float32 if name == "saliency_map" else torch.bool
+            if tensor.shape != tensors["target"].shape or tensor.dtype != wanted:
+                raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}")
         cost = record["cost"]
         return cls(
             target=Target(
@@ -181,20 +191,22 @@ class Explanation:
             sufficient_dice=record["sufficient_region"]["dice"],
             dice=record["minimally_sufficient_region"]["dice"],
             growth_px=record["sufficient_region"]["growth_px"],
-            silhouettes=record["silhouette_dice_by_content"],
+            silhouette_dice_by_content=record["silhouette_dice_by_content"],
             dice_threshold=record["dice_threshold"],
             preset=record["preset"],
             settings=record["settings"],
             seed=record["seed"],
             cost=Cost(cost["forward_passes"], cost["backward_passes"], cost["seconds"]),
             model=record["model"],
+            model_settings=record["model_settings"],
             image=record["image"],
+            slice_index=record["slice_index"],
         )
 
     def __eq__(self, other: object) -> bool:
         """Whether all regions, maps and figures are the same, wherever the tensors live."""
         return isinstance(other, Explanation) and all(
-            _same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)
+            _same(getattr(self, one.name), getattr(other, one.name)) for one in fields(self)
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -204,5 +216,5 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, Tensor):
         return torch.equal(a.cpu(), b.cpu())
     if isinstance(a, Target):
-        return all(_same(getattr(a, field.name), getattr(b, field.name)) for field in fields(a))
+        return all(_same(getattr(a, one.name), getattr(b, one.name)) for one in fields(a))
     return bool(a == b)

@@ -16,7 +16,7 @@ from misure.dependency import require
 from misure.errors import InputError
 
 VOXEL_LIMIT = 200_000_000
-"""Pixels or voxels of an array or volume, channels not counted, above which it is refused.
+"""Numbers in an array or volume above which it is refused.
 
 For pictures Pillow's own limit holds (`PIL.Image.MAX_IMAGE_PIXELS`, 89 million).
 """
@@ -73,6 +73,16 @@ def read_image(
     return image
 
 
+def check_image(image: Tensor) -> None:
+    """Raises InputError unless the image is (C, *spatial), float and finite."""
+    if image.ndim not in (3, 4) or not image.is_floating_point() or 0 in image.shape:
+        raise InputError(
+            f"expected an image (C, [D,] H, W) of floats, got {image.dtype} {tuple(image.shape)}."
+        )
+    if not bool(torch.isfinite(image).all()):
+        raise InputError("expected a finite image, got NaN or infinity. Replace them.")
+
+
 def is_nifti(path: str | Path) -> bool:
     """Whether the file's name says NIfTI."""
     return Path(path).name.lower().endswith((".nii", ".nii.gz"))
@@ -81,7 +91,7 @@ def is_nifti(path: str | Path) -> bool:
 def _check_size(path: Path, shape: tuple[int, ...]) -> None:
     if np.prod([int(n) for n in shape], dtype=float) > VOXEL_LIMIT:
         raise InputError(
-            f"read_image: expected at most {VOXEL_LIMIT:,} pixels, got "
+            f"read_image: expected at most {VOXEL_LIMIT:,} numbers, got "
             f"{' x '.join(map(str, shape))} in {path}. Crop or shrink the image."
         )
 
@@ -97,7 +107,7 @@ def _read_picture(path: Path, num_channels: int | None) -> Tensor:
             pixels = np.asarray(upright.convert(_MODE_OF_CHANNELS.get(channels, "RGB")))
     except InputError:
         raise
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # Pillow's readers raise many kinds on damaged files
         raise InputError(
             f"read_image: expected a picture that Pillow reads (.png, .jpg, .tif ...), an .npy "
             f"array or a NIfTI file, but {path} cannot be read: {error}"
@@ -132,11 +142,10 @@ def _read_deep_grey(picture: Image.Image, path: Path, num_channels: int | None) 
 
 def _read_array(path: Path) -> Tensor:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, mode="r")  # reads no pickle
         if array.dtype.kind not in "buif" or array.ndim not in (2, 3, 4) or 0 in array.shape:
             raise ValueError(f"it holds {array.dtype} of shape {array.shape}")
-        shape = array.shape if array.ndim == 2 else array.shape[1:]
-        _check_size(path, shape)
+        _check_size(path, array.shape)
         numbers: np.ndarray = np.array(array, dtype=np.float32)
     except InputError:
         raise
@@ -152,7 +161,7 @@ def _read_nifti(path: Path, slice_index: int | None) -> Tensor:
     nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
     try:
         file = nibabel.load(path)
-        _check_size(path, file.shape[:3])
+        _check_size(path, file.shape)
         if len(file.shape) not in (3, 4):
             raise ValueError(f"its shape is {file.shape}, not (I, J, K) or (I, J, K, C)")
         volume = file.get_fdata(dtype=np.float32)
@@ -190,7 +199,15 @@ def viewing_order(affine: np.ndarray) -> ViewingOrder:
             feet-to-head as NIfTI defines them (RAS+).
     """
     orientations = require("nibabel.orientations", extra="medical", purpose="orient volumes")
-    stored = orientations.io_orientation(affine)  # for each axis: (world axis, direction)
+    try:
+        stored = orientations.io_orientation(affine)  # for each axis: (world axis, direction)
+    except (ValueError, np.linalg.LinAlgError):
+        stored = np.full((3, 2), np.nan)
+    if not np.isfinite(stored).all():
+        raise InputError(
+            f"read_image: expected an affine that gives each axis a direction, got "
+            f"{np.asarray(affine).tolist()}. Repair the header."
+        )
     wanted = {2: 1, 1: -1, 0: -1}  # slices up, rows from front to back, columns from right to left
     order = []
     for world_axis, direction in wanted.items():

@@ -49,12 +49,12 @@ def _descend(output: Any, spatial_dims: int, entry: str | int | None) -> Tensor 
         return output if is_logits and output.shape[1] > 0 else None
     if isinstance(output, Mapping):
         return _descend(_entry_of_mapping(output, spatial_dims, entry), spatial_dims, None)
-    if hasattr(output, "logits"):
-        return _descend(output.logits, spatial_dims, None)
-    if isinstance(output, (tuple, list)):
-        index = entry if isinstance(entry, int) else 0
+    if isinstance(output, (tuple, list)) and not isinstance(entry, str):
+        index = entry or 0
         fits = -len(output) <= index < len(output)
         return _descend(output[index], spatial_dims, None) if fits else None
+    if not isinstance(entry, int) and hasattr(output, entry or "logits"):
+        return _descend(getattr(output, entry or "logits"), spatial_dims, None)
     return None
 
 

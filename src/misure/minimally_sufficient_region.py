@@ -8,7 +8,7 @@ image at half contrast.)
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -46,6 +46,8 @@ class Reduction(Protocol):
     Its options are the fields of a frozen dataclass, so that presets can change them.
     """
 
+    needs_gradients: ClassVar[bool]
+
     def __call__(
         self,
         model: SegmentationModel,
@@ -65,6 +67,8 @@ class NoReduction:
     The map falls linearly from 1 on the target to the edge of the region. Needs no gradients.
     """
 
+    needs_gradients: ClassVar[bool] = False
+
     def __call__(
         self,
         _model: SegmentationModel,
@@ -77,7 +81,8 @@ class NoReduction:
         for trial, found in zip(trials, sufficient, strict=True):
             nearness = 1 - distance_px(trial.target.region) / (found.growth_px + 1)
             saliency_map = nearness.clamp(min=0) * found.region
-            results.append(MinimallySufficientRegion(found.region, saliency_map, found.dice))
+            region = found.region.clone()
+            results.append(MinimallySufficientRegion(region, saliency_map, found.dice))
         return results
 
 
@@ -119,7 +124,7 @@ def top_region(
         (dice,) = yield Ask([region], alone=True)
         if dice >= trial.dice_threshold:
             return MinimallySufficientRegion(region, saliency_map, dice)
-    return MinimallySufficientRegion(sufficient.region, saliency_map, sufficient.dice)
+    return MinimallySufficientRegion(sufficient.region.clone(), saliency_map, sufficient.dice)
 
 
 def _values_from_the_top(saliency_map: Tensor) -> tuple[list[float], np.ndarray]:

@@ -14,11 +14,12 @@ from math import prod
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from misure.batches import in_batches, is_out_of_memory
 from misure.borrowed import borrowed
 from misure.cost import Cost
+from misure.device import autocast_type, device_and_dtype
 from misure.errors import InputError, ModelError
 from misure.logits import (
     class_probability,
@@ -27,7 +28,7 @@ from misure.logits import (
     look_like_probabilities,
     to_classes,
 )
-from misure.preprocessing import Preprocessing
+from misure.preprocessing import make_preprocessing
 
 T = TypeVar("T")
 Shape = Sequence[int]
@@ -41,8 +42,8 @@ class SegmentationModel:
 
     Args:
         net: a torch module, or any function of an image batch (N, C, *spatial).
-        mean, std: numbers for each channel, in the units of the images; images are normalised
-            with them. None: the network takes images as they are.
+        mean, std: a number for each channel, or one for all, in the units of the images; images
+            are normalised with them. None: the network takes images as they are.
         input_size: exact size (*spatial) of the network's input, or the length of its short side.
         size_divisor: every side of the input is padded to a multiple of it.
         output: key or index of the logits within the network's output (see `find_tensor`).
@@ -66,8 +67,8 @@ class SegmentationModel:
         self,
         net: Callable[[Tensor], Any],
         *,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
         input_size: int | Sequence[int] | None = None,
         size_divisor: int = 1,
         output: str | int | None = None,
@@ -86,23 +87,23 @@ class SegmentationModel:
                 f"SegmentationModel: expected a network, got {type(net).__name__}. To load one "
                 "from a file use load_model."
             )
-        fixed = input_size if isinstance(input_size, int) or input_size is None else None
+        if batch_size is not None and batch_size < 1:
+            raise InputError(
+                f"SegmentationModel: expected batch_size of 1 or more, got {batch_size}."
+            )
         self.net = net
-        self.preprocessing = Preprocessing(
-            mean=tuple(mean) if mean is not None else None,
-            std=tuple(std) if std is not None else None,
-            input_size=tuple(input_size) if isinstance(input_size, Sequence) else fixed,
-            size_divisor=size_divisor,
-        )
+        self.preprocessing = make_preprocessing(mean, std, input_size, size_divisor)
         self.output, self.multilabel, self.probabilities = output, multilabel, probabilities
         self.class_names = tuple(class_names)
-        known = len(mean) if mean is not None and len(mean) > 1 else None
+        mean_of_each = self.preprocessing.mean or ()
+        known = len(mean_of_each) if len(mean_of_each) > 1 else None
         self.num_channels = num_channels if num_channels is not None else known
-        self.device, self.dtype = _whereabouts(net, device)
-        self.autocast, self.batch_size = _autocast_type(autocast), batch_size
+        self.device, self.dtype = device_and_dtype(net, device)
+        self.autocast, self.batch_size = autocast_type(autocast), batch_size
         self.differentiable = differentiable
         self.name = name or type(net).__name__
         self._counters: list[Cost] = []
+        self._fitting: dict[tuple[int, ...], int] = {}
         self._is_borrowed = False
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -141,6 +142,21 @@ class SegmentationModel:
         if logits.requires_grad:
             logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
         return logits
+
+    def settings(self) -> dict[str, Any]:
+        """How the network is used, as plain values: for whoever wants to use it the same way."""
+        used, size = self.preprocessing, self.preprocessing.input_size
+        return {
+            "mean": list(used.mean) if used.mean else None,
+            "std": list(used.std) if used.std else None,
+            "input_size": list(size) if isinstance(size, tuple) else size,
+            "size_divisor": used.size_divisor,
+            "output": self.output,
+            "multilabel": self.multilabel,
+            "probabilities": bool(self.probabilities),
+            "autocast": str(self.autocast).removeprefix("torch.") if self.autocast else None,
+            "device": str(self.device),
+        }
 
     def class_region(self, logits: Tensor, class_index: int) -> Tensor:
         """Pixels (N, *spatial) bool that these logits (N, K, *spatial) give to a class."""
@@ -210,11 +226,11 @@ class SegmentationModel:
             ModelError: memory runs out for a single image.
         """
         num_pixels = max(prod(spatial), prod(self.preprocessing.resized_shape(spatial)))
-        fitting = max(1, min(_BATCH_LIMIT, _BATCH_PIXELS // num_pixels))
-        size = self.batch_size or fitting
+        size = self.batch_size or max(1, min(_BATCH_LIMIT, _BATCH_PIXELS // num_pixels))
+        size = min(size, self._fitting.get(tuple(spatial), size))
         results, size_left = in_batches(work, num_images, size)
-        if size_left < size:
-            self.batch_size = size_left
+        if size_left < size:  # do not run out of memory again on the next images of this shape
+            self._fitting[tuple(spatial)] = size_left
         return results
 
     def _run(self, inputs: Tensor) -> Any:
@@ -261,32 +277,3 @@ class SegmentationModel:
         for counter in self._counters:
             counter.forward_passes += forward
             counter.backward_passes += backward
-
-
-def _autocast_type(autocast: torch.dtype | str | None) -> torch.dtype | None:
-    types = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-    if autocast is None or autocast in types.values():
-        return autocast  # type: ignore[return-value]
-    if autocast not in types:
-        raise InputError(
-            f"SegmentationModel: expected autocast among {', '.join(types)}, got {autocast!r}."
-        )
-    return types[autocast]
-
-
-def _whereabouts(
-    net: object, device: str | torch.device | None
-) -> tuple[torch.device, torch.dtype]:
-    """Where the network computes and the type of number it takes."""
-    tensors = [*net.parameters(), *net.buffers()] if isinstance(net, nn.Module) else []
-    floats = [tensor for tensor in tensors if tensor.is_floating_point()]
-    asked = torch.device(device) if device is not None else None
-    if not floats:
-        return asked or torch.device("cpu"), torch.float32
-    found = floats[0].device
-    if asked and (asked.type, asked.index or 0) != (found.type, found.index or 0):
-        raise InputError(
-            f"SegmentationModel: expected the network on {asked}, its parameters are on {found}. "
-            f"Move it there with net.to('{asked}')."
-        )
-    return found, floats[0].dtype

@@ -13,10 +13,12 @@ at hand does not give every setting, `docs/method.md` says how sure each default
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from misure.errors import InputError, ModelError
 from misure.minimally_sufficient_region import MinimallySufficientRegion, top_region
 from misure.model import SegmentationModel
 from misure.preprocessing import resize
@@ -30,7 +32,7 @@ class PaperReduction:
     """The paper's stage 2, followed by the smallest top part of its map that suffices.
 
     Attributes:
-        mask_size: length of the mask's short side; never more than the image's.
+        grid_size: length of the mask's short side; never more than the image's.
         num_iterations: steps of AdamW.
         learning_rate: of AdamW.
         foreground_weight: a_fg.
@@ -41,7 +43,7 @@ class PaperReduction:
         smallest_visibility: smaller values of the final mask become 0.
     """
 
-    mask_size: int = 224
+    grid_size: int = 224
     num_iterations: int = 100
     learning_rate: float = 0.01
     foreground_weight: float = 1.0
@@ -51,6 +53,20 @@ class PaperReduction:
     tv_exponent: float = 3.0
     initial_visibility: float = 0.5
     smallest_visibility: float = 0.2
+
+    needs_gradients: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.grid_size < 1 or self.num_iterations < 0 or self.learning_rate <= 0:
+            raise InputError(
+                "PaperReduction: expected grid_size of 1 or more, num_iterations of 0 or more and "
+                f"a positive learning_rate, got {self.grid_size}, {self.num_iterations} and "
+                f"{self.learning_rate}."
+            )
+        if self.tv_exponent < 1:
+            raise InputError(
+                f"PaperReduction: expected tv_exponent of 1 or more, got {self.tv_exponent}."
+            )
 
     def __call__(
         self,
@@ -91,10 +107,12 @@ class PaperReduction:
 
                 def gradient(part: slice) -> Tensor:
                     leaf = mask[part].detach().requires_grad_()
-                    loss = self._loss(leaf, scene, part)
-                    if not loss.requires_grad:  # a network that ignores the image, and no l1
-                        return torch.zeros_like(leaf)
-                    return torch.autograd.grad(loss, leaf)[0]
+                    logits = scene.logits(leaf, part)
+                    found = self._gradient(leaf, logits, scene, part)
+                    for trial in trials[part]:
+                        trial.cost.forward_passes += 1
+                        trial.cost.backward_passes += int(logits.requires_grad)
+                    return found
 
                 batches = model.in_batches(gradient, len(trials), scene.spatial)
                 mask.grad = torch.cat(batches)
@@ -110,7 +128,7 @@ class PaperReduction:
         self, trials: Sequence[Trial], sufficient: Sequence[SufficientRegion]
     ) -> Tensor:
         spatial = trials[0].target.region.shape
-        scale = min(1.0, self.mask_size / min(spatial))
+        scale = min(1.0, self.grid_size / min(spatial))
         starts = [
             self.initial_visibility * found.region
             + (1 - self.initial_visibility) * trial.target.region
@@ -119,8 +137,19 @@ class PaperReduction:
         masks = torch.stack(starts)[:, None].float()
         return resize(masks, [max(1, round(side * scale)) for side in spatial])[:, 0]
 
-    def _loss(self, masks: Tensor, scene: "_Scene", part: slice) -> Tensor:
-        logits = scene.logits(masks, part)
+    def _gradient(self, masks: Tensor, logits: Tensor, scene: "_Scene", part: slice) -> Tensor:
+        loss = self._loss(masks, logits, scene, part)
+        if not loss.requires_grad:  # a network that ignores the image, and no l1
+            return torch.zeros_like(masks)
+        (gradient,) = torch.autograd.grad(loss, masks)
+        if not bool(torch.isfinite(gradient).all()):
+            raise ModelError(
+                f"PaperReduction: expected finite gradients, {scene.model.name} gave NaN or "
+                "infinity. Use a preset that needs none (sufficient_region)."
+            )
+        return gradient
+
+    def _loss(self, masks: Tensor, logits: Tensor, scene: "_Scene", part: slice) -> Tensor:
         target, considered = scene.targets[part], scene.considered[part]
         p = torch.cat(
             [
@@ -169,17 +198,15 @@ class _Scene:
         return resize(torch.stack(tensors).to(self.model.device, torch.float32), self.spatial)
 
     def _stack_regions(self, regions: list[Tensor]) -> Tensor:
-        return self._stack([region[None] for region in regions])[:, 0] > 0.5
+        share = self._stack([region[None] for region in regions])[:, 0]
+        largest = share.flatten(1).amax(1).view(-1, *[1] * (share.ndim - 1))
+        return share > (0.5 * largest)  # of a tiny region too something is left
 
     def logits(self, masks: Tensor, part: slice) -> Tensor:
-        """Logits when the model sees the masks; counted for the trials."""
+        """Logits when the model sees the masks."""
         visibility = resize(masks[:, None], self.spatial) * self.limits[part, None]
         images = torch.lerp(self.baseline_images[part], self.images[part], visibility)
-        logits = self.model(images)
-        for trial in self.trials[part]:
-            trial.cost.forward_passes += 1
-            trial.cost.backward_passes += 1
-        return logits
+        return self.model(images)
 
 
 def _total_variation(masks: Tensor, exponent: float) -> Tensor:

@@ -76,7 +76,7 @@ def save_pictures(
     height, width = view.image.shape[:2]
     panel_height = float(np.clip(4.2 * height / width, 2.4, 6.0))
     figure = Figure(figsize=(13.5, 2 * panel_height + 1.2), layout="constrained")
-    figure.suptitle(_title(explanation, view), fontsize=13)
+    figure.suptitle(_title(explanation, view), fontsize=13, parse_math=False)
     for axes, name in zip(figure.subplots(2, 3).flat, _PANELS, strict=True):
         _draw(axes, name, view, explanation, segmentation)
     figure.savefig(folder / "overview.png", dpi=110)
@@ -109,7 +109,7 @@ def _draw(
         _outline(axes, view.target, TARGET_COLOUR, "solid")
         axes.set_title(f"image, target outlined ({explanation.target.region.sum():,} px)")
     elif name == "segmentation":
-        _draw_segmentation(axes, view, segmentation)
+        _draw_segmentation(axes, view, segmentation, explanation.target.class_index)
     elif name == "saliency_map":
         norm = Normalize(0, max(1e-9, float(view.saliency_map.max())))
         axes.imshow(view.saliency_map, cmap=MAP_COLOURS, norm=norm, interpolation="nearest")
@@ -131,14 +131,19 @@ def _draw(
         axes.set_title(f"{words}: {area_fraction(region):.1%}, Dice {dice:.3f}{grown}")
 
 
-def _draw_segmentation(axes: Axes, view: _View, segmentation: Segmentation) -> None:
+def _draw_segmentation(
+    axes: Axes, view: _View, segmentation: Segmentation, target_class: int
+) -> None:
+    """The target's class first, then the larger classes; class 0, mostly a background, is left."""
     pale = 0.35 * view.image + 0.65 * view.image.mean()
     _show(axes, pale)
     classes, counts = np.unique(view.class_map, return_counts=True)
     large = [i for i in np.argsort(-counts) if counts[i] >= _LABELLED * view.class_map.size]
-    drawn = [int(classes[i]) for i in large if classes[i] > 0][: len(CLASS_COLOURS)]
-    for class_index, colour in zip(drawn, CLASS_COLOURS, strict=False):
+    others = [int(classes[i]) for i in large if classes[i] > 0 and classes[i] != target_class]
+    for class_index, colour in zip([target_class, *others], CLASS_COLOURS, strict=False):
         inside = view.class_map == class_index
+        if not inside.any():
+            continue
         tint = np.zeros((*inside.shape, 4))
         tint[inside] = (*_rgb(colour), 0.65)
         axes.imshow(tint, interpolation="nearest")
@@ -151,6 +156,7 @@ def _draw_segmentation(axes: Axes, view: _View, segmentation: Segmentation) -> N
             ha="center",
             va="center",
             fontsize=9,
+            parse_math=False,
             bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0},
         )
     axes.set_title("segmentation")

@@ -9,6 +9,7 @@ interpolation straight to the pixels of the user's image.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from operator import index
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,8 @@ class Preprocessing:
     """What happens to an image before the network sees it.
 
     Attributes:
-        mean, std: one number a channel, in the units of the user's image; None: left as it is.
+        mean, std: one number a channel, or one for all, in the units of the user's image; None:
+            left as it is.
         input_size: exact size (*spatial) of the network's input; or one number: the length of the
             short side, the aspect kept; None: the image's own size.
         size_divisor: every side is padded to a multiple of it.
@@ -101,6 +103,43 @@ class Preprocessing:
         window = (slice(None), slice(None), *map(slice, resized))
         cropped = resize(logits, padded)[window]
         return resize(cropped, spatial)
+
+
+def make_preprocessing(
+    mean: float | Sequence[float] | None,
+    std: float | Sequence[float] | None,
+    input_size: int | Sequence[int] | None,
+    size_divisor: int,
+) -> Preprocessing:
+    """The preprocessing with these settings, single numbers allowed for `mean` and `std`.
+
+    Raises:
+        InputError: something else than numbers.
+    """
+    try:
+        return Preprocessing(
+            mean=_numbers(mean),
+            std=_numbers(std),
+            input_size=(
+                input_size
+                if input_size is None or isinstance(input_size, int)
+                else tuple(map(index, input_size))
+            ),
+            size_divisor=index(size_divisor),
+        )
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"SegmentationModel: expected numbers as mean and std, whole numbers as input_size and "
+            f"size_divisor, got {mean!r}, {std!r}, {input_size!r} and {size_divisor!r}."
+        ) from error
+
+
+def _numbers(given: float | Sequence[float] | None) -> tuple[float, ...] | None:
+    if given is None:
+        return None
+    return (float(given),) if isinstance(given, (int, float)) else tuple(map(float, given))
 
 
 def resize(images: Tensor, spatial: Sequence[int]) -> Tensor:

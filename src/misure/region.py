@@ -72,11 +72,6 @@ def distance_px(region: Tensor) -> Tensor:
     return torch.from_numpy(distance).to(region.device)
 
 
-def grow(region: Tensor, growth_px: float) -> Tensor:
-    """The region with every pixel up to `growth_px` away from it (Euclidean)."""
-    return distance_px(region) <= growth_px
-
-
 def dilate(region: Tensor) -> Tensor:
     """The region dilated once by 3 px: in 2D with a 7 x 7 ellipse, in 3D with a ball."""
     structure = _ELLIPSE if region.ndim == 2 else _ball(region.ndim)
@@ -94,18 +89,17 @@ def _ball(num_dimensions: int) -> np.ndarray:
     return ball
 
 
-def components(region: Tensor) -> list[Tensor]:
-    """The connected parts of a region (*spatial) bool, largest first.
+def component_numbers(region: Tensor) -> Tensor:
+    """The connected parts of a region, as numbers (*spatial) int64: 0 outside, 1 the largest part.
 
-    Pixels that touch at a corner are connected. Parts of one size are in reading order; an empty
-    region has none.
+    Pixels that touch at a corner are connected. Parts of one size are numbered in reading order.
     """
     every_neighbour = np.ones((3,) * region.ndim)
     parts, num_parts = ndimage.label(region.cpu().numpy(), structure=every_neighbour)
     sizes = np.bincount(parts.ravel(), minlength=num_parts + 1)[1:]
-    order = np.argsort(-sizes, kind="stable") + 1
-    parts = torch.from_numpy(parts).to(region.device)
-    return [parts == int(part) for part in order]
+    number_of = np.zeros(num_parts + 1, np.int64)
+    number_of[np.argsort(-sizes, kind="stable") + 1] = np.arange(1, num_parts + 1)
+    return torch.from_numpy(number_of[parts]).to(region.device)
 
 
 def draw_box(shape: Sequence[int], box: Sequence[int]) -> Tensor:

@@ -43,22 +43,25 @@ def save_result(
 def writing_folder(folder: Path) -> Iterator[Path]:
     """A fresh folder to write into; its files move to `folder` when the context ends well.
 
-    After an exception or an interrupt `folder` is as it was before. An existing folder keeps its
-    other files.
+    A new folder appears at once and complete. In an existing one each file is replaced at once, and
+    other files stay. After an exception or an interrupt `folder` is as it was before.
 
     Raises:
         InputError: nothing can be written there; said at the beginning, before any work is lost.
     """
     folder = folder.absolute()
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"expected a folder to write to, {folder} is a file. Name another.")
+        raise InputError(
+            f"writing_folder: expected a folder to write to, {folder} is a file. Name another."
+        )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        place = folder if folder.exists() else folder.parent  # a folder may be a disk of its own
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=place))
         unfinished.chmod(0o777 & ~_umask())
     except OSError as error:
         raise InputError(
-            f"expected a folder that can be written to, got {folder}: {error}"
+            f"writing_folder: expected a folder that can be written to, got {folder}: {error}"
         ) from error
     try:
         yield unfinished

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from misure.errors import EmptyTargetError, InputError
+from misure.image import check_image
 from misure.model import SegmentationModel
-from misure.region import area_fraction, components, draw_box, draw_polygon
+from misure.region import area_fraction, component_numbers, draw_box, draw_polygon
 from misure.target import Target
 
 
@@ -43,20 +44,20 @@ class Segmentation:
         self.model = model
         self.num_classes = len(logits)
         self.spatial = tuple(logits.shape[1:])
-        self._labels = (logits > 0 if model.multilabel else logits.argmax(0)).to(device)
+        self._classes = (logits > 0 if model.multilabel else logits.argmax(0)).to(device)
 
     def class_region(self, class_index: int) -> Tensor:
         """Pixels (*spatial) bool that the model gives to a class."""
         if self.model.multilabel:
-            return self._labels[class_index]
-        return self._labels == class_index
+            return self._classes[class_index]
+        return self._classes == class_index
 
     def class_map(self) -> Tensor:
         """Class index (*spatial) int64 of each pixel; of several labels the lowest, of none -1."""
         if not self.model.multilabel:
-            return self._labels
-        lowest = self._labels.to(torch.int8).argmax(0)
-        return torch.where(self._labels.any(0), lowest, -1)
+            return self._classes
+        lowest = self._classes.to(torch.int8).argmax(0)
+        return torch.where(self._classes.any(0), lowest, -1)
 
     def found_classes(self) -> list[FoundClass]:
         """The classes that the model finds, the largest first."""
@@ -65,7 +66,7 @@ class Segmentation:
             region = self.class_region(class_index)
             if num_pixels := int(region.sum()):
                 name = self.model.class_name(class_index)
-                num_objects = len(components(region))
+                num_objects = int(component_numbers(region).max())
                 found.append(
                     FoundClass(class_index, name, num_pixels, area_fraction(region), num_objects)
                 )
@@ -138,6 +139,11 @@ class Segmentation:
             index = class_index
         elif point is not None:
             index = int(self.class_map()[tuple(point)])
+            if index < 0:
+                raise EmptyTargetError(
+                    f"predicted_target: the model gives pixel {tuple(point)} to no class; it finds "
+                    f"{self._inventory()}."
+                )
         else:
             raise InputError(
                 "predicted_target: expected a class_index, a class_name or a point, got none. The "
@@ -161,7 +167,8 @@ class Segmentation:
 
     def _object_at(self, whole: Tensor, class_index: int, point: tuple[int, ...]) -> Tensor:
         if bool(whole[point]):
-            return next(part for part in components(whole) if bool(part[point]))
+            objects = component_numbers(whole)
+            return objects == objects[point]
         here = int(self.class_map()[point])
         raise EmptyTargetError(
             f"predicted_target: the model gives pixel {point} to "
@@ -170,14 +177,15 @@ class Segmentation:
         )
 
     def _object(self, whole: Tensor, class_index: int, instance: int) -> Tensor:
-        objects = components(whole)
-        if not 0 <= instance < len(objects):
+        objects = component_numbers(whole)
+        num_objects = int(objects.max())
+        if not 0 <= instance < num_objects:
             raise InputError(
                 f"predicted_target: expected an instance from 0 (the largest) to "
-                f"{len(objects) - 1}, got {instance}. Class {self._label(class_index)} has "
-                f"{len(objects)} connected objects here."
+                f"{num_objects - 1}, got {instance}. Class {self._label(class_index)} has "
+                f"{num_objects} connected objects here."
             )
-        return objects[instance]
+        return objects == instance + 1
 
     def _label(self, class_index: int) -> str:
         name = self.model.class_name(class_index)
@@ -204,19 +212,12 @@ def segment(model: SegmentationModel, image: Tensor) -> Segmentation:
         ModelError: the network fails on it.
     """
     check_image(image)
-    with torch.no_grad():
-        return Segmentation(model, model(image[None])[0], image.device)
 
+    def work(_all: slice) -> Segmentation:
+        with torch.no_grad():
+            return Segmentation(model, model(image[None])[0], image.device)
 
-def check_image(image: Tensor) -> None:
-    """Raises InputError unless the image is (C, *spatial), float and finite."""
-    if image.ndim not in (3, 4) or not image.is_floating_point() or 0 in image.shape:
-        raise InputError(
-            f"segment: expected an image (C, [D,] H, W) of floats, got {image.dtype} "
-            f"{tuple(image.shape)}."
-        )
-    if not bool(torch.isfinite(image).all()):
-        raise InputError("segment: expected a finite image, got NaN or infinity. Replace them.")
+    return model.in_batches(work, 1, image.shape[1:])[0]
 
 
 def predicted_target(

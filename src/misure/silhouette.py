@@ -15,6 +15,8 @@ from misure.trial import Trial, dice_when_shown
 
 CONTENTS = ("mean_colour", "noise")
 
+_APART = 0x5EED  # so that this noise is not that of the baseline image of the same seed
+
 
 def silhouette_dices(
     model: SegmentationModel, trial: Trial, region: Tensor, *, seed: int = 0
@@ -46,5 +48,6 @@ def _replaced(image: Tensor, region: Tensor, content: str, seed: int) -> Tensor:
     if content == "mean_colour":
         return mean.expand_as(image).clone()
     spread = inside.std(1, correction=0).view(each_channel)
-    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed + _APART)
+    noise = torch.randn(image.shape, generator=generator)
     return mean + spread * noise.to(image)

@@ -36,22 +36,22 @@ class SufficientRegion:
 
     Attributes:
         region: (*spatial) bool; it contains the target.
-        growth_px: how far it reaches beyond the target, 0 for the target itself.
+        growth_px: how far it reaches beyond the target (Euclidean), 0 for the target itself.
         dice: when the model sees this region alone; at least the threshold.
-        search: `dilation`, `first` or `bracket`.
+        growth: `dilation`, `first` or `bracket`.
     """
 
     region: Tensor
     growth_px: float
     dice: float
-    search: str
+    growth: str
 
 
 def find_sufficient_regions(
     model: SegmentationModel,
     trials: Sequence[Trial],
     *,
-    search: str = "bracket",
+    growth: str = "bracket",
     on_step: OnStep | None = None,
 ) -> list[SufficientRegion]:
     """The sufficient region of each trial.
@@ -62,22 +62,22 @@ def find_sufficient_regions(
     Args:
         model: the model to explain.
         trials: targets with their presentations, all images of one shape.
-        search: `dilation`, `first` or `bracket`.
+        growth: `dilation`, `first` or `bracket`.
         on_step: told of every round.
 
     Raises:
-        InputError: an unknown search; or even the whole image misses the threshold (a target that
+        InputError: an unknown growth; or even the whole image misses the threshold (a target that
             the model did not draw itself).
     """
-    if search not in SEARCHES:
+    if growth not in GROWTHS:
         raise InputError(
-            f"find_sufficient_regions: expected a search among {', '.join(SEARCHES)}, got "
-            f"{search!r}."
+            f"find_sufficient_regions: expected a growth among {', '.join(GROWTHS)}, got "
+            f"{growth!r}."
         )
     with model.borrowed():
-        searches = [SEARCHES[search](trial) for trial in trials]
+        searches = [GROWTHS[growth](trial) for trial in trials]
         found = run_searches(model, trials, searches, doing="growing", on_step=on_step)
-    return [SufficientRegion(region, growth_px, dice, search) for region, growth_px, dice in found]
+    return [SufficientRegion(region, growth_px, dice, growth) for region, growth_px, dice in found]
 
 
 Found = tuple[Tensor, float, float]
@@ -85,17 +85,16 @@ Found = tuple[Tensor, float, float]
 
 
 def _dilation(trial: Trial) -> Search[Found]:
-    growth_px: float = trial.presentation.edge_px
-    region = distance_px(trial.target.region) <= growth_px
+    region = distance_px(trial.target.region) <= trial.presentation.edge_px
     while True:
         (dice,) = yield Ask([region])
         if dice >= trial.dice_threshold:
             (dice,) = yield Ask([region], alone=True)
         if dice >= trial.dice_threshold:
-            return region, growth_px, dice
+            return region, float(distance_px(trial.target.region)[region].max()), dice
         if bool(region.all()):
             raise _never(dice, trial)
-        region, growth_px = dilate(region), growth_px + 3
+        region = dilate(region)
 
 
 def _first(trial: Trial) -> Search[Found]:
@@ -156,7 +155,7 @@ def _never(dice: float, trial: Trial) -> InputError:
     )
 
 
-SEARCHES: dict[str, Callable[[Trial], Search[Found]]] = {
+GROWTHS: dict[str, Callable[[Trial], Search[Found]]] = {
     "dilation": _dilation,
     "first": _first,
     "bracket": _bracket,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from misure.datasets.triangle import TriangleDataset
+from misure.device import seed_device
 from misure.networks.triangle import build_triangle_network
 from misure.region import dice
 from misure.trial import OnStep
@@ -41,10 +42,10 @@ def train_triangle(
         "distractor_fraction"}`; see `measure_triangle`.
     """
     samples = TriangleDataset(
-        num_steps * _BATCH, seed=seed, split="train", disc=disc, empty_share=0.2
+        num_steps * _BATCH, seed=seed, split="train", disc=disc, empty_fraction=0.2
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        seed_device(torch.device("cpu"), seed)
         net = build_triangle_network()
         optimizer = torch.optim.AdamW(net.parameters(), lr=_LEARNING_RATE, weight_decay=1e-4)
         schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -63,7 +63,7 @@ class TriangleDataset:
         item_px: side of an item; by default an eighth of `size_px`.
         num_decoy_pairs, num_distractors: how many decoy pairs and how many single distractors.
         disc: the variant in which nothing is foreground without a disc.
-        empty_share: fraction of samples without a triangle (its place taken by a decoy pair).
+        empty_fraction: fraction of samples without a triangle (its place taken by a decoy pair).
         items: `digits`, or a folder with the Fashion-MNIST files (see `read_items`).
 
     Raises:
@@ -88,14 +88,14 @@ class TriangleDataset:
         num_decoy_pairs: int = 1,
         num_distractors: int = 2,
         disc: bool = False,
-        empty_share: float = 0.0,
+        empty_fraction: float = 0.0,
         items: str | Path = "digits",
     ) -> None:
         self.num_samples, self.seed, self.split, self.size_px = num_samples, seed, split, size_px
         self.side_px = size_px / 3 if side_px is None else side_px
         self.item_px = max(4, size_px // 8) if item_px is None else item_px
         self.num_decoy_pairs, self.num_distractors = num_decoy_pairs, num_distractors
-        self.disc, self.empty_share = disc, empty_share
+        self.disc, self.empty_fraction = disc, empty_fraction
         self._items: Items = read_items(items, split)
         if not self.item_px * 1.3 <= self.side_px <= 0.6 * size_px:
             raise InputError(
@@ -110,7 +110,7 @@ class TriangleDataset:
         if not 0 <= index < self.num_samples:
             raise IndexError(f"sample {index} of {self.num_samples}")
         rng = np.random.default_rng([self.seed, 0 if self.split == "train" else 1, index])
-        has_triangle = bool(rng.random() >= self.empty_share)
+        has_triangle = bool(rng.random() >= self.empty_fraction)
         has_disc = self.disc and bool(rng.random() >= 0.5)
         layout = self._arrange(rng, has_triangle)
         canvas = _Canvas(self.size_px, rng)

@@ -1,15 +1,18 @@
 """Loading models by name: `load_model("SCHEME:ARGUMENT")`, one file for each scheme.
 
-Files are taken as hostile: weights are read from safetensors or with `weights_only=True`. Only
-`python:` runs Python code, from the file that the user names.
+Files are taken as hostile: weights are read from safetensors or with `weights_only=True`, programs
+that could do more than compute are refused. Only `python:` runs Python code, from the file that the
+user names.
 """
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from misure.device import choose_device
 from misure.errors import InputError
 from misure.loaders import export, hf, onnx, python, torchscript, torchvision, triangle
 from misure.model import SegmentationModel
@@ -26,6 +29,13 @@ LOADERS: dict[str, Loader] = {
     "onnx": onnx.load,
     "python": python.load,
 }
+
+OPTIONS = tuple(
+    option
+    for option in signature(SegmentationModel).parameters
+    if option not in ("net", "device", "differentiable", "name")
+)
+"""Arguments of SegmentationModel that may be passed to load_model."""
 
 USAGE = (
     "triangle[:FILE], hf:ID_OR_FOLDER, torchvision:NAME, torchscript:FILE, export:FILE.pt2, "
@@ -55,33 +65,24 @@ def load_model(
     scheme, _, argument = spec.partition(":")
     if scheme not in LOADERS or (not argument and scheme != "triangle"):
         raise InputError(f"load_model: expected {USAGE}, got {spec!r}.")
-    place = _device(device)
+    place = choose_device(device)
     net, settings = LOADERS[scheme](argument, place)
     if isinstance(net, SegmentationModel):
-        if options:
+        elsewhere = device != "auto" and net.device != place
+        if options or elsewhere:
+            given = [*options, *["device"] * elsewhere]
             raise InputError(
                 f"load_model: expected no options with {spec}, whose function returns a whole "
-                f"SegmentationModel, got {', '.join(options)}. Set them there."
+                f"SegmentationModel, got {', '.join(given)}. Set them there."
             )
         return net
+    unknown = [option for option in options if option not in OPTIONS]
+    if unknown:
+        raise InputError(
+            f"load_model: expected options of SegmentationModel ({', '.join(OPTIONS)}), got "
+            f"{unknown[0]!r}."
+        )
     if isinstance(net, torch.nn.Module):
         net.to(place)
-    try:
-        return SegmentationModel(net, **({"name": spec} | settings | options))
-    except TypeError as error:
-        raise InputError(f"load_model: expected options of SegmentationModel: {error}.") from error
-
-
-def _device(device: str | torch.device) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"load_model: expected a device that is here (auto, cpu, cuda, cuda:1 ...), got "
-            f"{str(device)!r}: {reason}"
-        ) from error
-    return found
+    arguments: dict[str, Any] = {"name": spec, "device": place} | settings | options
+    return SegmentationModel(net, **arguments)

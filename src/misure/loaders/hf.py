@@ -1,8 +1,8 @@
 """`hf:ID_OR_FOLDER`: semantic segmentation networks of the transformers library.
 
 The preprocessing is read from the folder's `preprocessor_config.json` itself, since the image
-processors of the library may need torchvision. A centre crop is left out: every pixel of the image
-is to be segmented.
+processors of the library may need torchvision. A centre crop is left out, since every pixel of the
+image is to be segmented, and resizing is always bilinear.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from misure.dependency import require
 from misure.errors import InputError, MissingDataError
@@ -32,6 +32,7 @@ def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any
                 argument, trust_remote_code=False, weights_only=True, output_loading_info=True
             )
             config = _read_processor_config(argument, transformers)
+            preprocessing = preprocessing_settings(config)
     finally:
         if showed_progress:
             logging.enable_progress_bar()
@@ -43,11 +44,22 @@ def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any
             "trained for segmentation."
         )
     names = net.config.id2label
-    settings = preprocessing_settings(config) | {
+    settings = preprocessing | {
         "class_names": [names[i] for i in sorted(names)],
         "num_channels": getattr(net.config, "num_channels", None),
     }
-    return net, settings
+    return (FlipChannels(net) if config.get("do_flip_channel_order") else net), settings
+
+
+class FlipChannels(nn.Module):
+    """A network that wants blue, green, red, made to take red, green, blue."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> Any:
+        return self.net(images.flip(1))
 
 
 def _check_present(argument: str, transformers: Any) -> None:
@@ -78,7 +90,9 @@ def _read_processor_config(argument: str, transformers: Any) -> dict[str, Any]:
         path = Path(cached)
     if not path.is_file():
         return {}
-    config: dict[str, Any] = json.loads(path.read_text())
+    config = json.loads(path.read_text())
+    if not isinstance(config, dict):
+        raise InputError(f"load_model: expected an object in {path}, got {type(config).__name__}.")
     return config
 
 

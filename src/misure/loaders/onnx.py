@@ -1,5 +1,11 @@
-"""`onnx:FILE`: a network run by onnxruntime. It gives no gradients."""
+"""`onnx:FILE`: with gradients through onnx2torch where that can be imported, else by onnxruntime.
 
+onnx2torch imports torchvision. Without gradients only presets that need none can be used.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,5 +55,18 @@ def load(argument: str, device: torch.device) -> tuple[Any, dict[str, Any]]:
         )
     shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
     settings, takes_one = settings_for_shape(shape, path)
-    net = OnnxNetwork(session)
-    return (OneByOne(net) if takes_one else net), settings | {"differentiable": False}
+    net: Callable[[Tensor], Any] | None = _with_gradients(path)
+    if net is None:
+        net = OnnxNetwork(session)
+        settings |= {"differentiable": False, "device": "cpu"}
+    return (OneByOne(net) if takes_one else net), settings
+
+
+def _with_gradients(path: Path) -> torch.nn.Module | None:
+    try:
+        onnx2torch = import_module("onnx2torch")
+    except (ImportError, RuntimeError):
+        return None
+    with reading(f"an ONNX network that onnx2torch knows in {path}"):
+        net: torch.nn.Module = onnx2torch.convert(path)
+    return net

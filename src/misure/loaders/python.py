@@ -1,7 +1,7 @@
 """`python:FILE.py:FUNCTION`: a function of the user's own that returns a network or a model."""
 
 import importlib.util
-from pathlib import Path
+import sys
 from typing import Any
 
 import torch
@@ -16,10 +16,11 @@ def load(argument: str, _device: torch.device) -> tuple[Any, dict[str, Any]]:
     if not file_name or not function_name.isidentifier():
         raise InputError(f"load_model: expected python:FILE.py:FUNCTION, got 'python:{argument}'.")
     path = existing_file(file_name)
-    spec = importlib.util.spec_from_file_location(Path(path).stem, path)
+    spec = importlib.util.spec_from_file_location(f"misure_user_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise InputError(f"load_model: expected a Python file (.py), got {path}.")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # as an import does; dataclasses look there
     try:
         spec.loader.exec_module(module)
         net = getattr(module, function_name)()

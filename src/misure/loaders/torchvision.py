@@ -9,6 +9,7 @@ from torch import nn
 
 from misure.dependency import require
 from misure.errors import InputError, MissingDataError
+from misure.loaders.file import reading
 
 
 def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
@@ -25,12 +26,13 @@ def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any
         )
     weights = models.get_model_weights(argument).DEFAULT
     names = weights.meta["categories"]
-    state = _read_weights(weights.url)
-    extras = {"aux_loss": True} if any(key.startswith("aux_") for key in state) else {}
-    net = models.get_model(
-        argument, weights=None, weights_backbone=None, num_classes=len(names), **extras
-    )
-    net.load_state_dict(state)
+    with reading(f"the weights of {argument} from {weights.url}"):
+        state = _read_weights(weights.url)
+        extras = {"aux_loss": True} if any(key.startswith("aux_") for key in state) else {}
+        net = models.get_model(
+            argument, weights=None, weights_backbone=None, num_classes=len(names), **extras
+        )
+        net.load_state_dict(state)
     transform = weights.transforms()
     return net, {
         "mean": transform.mean,

@@ -1,6 +1,7 @@
 """The network `triangle`: a small U-Net trained on the Triangle data set, shipped with misure.
 
-`misure train triangle` makes it again; `FIGURES` in the file's metadata tell how good it is.
+`misure train triangle` makes it again. The file's metadata (`misure`) tell how good it is: on 300
+held-out samples a foreground Dice of 0.987; 1.2 % of the distractors' pixels count as foreground.
 """
 
 import json
@@ -33,11 +34,8 @@ def build_triangle_network() -> UNet:
 
 
 def save_triangle_network(net: nn.Module, figures: dict[str, Any], path: Path) -> None:
-    """Writes weights and figures as one safetensors file, at once or not at all."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(net.state_dict(), unfinished, metadata={"misure": json.dumps(figures)})
-    unfinished.replace(path)
+    """Writes weights and figures as one safetensors file."""
+    save_file(net.state_dict(), path, metadata={"misure": json.dumps(figures)})
 
 
 def load_triangle_network(path: Path = SHIPPED) -> tuple[UNet, dict[str, Any]]:
@@ -55,6 +53,6 @@ def load_triangle_network(path: Path = SHIPPED) -> tuple[UNet, dict[str, Any]]:
     except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise InputError(
             f"load_triangle_network: expected weights written by `misure train triangle`, but "
-            f"{path} cannot be used: {error}"
+            f"{path} cannot be used: {str(error).splitlines()[0]}"
         ) from error
     return net.eval(), figures

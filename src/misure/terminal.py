@@ -1,0 +1,67 @@
+"""What a terminal shows: progress, tables, the summary of an explanation."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from misure.trial import OnStep
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator["OnStep | None"]:
+    """Something to tell of progress: a bar on a terminal, None elsewhere."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    bars: list[tqdm[Any]] = []
+
+    def on_step(doing: str, done: int, total: int | None) -> None:
+        if not bars or bars[0].desc != doing or done < bars[0].n:
+            for bar in bars:
+                bar.close()
+            bars[:] = [tqdm(total=total, desc=doing, unit="step", leave=False)]
+        bars[0].update(done - bars[0].n)
+
+    try:
+        yield on_step
+    finally:
+        for bar in bars:
+            bar.close()
+
+
+def summary(record: dict[str, Any], out: Path) -> str:
+    """The figures of an explanation's record as a few aligned lines."""
+    target, large = record["target"], record["sufficient_region"]
+    small, cost = record["minimally_sufficient_region"], record["cost"]
+
+    def figures(region: dict[str, Any]) -> list[str]:
+        return [f"{region['area_fraction']:.2%}", f"{region['dice']:.3f}"]
+
+    size = f"{small['relative_area']:.2f} x the target"
+    outside = f"{small['outside_target_fraction']:.0%} of it outside"
+    rows = [
+        ["target", f"{target['area_fraction']:.2%}", "", target["class_name"]],
+        ["sufficient_region", *figures(large), f"grown {large['growth_px']:g} px"],
+        ["minimally_sufficient_region", *figures(small), f"{size}, {outside}"],
+        ["its outline alone", "", f"{record['silhouette_dice']:.3f}", ""],
+    ]
+    return (
+        table(["", "area", "dice", ""], rows)
+        + f"\n\n{cost['pass_equivalents']} pass equivalents in {cost['seconds']:.0f} s; "
+        + f"see {out}/overview.png"
+    )
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Aligned columns, as text."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *rows]
+    ]
+    return "\n".join(lines)
