@@ -66,7 +66,8 @@ def test_explain_writes_figures_regions_and_pictures(picture, sample, tmp_path):
     names = [f"{panel}.png" for panel in PANELS] + ["explanation.json", "explanation.npz"]
     assert sorted(path.name for path in out.iterdir()) == sorted(names)
     for panel in PANELS:
-        assert Image.open(out / f"{panel}.png").size[0] > 300
+        with Image.open(out / f"{panel}.png") as panel_picture:
+            assert panel_picture.size[0] > 300
     record = json.loads((out / "explanation.json").read_text())
     assert list(record)[:7] == [
         "misure_version", "image", "model", "preset", "baseline_image", "dice_threshold", "seed"
@@ -77,7 +78,8 @@ def test_explain_writes_figures_regions_and_pictures(picture, sample, tmp_path):
     cost = record["cost"]
     assert cost["pass_equivalents"] == cost["forward_passes"] + 2 * cost["backward_passes"]
 
-    arrays = np.load(out / "explanation.npz", allow_pickle=False)
+    with np.load(out / "explanation.npz", allow_pickle=False) as file:
+        arrays = dict(file)
     assert arrays["target"].shape == (96, 96)
     assert arrays["target"].sum() == record["target"]["pixels"]
     _check_as_a_stranger(picture, arrays, record)
@@ -88,7 +90,8 @@ def test_explain_writes_figures_regions_and_pictures(picture, sample, tmp_path):
 def _check_as_a_stranger(picture, arrays, record):
     """The Dice of both regions, from the files alone, with the network but none of our code."""
     net = misure.load_model("triangle", device="cpu").net
-    image = np.asarray(Image.open(picture)) / 255
+    with Image.open(picture) as file:
+        image = np.asarray(file) / 255
     for name in ("sufficient_region", "minimally_sufficient_region"):
         shown = torch.from_numpy(np.where(arrays[name], image, 0)).float()
         with torch.no_grad():
@@ -164,10 +167,12 @@ def test_a_volume_and_a_slice_of_it(tmp_path):
         out = tmp_path / f"out{len(extra)}"
         done = run("explain", tmp_path / "v.nii.gz", *model, *extra, "--out", out)
         assert done.exit_code == 0, done.output
-        arrays = np.load(out / "explanation.npz")
+        with np.load(out / "explanation.npz") as file:
+            arrays = dict(file)
         assert arrays["target"].shape == shape
         assert (arrays["minimally_sufficient_region"] == arrays["target"]).all()
-    assert (np.load(tmp_path / "out0" / "explanation.npz")["target"] == (volume > 0)).all()
+    loaded = misure.Explanation.load(tmp_path / "out0" / "explanation.npz")
+    assert (loaded.target.region.numpy() == (volume > 0)).all()
 
 
 def test_an_array_and_settings_of_the_model(tmp_path):

@@ -37,7 +37,8 @@ def test_other_explanations_are_not_equal(explanation, tmp_path):
 
 def test_the_arrays_are_plain(explanation, tmp_path):
     explanation.save(tmp_path / "e.npz")
-    arrays = np.load(tmp_path / "e.npz", allow_pickle=False)
+    with np.load(tmp_path / "e.npz", allow_pickle=False) as file:
+        arrays = dict(file)
     for name in ("target", "sufficient_region", "minimally_sufficient_region"):
         assert arrays[name].dtype == bool
         assert arrays[name].shape == (30, 30)

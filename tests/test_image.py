@@ -120,7 +120,8 @@ def test_bad_files(tmp_path):
         file.truncate(40_000 * 40_000 * 8 + 200)
     Image.new("RGB", (60, 60), "red").save(tmp_path / "cut.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:100])
-    (tmp_path / "cut.nii.gz").write_bytes(_volume(tmp_path, "RAS").read_bytes()[:200])
+    whole = _volume(tmp_path, "RAS").read_bytes()
+    (tmp_path / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.nii").write_text("no volume")
     (tmp_path / "text.nii.gz").write_bytes(gzip.compress(b"no volume"))
     with pytest.raises(misure.InputError, match="expected an image file, found none"):
