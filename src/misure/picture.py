@@ -156,6 +156,7 @@ def _draw_segmentation(
             ha="center",
             va="center",
             fontsize=9,
+            clip_on=True,
             parse_math=False,
             bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0},
         )
