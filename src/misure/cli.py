@@ -3,7 +3,6 @@
 Bad input gives one sentence and exit code 2. Nothing here imports torch before a command runs.
 """
 
-import json
 import signal
 import sys
 import threading
@@ -15,6 +14,7 @@ import click
 
 import misure
 from misure.errors import InputError, MisureError
+from misure.option_values import numbers, settings
 from misure.terminal import progress, summary, table
 
 
@@ -40,45 +40,13 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clean up as after an interrupt
 
 
-def _numbers(name: str) -> Callable[..., tuple[int, ...] | None]:
-    def parse(_ctx: Any, _param: Any, value: str | None) -> tuple[int, ...] | None:
-        if value is None:
-            return None
-        try:
-            return tuple(int(number) for number in value.split(","))
-        except ValueError as error:
-            raise click.BadParameter(f"expected {name}, got {value!r}.") from error
-
-    return parse
-
-
-def _settings(_ctx: Any, _param: Any, values: tuple[str, ...]) -> dict[str, Any]:
-    """KEY=VALUE pairs; values are JSON, or numbers with commas, or else words."""
-    settings = {}
-    for pair in values:
-        key, equals, text = pair.partition("=")
-        if not equals or not key.isidentifier():
-            raise click.BadParameter(f"expected KEY=VALUE, got {pair!r}.")
-        settings[key] = _value(text)
-    return settings
-
-
-def _value(text: str) -> Any:
-    for attempt in (text, f"[{text}]"):
-        try:
-            return json.loads(attempt)
-        except ValueError:
-            continue
-    return text
-
-
 _model_options = [
     click.option("--model", "spec", required=True, help="Which network, e.g. triangle, hf:FOLDER."),
     click.option(
         "--model-option",
         "model_options",
         multiple=True,
-        callback=_settings,
+        callback=settings,
         metavar="KEY=VALUE",
         help="How to use it, e.g. mean=0.5,0.5,0.5 (arguments of SegmentationModel).",
     ),
@@ -103,10 +71,10 @@ def _with_model(command: Callable[..., None]) -> Callable[..., None]:
 @_with_model
 @click.option("--class", "class_", metavar="NAME|INDEX", help="What to explain.")
 @click.option(
-    "--point", metavar="R,C", callback=_numbers("R,C"), help="Only the object at this pixel."
+    "--point", metavar="R,C", callback=numbers("R,C"), help="Only the object at this pixel."
 )
 @click.option(
-    "--box", metavar="R0,C0,R1,C1", callback=_numbers("R0,C0,R1,C1"), help="Only what lies inside."
+    "--box", metavar="R0,C0,R1,C1", callback=numbers("R0,C0,R1,C1"), help="Only what lies inside."
 )
 @click.option("--instance", type=int, help="Only one connected object; 0 is the largest.")
 @click.option("--dice-threshold", default=0.9, show_default=True, help="When it counts as kept.")
@@ -117,7 +85,7 @@ def _with_model(command: Callable[..., None]) -> Callable[..., None]:
     "--option",
     "options",
     multiple=True,
-    callback=_settings,
+    callback=settings,
     metavar="KEY=VALUE",
     help="Any other option of the preset, e.g. growth=bracket.",
 )
