@@ -96,6 +96,7 @@ ORDER = [
     "result_folder",
     "demo",
     "terminal",
+    "option_values",
     "cli",
     "__main__",
 ]

@@ -25,7 +25,10 @@ def test_where_the_dice_rises_the_bracket_finds_the_growth_exactly(needed_px):
     (region, growth_px, dice), num_passes = toys.drive(
         GROWTHS["bracket"](trial), lambda region: _reaches(trial, region) >= needed_px
     )
-    assert growth_px - 1 < needed_px <= _reaches(trial, region) <= growth_px
+    distance = distance_px(trial.target.region)
+    assert torch.equal(region, distance <= growth_px)
+    assert _reaches(trial, region) >= needed_px
+    assert growth_px == 0 or _reaches(trial, distance <= growth_px - 1) < needed_px
     assert dice == 0.95
     assert num_passes <= 22
 
