@@ -29,7 +29,7 @@ CLASS_COLOURS = ("#E69F00", "#009E73", "#0072B2", "#CC79A7", "#F0E442", "#56B4E9
 MAP_COLOURS = "viridis"
 
 _LABELLED = 0.002  # share of the picture from which a class gets its name
-_OUTLINED = 40  # parts up to which a region is outlined; more would cover what they surround
+_OUTLINED = 40  # parts and holes up to which a region is outlined; more would cover it
 
 _PANELS = (
     "image",
@@ -172,7 +172,8 @@ def _show(axes: Axes, image: np.ndarray, dimmed: np.ndarray | None = None) -> No
 
 
 def _outline(axes: Axes, region: np.ndarray, colour: str, style: str) -> None:
-    if region.any() and not region.all() and label(region)[1] <= _OUTLINED:
+    num_lines = label(region)[1] + label(~region)[1]
+    if region.any() and not region.all() and num_lines <= _OUTLINED:
         padded = np.pad(region.astype(float), 1)  # so that outlines close at the frame
         rows, columns = np.arange(-1, region.shape[0] + 1), np.arange(-1, region.shape[1] + 1)
         for line_colour, width in (("black", 2.6), (colour, 1.4)):

@@ -42,7 +42,7 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "paper": Preset("paper", growth="dilation", reduction=PaperReduction()),
-    "sufficient_region": Preset("sufficient_region", growth="bracket", reduction=NoReduction()),
+    "sufficient_region": Preset("sufficient_region", growth="first", reduction=NoReduction()),
 }
 """`paper`: as far as known, the paper's settings. `sufficient_region`: stage 1 alone, for networks
 without gradients."""

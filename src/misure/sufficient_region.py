@@ -7,10 +7,11 @@ Mériaudeau, Petitjean, arXiv 2406.12173.
 Three searches, since the Dice need not rise with the growth:
 
 - `dilation`: the paper's. One dilation by a 7 x 7 ellipse at a time, tested before each.
-- `first`: Euclidean growth by `step_px`, several steps in one batch, up to the first that suffices.
-- `bracket`: Euclidean growth by half as much again until it suffices, then bisected down to one
-  pixel: far fewer passes where much growth is needed; where the Dice falls again with more growth,
-  it may return a larger region than `first`. The default: `docs/method.md` has the figures.
+- `first`: Euclidean growth by `STEP_PX`, several steps in one batch, up to the first that suffices.
+  The default: it ends at the smallest regions (`docs/method.md` has the figures).
+- `bracket`: Euclidean growth, doubled until it suffices, then bisected down to one pixel: far fewer
+  passes where much growth is needed; where the Dice falls again with more growth, it returns a
+  larger region than `first`.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,10 +25,9 @@ from misure.region import dilate, distance_px
 from misure.trial import Ask, OnStep, Search, Trial, run_searches
 
 STEP_PX = 3
-"""Growth of a step of `first` and of the first step of `bracket`: that of one dilation."""
+"""Growth of a step of `first`: that of one dilation."""
 
 _STEPS_AT_ONCE = 4
-_FACTOR = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ def find_sufficient_regions(
     model: SegmentationModel,
     trials: Sequence[Trial],
     *,
-    growth: str = "bracket",
+    growth: str = "first",
     on_step: OnStep | None = None,
 ) -> list[SufficientRegion]:
     """The sufficient region of each trial.
@@ -120,7 +120,7 @@ def _bracket(trial: Trial) -> Search[Found]:
         if dice >= trial.dice_threshold:
             suffices = step
         else:
-            misses, step = step, max(STEP_PX, int(_FACTOR * step))
+            misses, step = step, max(1, 2 * step)
     while suffices - misses > 1:
         middle = (misses + suffices) // 2
         (dice,) = yield Ask([distance <= growths[middle]])
