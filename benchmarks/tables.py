@@ -13,7 +13,7 @@ from typing import Any
 
 COLUMNS = {
     "target area": ("target", "area_fraction", ".3f"),
-    "growth_px": ("sufficient_region", "growth_px", "g"),
+    "growth_px": ("sufficient_region", "growth_px", ".0f"),
     "sufficient area": ("sufficient_region", "area_fraction", ".3f"),
     "its Dice": ("sufficient_region", "dice", ".3f"),
     "minimal area": ("minimally_sufficient_region", "area_fraction", ".3f"),

@@ -231,7 +231,7 @@ def demo(out: Path, quiet: bool) -> None:
         rows = run_demo(folder, on_step)
     if not quiet:
         cells = [
-            [str(row["sample"]), f"{row['growth_px']:g}"]
+            [str(row["sample"]), f"{row['growth_px']:.1f}"]
             + [f"{value:.3f}" for value in list(row.values())[2:-1]]
             + [str(row["pass_equivalents"])]
             for row in rows

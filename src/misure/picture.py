@@ -127,7 +127,7 @@ def _draw(
         _outline(axes, getattr(view, name), REGION_COLOUR, "dashed")
         _outline(axes, view.target, TARGET_COLOUR, "solid")
         words = name.replace("_", " ")
-        grown = f", grown {explanation.growth_px:g} px" if name == "sufficient_region" else ""
+        grown = f", grown {explanation.growth_px:.0f} px" if name == "sufficient_region" else ""
         axes.set_title(f"{words}: {area_fraction(region):.1%}, Dice {dice:.3f}{grown}")
 
 

@@ -46,7 +46,7 @@ def summary(record: dict[str, Any], out: Path) -> str:
     outside = f"{small['outside_target_fraction']:.0%} of it outside"
     rows = [
         ["target", f"{target['area_fraction']:.2%}", "", target["class_name"]],
-        ["sufficient_region", *figures(large), f"grown {large['growth_px']:g} px"],
+        ["sufficient_region", *figures(large), f"grown {large['growth_px']:.1f} px"],
         ["minimally_sufficient_region", *figures(small), f"{size}, {outside}"],
         ["its outline alone", "", f"{record['silhouette_dice']:.3f}", ""],
     ]
