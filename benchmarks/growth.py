@@ -13,7 +13,7 @@ from statistics import mean, median
 from tqdm import tqdm
 
 import misure
-from misure.presentation import make_presentation
+from misure.presentation import make_presentations
 from misure.region import area_fraction
 from misure.sufficient_region import GROWTHS, find_sufficient_regions
 from misure.trial import Trial
@@ -34,11 +34,11 @@ def main() -> None:
     objects = photographed_objects(model, arguments.photographs, arguments.limit)
     for key, image, target in tqdm(objects, total=arguments.limit, disable=None):
         for baseline_image, edge_px in PRESENTATIONS:
-            presentation = make_presentation(
+            presentations = make_presentations(
                 model, image, baseline_image=baseline_image, edge_px=edge_px
             )
             for growth in arguments.growths.split(","):
-                trial = Trial(target, presentation, 0.9)
+                trial = Trial(target, presentations, 0.9)
                 (found,) = find_sufficient_regions(model, [trial], growth=growth)
                 result = (area_fraction(found.region), trial.cost.forward_passes)
                 rows.setdefault((baseline_image, edge_px, growth), []).append(result)

@@ -21,7 +21,7 @@ import toys
 from misure.cli import main
 from misure.datasets.triangle import TriangleDataset
 
-FAST = ["--option", "num_iterations=5"]
+FAST = ["--preset", "paper", "--option", "num_iterations=5"]
 
 
 def run(*arguments):
@@ -293,7 +293,7 @@ def test_results_of_earlier_runs_survive_a_failure(picture, tmp_path):
 def test_an_interrupt_leaves_nothing_behind(picture, tmp_path, sent):
     command = [sys.executable, "-m", "misure", "explain", str(picture), "--model", "triangle"]
     command += ["--class", "triangle", "--out", str(tmp_path / "out")]
-    command += ["--option", "num_iterations=100000"]
+    command += ["--preset", "paper", "--option", "num_iterations=100000"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.time() + 60
     while not list(tmp_path.glob(".out-*")) and time.time() < deadline:

@@ -13,14 +13,25 @@ import misure
 import toys
 from misure.presets import make_preset
 
+SEARCHES = ["certified", "forward_only", "paper"]
+
+
+def _explain_exactly(model, image, target, preset, **options):
+    """Every pixel of the target wanted, and no single pixel left that can be removed."""
+    return misure.explain(
+        model, image, target, preset=preset, dice_threshold=1.0, certify=True,
+        minimality_cell_px=1, **options,
+    )  # fmt: skip
+
 
 @pytest.mark.parametrize("num_dimensions", [2, 3])
+@pytest.mark.parametrize("preset", SEARCHES)
 @pytest.mark.parametrize("growth", ["dilation", "first", "bracket"])
-def test_own_brightness_needs_nothing_but_the_target(num_dimensions, growth):
+def test_own_brightness_needs_nothing_but_the_target(num_dimensions, growth, preset):
     model = toys.model_of(toys.OwnBrightness())
     image = toys.square_image(num_dimensions)
     target = misure.predicted_target(model, image, 1)
-    found = misure.explain(model, image, target, growth=growth)
+    found = _explain_exactly(model, image, target, preset, growth=growth)
     assert found.growth_px == 0
     assert torch.equal(found.sufficient_region, target.region)
     assert torch.equal(found.minimally_sufficient_region, target.region)
@@ -29,26 +40,31 @@ def test_own_brightness_needs_nothing_but_the_target(num_dimensions, growth):
 
 
 @pytest.mark.parametrize("num_dimensions", [2, 3])
+@pytest.mark.parametrize("preset", SEARCHES)
 @pytest.mark.parametrize(
     ("growth", "growth_px"), [("dilation", 13), ("first", 12), ("bracket", 10)]
 )
-def test_beacon_needs_the_target_and_the_beacon(num_dimensions, growth, growth_px):
+def test_beacon_needs_the_target_and_the_beacon(num_dimensions, growth, growth_px, preset):
     model = toys.model_of(toys.Beacon())
     image = toys.beacon_image(num_dimensions)
     target = misure.predicted_target(model, image, 1)
-    found = misure.explain(model, image, target, growth=growth)
+    found = _explain_exactly(model, image, target, preset, growth=growth)
     assert growth_px - 1 <= found.growth_px <= growth_px  # an ellipse reaches less far on diagonals
     assert torch.equal(found.minimally_sufficient_region, toys.beacon_answer(num_dimensions))
     assert found.dice == 1
     assert found.silhouette_dice == 0  # the outline of target and beacon gives nothing away
+    assert found.transfer_dice == 0
+    assert found.minimality.is_certified
+    assert found.minimality.cells_tested == found.minimally_sufficient_region.sum()
 
 
 @pytest.mark.parametrize("num_dimensions", [2, 3])
-def test_constant_needs_nothing(num_dimensions):
+@pytest.mark.parametrize("preset", SEARCHES)
+def test_constant_needs_nothing(num_dimensions, preset):
     model = toys.model_of(toys.Constant())
     image = toys.square_image(num_dimensions)
     target = misure.predicted_target(model, image, 1)
-    found = misure.explain(model, image, target)
+    found = misure.explain(model, image, target, preset=preset)
     assert found.growth_px == 0
     assert not found.minimally_sufficient_region.any()
     assert found.dice == 1
@@ -80,26 +96,40 @@ def _dice_by_hand(drawn, target, ignored):
     threshold=st.sampled_from([0.5, 0.8, 0.9, 1.0]),
     growth=st.sampled_from(["dilation", "first", "bracket"]),
     instance=st.sampled_from([None, 0]),
+    preset=st.sampled_from(["certified", "forward_only", "paper"]),
+    certify=st.booleans(),
 )
-def test_invariants_for_any_model(seed, num_dimensions, threshold, growth, instance):
+def test_invariants_for_any_model(
+    seed, num_dimensions, threshold, growth, instance, preset, certify
+):
     net = toys.random_network(seed, num_dimensions)
     image = toys.random_image(seed, num_dimensions, size=14 if num_dimensions == 2 else 8)
     model = toys.model_of(net)
     class_index = misure.segment(model, image).found_classes()[0].class_index
     target = misure.predicted_target(model, image, class_index, instance=instance)
+    options = {"num_iterations": 5} if preset == "paper" else {"max_passes": 60}
     found = misure.explain(
-        model, image, target, dice_threshold=threshold, growth=growth, num_iterations=5
-    )
+        model, image, target, dice_threshold=threshold, growth=growth, preset=preset,
+        certify=certify, **options,
+    )  # fmt: skip
     assert not (target.region & ~found.sufficient_region).any()
     assert not (found.minimally_sufficient_region & ~found.sufficient_region).any()
-    assert not found.saliency_map[~found.sufficient_region].any()
     assert found.dice >= threshold
+    nested = [(torch.zeros_like(target.region), 0.0)]
+    for point in found.sufficiency_curve:
+        nested.append((found.nested_region(point["dice_threshold"]), point["dice"]))
+        assert point["dice"] >= point["dice_threshold"]
+        assert point["area_fraction"] == int(nested[-1][0].sum()) / target.region.numel()
+        assert not (nested[-2][0] & ~nested[-1][0]).any()
+        if point["dice_threshold"] == threshold:
+            assert torch.equal(nested[-1][0], found.minimally_sufficient_region)
     assert found.sufficient_dice >= threshold
     evaluating = copy.deepcopy(net).eval()
     for region, dice in (
         (found.minimally_sufficient_region, found.dice),
         (found.sufficient_region, found.sufficient_dice),
         (torch.ones_like(target.region), 1.0),
+        *nested[1:],
     ):
         drawn = _shown_by_hand(evaluating, image, region, class_index)
         again = _dice_by_hand(drawn.numpy(), target.region.numpy(), target.ignored.numpy())
@@ -113,7 +143,7 @@ def test_the_same_seed_gives_the_same_bytes():
 
     def run():
         return misure.explain(
-            model, image, target, baseline_image="noise", num_iterations=9, seed=5
+            model, image, target, baseline_image="noise", preset="paper", num_iterations=9, seed=5
         )
 
     first, second = run(), run()
@@ -122,23 +152,40 @@ def test_the_same_seed_gives_the_same_bytes():
     assert first == second
 
 
-def test_several_targets_are_explained_as_one_by_one():
+@pytest.mark.parametrize(
+    ("preset", "options"),
+    [("paper", {"num_iterations": 10}), ("certified", {}), ("forward_only", {"max_passes": 90})],
+)
+def test_several_targets_and_images_are_explained_as_one_by_one(preset, options):
     model = toys.model_of(toys.random_network(1))
-    image = toys.random_image(1, size=24)
-    segmentation = misure.segment(model, image)
-    targets = [segmentation.target(one.class_index) for one in segmentation.found_classes()]
-    assert len(targets) == 3
+    images, targets = [], []
+    for seed, size in ((1, 24), (2, 24), (3, 20)):
+        image = toys.random_image(seed, size=size)
+        segmentation = misure.segment(model, image)
+        for one in segmentation.found_classes():
+            images.append(image)
+            targets.append(segmentation.target(one.class_index))
+    assert len(targets) >= 6
+    options |= {"preset": preset, "num_minimality_tests": 0}
     with model.counting() as cost:
-        together = misure.explain_all(model, image, targets, num_iterations=10)
+        together = misure.explain_all(model, images, targets, **options)
     assert sum(one.cost.forward_passes for one in together) == cost.forward_passes
-    assert sum(one.cost.backward_passes for one in together) == cost.backward_passes == 30
-    for target, found in zip(targets, together, strict=True):
-        alone = misure.explain(model, image, target, num_iterations=10)
+    assert sum(one.cost.backward_passes for one in together) == cost.backward_passes
+    for image, target, found in zip(images, targets, together, strict=True):
+        alone = misure.explain(model, image, target, **options)
         assert torch.equal(found.sufficient_region, alone.sufficient_region)
         assert torch.equal(found.minimally_sufficient_region, alone.minimally_sufficient_region)
         assert torch.allclose(found.saliency_map, alone.saliency_map, atol=1e-4)
         assert found.dice == alone.dice
         assert found.cost.pass_equivalents == alone.cost.pass_equivalents
+
+
+def test_another_number_of_images_than_targets_is_an_error():
+    model = toys.model_of(toys.OwnBrightness())
+    image = toys.square_image()
+    target = misure.predicted_target(model, image, 1)
+    with pytest.raises(misure.InputError, match="one image for all targets or one for each of 1"):
+        misure.explain_all(model, [image, image], [target])
 
 
 def test_no_targets_give_no_explanations():
@@ -154,7 +201,7 @@ def test_the_cost_counts_every_pass():
     image = toys.square_image()
     target = misure.predicted_target(model, image, 1)
     calls.clear()
-    found = misure.explain(model, image, target)
+    found = misure.explain(model, image, target, preset="paper", num_minimality_tests=0)
     assert found.cost.forward_passes == sum(calls)
     assert found.cost.backward_passes == 100
     assert found.cost.pass_equivalents == sum(calls) + 200
@@ -166,12 +213,12 @@ def test_explaining_works_under_no_grad_and_inference_mode():
     target = misure.predicted_target(model, image, 1)
     expected = toys.beacon_answer(2)
     with torch.no_grad():
-        found = misure.explain(model, image, target)
+        found = _explain_exactly(model, image, target, "certified")
         assert torch.equal(found.minimally_sufficient_region, expected)
     with torch.inference_mode():
         image = toys.beacon_image()
         target = misure.predicted_target(model, image, 1)
-        found = misure.explain(model, image, target)
+        found = _explain_exactly(model, image, target, "certified")
         assert torch.equal(found.minimally_sufficient_region, expected)
 
 
@@ -222,7 +269,7 @@ def test_options_of_presets():
     preset = make_preset("paper", {"num_iterations": 3, "edge_px": 2, "learning_rate": 1})
     assert preset.settings()["num_iterations"] == 3
     assert preset.settings()["edge_px"] == 2
-    with pytest.raises(misure.InputError, match="expected a preset among paper"):
+    with pytest.raises(misure.InputError, match="expected a preset among certified"):
         make_preset("fast", {})
     with pytest.raises(misure.InputError, match="expected an option of preset paper .*'speed'"):
         make_preset("paper", {"speed": 1})
@@ -233,9 +280,9 @@ def test_options_of_presets():
     with pytest.raises(misure.InputError, match="expected edge_px of 0 or more, got -1"):
         _explain_square(edge_px=-1)
     with pytest.raises(misure.InputError, match="expected grid_size of 1 or more"):
-        _explain_square(learning_rate=-1.0)
+        _explain_square(preset="paper", learning_rate=-1.0)
     with pytest.raises(misure.InputError, match="expected tv_exponent of 1 or more"):
-        _explain_square(tv_exponent=0.5)
+        _explain_square(preset="paper", tv_exponent=0.5)
     with pytest.raises(misure.InputError, match="option edge_px .* got tensor"):
         _explain_square(edge_px=torch.zeros(1))
 
@@ -276,7 +323,11 @@ def test_the_size_of_the_batch_changes_nothing(batch_size):
         model = toys.model_of(toys.random_network(2), batch_size=size)
         segmentation = misure.segment(model, image)
         targets = [segmentation.target(one.class_index) for one in segmentation.found_classes()]
-        found += [misure.explain_all(model, image, targets, growth="first", num_iterations=5)]
+        found += [
+            misure.explain_all(
+                model, image, targets, growth="first", preset="paper", num_iterations=5
+            )
+        ]
     for a, b in zip(*found, strict=True):
         assert torch.equal(a.sufficient_region, b.sufficient_region)
         assert torch.equal(a.minimally_sufficient_region, b.minimally_sufficient_region)
@@ -289,7 +340,9 @@ def test_passes_without_gradients_are_not_counted_as_backward_passes():
     target = misure.predicted_target(model, image, 1)
     for options in ({}, {"l1_weight": 0.0}):
         with model.counting() as cost:
-            found = misure.explain(model, image, target, num_iterations=3, **options)
+            found = misure.explain(
+                model, image, target, preset="paper", num_iterations=3, **options
+            )
         assert found.cost.backward_passes == cost.backward_passes == 0
         assert found.cost.forward_passes == cost.forward_passes
 
@@ -326,7 +379,7 @@ def test_memory_that_runs_out_in_the_backward_pass_halves_the_batch():
     image = toys.square_image()
     model = toys.model_of(Net())
     target = misure.predicted_target(model, image, 1)
-    for found in misure.explain_all(model, image, [target] * 5, num_iterations=3):
+    for found in misure.explain_all(model, image, [target] * 5, preset="paper", num_iterations=3):
         assert torch.equal(found.minimally_sufficient_region, target.region)
         assert found.cost.backward_passes == 3
 
@@ -346,3 +399,83 @@ def test_the_image_may_be_elsewhere_than_the_model():
     found = misure.explain(model, image, misure.predicted_target(model, image, 1))
     assert torch.equal(found.minimally_sufficient_region, toys.beacon_answer(2))
     assert torch.equal(torch.cuda.get_rng_state(), before)
+
+
+def test_the_budget_is_kept_and_said():
+    model = toys.model_of(toys.Beacon())
+    image = toys.beacon_image()
+    target = misure.predicted_target(model, image, 1)
+    areas = []
+    for max_passes in (50, 100, 200):
+        found = misure.explain(model, image, target, max_passes=max_passes, patience=1000)
+        assert found.cost.pass_equivalents <= max_passes
+        assert found.stopped_by == "max_passes"
+        areas.append(int(found.minimally_sufficient_region.sum()))
+    assert areas == sorted(areas, reverse=True)
+    found = misure.explain(model, image, target, max_passes=1000, patience=5)
+    assert found.stopped_by == "patience"
+
+
+def test_a_region_consists_of_grains():
+    model = toys.model_of(toys.OwnBrightness())
+    image = torch.ones(1, 32, 32)
+    image[:, 20:] = 0
+    target = misure.predicted_target(model, image, 1)
+    region = misure.explain(model, image, target, grain_px=4).minimally_sufficient_region
+    cells = region.view(8, 4, 8, 4).sum((1, 3))
+    assert set(cells.unique().tolist()) == {0, 16}
+    assert 0 < region.sum() < target.region.sum()
+
+
+def test_one_region_suffices_with_several_baseline_images():
+    model = toys.model_of(toys.random_network(4))
+    image = toys.random_image(4, size=24)
+    target = misure.segment(model, image).target(
+        misure.segment(model, image).found_classes()[0].class_index
+    )
+    for preset in ("certified", "forward_only", "paper"):
+        found = misure.explain(
+            model, image, target, preset=preset, baseline_image="mean,blurred,noise"
+        )
+        assert list(found.dice_by_baseline_image) == ["mean", "blurred", "noise"]
+        assert min(found.dice_by_baseline_image.values()) == found.dice >= 0.9
+
+
+def test_controls_are_kept_low_or_the_sufficient_region_is_returned():
+    kept = 0
+    for seed in range(6):
+        model = toys.model_of(toys.random_network(seed))
+        image = toys.random_image(seed, size=24)
+        segmentation = misure.segment(model, image)
+        target = segmentation.target(segmentation.found_classes()[-1].class_index)
+        found = misure.explain(model, image, target, max_control_dice=0.6, max_passes=300)
+        highest = max(found.silhouette_dice, found.transfer_dice)
+        small = not torch.equal(found.minimally_sufficient_region, found.sufficient_region)
+        assert not small or highest <= 0.6
+        kept += small
+    assert kept > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"grain_px": -1}, "expected grain_px of 0"),
+        ({"max_passes": 0}, "max_passes of 1 or more, got 0 and 0"),
+        ({"preset": "forward_only", "max_passes": 0}, "ForwardReduction: expected grain_px"),
+        ({"patience": 0}, "expected patience of 1 or more"),
+        ({"thresholds": (0.5, 1.5)}, "expected thresholds above 0"),
+        ({"max_control_dice": 2.0}, r"max_control_dice in \[0, 1\], got 2.0"),
+        ({"minimality_cell_px": -1}, "expected minimality_cell_px and num_minimality_tests"),
+        ({"baseline_image": "mean,grey"}, "expected one of mean, black"),
+        ({"other_image": torch.zeros(1, 2, 2)}, "expected another image of shape"),
+        ({"thresholds": ["a"]}, "option thresholds of preset certified to be like"),
+    ],
+)
+def test_options_that_make_no_sense_are_errors(options, message):
+    with pytest.raises(misure.InputError, match=message):
+        _explain_square(**options)
+
+
+def test_a_threshold_without_a_nested_region_is_an_error():
+    with pytest.raises(misure.InputError, match="expected one of the thresholds"):
+        _explain_square().nested_region(0.33)

@@ -6,8 +6,9 @@ import torch
 
 import misure
 import toys
-from misure.presentation import make_presentation
-from misure.silhouette import silhouette_dices
+from misure.contents import make_contents
+from misure.evidence import content_dices
+from misure.presentation import make_presentations
 from misure.trial import Trial
 
 
@@ -16,7 +17,9 @@ def explanation():
     model = toys.model_of(toys.Beacon())
     image = toys.beacon_image()
     target = misure.predicted_target(model, image, 1)
-    return misure.explain(model, image, target)
+    return misure.explain(
+        model, image, target, dice_threshold=1.0, certify=True, minimality_cell_px=1
+    )
 
 
 def test_saved_and_loaded_back_equal(explanation, tmp_path):
@@ -102,7 +105,8 @@ def test_silhouettes_give_away_what_the_outline_alone_shows():
 
     model = toys.model_of(NotBlack())
     image = toys.square_image()
-    found = misure.explain(model, image, misure.predicted_target(model, image, 1))
+    target = misure.predicted_target(model, image, 1)
+    found = misure.explain(model, image, target, dice_threshold=1.0)
     assert found.silhouette_dice_by_content == {"mean_colour": 1.0, "noise": 1.0}
 
 
@@ -113,10 +117,11 @@ def test_the_silhouettes_noise_is_not_the_baseline_images_noise():
 
     model = toys.model_of(Bright())
     image = torch.rand(1, 30, 30)
-    presentation = make_presentation(model, image, baseline_image="noise", seed=3)
-    trial = Trial(misure.predicted_target(model, image, 1), presentation)
+    presentations = make_presentations(model, image, baseline_image="noise", seed=3)
+    target = misure.predicted_target(model, image, 1)
+    trial = Trial(target, presentations, contents=make_contents(image, seed=3))
     everything = torch.ones(30, 30, dtype=torch.bool)
     seen = []
     model.net.register_forward_pre_hook(lambda _module, images: seen.append(images[0]))
-    silhouette_dices(model, trial, everything, seed=3)
-    assert not torch.equal(seen[1][0], presentation.baseline_image)
+    content_dices(model, trial, everything)
+    assert not torch.equal(seen[1][0], presentations[0].baseline_image)

@@ -109,7 +109,7 @@ def test_a_transformers_folder(tmp_path):
     by_hand = nn.functional.interpolate(by_hand, (64, 96), mode="bilinear")
     assert torch.allclose(model(image[None]), by_hand, atol=1e-5)
     target = misure.segment(model, image).target(point=(9, 9))
-    assert misure.explain(model, image, target, num_iterations=2).dice >= 0.9
+    assert misure.explain(model, image, target, preset="paper", num_iterations=2).dice >= 0.9
 
 
 def test_a_transformers_folder_without_processor_and_with_pytorch_weights(tmp_path):
@@ -178,7 +178,12 @@ def test_torchscript(net, tmp_path):
         model = misure.load_model(f"torchscript:{tmp_path}/{name}", device="cpu", class_names=["a"])
         assert torch.allclose(model(IMAGE), net(IMAGE))
         target = misure.segment(model, IMAGE[0]).target(point=(4, 4))
-        assert misure.explain(model, IMAGE[0], target, num_iterations=2).cost.backward_passes == 2
+        assert (
+            misure.explain(
+                model, IMAGE[0], target, preset="paper", num_iterations=2
+            ).cost.backward_passes
+            == 2
+        )
     _check_bad_files("torchscript", tmp_path, tmp_path / "net.pt", "a TorchScript archive")
 
 
@@ -194,7 +199,12 @@ def test_export(net, tmp_path, dynamic):
     images = torch.rand(3, 1, 16, 16)
     assert torch.allclose(model(images), net(images), atol=1e-6)
     target = misure.segment(model, IMAGE[0]).target(point=(4, 4))
-    assert misure.explain(model, IMAGE[0], target, num_iterations=2).cost.backward_passes == 2
+    assert (
+        misure.explain(
+            model, IMAGE[0], target, preset="paper", num_iterations=2
+        ).cost.backward_passes
+        == 2
+    )
     _check_bad_files("export", tmp_path, tmp_path / "net.pt2", "a program saved by torch.export")
 
 
@@ -443,7 +453,12 @@ def test_onnx_has_gradients_where_onnx2torch_can_be_imported(net, tmp_path, monk
     monkeypatch.setitem(sys.modules, "onnx2torch", onnx2torch)
     model = misure.load_model(f"onnx:{tmp_path}/net.onnx", device="cpu")
     target = misure.segment(model, IMAGE[0]).target(point=(4, 4))
-    assert misure.explain(model, IMAGE[0], target, num_iterations=2).cost.backward_passes == 2
+    assert (
+        misure.explain(
+            model, IMAGE[0], target, preset="paper", num_iterations=2
+        ).cost.backward_passes
+        == 2
+    )
 
 
 def test_processors_that_want_blue_first(tmp_path):

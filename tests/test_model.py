@@ -94,7 +94,7 @@ def test_monai_networks(num_dimensions):
     model = misure.SegmentationModel(unet, size_divisor=4)
     assert model(image[None]).shape == (1, 3, *[13] * num_dimensions)
     target = misure.segment(model, image).target(point=[6] * num_dimensions)
-    found = misure.explain(model, image, target, num_iterations=2)
+    found = misure.explain(model, image, target, preset="paper", num_iterations=2)
     assert found.dice >= 0.9
     deep = monai_nets.BasicUNetPlusPlus(
         num_dimensions, 2, 3, features=(4, 4, 8, 8, 16, 4), deep_supervision=True
@@ -280,7 +280,7 @@ def test_the_network_comes_back_as_it_was(fails_at):
     image = toys.random_image(0)
     try:
         target = misure.segment(model, image).target(point=(3, 3))
-        misure.explain(model, image, target, num_iterations=30)
+        misure.explain(model, image, target, preset="paper", num_iterations=30)
     except KeyboardInterrupt:
         assert fails_at
     else:
@@ -312,7 +312,9 @@ def test_a_batch_that_does_not_fit_is_halved():
     for net in (limited, free):
         model = misure.SegmentationModel(net)
         target = misure.segment(model, image).target(1)
-        results.append(misure.explain_all(model, image, [target] * 5, num_iterations=3))
+        results.append(
+            misure.explain_all(model, image, [target] * 5, preset="paper", num_iterations=3)
+        )
     for a, b in zip(*results, strict=True):
         assert torch.equal(a.minimally_sufficient_region, b.minimally_sufficient_region)
         assert a.cost.pass_equivalents == b.cost.pass_equivalents

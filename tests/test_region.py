@@ -98,3 +98,10 @@ def test_boxes_and_polygons():
 
 def test_distance_to_an_empty_region_is_infinite():
     assert torch.isinf(rg.distance_px(torch.zeros(3, 3, dtype=torch.bool))).all()
+
+
+@given(SHAPES.flatmap(lambda shape: stn.arrays(bool, shape)), st.integers(1, 9))
+def test_distances_up_to_a_limit_agree_with_the_distance_transform(array, limit):
+    region = torch.from_numpy(array)
+    expected = rg.distance_px(region).clamp(max=limit)
+    assert torch.allclose(rg.distance_px_up_to(region, limit), expected, atol=1e-5)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import misure
 import toys
-from misure.presentation import make_presentation
+from misure.presentation import make_presentations
 from misure.region import distance_px
 from misure.sufficient_region import GROWTHS, find_sufficient_regions
 from misure.trial import Trial
@@ -97,6 +97,6 @@ def test_regions_are_found_in_3d_and_for_several_trials_at_once():
     model = toys.model_of(toys.Beacon())
     image = toys.beacon_image(3)
     target = misure.predicted_target(model, image, 1)
-    trials = [Trial(target, make_presentation(model, image), t) for t in (0.9, 1.0)]
+    trials = [Trial(target, make_presentations(model, image), t) for t in (0.9, 1.0)]
     for found in find_sufficient_regions(model, trials, growth="bracket"):
         assert (found.growth_px, found.dice, found.growth) == (10, 1.0, "bracket")

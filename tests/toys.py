@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import misure
-from misure.presentation import make_presentation
-from misure.trial import Trial
+from misure.presentation import make_presentations
+from misure.trial import Answer, Trial
 
 SHARPNESS = 10.0  # so low that gradients reach even what is far from being foreground
 
@@ -101,7 +101,7 @@ def far_trial(size: int = 200, edge_px: int = 0) -> Trial:
     target = misure.Target(1, region, torch.zeros_like(region))
     image = torch.zeros(1, size, size)
     model = model_of(OwnBrightness())
-    return Trial(target, make_presentation(model, image, edge_px=edge_px))
+    return Trial(target, make_presentations(model, image, edge_px=edge_px))
 
 
 def drive(search, suffices=None, *, answer=None):
@@ -114,4 +114,4 @@ def drive(search, suffices=None, *, answer=None):
         except StopIteration as stop:
             return stop.value, num_passes
         num_passes += len(ask.regions)
-        dices = answer(ask)
+        dices = [Answer(dice) for dice in answer(ask)]

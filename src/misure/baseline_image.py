@@ -40,10 +40,7 @@ def make_baseline_image(
             f"make_baseline_image: expected one of {', '.join(BASELINE_IMAGES)} or a tensor, "
             f"got {kind!r}."
         )
-    if kind == "mean" and mean is not None:
-        colour = torch.tensor(mean, dtype=image.dtype, device=image.device)
-        return colour.view(-1, *[1] * (image.ndim - 1)).expand_as(image)
-    return BASELINE_IMAGES[kind](image, seed)
+    return BASELINE_IMAGES[kind](image, (0.0,) if mean is None else mean, seed)
 
 
 def _given(baseline_image: Tensor, image: Tensor) -> Tensor:
@@ -59,18 +56,23 @@ def _given(baseline_image: Tensor, image: Tensor) -> Tensor:
     return fitted
 
 
-def _black(image: Tensor, _seed: int) -> Tensor:
+def _mean(image: Tensor, mean: Sequence[float], _seed: int) -> Tensor:
+    colour = torch.tensor(mean, dtype=image.dtype, device=image.device)
+    return colour.view(-1, *[1] * (image.ndim - 1)).expand_as(image)
+
+
+def _black(image: Tensor, _mean: Sequence[float], _seed: int) -> Tensor:
     return torch.zeros_like(image)
 
 
-def _blurred(image: Tensor, _seed: int) -> Tensor:
+def _blurred(image: Tensor, _mean: Sequence[float], _seed: int) -> Tensor:
     sigma = BLUR_FRACTION * min(image.shape[1:])
     axes = tuple(range(1, image.ndim))
     blurred = ndimage.gaussian_filter(image.cpu().numpy(), sigma, axes=axes, mode="nearest")
     return torch.from_numpy(blurred).to(image)
 
 
-def _noise(image: Tensor, seed: int) -> Tensor:
+def _noise(image: Tensor, _mean: Sequence[float], seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(image.shape, generator=generator).to(image)
     each_channel = tuple(range(1, image.ndim))
@@ -79,10 +81,10 @@ def _noise(image: Tensor, seed: int) -> Tensor:
     return mean + spread * noise
 
 
-BASELINE_IMAGES: dict[str, Callable[[Tensor, int], Tensor]] = {
-    "mean": _black,
+BASELINE_IMAGES: dict[str, Callable[[Tensor, Sequence[float], int], Tensor]] = {
+    "mean": _mean,
     "black": _black,
     "blurred": _blurred,
     "noise": _noise,
 }
-"""Name -> function of (image, seed). `mean` without a model's mean is black."""
+"""Name -> function of (image, mean of the model, seed)."""

@@ -78,8 +78,19 @@ def _with_model(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--instance", type=int, help="Only one connected object; 0 is the largest.")
 @click.option("--dice-threshold", default=0.9, show_default=True, help="When it counts as kept.")
-@click.option("--preset", default="paper", show_default=True, help="paper or sufficient_region.")
-@click.option("--baseline-image", help="mean, black, blurred or noise.  [default: the preset's]")
+@click.option(
+    "--preset",
+    default="certified",
+    show_default=True,
+    help="certified, forward_only, paper or sufficient_region.",
+)
+@click.option("--max-passes", type=int, help="Budget in pass equivalents.  [default: the preset's]")
+@click.option("--grain-px", type=int, help="Smallest piece of the region.  [default: 1/128]")
+@click.option("--certify", is_flag=True, help="Remove blocks until no single one can be removed.")
+@click.option(
+    "--baseline-image",
+    help="mean, black, blurred or noise; several with commas: suffice with each.",
+)
 @click.option("--edge-px", type=int, help="Width of the soft edge.  [default: the preset's]")
 @click.option(
     "--option",
@@ -104,6 +115,9 @@ def explain(
     instance: int | None,
     dice_threshold: float,
     preset: str,
+    max_passes: int | None,
+    grain_px: int | None,
+    certify: bool,
     baseline_image: str | None,
     edge_px: int | None,
     options: dict[str, Any],
@@ -119,42 +133,47 @@ def explain(
 
     from misure.explainer import explain
     from misure.image import read_viewing_order
-    from misure.presentation import make_presentation
+    from misure.presentation import make_presentations
     from misure.result_folder import save_result, writing_folder
     from misure.segmentation import segment
 
-    given = {"baseline_image": baseline_image, "edge_px": edge_px}
+    given = {
+        "baseline_image": baseline_image,
+        "edge_px": edge_px,
+        "max_passes": max_passes,
+        "grain_px": grain_px,
+        "certify": certify or None,
+    }
     options |= {key: value for key, value in given.items() if value is not None}
     out = out or Path(f"misure-{_stem(image)}")
     with writing_folder(out) as folder, progress(quiet) as on_step:
         model, pixels = _load(image, spec, model_options, device, slice_index)
         order = read_viewing_order(image)
-        with model.counting() as cost:
-            segmentation = segment(model, pixels)
-            target = segmentation.target(
-                None if class_ is None else model.find_class(class_),
-                point=point,
-                box=box,
-                instance=instance,
-            )
-            found = explain(
-                model,
-                pixels,
-                target,
-                dice_threshold=dice_threshold,
-                preset=preset,
-                seed=seed,
-                on_step=on_step,
-                **options,
-            )
-        found = replace(found, image=str(image), slice_index=slice_index, cost=cost)
-        presentation = make_presentation(
+        segmentation = segment(model, pixels)
+        target = segmentation.target(
+            None if class_ is None else model.find_class(class_),
+            point=point,
+            box=box,
+            instance=instance,
+        )
+        found = explain(
+            model,
+            pixels,
+            target,
+            dice_threshold=dice_threshold,
+            preset=preset,
+            seed=seed,
+            on_step=on_step,
+            **options,
+        )
+        found = replace(found, image=str(image), slice_index=slice_index)
+        presentation = make_presentations(
             model,
             pixels,
             baseline_image=found.settings["baseline_image"],
             edge_px=found.settings["edge_px"],
             seed=seed,
-        )
+        )[0]
         save_result(found, presentation, segmentation, folder, order=order)
     if not quiet:
         click.echo(summary(found.record(), out))

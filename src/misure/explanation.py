@@ -11,7 +11,7 @@ Saved as one `.npz` of plain arrays, without pickle:
 import json
 import os
 import zipfile
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +21,9 @@ from torch import Tensor
 
 from misure.cost import Cost
 from misure.errors import InputError
-from misure.region import area_fraction
+from misure.nested_regions import map_value
+from misure.region import area_fraction, component_numbers
+from misure.removal import Minimality
 from misure.target import Target
 
 _UNPACKED_LIMIT_BYTES = 8_000_000_000
@@ -35,12 +37,21 @@ class Explanation:
         target: what is explained.
         sufficient_region: (*spatial) bool; from it alone the model draws the target again.
         minimally_sufficient_region: (*spatial) bool, part of it; from it alone too.
-        saliency_map: (*spatial) float32, larger matters more; 0 outside the sufficient region.
+        saliency_map: (*spatial) float32, larger matters more; 0 outside the sufficient region
+            and the nested ones.
         sufficient_dice, dice: Dice with the target when the model sees the sufficient region, and
             the minimally sufficient one, each shown alone; at least `dice_threshold`.
         growth_px: how far the sufficient region reaches beyond the target.
-        silhouette_dice_by_content: Dice with the content of the minimally sufficient region
-            replaced (see `silhouette_dices`).
+        silhouette_dice_by_content, transfer_dice: Dice with the content of the minimally
+            sufficient region replaced: by its mean colour, by noise; and by another image (see
+            `contents`).
+        dice_by_baseline_image: Dice of that region with each baseline image it had to suffice
+            with; the least of them is `dice`.
+        sufficiency_curve: thresholds with the area (fraction of the image) and Dice of their
+            nested regions, the lowest first; empty where the preset makes none.
+        minimality: how far the region can still be reduced; None where nothing was tried.
+        grain_px: side of the smallest piece that the region may consist of.
+        stopped_by: why the search ended: `end`, `patience` or `max_passes`.
         dice_threshold: Dice from which the target counts as preserved.
         preset, settings: the preset's name and every option with its value.
         seed: of all noise.
@@ -59,6 +70,12 @@ class Explanation:
     dice: float
     growth_px: float
     silhouette_dice_by_content: dict[str, float]
+    transfer_dice: float
+    dice_by_baseline_image: dict[str, float]
+    sufficiency_curve: list[dict[str, float]]
+    minimality: Minimality | None
+    grain_px: int
+    stopped_by: str
     dice_threshold: float
     preset: str
     settings: dict[str, Any]
@@ -73,6 +90,24 @@ class Explanation:
     def silhouette_dice(self) -> float:
         """The larger of the silhouette Dices: how far the outline alone gives the target away."""
         return max(self.silhouette_dice_by_content.values())
+
+    @property
+    def num_parts(self) -> int:
+        """Connected parts of the minimally sufficient region."""
+        return int(component_numbers(self.minimally_sufficient_region).max())
+
+    def nested_region(self, dice_threshold: float) -> Tensor:
+        """The region (*spatial) bool of one threshold of the sufficiency curve.
+
+        Raises:
+            InputError: the curve has no such threshold.
+        """
+        known = [point["dice_threshold"] for point in self.sufficiency_curve]
+        if dice_threshold not in known:
+            raise InputError(
+                f"nested_region: expected one of the thresholds {known}, got {dice_threshold}."
+            )
+        return self.saliency_map >= map_value(dice_threshold)
 
     @property
     def relative_area(self) -> float:
@@ -115,8 +150,15 @@ class Explanation:
                 "relative_area": self.relative_area,
                 "outside_target_fraction": self.outside_target_fraction,
                 "dice": self.dice,
+                "dice_by_baseline_image": self.dice_by_baseline_image,
+                "grain_px": self.grain_px,
+                "num_parts": self.num_parts,
+                "stopped_by": self.stopped_by,
             },
+            "sufficiency_curve": self.sufficiency_curve,
+            "minimality": asdict(self.minimality) if self.minimality else None,
             "silhouette_dice": self.silhouette_dice,
+            "transfer_dice": self.transfer_dice,
             "silhouette_dice_by_content": self.silhouette_dice_by_content,
             "settings": self.settings,
             "model_settings": self.model_settings,
@@ -176,7 +218,8 @@ class Explanation:
             wanted = torch.float32 if name == "saliency_map" else torch.bool
             if tensor.shape != tensors["target"].shape or tensor.dtype != wanted:
                 raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}")
-        cost = record["cost"]
+        cost, small = record["cost"], record["minimally_sufficient_region"]
+        minimality = record["minimality"]
         return cls(
             target=Target(
                 record["target"]["class_index"],
@@ -189,9 +232,15 @@ class Explanation:
             minimally_sufficient_region=tensors["minimally_sufficient_region"],
             saliency_map=tensors["saliency_map"],
             sufficient_dice=record["sufficient_region"]["dice"],
-            dice=record["minimally_sufficient_region"]["dice"],
+            dice=small["dice"],
             growth_px=record["sufficient_region"]["growth_px"],
             silhouette_dice_by_content=record["silhouette_dice_by_content"],
+            transfer_dice=record["transfer_dice"],
+            dice_by_baseline_image=small["dice_by_baseline_image"],
+            sufficiency_curve=record["sufficiency_curve"],
+            minimality=Minimality(**minimality) if minimality else None,
+            grain_px=small["grain_px"],
+            stopped_by=small["stopped_by"],
             dice_threshold=record["dice_threshold"],
             preset=record["preset"],
             settings=record["settings"],

@@ -125,6 +125,19 @@ def class_region(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
     return region
 
 
+def class_margin(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
+    """By how much (N, *spatial) a class leads the best other class; with multilabel its own logit.
+
+    Positive where the model gives the pixel to the class; differentiable.
+    """
+    own = logits[:, class_index]
+    if multilabel or logits.shape[1] == 1:
+        return own
+    before, after = logits[:, :class_index], logits[:, class_index + 1 :]
+    rivals = [part.amax(1) for part in (before, after) if part.shape[1]]
+    return own - (rivals[0] if len(rivals) == 1 else torch.maximum(*rivals))
+
+
 def class_probability(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
     """Probability (N, *spatial) in [0, 1] of a class: one softmax, or its own sigmoid."""
     if multilabel:

@@ -6,7 +6,7 @@ that still suffices. (A soft map proves nothing by itself: half-visible pixels s
 image at half contrast.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from misure.errors import InputError
 from misure.model import SegmentationModel
 from misure.region import distance_px
 from misure.sufficient_region import SufficientRegion
@@ -33,11 +34,16 @@ class MinimallySufficientRegion:
             see nothing).
         saliency_map: (*spatial) float32, larger matters more; 0 outside the sufficient region.
         dice: when the model sees this region alone; at least the threshold.
+        grain_px: side of the smallest piece that the region may consist of.
+        stopped_by: why the search ended: `end`, `max_passes` (a longer one might find a smaller
+            region), or `patience` (nothing smaller for many steps).
     """
 
     region: Tensor
     saliency_map: Tensor
     dice: float
+    grain_px: int = 1
+    stopped_by: str = "end"
 
 
 class Reduction(Protocol):
@@ -58,6 +64,15 @@ class Reduction(Protocol):
     ) -> list[MinimallySufficientRegion]:
         """The minimally sufficient region of each trial, found inside the sufficient one."""
         ...
+
+
+def check_search_options(search: str, grain_px: int, max_passes: int) -> None:
+    """Raises an InputError where the options that searches have in common make no sense."""
+    if grain_px < 0 or max_passes < 1:
+        raise InputError(
+            f"{search}: expected grain_px of 0 (chosen by the image's size) or more and max_passes "
+            f"of 1 or more, got {grain_px} and {max_passes}."
+        )
 
 
 @dataclass(frozen=True)
@@ -112,19 +127,33 @@ def top_region(
     levels = sorted({-1, *_spread(counts, -1, last, _NUM_COARSE), last})
     misses = -1
     while levels:
-        dices = yield Ask([region_of(level) for level in levels])
-        passed = [i for i, d in zip(levels, dices, strict=True) if d >= trial.dice_threshold]
+        answers = yield Ask([region_of(level) for level in levels], controlled=True)
+        passed = [i for i, answer in zip(levels, answers, strict=True) if trial.suffices(answer)]
         suffices = sorted({*suffices, *passed})
         if not suffices:
             break
         misses = max([level for level in [misses, *levels] if level < suffices[0]], default=-2)
         levels = _spread(counts, misses, suffices[0], _NUM_FINE)
-    for level in suffices:
-        region = region_of(level)
-        (dice,) = yield Ask([region], alone=True)
-        if dice >= trial.dice_threshold:
-            return MinimallySufficientRegion(region, saliency_map, dice)
-    return MinimallySufficientRegion(sufficient.region.clone(), saliency_map, sufficient.dice)
+    candidates = (region_of(level) for level in suffices)
+    region, dice = yield from smallest_that_holds(trial, candidates, sufficient)
+    return MinimallySufficientRegion(region, saliency_map, dice)
+
+
+def smallest_that_holds(
+    trial: Trial, candidates: Iterable[Tensor], sufficient: SufficientRegion
+) -> Search[tuple[Tensor, float]]:
+    """The first candidate that suffices when shown alone, and its Dice; else the sufficient region.
+
+    Args:
+        trial: what the regions are tried on.
+        candidates: regions (*spatial) bool that held in a batch, the smallest first.
+        sufficient: what to fall back on.
+    """
+    for region in candidates:
+        (answer,) = yield Ask([region], alone=True, controlled=True)
+        if trial.suffices(answer):
+            return region, answer.dice
+    return sufficient.region.clone(), sufficient.dice
 
 
 def _values_from_the_top(saliency_map: Tensor) -> tuple[list[float], np.ndarray]:

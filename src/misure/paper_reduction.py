@@ -12,6 +12,7 @@ at hand does not give every setting, `docs/method.md` says how sure each default
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import ClassVar
 
@@ -97,7 +98,8 @@ class PaperReduction:
     ) -> list[Tensor]:
         """The learnt map (*spatial) float32 of each trial, at the image's own pixels."""
         spatial = tuple(trials[0].target.region.shape)
-        scene = _Scene(model, trials, sufficient)
+        num_ways = len(trials[0].presentations)
+        scenes = [_Scene(model, trials, sufficient, way) for way in range(num_ways)]
         with torch.inference_mode(False), torch.enable_grad():
             mask = torch.nn.Parameter(self._initial_masks(trials, sufficient).to(model.device))
             optimizer = torch.optim.AdamW([mask], lr=self.learning_rate)
@@ -105,17 +107,22 @@ class PaperReduction:
                 if on_step:
                     on_step("shrinking", step, self.num_iterations)
 
-                def gradient(part: slice) -> Tensor:
+                def gradient(part: slice, scene: _Scene) -> Tensor:
                     leaf = mask[part].detach().requires_grad_()
                     logits = scene.logits(leaf, part)
-                    found = self._gradient(leaf, logits, scene, part)
+                    of_masks = self._gradient(leaf, logits, scene, part)
                     for trial in trials[part]:
                         trial.cost.forward_passes += 1
                         trial.cost.backward_passes += int(logits.requires_grad)
-                    return found
+                    return of_masks
 
-                batches = model.in_batches(gradient, len(trials), scene.spatial)
-                mask.grad = torch.cat(batches)
+                found = [
+                    torch.cat(
+                        model.in_batches(partial(gradient, scene=scene), len(trials), scene.spatial)
+                    )
+                    for scene in scenes
+                ]
+                mask.grad = torch.stack(found).sum(0)
                 optimizer.step()
                 with torch.no_grad():
                     mask.clamp_(0, 1)
@@ -145,7 +152,7 @@ class PaperReduction:
         if not bool(torch.isfinite(gradient).all()):
             raise ModelError(
                 f"PaperReduction: expected finite gradients, {scene.model.name} gave NaN or "
-                "infinity. Use a preset that needs none (sufficient_region)."
+                "infinity. Use a preset that needs none (forward_only, sufficient_region)."
             )
         return gradient
 
@@ -171,24 +178,26 @@ class PaperReduction:
 
 
 class _Scene:
-    """The trials at the resolution at which the network sees them, stacked."""
+    """The trials at the resolution at which the network sees them, in one presentation, stacked."""
 
     def __init__(
         self,
         model: SegmentationModel,
         trials: Sequence[Trial],
         sufficient: Sequence[SufficientRegion],
+        way: int,
     ) -> None:
         own = tuple(trials[0].target.region.shape)
         seen = model.preprocessing.resized_shape(own)
         self.model, self.trials = model, trials
         self.spatial = seen if prod(seen) < prod(own) else own
-        self.images = self._stack([t.presentation.image for t in trials])
-        self.baseline_images = self._stack([t.presentation.baseline_image for t in trials])
+        presentations = [trial.presentations[way] for trial in trials]
+        self.images = self._stack([p.image for p in presentations])
+        self.baseline_images = self._stack([p.baseline_image for p in presentations])
         self.limits = self._stack(
             [
-                trial.presentation.visibility(found.region)[None]
-                for trial, found in zip(trials, sufficient, strict=True)
+                presentation.visibility(found.region)[None]
+                for presentation, found in zip(presentations, sufficient, strict=True)
             ]
         )[:, 0]
         self.targets = self._stack_regions([t.target.region for t in trials])

@@ -6,6 +6,7 @@ in the pixels and units of the user's image, before the model's own preprocessin
 a region follows from the region alone, so a stranger who has the region can show it again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from misure.baseline_image import make_baseline_image
 from misure.errors import InputError
 from misure.model import SegmentationModel
-from misure.region import distance_px
+from misure.region import distance_px_up_to
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,20 +26,24 @@ class Presentation:
         image, baseline_image: (C, *spatial) float.
         edge_px: width of the soft edge, inside the region; 0 is a hard edge. Pixels of the edge
             count as shown, for the model sees them partly.
+        name: of the baseline image, `tensor` where the user gave one.
     """
 
     image: Tensor
     baseline_image: Tensor
     edge_px: int = 0
+    name: str = ""
 
     def visibility(self, region: Tensor) -> Tensor:
         """The visibility (*spatial) of a region: 1 deep inside, d / (edge_px + 1) in the edge.
 
-        d is the distance to the nearest pixel outside. The frame of the image is no edge.
+        d is the distance to the nearest pixel outside. The frame of the image is no edge. What is a
+        visibility already (float) is left as it is.
         """
-        if self.edge_px == 0:
+        if self.edge_px == 0 or region.is_floating_point():
             return region.to(self.image)
-        return (distance_px(~region) / (self.edge_px + 1)).clamp(max=1).to(self.image)
+        limit = self.edge_px + 1
+        return (distance_px_up_to(~region, limit) / limit).to(self.image)
 
     def show(self, visibility: Tensor) -> Tensor:
         """Images (N, C, *spatial) as shown, of visibilities (N, *spatial) in [0, 1]."""
@@ -73,5 +78,31 @@ def make_presentation(
         raise InputError(f"make_presentation: expected edge_px of 0 or more, got {edge_px}.")
     mean = model.preprocessing.mean
     return Presentation(
-        image, make_baseline_image(baseline_image, image, mean=mean, seed=seed), edge_px
+        image,
+        make_baseline_image(baseline_image, image, mean=mean, seed=seed),
+        edge_px,
+        baseline_image if isinstance(baseline_image, str) else "tensor",
+    )
+
+
+def make_presentations(
+    model: SegmentationModel,
+    image: Tensor,
+    *,
+    baseline_image: str | Tensor = "mean",
+    edge_px: int = 0,
+    seed: int = 0,
+) -> tuple[Presentation, ...]:
+    """A presentation for each baseline image, such as `"mean,blurred,noise"`; see `Trial`.
+
+    Args:
+        baseline_image: one name, several with commas between them, or a tensor.
+        model, image, edge_px, seed: as in `make_presentation`.
+    """
+    kinds: Sequence[str | Tensor] = (
+        baseline_image.split(",") if isinstance(baseline_image, str) else [baseline_image]
+    )
+    return tuple(
+        make_presentation(model, image, baseline_image=kind, edge_px=edge_px, seed=seed)
+        for kind in kinds
     )

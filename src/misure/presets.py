@@ -6,8 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
+from misure.certified_reduction import CertifiedReduction
 from misure.errors import InputError
+from misure.forward_reduction import ForwardReduction
 from misure.minimally_sufficient_region import NoReduction, Reduction
+from misure.nested_regions import THRESHOLDS
 from misure.paper_reduction import PaperReduction
 
 
@@ -19,8 +22,16 @@ class Preset:
         name: of the preset it started from.
         growth: the search of stage 1 (`dilation`, `first` or `bracket`).
         reduction: the search of stage 2; its options are its fields.
-        baseline_image: what stands where pixels are removed (see `make_baseline_image`).
+        baseline_image: what stands where pixels are removed (see `make_baseline_image`); several
+            names with commas between them: a region has to suffice with each.
         edge_px: width of the soft edge from shown to removed.
+        thresholds: Dice thresholds of the nested regions (see `nested_regions`); none: the
+            saliency map is the one that stage 2 made.
+        max_control_dice: the largest Dice that stage 2 allows when a region's content is replaced
+            (see `contents`); 1: any, and nothing is spent on it.
+        certify: remove what can be removed, until no single block of `minimality_cell_px` can.
+        minimality_cell_px: side of the blocks whose removal is tried; 0: 1/32 of the short side.
+        num_minimality_tests: blocks to try, without `certify`.
     """
 
     name: str
@@ -28,6 +39,22 @@ class Preset:
     reduction: Reduction
     baseline_image: str | Tensor = "mean"
     edge_px: int = 0
+    thresholds: tuple[float, ...] = ()
+    max_control_dice: float = 1.0
+    certify: bool = False
+    minimality_cell_px: int = 0
+    num_minimality_tests: int = 16
+
+    def __post_init__(self) -> None:
+        if not all(0 < threshold <= 1 for threshold in self.thresholds):
+            raise InputError(
+                f"explain: expected thresholds above 0 and at most 1, got {self.thresholds}."
+            )
+        if self.minimality_cell_px < 0 or self.num_minimality_tests < 0:
+            raise InputError(
+                "explain: expected minimality_cell_px and num_minimality_tests of 0 or more, got "
+                f"{self.minimality_cell_px} and {self.num_minimality_tests}."
+            )
 
     def settings(self) -> dict[str, Any]:
         """Every option with its value, as plain values; a tensor as the word `tensor`."""
@@ -35,17 +62,24 @@ class Preset:
         own["baseline_image"] = (
             own["baseline_image"] if isinstance(own["baseline_image"], str) else "tensor"
         )
+        own["thresholds"] = list(self.thresholds)
         return {k: v for k, v in own.items() if k not in ("name", "reduction")} | _options(
             self.reduction
         )
 
 
 PRESETS: dict[str, Preset] = {
+    "certified": Preset(
+        "certified", growth="bracket", reduction=CertifiedReduction(), thresholds=THRESHOLDS
+    ),
+    "forward_only": Preset(
+        "forward_only", growth="bracket", reduction=ForwardReduction(), thresholds=THRESHOLDS
+    ),
     "paper": Preset("paper", growth="dilation", reduction=PaperReduction()),
     "sufficient_region": Preset("sufficient_region", growth="first", reduction=NoReduction()),
 }
-"""`paper`: as far as known, the paper's settings. `sufficient_region`: stage 1 alone, for networks
-without gradients."""
+"""`certified`: the smallest regions, the default. `forward_only`: for networks without gradients.
+`paper`: as far as known, the paper's settings. `sufficient_region`: stage 1 alone."""
 
 
 def make_preset(name: str, options: Mapping[str, Any]) -> Preset:
@@ -62,6 +96,7 @@ def make_preset(name: str, options: Mapping[str, Any]) -> Preset:
         raise InputError(f"explain: expected a preset among {', '.join(PRESETS)}, got {name!r}.")
     preset = PRESETS[name]
     known = preset.settings()
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
     for option, value in options.items():
         if option not in known:
             raise InputError(
@@ -87,4 +122,6 @@ def _options(reduction: Any) -> dict[str, Any]:
 def _is_like(value: Any, example: Any) -> bool:
     if isinstance(example, float):
         return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(example, list):
+        return isinstance(value, tuple) and all(_is_like(one, 1.0) for one in value)
     return type(value) is type(example)

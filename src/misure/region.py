@@ -72,6 +72,27 @@ def distance_px(region: Tensor) -> Tensor:
     return torch.from_numpy(distance).to(region.device)
 
 
+def distance_px_up_to(region: Tensor, limit: int) -> Tensor:
+    """The smaller of `limit` and the Euclidean distance (*spatial) float32 to the region, in px.
+
+    The same numbers as `distance_px`, but for small limits faster, and on the region's own device:
+    squared distances along one axis after the other, each over `limit` neighbours on both sides
+    (Felzenszwalb and Huttenlocher, doi:10.4086/toc.2012.v008a019, without the envelope).
+    """
+    far = float(limit * limit)
+    squared = torch.where(region, 0.0, far)
+    for axis in range(region.ndim):
+        nearest = squared.clone()
+        for step in range(1, min(limit, region.shape[axis] - 1) + 1):
+            rest = region.shape[axis] - step
+            from_below, from_above = squared.narrow(axis, 0, rest), squared.narrow(axis, step, rest)
+            upper, lower = nearest.narrow(axis, step, rest), nearest.narrow(axis, 0, rest)
+            torch.minimum(upper, from_below + step * step, out=upper)
+            torch.minimum(lower, from_above + step * step, out=lower)
+        squared = nearest
+    return squared.sqrt()
+
+
 def dilate(region: Tensor) -> Tensor:
     """The region dilated once by 3 px: in 2D with a 7 x 7 ellipse, in 3D with a ball."""
     structure = _ELLIPSE if region.ndim == 2 else _ball(region.ndim)

@@ -22,7 +22,7 @@ from torch import Tensor
 from misure.errors import InputError
 from misure.model import SegmentationModel
 from misure.region import dilate, distance_px
-from misure.trial import Ask, OnStep, Search, Trial, run_searches
+from misure.trial import Answer, Ask, OnStep, Search, Trial, run_searches
 
 STEP_PX = 3
 """Growth of a step of `first`: that of one dilation."""
@@ -85,46 +85,44 @@ Found = tuple[Tensor, float, float]
 
 
 def _dilation(trial: Trial) -> Search[Found]:
-    region = distance_px(trial.target.region) <= trial.presentation.edge_px
+    region = distance_px(trial.target.region) <= trial.edge_px
     while True:
-        (dice,) = yield Ask([region])
-        if dice >= trial.dice_threshold:
-            (dice,) = yield Ask([region], alone=True)
-        if dice >= trial.dice_threshold:
-            return region, float(distance_px(trial.target.region)[region].max()), dice
+        (answer,) = yield Ask([region])
+        if trial.suffices(answer):
+            (answer,) = yield Ask([region], alone=True)
+        if trial.suffices(answer):
+            return region, float(distance_px(trial.target.region)[region].max()), answer.dice
         if bool(region.all()):
-            raise _never(dice, trial)
+            raise _never(answer, trial)
         region = dilate(region)
 
 
 def _first(trial: Trial) -> Search[Found]:
-    growths = _growths(trial, STEP_PX)
     distance = distance_px(trial.target.region)
+    growths = _growths(trial, distance, STEP_PX)
     for start in [0, *range(1, len(growths), _STEPS_AT_ONCE)]:
         steps = growths[start : start + _STEPS_AT_ONCE] if start else growths[:1]
-        dices = yield Ask([distance <= step for step in steps])
-        if max(dices) >= trial.dice_threshold:
-            likely = [
-                step for step, d in zip(steps, dices, strict=True) if d >= trial.dice_threshold
-            ]
+        answers = yield Ask([distance <= step for step in steps])
+        likely = [s for s, answer in zip(steps, answers, strict=True) if trial.suffices(answer)]
+        if likely:
             return (yield from _settle(trial, distance, likely + growths[start + len(steps) :]))
-    raise _never(dices[-1], trial)
+    raise _never(answers[-1], trial)
 
 
 def _bracket(trial: Trial) -> Search[Found]:
-    growths = _growths(trial, 1)
     distance = distance_px(trial.target.region)
+    growths = _growths(trial, distance, 1)
     misses, suffices, step = -1, len(growths) - 1, 0
     while misses < step < suffices:
-        (dice,) = yield Ask([distance <= growths[step]])
-        if dice >= trial.dice_threshold:
+        (answer,) = yield Ask([distance <= growths[step]])
+        if trial.suffices(answer):
             suffices = step
         else:
             misses, step = step, max(1, 2 * step)
     while suffices - misses > 1:
         middle = (misses + suffices) // 2
-        (dice,) = yield Ask([distance <= growths[middle]])
-        misses, suffices = (misses, middle) if dice >= trial.dice_threshold else (middle, suffices)
+        (answer,) = yield Ask([distance <= growths[middle]])
+        misses, suffices = (misses, middle) if trial.suffices(answer) else (middle, suffices)
     return (yield from _settle(trial, distance, growths[suffices:]))
 
 
@@ -132,26 +130,26 @@ def _settle(trial: Trial, distance: Tensor, growths: list[float]) -> Search[Foun
     """The first of these growths that suffices when shown alone."""
     for growth_px in growths:
         region = distance <= growth_px
-        (dice,) = yield Ask([region], alone=True)
-        if dice >= trial.dice_threshold:
-            return region, growth_px, dice
-    raise _never(dice, trial)
+        (answer,) = yield Ask([region], alone=True)
+        if trial.suffices(answer):
+            return region, growth_px, answer.dice
+    raise _never(answer, trial)
 
 
-def _growths(trial: Trial, step_px: int) -> list[float]:
+def _growths(trial: Trial, distance: Tensor, step_px: int) -> list[float]:
     """The growths to try: from the edge's width on in steps, to where the image is full."""
-    farthest = float(distance_px(trial.target.region).max())
-    growths: list[float] = [trial.presentation.edge_px]
+    farthest = float(distance.max())
+    growths: list[float] = [trial.edge_px]
     while growths[-1] < farthest:
         growths.append(growths[-1] + step_px)
     return growths
 
 
-def _never(dice: float, trial: Trial) -> InputError:
+def _never(answer: Answer, trial: Trial) -> InputError:
     return InputError(
         f"find_sufficient_regions: expected the whole image to reach a Dice of "
-        f"{trial.dice_threshold:g} with the target, it reaches {dice:.3f}. The target is not what "
-        "the model draws: take it with predicted_target, or lower the dice_threshold."
+        f"{trial.dice_threshold:g} with the target, it reaches {answer.dice:.3f}. The target is "
+        "not what the model draws: take it with predicted_target, or lower the dice_threshold."
     )
 
 

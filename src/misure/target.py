@@ -4,7 +4,7 @@ A target is a class together with the pixels to preserve. They come from the mod
 never from an annotation: an explanation says why the model drew what it drew, right or wrong.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -70,6 +70,13 @@ class Target:
         logits = to_classes(tensor, multilabel=self.multilabel, probabilities=False)
         at_pixels = resize(logits, self.region.shape)[0, self.class_index]
         return at_pixels[self.region.to(at_pixels.device)].sum()
+
+    def to(self, device: str | torch.device) -> "Target":
+        """The same target with its regions on a device."""
+        region, ignored = (
+            one.clone() if one.is_inference() else one for one in (self.region, self.ignored)
+        )
+        return replace(self, region=region.to(device), ignored=ignored.to(device))
 
     def dice(self, class_region: Tensor) -> float:
         """Dice of the target with what the model now gives to its class, in [0, 1].

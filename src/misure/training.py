@@ -7,14 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from misure.datasets.triangle import TriangleDataset
+from misure.datasets.triangle import STROKE_GREY, TriangleDataset
 from misure.device import seed_device
 from misure.networks.triangle import build_triangle_network
 from misure.region import dice
 from misure.trial import OnStep
 
 _BATCH = 16
-_ITEM_GREY = 0.3
 _NUM_HELD_OUT = 300
 _LEARNING_RATE = 4e-3
 
@@ -81,7 +80,7 @@ def measure_triangle(net: nn.Module, dataset: TriangleDataset) -> dict[str, floa
             drawn = net(sample.image[None]).argmax(1)[0] == 1
         wanted = sample.annotation == 1
         dices.append(dice(drawn, wanted))
-        distractors = (sample.image[0] > _ITEM_GREY) & ~sample.relevance
+        distractors = (sample.image[0] > STROKE_GREY) & ~sample.relevance
         wrong += int((drawn & distractors).sum())
         total += int(distractors.sum())
     return {

@@ -30,7 +30,9 @@ CLASS_NAMES = ("background", "triangle")
 MEAN = (0.0,)
 """A removed pixel is a dark one, as on the canvas."""
 
-_STROKE = 0.3  # grey level from which a pixel belongs to its item
+STROKE_GREY = 0.3
+"""Grey level from which a pixel belongs to its item."""
+
 _TRIES = 2000
 
 
@@ -234,7 +236,7 @@ class _Canvas:
         window = (slice(top, top + item_px), slice(left, left + item_px))
         self.grey[window] = np.maximum(self.grey[window], np.asarray(scaled))
         stroke = np.zeros(self.grey.shape, bool)
-        stroke[window] = np.asarray(scaled) > _STROKE
+        stroke[window] = np.asarray(scaled) > STROKE_GREY
         self.strokes.append(stroke)
         return self
 

@@ -1,0 +1,157 @@
+"""The certified search of stage 2: binary regions on a grid, each shown to the model as it is.
+
+A score for each cell says how much it is needed; the region is the best `num_cells` of them. A step
+shows that region and takes the gradient of the loss (see `trial`) with respect to visibility: the
+first-order gain of adding each cell that is hidden, and of keeping each that is seen. Gradients,
+and a smoothed copy of them that moves neighbours together, are gathered with momentum. Where the
+region holds, the number of cells shrinks; where not, it grows a little. The smallest region that
+held is the result; nothing soft is left to be thresholded.
+
+The first direction alone is taken from a soft picture, the sufficient region half seen: a network
+that is sure of itself has no useful gradient where it sees everything.
+
+`docs/search.md` tells what else was tried, with figures.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.grid import Grid, default_grain_px, smooth, top_cells
+from misure.minimally_sufficient_region import (
+    MinimallySufficientRegion,
+    check_search_options,
+    smallest_that_holds,
+)
+from misure.model import SegmentationModel
+from misure.region import distance_px
+from misure.sufficient_region import SufficientRegion
+from misure.trial import Answer, Ask, OnStep, Search, Trial, run_searches
+
+_PASSES_OF_A_STEP = 3
+_HALF_SEEN = 0.5
+_START = 0.3
+_SHRINK = 0.75
+_GROW = 1.03
+_BELOW_THE_BEST = 0.95
+_MOMENTUM = 0.8
+_SMOOTHING = 3.0
+_SMOOTHED_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class CertifiedReduction:
+    """The smallest region that a search with gradients finds within a budget of passes.
+
+    Attributes:
+        grain_px: side of a cell, the smallest piece of a region; 0: 1/128 of the short side.
+        max_passes: pass equivalents for the whole explanation of a target but for its minimality;
+            the best region so far is returned when they are spent.
+        patience: steps without a region smaller by `min_gain` after which the search ends.
+        min_gain: see `patience`.
+    """
+
+    grain_px: int = 0
+    max_passes: int = 100
+    patience: int = 12
+    min_gain: float = 0.02
+
+    needs_gradients: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_search_options("CertifiedReduction", self.grain_px, self.max_passes)
+        if self.patience < 1 or not 0 <= self.min_gain < 1:
+            raise InputError(
+                f"CertifiedReduction: expected patience of 1 or more and min_gain in [0, 1), got "
+                f"{self.patience} and {self.min_gain}."
+            )
+
+    def __call__(
+        self,
+        model: SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+        on_step: OnStep | None = None,
+    ) -> list[MinimallySufficientRegion]:
+        """See `Reduction`."""
+        searches = [self._search(t, s) for t, s in zip(trials, sufficient, strict=True)]
+        with model.borrowed():
+            return run_searches(model, trials, searches, doing="shrinking", on_step=on_step)
+
+    def _search(
+        self, trial: Trial, sufficient: SufficientRegion
+    ) -> Search[MinimallySufficientRegion]:
+        spatial = trial.target.region.shape
+        grid = Grid(sufficient.region, self.grain_px or default_grain_px(spatial))
+        score, stopped_by = _nearness(trial.target.region, grid), "end"
+        nothing = torch.zeros_like(sufficient.region)
+        (answer,) = yield Ask([nothing], controlled=True)
+        held = [nothing]
+        if not trial.suffices(answer):
+            score, held, stopped_by = yield from self._descend(trial, grid, score)
+        region, dice = yield from smallest_that_holds(trial, held, sufficient)
+        saliency_map = grid.values(_positive(score, grid))
+        return MinimallySufficientRegion(region, saliency_map, dice, grid.cell_px, stopped_by)
+
+    def _descend(
+        self, trial: Trial, grid: Grid, score: Tensor
+    ) -> Search[tuple[Tensor, list[Tensor], str]]:
+        """The score of the best region, the regions that held (smallest first), why it ended."""
+        num_inside = int(grid.inside.sum())
+        num_cells, fewest = max(1, int(_START * num_inside)), num_inside
+        momentum = torch.zeros_like(score)
+        best_score, held = score, list[Tensor]()
+        since_gain = 0
+        if trial.passes_left(self.max_passes) >= _PASSES_OF_A_STEP * len(trial.presentations):
+            (answer,) = yield Ask([_HALF_SEEN * grid.limit], gradient=True)
+            score = score + _direction(answer, grid)
+        while trial.passes_left(self.max_passes) >= _PASSES_OF_A_STEP * trial.num_views:
+            if held and since_gain > self.patience:
+                return best_score, held, "patience"
+            region = grid.region(top_cells(score.where(grid.inside, -torch.inf), num_cells))
+            (answer,) = yield Ask([region], gradient=True, controlled=True)
+            since_gain += 1
+            if trial.suffices(answer):
+                if num_cells <= fewest:
+                    since_gain = 0 if num_cells < (1 - self.min_gain) * fewest else since_gain
+                    fewest, best_score = num_cells, score
+                    held.insert(0, region)
+                num_cells = max(1, int(_SHRINK * num_cells))
+            else:
+                num_cells = min(int(_GROW * num_cells) + 1, int(_BELOW_THE_BEST * fewest) + 1)
+            momentum = _MOMENTUM * momentum + (1 - _MOMENTUM) * _direction(answer, grid)
+            score = score + momentum
+        return best_score, held, "max_passes"
+
+
+def _nearness(target: Tensor, grid: Grid) -> Tensor:
+    """Where the search starts: 0 on cells of the target, falling to -1 at the farthest cell."""
+    distance = distance_px(grid.cells(target))
+    return -distance / distance[grid.inside].max().clamp(min=1)
+
+
+def _direction(answer: Answer, grid: Grid) -> Tensor:
+    """The gradient of each cell and a smoothed copy, each in units of its own mean size."""
+    if answer.gradient is None:
+        raise InputError("CertifiedReduction: expected an answer with a gradient, got none.")
+    gradient = grid.sums(answer.gradient)
+    own = gradient / _size(gradient, grid)
+    smoothed = smooth(gradient, _SMOOTHING)
+    return own + _SMOOTHED_SHARE * smoothed / _size(smoothed, grid)
+
+
+def _size(of_cells: Tensor, grid: Grid) -> Tensor:
+    """The root of the mean square over the cells inside the limit; never 0."""
+    squares = of_cells.square() * grid.inside
+    return (squares.sum() / grid.inside.sum()).sqrt() + torch.finfo(of_cells.dtype).tiny
+
+
+def _positive(score: Tensor, grid: Grid) -> Tensor:
+    """The score moved and scaled into [0.01, 1] inside the limit; its order stays."""
+    low, high = score[grid.inside].min(), score[grid.inside].max()
+    scaled = (score - low) / (high - low).clamp(min=torch.finfo(score.dtype).eps)
+    return 0.01 + 0.99 * scaled

@@ -1,0 +1,85 @@
+"""Grids: an image divided into square cells, the smallest pieces that a region may consist of.
+
+A set of cells is a bool tensor (*cells); the region that it stands for holds their pixels within a
+limit. Without such a grain a region could be a dust of single pixels, which no person can read and
+with which a network is easily deceived.
+"""
+
+from collections.abc import Sequence
+from math import ceil
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+GRAINS = 128
+"""Cells on the short side of an image, where no `grain_px` is asked for."""
+
+
+def default_grain_px(spatial: Sequence[int]) -> int:
+    """Side of a cell: 1/`GRAINS` of the image's short side, rounded, at least one pixel."""
+    return max(1, round(min(spatial) / GRAINS))
+
+
+class Grid:
+    """The cells of an image, counted from its first corner; the last ones may be cut off.
+
+    Args:
+        limit: (*spatial) bool; regions stay inside.
+        cell_px: side of a cell.
+    """
+
+    def __init__(self, limit: Tensor, cell_px: int) -> None:
+        self.limit = limit
+        self.cell_px = cell_px
+        self.shape = tuple(ceil(side / cell_px) for side in limit.shape)
+        self.num_px = self.sums(limit)
+        self.inside = self.num_px > 0
+
+    def region(self, cells: Tensor) -> Tensor:
+        """The pixels (*spatial) bool of cells (*cells) bool, inside the limit."""
+        return self._enlarged(cells) & self.limit
+
+    def values(self, of_cells: Tensor) -> Tensor:
+        """The value (*spatial) of each pixel's cell, 0 outside the limit."""
+        return self._enlarged(of_cells) * self.limit
+
+    def sums(self, of_pixels: Tensor) -> Tensor:
+        """The sum (*cells) float32 over the pixels of each cell, inside the limit."""
+        n = of_pixels.ndim
+        numbers = (of_pixels * self.limit).float()
+        missing = [c * self.cell_px - s for c, s in zip(self.shape, numbers.shape, strict=True)]
+        padded = F.pad(numbers, [p for side in reversed(missing) for p in (0, side)])
+        blocks = [size for cells in self.shape for size in (cells, self.cell_px)]
+        return padded.view(blocks).sum(tuple(range(1, 2 * n, 2)))
+
+    def cells(self, region: Tensor) -> Tensor:
+        """The cells (*cells) bool that hold any pixel of a region (*spatial) inside the limit."""
+        return self.sums(region) > 0
+
+    def _enlarged(self, of_cells: Tensor) -> Tensor:
+        for axis, side in enumerate(self.limit.shape):
+            of_cells = of_cells.repeat_interleave(self.cell_px, axis)
+            of_cells = of_cells.narrow(axis, 0, side)
+        return of_cells
+
+
+def top_cells(score: Tensor, num_cells: int) -> Tensor:
+    """The cells (*cells) bool with the largest scores (*cells); of equal ones the first."""
+    best = score.flatten().sort(descending=True, stable=True).indices[:num_cells]
+    chosen = torch.zeros(score.numel(), dtype=torch.bool, device=score.device)
+    chosen[best] = True
+    return chosen.view(score.shape)
+
+
+def smooth(of_cells: Tensor, sigma: float) -> Tensor:
+    """Values (*cells) smoothed by a Gaussian of this standard deviation, in cells; 0 around."""
+    radius = ceil(3 * sigma)
+    offsets = torch.arange(-radius, radius + 1, dtype=of_cells.dtype, device=of_cells.device)
+    kernel = (-0.5 * (offsets / sigma) ** 2).exp()
+    kernel = (kernel / kernel.sum()).view(1, 1, -1)
+    for axis in range(of_cells.ndim):
+        lines = of_cells.movedim(axis, -1)
+        smoothed = F.conv1d(lines.reshape(-1, 1, lines.shape[-1]), kernel, padding=radius)
+        of_cells = smoothed.view(lines.shape).movedim(-1, axis)
+    return of_cells

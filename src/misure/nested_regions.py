@@ -1,0 +1,156 @@
+"""Nested regions: one for each of several Dice thresholds, the lower inside the higher.
+
+They make two things. The *sufficiency curve*, area against Dice. And a saliency map that means
+something: with t the lowest threshold whose region holds a pixel, the pixel's value is 1 - t. So
+the pixels of value >= 1 - t are the region of threshold t, and they were shown to the model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.grid import Grid, top_cells
+from misure.region import distance_px
+from misure.trial import Answer, Ask, Search
+
+THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
+
+_SHARES = (0.3, 0.45, 0.6, 0.7, 0.8, 0.9)
+_STEPS_ABOVE = 4
+
+
+@dataclass(frozen=True, eq=False)
+class NestedRegion:
+    """A region of the family.
+
+    Attributes:
+        dice_threshold: the Dice it was found for.
+        region: (*spatial) bool; it holds the regions of all lower thresholds.
+        dice: when the model sees this region alone; at least the threshold.
+    """
+
+    dice_threshold: float
+    region: Tensor
+    dice: float
+
+
+def find_nested_regions(
+    found: NestedRegion,
+    limit: Tensor,
+    saliency_map: Tensor,
+    grain_px: int,
+    thresholds: Sequence[float],
+) -> Search[list[NestedRegion]]:
+    """The family around a region that was found for one threshold (see `passes_of_family`).
+
+    Smaller regions are its best cells, larger ones have the next best cells added, then what
+    surrounds the grid. All are shown alone.
+
+    Args:
+        found: the region found for the trial's own threshold.
+        limit: (*spatial) bool, the sufficient region around it.
+        saliency_map: (*spatial) float, the order in which cells come and go.
+        grain_px: side of a cell.
+        thresholds: other thresholds; one equal to that of `found` is left out.
+    """
+    grid = Grid(limit, grain_px)
+    score = grid.sums(saliency_map) / grid.num_px.clamp(min=1)
+    lower = sorted((t for t in set(thresholds) if t < found.dice_threshold), reverse=True)
+    higher = sorted(t for t in set(thresholds) if t > found.dice_threshold)
+    family = [found]
+    if lower:
+        smaller = yield from _tried(_smaller(found.region, grid, score))
+        for threshold in lower:
+            one = yield from _smallest(smaller, threshold, family[0])
+            family.insert(0, one or replace(family[0], dice_threshold=threshold))
+    if higher:
+        larger = _larger(found.region, grid, score)
+        tried: list[tuple[Tensor, Answer]] = []
+        for threshold in higher:
+            if found.dice >= threshold:
+                family.append(replace(found, dice_threshold=threshold))
+                continue
+            while larger and not any(a.dice >= threshold for _, a in tried):
+                now, larger = larger[:_STEPS_ABOVE], larger[_STEPS_ABOVE:]
+                tried += yield from _tried(now)
+            fitting = [(r, a) for r, a in tried if int(r.sum()) >= int(family[-1].region.sum())]
+            one = yield from _smallest(fitting, threshold)
+            if one is None:  # nothing but the whole image, or not even that
+                break
+            family.append(one)
+    return family
+
+
+def passes_of_family(thresholds: Sequence[float]) -> int:
+    """The regions that `find_nested_regions` shows with these thresholds, in most cases."""
+    return len(_SHARES) + 2 * _STEPS_ABOVE + len(thresholds) if thresholds else 0
+
+
+def saliency_map_of(family: Sequence[NestedRegion]) -> Tensor:
+    """The map (*spatial) float32 of a family: 1 - the lowest threshold that holds a pixel."""
+    saliency_map = torch.zeros(family[0].region.shape, device=family[0].region.device)
+    for one in reversed(family):
+        saliency_map[one.region] = map_value(one.dice_threshold)
+    return saliency_map
+
+
+def map_value(dice_threshold: float) -> float:
+    """The value in the saliency map of pixels that the region of a threshold is the first to hold.
+
+    A number that float32 holds exactly, and never 0.
+    """
+    return float(np.float32(max(1 - dice_threshold, 0.001)))
+
+
+def _tried(regions: list[Tensor]) -> Search[list[tuple[Tensor, Answer]]]:
+    if not regions:
+        return []
+    answers = yield Ask(regions)
+    return list(zip(regions, answers, strict=True))
+
+
+def _smallest(
+    tried: list[tuple[Tensor, Answer]],
+    threshold: float,
+    within: NestedRegion | None = None,
+) -> Search[NestedRegion | None]:
+    """The smallest of the tried regions, in order of size, that suffices when shown alone."""
+    for region, answer in tried:
+        if within is not None and int(region.sum()) > int(within.region.sum()):
+            break
+        if answer.dice >= threshold:
+            (alone,) = yield Ask([region], alone=True)
+            if alone.dice >= threshold:
+                return NestedRegion(threshold, region, alone.dice)
+    return None
+
+
+def _smaller(region: Tensor, grid: Grid, score: Tensor) -> list[Tensor]:
+    """Parts of a region made of its best cells, the smallest first."""
+    cells = grid.cells(region)
+    num_cells = int(cells.sum())
+    inside = torch.where(cells, score, -torch.inf)
+    counts = sorted({ceil(share * num_cells) for share in _SHARES} - {num_cells})
+    return [grid.region(top_cells(inside, count)) & region for count in counts]
+
+
+def _larger(region: Tensor, grid: Grid, score: Tensor) -> list[Tensor]:
+    """What a region can grow to, the smallest first: more cells of the grid, then all around it."""
+    cells = grid.cells(region)
+    num_cells, num_inside = int(cells.sum()), int(grid.inside.sum())
+    outside = torch.where(grid.inside, score, -torch.inf).masked_fill(cells, torch.inf)
+    steps = range(1, _STEPS_ABOVE)
+    grown = max(num_cells, 1)
+    counts = sorted({round(grown * (num_inside / grown) ** (s / _STEPS_ABOVE)) for s in steps})
+    regions = [grid.region(top_cells(outside, count)) | region for count in counts]
+    distance = distance_px(grid.limit)
+    growth = max(1, grid.cell_px)
+    regions.append(grid.limit)
+    while growth < 2 * float(distance.max()):  # the last one is the whole image
+        regions.append(distance <= growth)
+        growth *= 2
+    return regions
