@@ -72,7 +72,7 @@ def test_explain_writes_figures_regions_and_pictures(picture, sample, tmp_path):
     assert list(record)[:7] == [
         "misure_version", "image", "model", "preset", "baseline_image", "dice_threshold", "seed"
     ]  # fmt: skip
-    assert (record["model"], record["preset"], record["seed"]) == ("triangle", "paper", 3)
+    assert (record["model"], record["preset"], record["seed"]) == ("triangle", "certified", 3)
     assert record["target"]["class_index"] == 1
     assert record["target"]["class_name"] == "triangle"
     cost = record["cost"]
@@ -112,8 +112,27 @@ def test_presets_baseline_images_and_options(picture, tmp_path):
     )  # fmt: skip
     assert (done.exit_code, done.output) == (0, "")
     record = json.loads((tmp_path / "out" / "explanation.json").read_text())
-    assert record["settings"] == {"growth": "first", "baseline_image": "noise", "edge_px": 2}
+    given = {"growth": "first", "baseline_image": "noise", "edge_px": 2}
+    assert record["settings"] == record["settings"] | given
     assert record["cost"]["backward_passes"] == 0
+
+
+def test_budget_grain_and_several_baseline_images(picture, sample, tmp_path):
+    done = run(
+        "explain", picture, "--model", "triangle", "--point", _point(sample), "--out",
+        tmp_path / "out", "--max-passes", 150, "--grain-px", 2, "--certify",
+        "--baseline-image", "mean,noise",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    record = json.loads((tmp_path / "out" / "explanation.json").read_text())
+    assert record["cost"]["pass_equivalents"] <= 150
+    small = record["minimally_sufficient_region"]
+    assert small["grain_px"] == 2
+    assert small["dice"] == min(small["dice_by_baseline_image"].values()) >= 0.9
+    assert list(small["dice_by_baseline_image"]) == ["mean", "noise"]
+    minimality = record["minimality"]
+    assert minimality["cells_left"] == minimality["cells_tested"] > 0 == minimality["removable"]
+    assert "no single block of 4 px can be removed" in done.output
 
 
 def test_boxes_instances_and_the_default_folder(picture, tmp_path, monkeypatch):
@@ -239,7 +258,18 @@ BAD = [
     (["classes", "{d}/arrays.npy", "--model", "triangle"], "expected an .npy array"),
     (["explain", "{p}", "--model", "triangle", "--class", "1", "--seed", "-1"], "0<=x<="),
     (
-        ["explain", "{p}", "--model", "triangle", "--class", "1", "--option", "learning_rate=-1"],
+        [
+            "explain",
+            "{p}",
+            "--model",
+            "triangle",
+            "--class",
+            "1",
+            "--preset",
+            "paper",
+            "--option",
+            "learning_rate=-1",
+        ],
         "posi",
     ),
     (["train", "square"], "'square' is not 'triangle'"),

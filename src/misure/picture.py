@@ -96,7 +96,8 @@ def _title(explanation: Explanation, view: _View) -> str:
         f"{beginning}why is this {label}?{view.slice_note}\n"
         f"minimally sufficient region: {area:.1%} of the image, "
         f"{explanation.relative_area:.2f} x the target, Dice {explanation.dice:.3f} "
-        f"when shown alone; its outline alone: {explanation.silhouette_dice:.3f}"
+        f"when shown alone; its outline alone: {explanation.silhouette_dice:.3f}; "
+        f"{explanation.num_parts} parts"
     )
 
 

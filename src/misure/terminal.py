@@ -44,17 +44,37 @@ def summary(record: dict[str, Any], out: Path) -> str:
 
     size = f"{small['relative_area']:.2f} x the target"
     outside = f"{small['outside_target_fraction']:.0%} of it outside"
+    parts = f"{small['num_parts']} parts of {small['grain_px']} px or more"
     rows = [
         ["target", f"{target['area_fraction']:.2%}", "", target["class_name"]],
         ["sufficient_region", *figures(large), f"grown {large['growth_px']:.1f} px"],
         ["minimally_sufficient_region", *figures(small), f"{size}, {outside}"],
-        ["its outline alone", "", f"{record['silhouette_dice']:.3f}", ""],
+        ["its outline alone", "", f"{record['silhouette_dice']:.3f}", parts],
+        ["on another image", "", f"{record['transfer_dice']:.3f}", ""],
     ]
-    return (
-        table(["", "area", "dice", ""], rows)
-        + f"\n\n{cost['pass_equivalents']} pass equivalents in {cost['seconds']:.0f} s; "
-        + f"see {out}/overview.png"
+    lines = [table(["", "area", "dice", ""], rows), ""]
+    if record["minimality"]:
+        lines.append(_minimality(**record["minimality"]))
+    if small["stopped_by"] == "max_passes":
+        lines.append("The search ended with its budget: more --max-passes may find less.")
+    lines.append(
+        f"{cost['pass_equivalents']} pass equivalents in {cost['seconds']:.0f} s; "
+        f"see {out}/overview.png"
     )
+    return "\n".join(lines)
+
+
+def _minimality(
+    cell_px: int, cells_left: int, cells_tested: int, removable: int, passes: int
+) -> str:
+    if removable == 0 and cells_tested == cells_left:
+        said = f"Certified: no single block of {cell_px} px can be removed"
+    else:
+        said = (
+            f"Of {cells_tested} of its {cells_left} blocks of {cell_px} px, {removable} can be "
+            "removed one by one (--certify removes them)"
+        )
+    return f"{said}; {passes} passes."
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
