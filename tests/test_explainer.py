@@ -262,7 +262,7 @@ def test_the_preset_sufficient_region_needs_no_gradients():
     assert found.saliency_map[target.region].min() == found.saliency_map.max() == 1
     assert found.cost.backward_passes == 0
     with pytest.raises(misure.InputError, match="expected a network with gradients"):
-        misure.explain(model, image, target)
+        misure.explain(model, image, target, preset="certified")
 
 
 def test_options_of_presets():

@@ -80,9 +80,8 @@ def _with_model(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--dice-threshold", default=0.9, show_default=True, help="When it counts as kept.")
 @click.option(
     "--preset",
-    default="certified",
-    show_default=True,
-    help="certified, forward_only, paper or sufficient_region.",
+    help="certified, forward_only, paper or sufficient_region.  [default: certified, or "
+    "forward_only without gradients]",
 )
 @click.option("--max-passes", type=int, help="Budget in pass equivalents.  [default: the preset's]")
 @click.option("--grain-px", type=int, help="Smallest piece of the region.  [default: 1/128]")
@@ -114,7 +113,7 @@ def explain(
     box: tuple[int, ...] | None,
     instance: int | None,
     dice_threshold: float,
-    preset: str,
+    preset: str | None,
     max_passes: int | None,
     grain_px: int | None,
     certify: bool,

@@ -41,7 +41,7 @@ def explain(
     target: Target,
     *,
     dice_threshold: float = 0.9,
-    preset: str = "certified",
+    preset: str | None = None,
     seed: int = 0,
     other_image: Tensor | None = None,
     on_step: OnStep | None = None,
@@ -57,7 +57,8 @@ def explain(
         image: (C, *spatial) float, the image that the target was taken from.
         target: what to explain (see `predicted_target`).
         dice_threshold: Dice from which the target counts as preserved, in (0, 1].
-        preset: name of a preset (see `PRESETS`).
+        preset: name of a preset (see `PRESETS`); by default `certified`, or `forward_only` where
+            the network gives no gradients.
         seed: of all noise.
         other_image: (C, *spatial) float, for the transfer Dice (see `contents`).
         on_step: told of progress: what is being done, steps done, steps in all or None.
@@ -89,7 +90,7 @@ def explain_all(
     targets: Sequence[Target],
     *,
     dice_threshold: float = 0.9,
-    preset: str = "certified",
+    preset: str | None = None,
     seed: int = 0,
     other_image: Tensor | None = None,
     on_step: OnStep | None = None,
@@ -113,11 +114,12 @@ def explain_all(
         )
     for one in {id(one): one for one in images}.values():
         check_image(one)
-    chosen = make_preset(preset, options)
+    by_default = "certified" if model.differentiable else "forward_only"
+    chosen = make_preset(preset or by_default, options)
     if chosen.reduction.needs_gradients and not model.differentiable:
         raise InputError(
-            f"explain: expected a network with gradients for preset {preset}, {model.name} gives "
-            "none. Use a preset that needs none (forward_only, sufficient_region)."
+            f"explain: expected a network with gradients for preset {chosen.name}, {model.name} "
+            "gives none. Use a preset that needs none (forward_only, sufficient_region)."
         )
     job = _Job(model, chosen, float(dice_threshold), seed, other_image, on_step)
     results: dict[int, Explanation] = {}

@@ -131,7 +131,7 @@ class SegmentationModel:
         if images.requires_grad and torch.is_grad_enabled() and not self.differentiable:
             raise InputError(
                 f"SegmentationModel: expected a network with gradients, {self.name} gives none. "
-                "Use a preset that needs none (sufficient_region)."
+                "Use a preset that needs none (forward_only, sufficient_region)."
             )
         with self.borrowed():
             inputs = self.preprocessing.to_input(images.to(self.device, torch.float32))

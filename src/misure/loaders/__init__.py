@@ -1,8 +1,8 @@
 """Loading models by name: `load_model("SCHEME:ARGUMENT")`, one file for each scheme.
 
 Files are taken as hostile: weights are read from safetensors or with `weights_only=True`, programs
-that could do more than compute are refused. Only `python:` runs Python code, from the file that the
-user names.
+that could do more than compute are refused. Only `python:` and `function:` run Python code, from
+the file that the user names.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from misure.device import choose_device
 from misure.errors import InputError
-from misure.loaders import export, hf, onnx, python, torchscript, torchvision, triangle
+from misure.loaders import export, function, hf, onnx, python, torchscript, torchvision, triangle
 from misure.model import SegmentationModel
 
 Loader = Callable[[str, torch.device], tuple[Callable[[Tensor], Any], dict[str, Any]]]
@@ -28,6 +28,7 @@ LOADERS: dict[str, Loader] = {
     "export": export.load,
     "onnx": onnx.load,
     "python": python.load,
+    "function": function.load,
 }
 
 OPTIONS = tuple(
@@ -39,7 +40,7 @@ OPTIONS = tuple(
 
 USAGE = (
     "triangle[:FILE], hf:ID_OR_FOLDER, torchvision:NAME, torchscript:FILE, export:FILE.pt2, "
-    "onnx:FILE or python:FILE.py:FUNCTION"
+    "onnx:FILE, python:FILE.py:FUNCTION or function:FILE.py:FUNCTION"
 )
 
 
@@ -53,7 +54,9 @@ def load_model(
             `hf:ID_OR_FOLDER` (transformers, semantic segmentation heads; preprocessing from the
             folder's processor config), `torchvision:NAME`, `torchscript:FILE`,
             `export:FILE.pt2`, `onnx:FILE` (no gradients), `python:FILE.py:FUNCTION` (a function
-            without arguments that returns a network or a SegmentationModel).
+            without arguments that returns a network or a SegmentationModel),
+            `function:FILE.py:FUNCTION` (a function from NumPy images (N, C, *spatial) float32 to
+            logits (N, K, *spatial); no gradients).
         device: where to put it; `auto` takes a GPU if there is one.
         options: arguments of SegmentationModel, over those that the file itself tells.
 
