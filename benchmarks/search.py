@@ -3,9 +3,10 @@
     python benchmarks/search.py run --model hf:FOLDER --photographs FOLDER --rows ROWS.jsonl
     python benchmarks/search.py table ROWS.jsonl... [--figure FIGURE.png]
 
-`run` appends one line for each object and search; `--shard I/N` takes every N-th object, so that
-several processes of one thread can share the work. `table` prints Markdown tables: areas relative
-to the preset `paper`, object by object, passes, Dice, and seconds as a ratio to `paper`.
+`run` appends one line for each object and search that is not there yet; `--shard I/N` takes every
+N-th object, so that several processes of one thread can share the work. `table` prints Markdown
+tables: areas relative to the preset `paper`, object by object, passes, Dice, and seconds as a ratio
+to `paper`.
 """
 
 import argparse
@@ -25,11 +26,10 @@ from objects import photographed_objects
 
 SEARCHES: dict[str, dict[str, Any]] = {
     "paper": {"preset": "paper"},
-    "certified 60": {"max_passes": 60},
-    "certified 80": {"max_passes": 80},
+    "certified 96": {"max_passes": 96},
     "certified": {},
-    "certified 150": {"max_passes": 150},
-    "certified 200": {"max_passes": 200},
+    "certified 240": {"max_passes": 240},
+    "certified 320": {"max_passes": 320},
     "certified, grain 1/64": {"grain": 2},
     "certified, grain 1/32": {"grain": 4},
     "certified, edge 4": {"edge_px": 4},
@@ -48,10 +48,13 @@ def run(arguments: argparse.Namespace) -> None:
     index, num_shards = map(int, arguments.shard.split("/"))
     rows = Path(arguments.rows)
     objects = photographed_objects(model, arguments.photographs, arguments.limit, size)
+    done = {(row["key"], row["search"]) for row in _read([rows] if rows.exists() else [])}
     for i, (key, image, target) in enumerate(objects):
         if i % num_shards != index:
             continue
         for name in searches:
+            if (key, name.replace(";", ",")) in done:
+                continue
             options = dict(SEARCHES[name.replace(";", ",")])
             if grain := options.pop("grain", None):
                 options["grain_px"] = grain * default_grain_px(size)
@@ -65,6 +68,10 @@ def run(arguments: argparse.Namespace) -> None:
                 file.write(json.dumps(row) + "\n")
 
 
+def _read(paths: list[Path]) -> list[dict[str, Any]]:
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
 def _shown_again(
     model: misure.SegmentationModel, image: torch.Tensor, found: misure.Explanation
 ) -> float:
@@ -76,9 +83,7 @@ def _shown_again(
 
 
 def table(arguments: argparse.Namespace) -> None:
-    rows = [
-        json.loads(line) for path in arguments.rows for line in Path(path).read_text().splitlines()
-    ]
+    rows = _read(arguments.rows)
     by_search: dict[str, dict[str, dict[str, Any]]] = {}
     for row in rows:
         by_search.setdefault(row["search"], {})[row["key"]] = row
@@ -170,7 +175,7 @@ def main() -> None:
     running.add_argument("--threads", type=int, default=1)
     running.add_argument("--searches", help="names with commas; ; stands for a comma in a name")
     tabling = commands.add_parser("table")
-    tabling.add_argument("rows", nargs="+")
+    tabling.add_argument("rows", nargs="+", type=Path)
     tabling.add_argument("--figure", type=Path)
     tabling.add_argument("--objects", action="store_true")
     arguments = parser.parse_args()

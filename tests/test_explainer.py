@@ -406,7 +406,7 @@ def test_the_budget_is_kept_and_said():
     image = toys.beacon_image()
     target = misure.predicted_target(model, image, 1)
     areas = []
-    for max_passes in (50, 100, 200):
+    for max_passes in (50, 120, 300):
         found = misure.explain(model, image, target, max_passes=max_passes, patience=1000)
         assert found.cost.pass_equivalents <= max_passes
         assert found.stopped_by == "max_passes"

@@ -33,6 +33,8 @@ from misure.sufficient_region import SufficientRegion
 from misure.trial import Answer, Ask, OnStep, Search, Trial, run_searches
 
 _PASSES_OF_A_STEP = 3
+_USUAL_SHARE = 0.625
+_SEVERAL = 3
 _HALF_SEEN = 0.5
 _START = 0.3
 _SHRINK = 0.75
@@ -50,13 +52,14 @@ class CertifiedReduction:
     Attributes:
         grain_px: side of a cell, the smallest piece of a region; 0: 1/128 of the short side.
         max_passes: pass equivalents for the whole explanation of a target but for its minimality;
-            the best region so far is returned when they are spent.
+            the best region so far is returned when they are spent. Only targets that lean on nearly
+            everything need all of them: where several regions have held, 5/8 are spent.
         patience: steps without a region smaller by `min_gain` after which the search ends.
         min_gain: see `patience`.
     """
 
     grain_px: int = 0
-    max_passes: int = 100
+    max_passes: int = 160
     patience: int = 12
     min_gain: float = 0.02
 
@@ -69,6 +72,10 @@ class CertifiedReduction:
                 f"CertifiedReduction: expected patience of 1 or more and min_gain in [0, 1), got "
                 f"{self.patience} and {self.min_gain}."
             )
+
+    @property
+    def _usual_passes(self) -> int:
+        return round(_USUAL_SHARE * self.max_passes)
 
     def __call__(
         self,
@@ -109,7 +116,10 @@ class CertifiedReduction:
         if trial.passes_left(self.max_passes) >= _PASSES_OF_A_STEP * len(trial.presentations):
             (answer,) = yield Ask([_HALF_SEEN * grid.limit], gradient=True)
             score = score + _direction(answer, grid)
-        while trial.passes_left(self.max_passes) >= _PASSES_OF_A_STEP * trial.num_views:
+        a_step = _PASSES_OF_A_STEP * trial.num_views
+        while trial.passes_left(self.max_passes) >= a_step:
+            if len(held) >= _SEVERAL and trial.passes_left(self._usual_passes) < a_step:
+                break
             if held and since_gain > self.patience:
                 return best_score, held, "patience"
             region = grid.region(top_cells(score.where(grid.inside, -torch.inf), num_cells))

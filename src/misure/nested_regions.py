@@ -19,8 +19,9 @@ from misure.trial import Answer, Ask, Search
 
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
 
-_SHARES = (0.3, 0.45, 0.6, 0.7, 0.8, 0.9)
-_STEPS_ABOVE = 4
+_SHARES = (0.35, 0.55, 0.75, 0.9)
+_STEPS_WITHIN = 2
+_BEYOND_CELLS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +48,8 @@ def find_nested_regions(
 ) -> Search[list[NestedRegion]]:
     """The family around a region that was found for one threshold (see `passes_of_family`).
 
-    Smaller regions are its best cells, larger ones have the next best cells added, then what
-    surrounds the grid. All are shown alone.
+    Smaller regions are its best cells, larger ones have the next best cells added, then all
+    of the limit, a margin around it, and the whole image. All are shown alone.
 
     Args:
         found: the region found for the trial's own threshold.
@@ -74,12 +75,11 @@ def find_nested_regions(
             if found.dice >= threshold:
                 family.append(replace(found, dice_threshold=threshold))
                 continue
-            while larger and not any(a.dice >= threshold for _, a in tried):
-                now, larger = larger[:_STEPS_ABOVE], larger[_STEPS_ABOVE:]
-                tried += yield from _tried(now)
+            tried = tried or (yield from _tried(larger))
             fitting = [(r, a) for r, a in tried if int(r.sum()) >= int(family[-1].region.sum())]
-            one = yield from _smallest(fitting, threshold)
-            if one is None:  # nothing but the whole image, or not even that
+            everything = (torch.ones_like(limit), Answer(1.0))
+            one = yield from _smallest([*fitting, everything], threshold)
+            if one is None:  # a target that the model does not quite draw
                 break
             family.append(one)
     return family
@@ -87,7 +87,7 @@ def find_nested_regions(
 
 def passes_of_family(thresholds: Sequence[float]) -> int:
     """The regions that `find_nested_regions` shows with these thresholds, in most cases."""
-    return len(_SHARES) + 2 * _STEPS_ABOVE + len(thresholds) if thresholds else 0
+    return len(_SHARES) + _STEPS_WITHIN + 2 + len(thresholds) if thresholds else 0
 
 
 def saliency_map_of(family: Sequence[NestedRegion]) -> Tensor:
@@ -141,16 +141,10 @@ def _smaller(region: Tensor, grid: Grid, score: Tensor) -> list[Tensor]:
 def _larger(region: Tensor, grid: Grid, score: Tensor) -> list[Tensor]:
     """What a region can grow to, the smallest first: more cells of the grid, then all around it."""
     cells = grid.cells(region)
-    num_cells, num_inside = int(cells.sum()), int(grid.inside.sum())
+    num_cells, num_inside = max(1, int(cells.sum())), int(grid.inside.sum())
     outside = torch.where(grid.inside, score, -torch.inf).masked_fill(cells, torch.inf)
-    steps = range(1, _STEPS_ABOVE)
-    grown = max(num_cells, 1)
-    counts = sorted({round(grown * (num_inside / grown) ** (s / _STEPS_ABOVE)) for s in steps})
-    regions = [grid.region(top_cells(outside, count)) | region for count in counts]
-    distance = distance_px(grid.limit)
-    growth = max(1, grid.cell_px)
-    regions.append(grid.limit)
-    while growth < 2 * float(distance.max()):  # the last one is the whole image
-        regions.append(distance <= growth)
-        growth *= 2
-    return regions
+    shares = [step / (_STEPS_WITHIN + 1) for step in range(1, _STEPS_WITHIN + 1)]
+    counts = sorted({round(num_cells * (num_inside / num_cells) ** share) for share in shares})
+    within = [grid.region(top_cells(outside, count)) | region for count in counts]
+    beyond = distance_px(grid.limit) <= _BEYOND_CELLS * grid.cell_px
+    return [*within, grid.limit, beyond]
