@@ -13,7 +13,6 @@ that is sure of itself has no useful gradient where it sees everything.
 `docs/search.md` tells what else was tried, with figures.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,13 +23,13 @@ from misure.errors import InputError
 from misure.grid import Grid, default_grain_px, smooth, top_cells
 from misure.minimally_sufficient_region import (
     MinimallySufficientRegion,
+    SearchingReduction,
     check_search_options,
     smallest_that_holds,
 )
-from misure.model import SegmentationModel
 from misure.region import distance_px
 from misure.sufficient_region import SufficientRegion
-from misure.trial import Answer, Ask, OnStep, Search, Trial, run_searches
+from misure.trial import Answer, Ask, Search, Trial
 
 _PASSES_OF_A_STEP = 3
 _USUAL_SHARE = 0.625
@@ -46,7 +45,7 @@ _SMOOTHED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class CertifiedReduction:
+class CertifiedReduction(SearchingReduction):
     """The smallest region that a search with gradients finds within a budget of passes.
 
     Attributes:
@@ -63,6 +62,7 @@ class CertifiedReduction:
     patience: int = 12
     min_gain: float = 0.02
 
+    doing: ClassVar[str] = "shrinking"
     needs_gradients: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -77,19 +77,7 @@ class CertifiedReduction:
     def _usual_passes(self) -> int:
         return round(_USUAL_SHARE * self.max_passes)
 
-    def __call__(
-        self,
-        model: SegmentationModel,
-        trials: Sequence[Trial],
-        sufficient: Sequence[SufficientRegion],
-        on_step: OnStep | None = None,
-    ) -> list[MinimallySufficientRegion]:
-        """See `Reduction`."""
-        searches = [self._search(t, s) for t, s in zip(trials, sufficient, strict=True)]
-        with model.borrowed():
-            return run_searches(model, trials, searches, doing="shrinking", on_step=on_step)
-
-    def _search(
+    def search(
         self, trial: Trial, sufficient: SufficientRegion
     ) -> Search[MinimallySufficientRegion]:
         spatial = trial.target.region.shape

@@ -5,7 +5,6 @@ not miss them, then blocks of half that side, and so on down to the grain, each 
 important first. How important a block is tells the removal of the block around it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,20 +13,20 @@ import torch
 from misure.grid import default_grain_px
 from misure.minimally_sufficient_region import (
     MinimallySufficientRegion,
+    SearchingReduction,
     check_search_options,
     smallest_that_holds,
 )
-from misure.model import SegmentationModel
 from misure.region import distance_px
 from misure.removal import remove_blocks
 from misure.sufficient_region import SufficientRegion
-from misure.trial import Ask, OnStep, Search, Trial, run_searches
+from misure.trial import Ask, Search, Trial
 
 _COARSEST = 4  # blocks on the short side, to begin with
 
 
 @dataclass(frozen=True)
-class ForwardReduction:
+class ForwardReduction(SearchingReduction):
     """The smallest region that removal by forward passes finds within a budget.
 
     Attributes:
@@ -39,24 +38,13 @@ class ForwardReduction:
     grain_px: int = 0
     max_passes: int = 400
 
+    doing: ClassVar[str] = "removing"
     needs_gradients: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_search_options("ForwardReduction", self.grain_px, self.max_passes)
 
-    def __call__(
-        self,
-        model: SegmentationModel,
-        trials: Sequence[Trial],
-        sufficient: Sequence[SufficientRegion],
-        on_step: OnStep | None = None,
-    ) -> list[MinimallySufficientRegion]:
-        """See `Reduction`."""
-        searches = [self._search(t, s) for t, s in zip(trials, sufficient, strict=True)]
-        with model.borrowed():
-            return run_searches(model, trials, searches, doing="removing", on_step=on_step)
-
-    def _search(
+    def search(
         self, trial: Trial, sufficient: SufficientRegion
     ) -> Search[MinimallySufficientRegion]:
         spatial = trial.target.region.shape

@@ -100,6 +100,13 @@ def to_classes(tensor: Tensor, *, multilabel: bool, probabilities: bool) -> Tens
     return torch.cat([-numbers / 2, numbers / 2], dim=1) if is_binary else numbers
 
 
+def all_finite(tensor: Tensor) -> bool:
+    """Whether a tensor holds no NaN and no infinity."""
+    # The sum is asked first, several times faster; it can overflow, so each number decides.
+    is_sum_finite = bool(torch.isfinite(tensor.sum(dtype=torch.float32)))
+    return is_sum_finite or bool(torch.isfinite(tensor).all())
+
+
 def look_like_probabilities(tensor: Tensor, multilabel: bool) -> bool:
     """Whether a network's tensor (N, K, *spatial) can only be, or is very likely, probabilities."""
     if bool(tensor.min() < 0) or bool(tensor.max() > 1):

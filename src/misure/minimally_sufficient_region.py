@@ -6,6 +6,7 @@ that still suffices. (A soft map proves nothing by itself: half-visible pixels s
 image at half contrast.)
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -18,7 +19,7 @@ from misure.errors import InputError
 from misure.model import SegmentationModel
 from misure.region import distance_px
 from misure.sufficient_region import SufficientRegion
-from misure.trial import Ask, OnStep, Search, Trial
+from misure.trial import Ask, OnStep, Search, Trial, run_searches
 
 _NUM_COARSE = 8
 _NUM_FINE = 3
@@ -64,6 +65,30 @@ class Reduction(Protocol):
     ) -> list[MinimallySufficientRegion]:
         """The minimally sufficient region of each trial, found inside the sufficient one."""
         ...
+
+
+class SearchingReduction(ABC):
+    """A reduction that is one search for each trial, all of them advancing together."""
+
+    doing: ClassVar[str]
+
+    @abstractmethod
+    def search(
+        self, trial: Trial, sufficient: SufficientRegion
+    ) -> Search[MinimallySufficientRegion]:
+        """The search of one trial, inside its sufficient region."""
+
+    def __call__(
+        self,
+        model: SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+        on_step: OnStep | None = None,
+    ) -> list[MinimallySufficientRegion]:
+        """See `Reduction`."""
+        searches = [self.search(t, s) for t, s in zip(trials, sufficient, strict=True)]
+        with model.borrowed():
+            return run_searches(model, trials, searches, doing=self.doing, on_step=on_step)
 
 
 def check_search_options(search: str, grain_px: int, max_passes: int) -> None:

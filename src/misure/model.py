@@ -22,6 +22,7 @@ from misure.cost import Cost
 from misure.device import autocast_type, device_and_dtype
 from misure.errors import InputError, ModelError
 from misure.logits import (
+    all_finite,
     class_probability,
     class_region,
     find_tensor,
@@ -254,7 +255,7 @@ class SegmentationModel:
                 f"SegmentationModel: expected one output for each of {len(inputs)} images, "
                 f"{self.name} returned {tuple(tensor.shape)}."
             )
-        if not bool(torch.isfinite(tensor).all()):
+        if not all_finite(tensor):
             raise ModelError(
                 f"SegmentationModel: expected finite logits, {self.name} returned NaN or infinity "
                 f"for an input between {inputs.min():g} and {inputs.max():g}. Check its weights "

@@ -18,7 +18,7 @@ from torch import Tensor
 from misure.contents import Contents
 from misure.cost import Cost
 from misure.errors import InputError, ModelError
-from misure.logits import class_margin, class_region
+from misure.logits import all_finite, class_margin, class_region
 from misure.model import SegmentationModel
 from misure.presentation import Presentation
 from misure.target import Target
@@ -258,7 +258,7 @@ def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool)
         if has_gradient:
             loss = _loss(logits, views, dices)
             (gradients,) = torch.autograd.grad(loss, visibility)
-            if not bool(torch.isfinite(gradients).all()):
+            if not all_finite(gradients):
                 raise ModelError(
                     f"explain: expected finite gradients, {model.name} gave NaN or infinity. Use "
                     "a preset that needs none (forward_only, sufficient_region)."
