@@ -116,12 +116,13 @@ def table(arguments: argparse.Namespace) -> None:
             f"{sum(test['removable'] for test in tests) / max(1, tested):.0%}", f"{ratio:.2f}",
         ]  # fmt: skip
         print(f"| {' | '.join(cells)} |")
-        if name == "paper" or name.removeprefix("certified").strip(" 0123456789") == "":
+        if not name.removeprefix("certified").strip(" 0123456789"):
             points.append((median(passes), relative))
     if arguments.objects:
         _print_objects(by_search)
     if arguments.figure:
-        _draw(points, arguments.figure)
+        paper_passes = median(row["cost"]["pass_equivalents"] for row in paper.values())
+        _draw(points, paper_passes, arguments.figure)
 
 
 def _area(row: dict[str, Any]) -> float:
@@ -146,16 +147,18 @@ def _print_objects(by_search: dict[str, dict[str, dict[str, Any]]]) -> None:
         print(f"| {key} | {' | '.join(cells)} |")
 
 
-def _draw(points: list[tuple[float, list[float]]], path: Path) -> None:
+def _draw(points: list[tuple[float, list[float]]], paper_passes: float, path: Path) -> None:
     points = sorted(points, key=lambda point: point[0])
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     passes = [point[0] for point in points]
     for quantile, style in ((0.25, ":"), (0.5, "-"), (0.75, ":")):
         values = [float(np.quantile(point[1], quantile)) for point in points]
-        label = {0.25: "quartiles", 0.5: "median"}.get(quantile)
+        label = {0.25: "certified, quartiles", 0.5: "certified, median"}.get(quantile)
         axes.plot(passes, values, "ko" + style, markersize=4, label=label)
-    axes.set_xlabel("pass equivalents (median; the last point is the preset paper)")
+    axes.plot(paper_passes, 1, "ks", markersize=6, label="preset paper")
+    axes.set_xlim(left=0)
+    axes.set_xlabel("pass equivalents, median")
     axes.set_ylabel("area relative to the preset paper")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
