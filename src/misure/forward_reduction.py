@@ -52,8 +52,8 @@ class ForwardReduction(SearchingReduction):
         nearness = 1 / (1 + distance_px(trial.target.region))
         nothing = torch.zeros_like(sufficient.region)
         (answer,) = yield Ask([nothing], controlled=True)
-        held = [nothing] if trial.suffices(answer) else [sufficient.region]
         is_done = trial.suffices(answer)
+        held = [nothing if is_done else sufficient.region]
         cell_px = max(grain_px, min(spatial) // _COARSEST)
         while not is_done:
             left = trial.passes_left(self.max_passes)

@@ -66,7 +66,8 @@ def find_nested_regions(
     if lower:
         smaller = yield from _tried(_smaller(found.region, grid, score))
         for threshold in lower:
-            one = yield from _smallest(smaller, threshold, family[0])
+            fitting = [(r, a) for r, a in smaller if int(r.sum()) <= int(family[0].region.sum())]
+            one = yield from _smallest(fitting, threshold)
             family.insert(0, one or replace(family[0], dice_threshold=threshold))
     if higher:
         larger = _larger(found.region, grid, score)
@@ -113,15 +114,9 @@ def _tried(regions: list[Tensor]) -> Search[list[tuple[Tensor, Answer]]]:
     return list(zip(regions, answers, strict=True))
 
 
-def _smallest(
-    tried: list[tuple[Tensor, Answer]],
-    threshold: float,
-    within: NestedRegion | None = None,
-) -> Search[NestedRegion | None]:
+def _smallest(tried: list[tuple[Tensor, Answer]], threshold: float) -> Search[NestedRegion | None]:
     """The smallest of the tried regions, in order of size, that suffices when shown alone."""
     for region, answer in tried:
-        if within is not None and int(region.sum()) > int(within.region.sum()):
-            break
         if answer.dice >= threshold:
             (alone,) = yield Ask([region], alone=True)
             if alone.dice >= threshold:

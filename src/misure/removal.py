@@ -74,7 +74,7 @@ def remove_blocks(
             return grid.region(kept), len(order), False
         if size == 1 and not removed:
             break
-        size = max(1, size // 2) if not removed or size > 1 else 1
+        size = max(1, size // 2)
     return grid.region(kept), len(order), True
 
 
