@@ -82,6 +82,8 @@ ORDER = [
     "presentation",
     "contents",
     "trial",
+    "showing",
+    "searches",
     "grid",
     "sufficient_region",
     "minimally_sufficient_region",

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from misure.contents import CONTENTS
 from misure.model import SegmentationModel
-from misure.trial import Trial, try_regions
+from misure.showing import try_regions
+from misure.trial import Trial
 
 
 def content_dices(model: SegmentationModel, trial: Trial, region: Tensor) -> dict[str, float]:

@@ -28,9 +28,10 @@ from misure.presentation import make_presentations
 from misure.presets import Preset, make_preset
 from misure.region import area_fraction
 from misure.removal import Minimality, measure_minimality, remove_blocks
+from misure.searches import run_searches
 from misure.sufficient_region import SufficientRegion, find_sufficient_regions
 from misure.target import Target
-from misure.trial import Ask, OnStep, Search, Trial, run_searches
+from misure.trial import Ask, OnStep, Search, Trial
 
 _MINIMALITY_BLOCKS = 32  # on the short side, where no minimality_cell_px is asked for
 

@@ -6,6 +6,7 @@ with which a network is easily deceived.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import ceil
 
 import torch
@@ -46,12 +47,11 @@ class Grid:
 
     def sums(self, of_pixels: Tensor) -> Tensor:
         """The sum (*cells) float32 over the pixels of each cell, inside the limit."""
-        n = of_pixels.ndim
         numbers = (of_pixels * self.limit).float()
         missing = [c * self.cell_px - s for c, s in zip(self.shape, numbers.shape, strict=True)]
         padded = F.pad(numbers, [p for side in reversed(missing) for p in (0, side)])
-        blocks = [size for cells in self.shape for size in (cells, self.cell_px)]
-        return padded.view(blocks).sum(tuple(range(1, 2 * n, 2)))
+        pool = F.avg_pool2d if padded.ndim == 2 else F.avg_pool3d
+        return pool(padded[None, None], self.cell_px, divisor_override=1)[0, 0]
 
     def cells(self, region: Tensor) -> Tensor:
         """The cells (*cells) bool that hold any pixel of a region (*spatial) inside the limit."""
@@ -66,20 +66,26 @@ class Grid:
 
 def top_cells(score: Tensor, num_cells: int) -> Tensor:
     """The cells (*cells) bool with the largest scores (*cells); of equal ones the first."""
-    best = score.flatten().sort(descending=True, stable=True).indices[:num_cells]
-    chosen = torch.zeros(score.numel(), dtype=torch.bool, device=score.device)
-    chosen[best] = True
-    return chosen.view(score.shape)
+    scores = score.flatten()
+    rank = min(max(1, len(scores) - num_cells + 1), len(scores))  # from the smallest
+    least = scores.kthvalue(rank).values
+    above, equal = scores > least, scores == least
+    return (above | (equal & (equal.cumsum(0) <= num_cells - above.sum()))).view(score.shape)
 
 
 def smooth(of_cells: Tensor, sigma: float) -> Tensor:
     """Values (*cells) smoothed by a Gaussian of this standard deviation, in cells; 0 around."""
-    radius = ceil(3 * sigma)
-    offsets = torch.arange(-radius, radius + 1, dtype=of_cells.dtype, device=of_cells.device)
-    kernel = (-0.5 * (offsets / sigma) ** 2).exp()
-    kernel = (kernel / kernel.sum()).view(1, 1, -1)
-    for axis in range(of_cells.ndim):
-        lines = of_cells.movedim(axis, -1)
-        smoothed = F.conv1d(lines.reshape(-1, 1, lines.shape[-1]), kernel, padding=radius)
-        of_cells = smoothed.view(lines.shape).movedim(-1, axis)
+    for axis, size in enumerate(of_cells.shape):
+        weights = _gaussian(size, sigma).to(of_cells)
+        of_cells = (of_cells.movedim(axis, -1) @ weights).movedim(-1, axis)
     return of_cells
+
+
+@lru_cache(maxsize=16)
+def _gaussian(size: int, sigma: float) -> Tensor:
+    """The share (size, size) that each cell of a line gives to each; cut off at 3 sigma."""
+    place = torch.arange(size, dtype=torch.float32)
+    offsets = torch.arange(-ceil(3 * sigma), ceil(3 * sigma) + 1, dtype=torch.float32)
+    total = (-0.5 * (offsets / sigma) ** 2).exp().sum()
+    apart = (place[:, None] - place).abs()
+    return (-0.5 * (apart / sigma) ** 2).exp() * (apart <= ceil(3 * sigma)) / total

@@ -18,8 +18,9 @@ from torch import Tensor
 from misure.errors import InputError
 from misure.model import SegmentationModel
 from misure.region import distance_px
+from misure.searches import run_searches
 from misure.sufficient_region import SufficientRegion
-from misure.trial import Ask, OnStep, Search, Trial, run_searches
+from misure.trial import Ask, OnStep, Search, Trial
 
 _NUM_COARSE = 8
 _NUM_FINE = 3

@@ -24,8 +24,9 @@ from misure.minimally_sufficient_region import MinimallySufficientRegion, top_re
 from misure.model import SegmentationModel
 from misure.preprocessing import resize
 from misure.region import soft_dice
+from misure.searches import run_searches
 from misure.sufficient_region import SufficientRegion
-from misure.trial import OnStep, Trial, run_searches
+from misure.trial import OnStep, Trial
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from torch import Tensor
 from misure.errors import InputError
 from misure.model import SegmentationModel
 from misure.region import dilate, distance_px
-from misure.trial import Answer, Ask, OnStep, Search, Trial, run_searches
+from misure.searches import run_searches
+from misure.trial import Answer, Ask, OnStep, Search, Trial
 
 STEP_PX = 3
 """Growth of a step of `first`: that of one dilation."""
