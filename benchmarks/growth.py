@@ -19,7 +19,7 @@ from misure.sufficient_region import GROWTHS, find_sufficient_regions
 from misure.trial import Trial
 from objects import photographed_objects
 
-PRESENTATIONS = [("mean", 0), ("mean", 8), ("blurred", 0)]
+PRESENTATIONS = "mean:0,mean:8,blurred:0"
 
 
 def main() -> None:
@@ -28,31 +28,36 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=24)
     parser.add_argument("--growths", default=",".join(GROWTHS))
+    parser.add_argument("--presentations", default=PRESENTATIONS, help="BASELINE_IMAGE:EDGE_PX,...")
+    parser.add_argument("--size", type=int, help="side of square images, in px")
     arguments = parser.parse_args()
-    model = misure.load_model(arguments.model)
-    rows: dict[tuple[str, int, str], list[tuple[float, int]]] = {}
-    objects = photographed_objects(model, arguments.photographs, arguments.limit)
+    size = (arguments.size, arguments.size) if arguments.size else None
+    model = misure.load_model(arguments.model, input_size=size)
+    ways = [way.split(":") for way in arguments.presentations.split(",")]
+    rows: dict[tuple[str, int, str], list[tuple[float, int, bool]]] = {}
+    objects = photographed_objects(model, arguments.photographs, arguments.limit, size)
     for key, image, target in tqdm(objects, total=arguments.limit, disable=None):
-        for baseline_image, edge_px in PRESENTATIONS:
+        for baseline_image, edge_px in ((kind, int(edge)) for kind, edge in ways):
             presentations = make_presentations(
                 model, image, baseline_image=baseline_image, edge_px=edge_px
             )
             for growth in arguments.growths.split(","):
                 trial = Trial(target, presentations, 0.9)
                 (found,) = find_sufficient_regions(model, [trial], growth=growth)
-                result = (area_fraction(found.region), trial.cost.forward_passes)
+                grown = found.growth_px > edge_px
+                result = (area_fraction(found.region), trial.cost.forward_passes, grown)
                 rows.setdefault((baseline_image, edge_px, growth), []).append(result)
                 print(
                     "#", key, baseline_image, edge_px, growth, *result, found.growth_px, flush=True
                 )
     print(
-        "| baseline image | edge_px | growth | area, median | area, mean | passes, median | "
-        "passes, mean | passes, largest |"
+        "| baseline image | edge_px | growth | no growth | area, median | area, mean | "
+        "passes, median | passes, mean | passes, largest |"
     )
-    print("|---|---|---|---|---|---|---|---|")
+    print("|" + "---|" * 9)
     for (baseline_image, edge_px, growth), results in rows.items():
-        areas, passes = zip(*results, strict=True)
-        cells = [f"{median(areas):.3f}", f"{mean(areas):.3f}"]
+        areas, passes, grown = zip(*results, strict=True)
+        cells = [f"{grown.count(False)}", f"{median(areas):.3f}", f"{mean(areas):.3f}"]
         cells += [f"{median(passes):g}", f"{mean(passes):.1f}", f"{max(passes)}"]
         print(f"| {baseline_image} | {edge_px} | {growth} | {' | '.join(cells)} |")
 

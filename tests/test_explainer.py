@@ -479,3 +479,31 @@ def test_options_that_make_no_sense_are_errors(options, message):
 def test_a_threshold_without_a_nested_region_is_an_error():
     with pytest.raises(misure.InputError, match="expected one of the thresholds"):
         _explain_square().nested_region(0.33)
+
+
+class LitRoom(nn.Module):
+    """Bright pixels are foreground, if the whole image is bright enough in the mean."""
+
+    def forward(self, images):
+        lit = images.flatten(1).mean(1).view(-1, 1, 1, 1) >= 0.25
+        evidence = torch.where(lit, images - 0.5, -torch.ones_like(images))
+        return torch.cat([-evidence, evidence], dim=1)
+
+
+def test_growth_that_only_repairs_the_baseline_image_is_shown_as_such(tmp_path):
+    image = toys.square_image()
+    image[image < 0.5] = 0.3
+    model = toys.model_of(LitRoom())
+    target = misure.predicted_target(model, image, 1)
+    plain = misure.explain(model, image, target)
+    found = misure.explain(model, image, target, compare_presentations=True)
+    ways = {(w.baseline_image, w.edge_px): w for w in found.sufficiency_by_presentation}
+    assert {kind for kind, _ in ways} == {"mean", "blurred", "noise"}
+    assert ways["mean", 0].growth_px == found.growth_px > 3
+    assert ways["mean", 0].area_fraction > 0.25 / 0.3 - 0.1
+    assert ways["blurred", 0].growth_px == 0
+    assert all(way.dice >= 0.9 and way.passes > 0 for way in ways.values())
+    assert plain.sufficiency_by_presentation == []
+    assert found.cost.pass_equivalents == plain.cost.pass_equivalents
+    found.save(tmp_path / "e.npz")
+    assert misure.Explanation.load(tmp_path / "e.npz") == found

@@ -95,6 +95,7 @@ ORDER = [
     "presets",
     "evidence",
     "explanation",
+    "job",
     "explainer",
     "datasets",
     "networks",

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from misure.cost import Cost
 from misure.errors import InputError
+from misure.evidence import PresentedSufficiency
 from misure.nested_regions import map_value
 from misure.region import area_fraction, component_numbers
 from misure.removal import Minimality
@@ -50,6 +51,8 @@ class Explanation:
         sufficiency_curve: thresholds with the area (fraction of the image) and Dice of their
             nested regions, the lowest first; empty where the preset makes none.
         minimality: how far the region can still be reduced; None where nothing was tried.
+        sufficiency_by_presentation: what the target needs to be shown with other baseline images
+            and edges (see `evidence`); empty where that was not asked for.
         grain_px: side of the smallest piece that the region may consist of.
         stopped_by: why the search ended: `end`, `patience` or `max_passes`.
         dice_threshold: Dice from which the target counts as preserved.
@@ -74,6 +77,7 @@ class Explanation:
     dice_by_baseline_image: dict[str, float]
     sufficiency_curve: list[dict[str, float]]
     minimality: Minimality | None
+    sufficiency_by_presentation: list[PresentedSufficiency]
     grain_px: int
     stopped_by: str
     dice_threshold: float
@@ -157,6 +161,9 @@ class Explanation:
             },
             "sufficiency_curve": self.sufficiency_curve,
             "minimality": asdict(self.minimality) if self.minimality else None,
+            "sufficiency_by_presentation": [
+                asdict(one) for one in self.sufficiency_by_presentation
+            ],
             "silhouette_dice": self.silhouette_dice,
             "transfer_dice": self.transfer_dice,
             "silhouette_dice_by_content": self.silhouette_dice_by_content,
@@ -239,6 +246,9 @@ class Explanation:
             dice_by_baseline_image=small["dice_by_baseline_image"],
             sufficiency_curve=record["sufficiency_curve"],
             minimality=Minimality(**minimality) if minimality else None,
+            sufficiency_by_presentation=[
+                PresentedSufficiency(**one) for one in record["sufficiency_by_presentation"]
+            ],
             grain_px=small["grain_px"],
             stopped_by=small["stopped_by"],
             dice_threshold=record["dice_threshold"],

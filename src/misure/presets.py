@@ -32,6 +32,8 @@ class Preset:
         certify: remove what can be removed, until no single block of `minimality_cell_px` can.
         minimality_cell_px: side of the blocks whose removal is tried; 0: 1/32 of the short side.
         num_minimality_tests: blocks to try, without `certify`.
+        compare_presentations: grow the target with other baseline images and edges too (see
+            `evidence.sufficiency_by_presentation`); its passes are counted apart.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Preset:
     certify: bool = False
     minimality_cell_px: int = 0
     num_minimality_tests: int = 16
+    compare_presentations: bool = False
 
     def __post_init__(self) -> None:
         if not all(0 < threshold <= 1 for threshold in self.thresholds):

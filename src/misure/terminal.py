@@ -53,6 +53,8 @@ def summary(record: dict[str, Any], out: Path) -> str:
         ["on another image", "", f"{record['transfer_dice']:.3f}", ""],
     ]
     lines = [table(["", "area", "dice", ""], rows), ""]
+    if record["sufficiency_by_presentation"]:
+        lines += [_presentations(record["sufficiency_by_presentation"]), ""]
     if record["minimality"]:
         lines.append(_minimality(**record["minimality"]))
     if small["stopped_by"] == "max_passes":
@@ -62,6 +64,21 @@ def summary(record: dict[str, Any], out: Path) -> str:
         f"see {out}/overview.png"
     )
     return "\n".join(lines)
+
+
+def _presentations(presented: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            one["baseline_image"],
+            f"{one['edge_px']} px",
+            f"{one['growth_px']:.1f} px",
+            f"{one['area_fraction']:.2%}",
+            f"{one['dice']:.3f}",
+            str(one["passes"]),
+        ]
+        for one in presented
+    ]
+    return table(["baseline image", "edge", "growth", "area", "dice", "passes"], rows)
 
 
 def _minimality(
