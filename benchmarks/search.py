@@ -4,17 +4,24 @@
     python benchmarks/search.py table ROWS.jsonl... [--figure FIGURE.png]
 
 `run` appends one line for each object and search that is not there yet; `--shard I/N` takes every
-N-th object, so that several processes of one thread can share the work. `table` prints Markdown
+N-th object, so that several processes of one thread can share the work. `--implementation
+FILE.py:FUNCTION` adds any other program: FUNCTION(network, image, target, class_index) gets a
+differentiable function of images (N, C, H, W), whose passes are counted, the image (C, H, W), the
+target (H, W) bool and its class, and returns a map (H, W), larger for what matters more; the
+smallest top part that suffices is its region, as for the preset `paper`. `table` prints Markdown
 tables: areas relative to the preset `paper`, object by object, passes, Dice, and seconds as a ratio
 to `paper`.
 """
 
 import argparse
 import json
+import runpy
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,7 +29,14 @@ from matplotlib.figure import Figure
 
 import misure
 from misure.grid import default_grain_px
+from misure.minimally_sufficient_region import MinimallySufficientRegion, top_region
+from misure.presets import PRESETS, Preset
+from misure.searches import run_searches
+from misure.sufficient_region import SufficientRegion
+from misure.trial import OnStep, Trial
 from objects import photographed_objects
+
+_PEAK_RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 SEARCHES: dict[str, dict[str, Any]] = {
     "paper": {"preset": "paper"},
@@ -37,13 +51,56 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "certified, mean+blurred+noise": {"baseline_image": "mean,blurred,noise", "max_passes": 300},
     "certified, controls 0.5": {"max_control_dice": 0.5, "max_passes": 400},
     "forward_only": {"preset": "forward_only"},
+    "implementation": {"preset": "implementation"},
 }
+
+
+@dataclass(frozen=True)
+class ForeignReduction:
+    """Stage 2 by another program, which gets no sufficient region and is not charged for one."""
+
+    source: str
+    needs_gradients: ClassVar[bool] = False
+
+    def __call__(
+        self,
+        model: misure.SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+        on_step: OnStep | None = None,
+    ) -> list[MinimallySufficientRegion]:
+        file, name = self.source.rsplit(":", 1)
+        function: Callable[..., torch.Tensor] = runpy.run_path(file)[name]
+        searches = []
+        for trial, large in zip(trials, sufficient, strict=True):
+            trial.cost.forward_passes = 0
+            image, target = trial.presentations[0].image, trial.target
+
+            def network(images: torch.Tensor, cost: misure.Cost = trial.cost) -> torch.Tensor:
+                logits = model(images)
+                cost.forward_passes += len(images)
+                if logits.requires_grad:
+
+                    def count(_gradient: torch.Tensor, number: int = len(images)) -> None:
+                        cost.backward_passes += number
+
+                    logits.register_hook(count)
+                return logits
+
+            saliency_map = function(network, image, target.region, target.class_index)
+            searches.append(top_region(trial, saliency_map.detach().float().clamp(min=0), large))
+        return run_searches(model, trials, searches, doing="cutting", on_step=on_step)
 
 
 def run(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     size = (arguments.size, arguments.size)
     model = misure.load_model(arguments.model, device="cpu", input_size=size)
+    if arguments.implementation:
+        foreign = ForeignReduction(arguments.implementation)
+        PRESETS["implementation"] = Preset("implementation", "bracket", foreign)
+    else:
+        del SEARCHES["implementation"]
     searches = arguments.searches.split(",") if arguments.searches else list(SEARCHES)
     index, num_shards = map(int, arguments.shard.split("/"))
     rows = Path(arguments.rows)
@@ -58,14 +115,22 @@ def run(arguments: argparse.Namespace) -> None:
             options = dict(SEARCHES[name.replace(";", ",")])
             if grain := options.pop("grain", None):
                 options["grain_px"] = grain * default_grain_px(size)
+            _PEAK_RESET.write_text("5")
             start = time.perf_counter()
             found = misure.explain(model, image, target, **options)
             seconds = time.perf_counter() - start
             row = found.record() | {"key": key, "search": name.replace(";", ",")}
             row["cost"]["seconds"] = seconds
+            row["peak_bytes"] = _peak_bytes()
             row["again"] = _shown_again(model, image, found)
             with rows.open("a") as file:
                 file.write(json.dumps(row) + "\n")
+
+
+def _peak_bytes() -> int:
+    """The largest memory of this process since the last reset (Linux)."""
+    (line,) = [one for one in _STATUS.read_text().splitlines() if one.startswith("VmHWM")]
+    return 1024 * int(line.split()[1])
 
 
 def _read(paths: list[Path]) -> list[dict[str, Any]]:
@@ -91,9 +156,9 @@ def table(arguments: argparse.Namespace) -> None:
     print(
         "| search | objects | area, median | relative to paper: median | mean | larger than paper |"
         " pass equivalents: median | 95 % | Dice, least | silhouette Dice, median | transfer Dice,"
-        " median | parts, median | removable blocks | time, ratio |"
+        " median | parts, median | removable blocks | time, ratio | peak memory, median |"
     )
-    print("|" + "---|" * 14)
+    print("|" + "---|" * 15)
     points = []
     for name in [name for name in SEARCHES if name in by_search]:
         found = by_search[name]
@@ -114,6 +179,7 @@ def table(arguments: argparse.Namespace) -> None:
             f"{median(found[k]['transfer_dice'] for k in keys):.2f}",
             f"{median(found[k]['minimally_sufficient_region']['num_parts'] for k in keys):g}",
             f"{sum(test['removable'] for test in tests) / max(1, tested):.0%}", f"{ratio:.2f}",
+            f"{median(found[k].get('peak_bytes', 0) for k in keys) / 1e9:.2f} GB",
         ]  # fmt: skip
         print(f"| {' | '.join(cells)} |")
         if not name.removeprefix("certified").strip(" 0123456789"):
@@ -176,6 +242,7 @@ def main() -> None:
     running.add_argument("--limit", type=int, default=44)
     running.add_argument("--shard", default="0/1")
     running.add_argument("--threads", type=int, default=1)
+    running.add_argument("--implementation", metavar="FILE.py:FUNCTION")
     running.add_argument("--searches", help="names with commas; ; stands for a comma in a name")
     tabling = commands.add_parser("table")
     tabling.add_argument("rows", nargs="+", type=Path)
