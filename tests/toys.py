@@ -114,4 +114,5 @@ def drive(search, suffices=None, *, answer=None):
         except StopIteration as stop:
             return stop.value, num_passes
         num_passes += len(ask.regions)
-        dices = [Answer(dice) for dice in answer(ask)]
+        found = answer(ask)
+        dices = [one if isinstance(one, Answer) else Answer(one) for one in found]

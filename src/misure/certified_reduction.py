@@ -7,8 +7,10 @@ and a smoothed copy of them that moves neighbours together, are gathered with mo
 region holds, the number of cells shrinks; where not, it grows a little. The smallest region that
 held is the result; nothing soft is left to be thresholded.
 
-The first direction alone is taken from a soft picture, the sufficient region half seen: a network
-that is sure of itself has no useful gradient where it sees everything.
+Where a network has lost the object its gradient says little, and where it sees everything it may
+say nothing. So the search begins with the sufficient region half seen, and then with the cells
+that are hidden *leaking*: they stay visible in part, less and less while the object is drawn, until
+they are hidden indeed. Regions shown while anything leaks guide the search and are never returned.
 
 `docs/search.md` tells what else was tried, with figures.
 """
@@ -36,8 +38,12 @@ _USUAL_SHARE = 0.625
 _SEVERAL = 3
 _HALF_SEEN = 0.5
 _START = 0.3
+_LEAK = 0.5
+_LEAK_FALLS = 0.6
+_LEAST_LEAK = 0.05
+_LEAK_TOLERANCE = 0.1
 _SHRINK = 0.75
-_GROW = 1.03
+_GROW = 1.05
 _BELOW_THE_BEST = 0.95
 _MOMENTUM = 0.8
 _SMOOTHING = 3.0
@@ -100,7 +106,7 @@ class CertifiedReduction(SearchingReduction):
         num_cells, fewest = max(1, int(_START * num_inside)), num_inside
         momentum = torch.zeros_like(score)
         best_score, held = score, list[Tensor]()
-        since_gain = 0
+        since_gain, leak = 0, _LEAK
         if trial.passes_left(self.max_passes) >= _PASSES_OF_A_STEP * len(trial.presentations):
             (answer,) = yield Ask([_HALF_SEEN * grid.limit], gradient=True)
             score = score + _direction(answer, grid)
@@ -111,9 +117,12 @@ class CertifiedReduction(SearchingReduction):
             if held and since_gain > self.patience:
                 return best_score, held, "patience"
             region = grid.region(top_cells(score.where(grid.inside, -torch.inf), num_cells))
-            (answer,) = yield Ask([region], gradient=True, controlled=True)
+            shown = torch.maximum(region.float(), leak * grid.limit) if leak else region
+            (answer,) = yield Ask([shown], gradient=True, controlled=not leak)
             since_gain += 1
-            if trial.suffices(answer):
+            if leak and answer.dice >= trial.dice_threshold - _LEAK_TOLERANCE:
+                leak = leak * _LEAK_FALLS if leak * _LEAK_FALLS > _LEAST_LEAK else 0
+            elif not leak and trial.suffices(answer):
                 if num_cells <= fewest:
                     since_gain = 0 if num_cells < (1 - self.min_gain) * fewest else since_gain
                     fewest, best_score = num_cells, score
