@@ -8,9 +8,13 @@ region holds, the number of cells shrinks; where not, it grows a little. The sma
 held is the result; nothing soft is left to be thresholded.
 
 Where a network has lost the object its gradient says little, and where it sees everything it may
-say nothing. So the search begins with the sufficient region half seen, and then with the cells
-that are hidden *leaking*: they stay visible in part, less and less while the object is drawn, until
-they are hidden indeed. Regions shown while anything leaks guide the search and are never returned.
+say nothing. So the search begins with the sufficient region half seen, and then with the hidden
+cells *leaking*: they stay visible in part, less where the object is drawn and more where it is not,
+until they are hidden indeed. What is shown while anything leaks guides the search and is never
+returned.
+
+Where nothing has held when a quarter of the budget is left, the target is grown once more, in
+smaller steps than stage 1 could afford.
 
 `docs/search.md` tells what else was tried, with figures.
 """
@@ -39,13 +43,16 @@ _SEVERAL = 3
 _HALF_SEEN = 0.5
 _START = 0.3
 _LEAK = 0.5
-_LEAK_FALLS = 0.6
-_LEAST_LEAK = 0.05
+_LEAK_FALLS, _LEAK_RISES = 0.6, 1.3
+_LEAST_LEAK, _MOST_LEAK = 0.05, 0.9
 _LEAK_TOLERANCE = 0.1
 _SHRINK = 0.75
 _GROW = 1.05
 _BELOW_THE_BEST = 0.95
 _MOMENTUM = 0.8
+_CALMING_MISSES = 5  # after so many misses in a row, steps are half as long
+_SHARE_OF_GROWING = 0.25
+_GROWTHS_AT_ONCE = 4
 _SMOOTHING = 3.0
 _SMOOTHED_SHARE = 0.5
 
@@ -79,10 +86,6 @@ class CertifiedReduction(SearchingReduction):
                 f"{self.patience} and {self.min_gain}."
             )
 
-    @property
-    def _usual_passes(self) -> int:
-        return round(_USUAL_SHARE * self.max_passes)
-
     def search(
         self, trial: Trial, sufficient: SufficientRegion
     ) -> Search[MinimallySufficientRegion]:
@@ -94,9 +97,30 @@ class CertifiedReduction(SearchingReduction):
         held = [nothing]
         if not trial.suffices(answer):
             score, held, stopped_by = yield from self._descend(trial, grid, score)
+        if not held and sufficient.growth_px:
+            held = yield from self._grow_again(trial, sufficient)
         region, dice = yield from smallest_that_holds(trial, held, sufficient)
         saliency_map = grid.values(_positive(score, grid))
         return MinimallySufficientRegion(region, saliency_map, dice, grid.cell_px, stopped_by)
+
+    def _budget(self, num_held: int) -> int:
+        """What steps may spend in all, when so many regions have held."""
+        if num_held == 0:
+            return round((1 - _SHARE_OF_GROWING) * self.max_passes)
+        return round((_USUAL_SHARE if num_held >= _SEVERAL else 1) * self.max_passes)
+
+    def _grow_again(self, trial: Trial, sufficient: SufficientRegion) -> Search[list[Tensor]]:
+        """The first region around the target that holds, of as many as the budget allows."""
+        distance = distance_px(trial.target.region)
+        num = max(0, trial.passes_left(self.max_passes)) // trial.num_views
+        growths = torch.linspace(0, sufficient.growth_px, num + 1)[:-1].tolist()
+        for start in range(0, num, _GROWTHS_AT_ONCE):
+            regions = [distance <= one for one in growths[start : start + _GROWTHS_AT_ONCE]]
+            answers = yield Ask(regions, controlled=True)
+            for region, answer in zip(regions, answers, strict=True):
+                if trial.suffices(answer):
+                    return [region]
+        return []
 
     def _descend(
         self, trial: Trial, grid: Grid, score: Tensor
@@ -106,14 +130,12 @@ class CertifiedReduction(SearchingReduction):
         num_cells, fewest = max(1, int(_START * num_inside)), num_inside
         momentum = torch.zeros_like(score)
         best_score, held = score, list[Tensor]()
-        since_gain, leak = 0, _LEAK
+        since_gain, misses, leak = 0, 0, _LEAK
         if trial.passes_left(self.max_passes) >= _PASSES_OF_A_STEP * len(trial.presentations):
             (answer,) = yield Ask([_HALF_SEEN * grid.limit], gradient=True)
             score = score + _direction(answer, grid)
         a_step = _PASSES_OF_A_STEP * trial.num_views
-        while trial.passes_left(self.max_passes) >= a_step:
-            if len(held) >= _SEVERAL and trial.passes_left(self._usual_passes) < a_step:
-                break
+        while trial.passes_left(self._budget(len(held))) >= a_step:
             if held and since_gain > self.patience:
                 return best_score, held, "patience"
             region = grid.region(top_cells(score.where(grid.inside, -torch.inf), num_cells))
@@ -123,15 +145,17 @@ class CertifiedReduction(SearchingReduction):
             if leak and answer.dice >= trial.dice_threshold - _LEAK_TOLERANCE:
                 leak = leak * _LEAK_FALLS if leak * _LEAK_FALLS > _LEAST_LEAK else 0
             elif not leak and trial.suffices(answer):
+                misses = 0
                 if num_cells <= fewest:
                     since_gain = 0 if num_cells < (1 - self.min_gain) * fewest else since_gain
                     fewest, best_score = num_cells, score
                     held.insert(0, region)
                 num_cells = max(1, int(_SHRINK * num_cells))
             else:
+                leak, misses = min(_LEAK_RISES * leak, _MOST_LEAK), misses + (not leak)
                 num_cells = min(int(_GROW * num_cells) + 1, int(_BELOW_THE_BEST * fewest) + 1)
             momentum = _MOMENTUM * momentum + (1 - _MOMENTUM) * _direction(answer, grid)
-            score = score + momentum
+            score = score + momentum / (1 + misses / _CALMING_MISSES)
         return best_score, held, "max_passes"
 
 
