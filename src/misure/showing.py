@@ -121,13 +121,16 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
 def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:
     """Dice of each view's target with what the model draws (ignored pixels left out)."""
     counts = []
-    for i, target in enumerate(view.trial.target for view in views):
+    for i, trial in enumerate(view.trial for view in views):
+        target = trial.target
         drawn = class_region(logits[i : i + 1], target.class_index, target.multilabel)[0]
-        region, ignored = target.region.to(drawn.device), target.ignored.to(drawn.device)
-        parts = (drawn & region, drawn & ~ignored, region)
-        counts.append(torch.stack([torch.count_nonzero(part) for part in parts]))
+        places = (target.region.to(drawn.device), trial.considered.to(drawn.device))
+        counts.append(torch.stack([torch.count_nonzero(drawn & place) for place in places]))
     counted = torch.stack(counts).tolist()  # the only copy to the host of a step
-    return [2 * both / (found + wanted) for both, found, wanted in counted]
+    return [
+        2 * both / (drawn + view.trial.num_wanted)
+        for (both, drawn), view in zip(counted, views, strict=True)
+    ]
 
 
 def _fall_of_loss(margin: Tensor, view: _View, dice: float) -> Tensor:
@@ -135,12 +138,11 @@ def _fall_of_loss(margin: Tensor, view: _View, dice: float) -> Tensor:
 
     A control wants the target's margins to fall, while its Dice is too large.
     """
-    target = view.trial.target
     margin = margin.detach()
     unit = _SHARPNESS * margin.std(correction=0) + torch.finfo(margin.dtype).eps
-    region = target.region.to(margin)
+    wanted = view.trial.wanted.to(margin)
     if view.is_control:
-        wanted = -region if dice > view.trial.max_control_dice else torch.zeros_like(region)
-    else:
-        wanted = 2 * region - 1 + target.ignored.to(margin)  # 1, -1, or 0 where ignored
-    return wanted * torch.sigmoid(-wanted * margin / unit) / (unit * region.sum())
+        too_large = dice > view.trial.max_control_dice
+        wanted = -wanted.clamp(min=0) if too_large else torch.zeros_like(wanted)
+    falls = torch.sigmoid(wanted * margin * (-1 / unit))
+    return falls.mul_(wanted).mul_(1 / (unit * view.trial.num_wanted))

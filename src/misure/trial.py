@@ -7,6 +7,7 @@ direction in which to change the region. (`searches.py` runs them.)
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeVar
 
 from torch import Tensor
@@ -67,6 +68,21 @@ class Trial:
                 f"explain: expected a target of the image's shape {tuple(image.shape[1:])}, got "
                 f"{tuple(self.target.region.shape)}. Take it from this image."
             )
+
+    @cached_property
+    def wanted(self) -> Tensor:
+        """(*spatial) float32: 1 where the target is to be drawn, -1 where not, 0 where ignored."""
+        return 2 * self.target.region.float() - 1 + self.target.ignored.float()
+
+    @cached_property
+    def considered(self) -> Tensor:
+        """(*spatial) bool: pixels that are not ignored."""
+        return ~self.target.ignored
+
+    @cached_property
+    def num_wanted(self) -> int:
+        """Pixels of the target."""
+        return int(self.target.region.sum())
 
     @property
     def edge_px(self) -> int:
