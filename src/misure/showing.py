@@ -9,6 +9,7 @@ Only its derivative is ever needed, sigmoid(-z) and sigmoid(z), and that is what
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -75,7 +76,7 @@ def _summed_up(seen: list[tuple[_View, Answer]]) -> Answer:
     return Answer(
         dice=min(answer.dice for view, answer in seen if not view.is_control),
         control_dice=max((answer.dice for view, answer in seen if view.is_control), default=0.0),
-        gradient=torch.stack(gradients).sum(0) if gradients else None,
+        gradient=reduce(torch.add, gradients) if gradients else None,
     )
 
 
