@@ -13,7 +13,7 @@ cells *leaking*: they stay visible in part, less where the object is drawn and m
 until they are hidden indeed. What is shown while anything leaks guides the search and is never
 returned.
 
-Where nothing has held when a quarter of the budget is left, the target is grown once more, in
+Where nothing has held when an eighth of the budget is left, the target is grown once more, in
 smaller steps than stage 1 could afford.
 
 `docs/search.md` tells what else was tried, with figures.
@@ -51,7 +51,7 @@ _GROW = 1.05
 _BELOW_THE_BEST = 0.95
 _MOMENTUM = 0.8
 _CALMING_MISSES = 5  # after so many misses in a row, steps are half as long
-_SHARE_OF_GROWING = 0.25
+_SHARE_OF_GROWING = 0.125
 _GROWTHS_AT_ONCE = 4
 _SMOOTHING = 3.0
 _SMOOTHED_SHARE = 0.5
