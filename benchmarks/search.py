@@ -50,6 +50,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "certified, blurred": {"baseline_image": "blurred"},
     "certified, mean+blurred+noise": {"baseline_image": "mean,blurred,noise", "max_passes": 300},
     "certified, controls 0.5": {"max_control_dice": 0.5, "max_passes": 400},
+    "certified, 1-minimal": {"certify": True},
     "forward_only": {"preset": "forward_only"},
     "implementation": {"preset": "implementation"},
 }
