@@ -10,11 +10,11 @@ from misure.sufficient_region import SufficientRegion
 from misure.trial import Answer
 
 
-def _search(is_drawn):
+def _search(is_drawn, *, edge_px=0, **options):
     """What the search returns, and all that it showed, where `is_drawn` says what suffices."""
-    trial = toys.far_trial(64)
+    trial = toys.far_trial(64, edge_px)
     everything = SufficientRegion(torch.ones(64, 64, dtype=torch.bool), 80.0, 1.0, "first")
-    search = CertifiedReduction(grain_px=2).search(trial, everything)
+    search = CertifiedReduction(**({"grain_px": 2} | options)).search(trial, everything)
     shown = []
     wanted = trial.target.region.float()
 
@@ -49,13 +49,35 @@ def test_while_the_object_is_lost_more_and_more_leaks():
     assert found.region.all()
 
 
-def test_where_nothing_held_the_target_is_grown_in_smaller_steps_than_before():
+def test_where_nothing_held_the_target_is_grown_again_in_whole_cells():
     distance = distance_px(toys.far_trial(64).target.region)
-    disc = distance <= 30.5
-    found, shown, _ = _search(lambda one: bool((one[disc] == 1).all()))
-    assert bool(found.region[disc].all())
-    assert found.region.sum() < disc.sum() * 1.3
-    assert len(shown) < 160
+
+    def is_drawn(one):  # a disc of about this size, and not a pixel far outside
+        fits = bool((one[distance <= 31] == 1).all()) and not bool(one[distance > 46].any())
+        return one.dtype == torch.bool and fits
+
+    found, _, asks = _search(is_drawn, grain_px=8)
+    grown = [one for one, ask in asks if ask.controlled and not ask.gradient][1:]
+    assert any(torch.equal(one, found.region) for one in grown)
+    assert is_drawn(found.region)
+    cells = torch.nn.functional.max_pool2d(found.region[None].float(), 8)
+    assert torch.equal(cells[0].repeat_interleave(8, 0).repeat_interleave(8, 1) > 0, found.region)
+
+
+def test_what_leaks_is_shown_through_the_soft_edge_too():
+    _, shown, _ = _search(lambda one: bool((one == 1).any()), edge_px=3, grain_px=8)
+    leaking = [one for one in shown if one.is_floating_point()][1:]
+    assert leaking
+    for one in leaking:
+        leak = one.min()
+        assert ((one > leak) & (one < 1)).any()
+
+
+def test_with_few_passes_nothing_leaks_so_that_regions_are_tried_indeed():
+    _, shown, asks = _search(lambda one: bool((one == 1).any()), max_passes=36)
+    leaking = [one for one in shown if one.is_floating_point()]
+    assert len(leaking) == 1  # half seen
+    assert sum(ask.gradient for _, ask in asks) > 5
 
 
 def test_the_last_eighth_of_the_budget_is_kept_while_nothing_holds():

@@ -498,7 +498,8 @@ def test_growth_that_only_repairs_the_baseline_image_is_shown_as_such(tmp_path):
     plain = misure.explain(model, image, target)
     found = misure.explain(model, image, target, compare_presentations=True)
     ways = {(w.baseline_image, w.edge_px): w for w in found.sufficiency_by_presentation}
-    assert {kind for kind, _ in ways} == {"mean", "blurred", "noise"}
+    assert set(ways) == {(kind, px) for kind in ("mean", "blurred", "noise") for px in (0, 1)}
+    assert len(found.sufficiency_by_presentation) == 6
     assert ways["mean", 0].growth_px == found.growth_px > 3
     assert ways["mean", 0].area_fraction > 0.25 / 0.3 - 0.1
     assert ways["blurred", 0].growth_px == 0

@@ -1,7 +1,7 @@
 """The certified search of stage 2: binary regions on a grid, each shown to the model as it is.
 
 A score for each cell says how much it is needed; the region is the best `num_cells` of them. A step
-shows that region and takes the gradient of the loss (see `trial`) with respect to visibility: the
+shows that region and takes the gradient of the loss (see `showing`) with respect to visibility: the
 first-order gain of adding each cell that is hidden, and of keeping each that is seen. Gradients,
 and a smoothed copy of them that moves neighbours together, are gathered with momentum. Where the
 region holds, the number of cells shrinks; where not, it grows a little. The smallest region that
@@ -13,8 +13,8 @@ cells *leaking*: they stay visible in part, less where the object is drawn and m
 until they are hidden indeed. What is shown while anything leaks guides the search and is never
 returned.
 
-Where nothing has held when an eighth of the budget is left, the target is grown once more, in
-smaller steps than stage 1 could afford.
+Where nothing has held when an eighth of the budget is left, the target is grown once more, in equal
+steps: the Dice need not rise with the growth, and stage 1 skips most radii.
 
 `docs/search.md` tells what else was tried, with figures.
 """
@@ -45,6 +45,7 @@ _START = 0.3
 _LEAK = 0.5
 _LEAK_FALLS, _LEAK_RISES = 0.6, 1.3
 _LEAST_LEAK, _MOST_LEAK = 0.05, 0.9
+_STEPS_FOR_A_LEAK = 12  # with fewer, all would be spent before anything is hidden indeed
 _LEAK_TOLERANCE = 0.1
 _SHRINK = 0.75
 _GROW = 1.05
@@ -65,7 +66,8 @@ class CertifiedReduction(SearchingReduction):
         grain_px: side of a cell, the smallest piece of a region; 0: 1/128 of the short side.
         max_passes: pass equivalents for the whole explanation of a target but for its minimality;
             the best region so far is returned when they are spent. Only targets that lean on nearly
-            everything need all of them: where several regions have held, 5/8 are spent.
+            everything need all of them: where several regions have held, 5/8 are spent. Each
+            baseline image and each control takes 3 in every step.
         patience: steps without a region smaller by `min_gain` after which the search ends.
         min_gain: see `patience`.
     """
@@ -97,8 +99,8 @@ class CertifiedReduction(SearchingReduction):
         held = [nothing]
         if not trial.suffices(answer):
             score, held, stopped_by = yield from self._descend(trial, grid, score)
-        if not held and sufficient.growth_px:
-            held = yield from self._grow_again(trial, sufficient)
+        if not held:
+            held = yield from self._grow_again(trial, sufficient, grid)
         region, dice = yield from smallest_that_holds(trial, held, sufficient)
         saliency_map = grid.values(_positive(score, grid))
         return MinimallySufficientRegion(region, saliency_map, dice, grid.cell_px, stopped_by)
@@ -109,13 +111,18 @@ class CertifiedReduction(SearchingReduction):
             return round((1 - _SHARE_OF_GROWING) * self.max_passes)
         return round((_USUAL_SHARE if num_held >= _SEVERAL else 1) * self.max_passes)
 
-    def _grow_again(self, trial: Trial, sufficient: SufficientRegion) -> Search[list[Tensor]]:
+    def _grow_again(
+        self, trial: Trial, sufficient: SufficientRegion, grid: Grid
+    ) -> Search[list[Tensor]]:
         """The first region around the target that holds, of as many as the budget allows."""
         distance = distance_px(trial.target.region)
         num = max(0, trial.passes_left(self.max_passes)) // trial.num_views
-        growths = torch.linspace(0, sufficient.growth_px, num + 1)[:-1].tolist()
-        for start in range(0, num, _GROWTHS_AT_ONCE):
-            regions = [distance <= one for one in growths[start : start + _GROWTHS_AT_ONCE]]
+        first, last = trial.edge_px, sufficient.growth_px
+        step_px = max(grid.cell_px, (last - first) / (num + 1))
+        growths = [first + i * step_px for i in range(1, num + 1) if first + i * step_px < last]
+        for start in range(0, len(growths), _GROWTHS_AT_ONCE):
+            some = growths[start : start + _GROWTHS_AT_ONCE]
+            regions = [grid.region(grid.cells(distance <= growth_px)) for growth_px in some]
             answers = yield Ask(regions, controlled=True)
             for region, answer in zip(regions, answers, strict=True):
                 if trial.suffices(answer):
@@ -130,18 +137,22 @@ class CertifiedReduction(SearchingReduction):
         num_cells, fewest = max(1, int(_START * num_inside)), num_inside
         momentum = torch.zeros_like(score)
         best_score, held = score, list[Tensor]()
-        since_gain, misses, leak = 0, 0, _LEAK
-        if trial.passes_left(self.max_passes) >= _PASSES_OF_A_STEP * len(trial.presentations):
-            (answer,) = yield Ask([_HALF_SEEN * grid.limit], gradient=True)
-            score = score + _direction(answer, grid)
         a_step = _PASSES_OF_A_STEP * trial.num_views
+        passes_left = trial.passes_left(self._budget(0))
+        since_gain, misses = 0, 0
+        leak = _LEAK if passes_left >= _STEPS_FOR_A_LEAK * a_step else 0
+        seen = trial.presentations[0].visibility  # the same in all of them
+        everything = seen(grid.limit)
+        if passes_left >= _PASSES_OF_A_STEP * len(trial.presentations):
+            (answer,) = yield Ask([_HALF_SEEN * everything], gradient=True)
+            score = score + _direction(answer, grid)
         while trial.passes_left(self._budget(len(held))) >= a_step:
             if held and since_gain > self.patience:
                 return best_score, held, "patience"
             region = grid.region(top_cells(score.where(grid.inside, -torch.inf), num_cells))
-            shown = torch.maximum(region.float(), leak * grid.limit) if leak else region
+            shown = torch.maximum(seen(region), leak * everything) if leak else region
             (answer,) = yield Ask([shown], gradient=True, controlled=not leak)
-            since_gain += 1
+            since_gain += bool(held)
             if leak and answer.dice >= trial.dice_threshold - _LEAK_TOLERANCE:
                 leak = leak * _LEAK_FALLS if leak * _LEAK_FALLS > _LEAST_LEAK else 0
             elif not leak and trial.suffices(answer):

@@ -91,7 +91,7 @@ def _with_model(command: Callable[..., None]) -> Callable[..., None]:
     help="mean, black, blurred or noise; several with commas: suffice with each.",
 )
 @click.option(
-    "--presentations",
+    "--compare-presentations",
     is_flag=True,
     help="Grow the object with other baseline images and edges too.",
 )
@@ -123,7 +123,7 @@ def explain(
     grain_px: int | None,
     certify: bool,
     baseline_image: str | None,
-    presentations: bool,
+    compare_presentations: bool,
     edge_px: int | None,
     options: dict[str, Any],
     seed: int,
@@ -148,7 +148,7 @@ def explain(
         "max_passes": max_passes,
         "grain_px": grain_px,
         "certify": certify or None,
-        "compare_presentations": presentations or None,
+        "compare_presentations": compare_presentations or None,
     }
     options |= {key: value for key, value in given.items() if value is not None}
     out = out or Path(f"misure-{_stem(image)}")

@@ -16,12 +16,17 @@ from torch import Tensor
 
 from misure.contents import CONTENTS
 from misure.cost import Cost
+from misure.errors import InputError
 from misure.model import SegmentationModel
-from misure.presentation import make_presentation
+from misure.presentation import Presentation, make_presentation
 from misure.region import area_fraction
+from misure.searches import run_searches
 from misure.showing import try_regions
-from misure.sufficient_region import find_sufficient_regions
-from misure.trial import OnStep, Trial
+from misure.sufficient_region import GROWTHS, Found
+from misure.trial import OnStep, Search, Trial
+
+_COMPARED_BASELINE_IMAGES = ("mean", "blurred", "noise")
+_COMPARED_EDGE = 1 / 64  # of the short side
 
 
 def content_dices(model: SegmentationModel, trial: Trial, region: Tensor) -> dict[str, float]:
@@ -56,10 +61,6 @@ def dice_by_presentation(
     }
 
 
-COMPARED_BASELINE_IMAGES = ("mean", "blurred", "noise")
-_COMPARED_EDGES = (0, 1 / 64)  # of the short side
-
-
 @dataclass(frozen=True)
 class PresentedSufficiency:
     """What a target needs to be shown when removed pixels are presented in one way.
@@ -67,7 +68,9 @@ class PresentedSufficiency:
     Attributes:
         baseline_image: name of what stands where pixels are removed.
         edge_px: width of the soft edge.
-        growth_px, area_fraction, dice: of the sufficient region in this presentation.
+        growth_px: how far the sufficient region reaches beyond the target in this presentation; at
+            least `edge_px`, which means no growth.
+        area_fraction, dice: of that region.
         passes: forward passes that finding it took.
     """
 
@@ -87,38 +90,49 @@ def sufficiency_by_presentation(
     seed: int = 0,
     on_step: OnStep | None = None,
 ) -> list[list[PresentedSufficiency]]:
-    """For each trial the sufficient regions that its target has in six presentations.
+    """What each trial's target needs to be shown in six presentations.
 
-    Each of `COMPARED_BASELINE_IMAGES` with a hard edge, and a soft one of 1/64 of the short side.
+    Three baseline images, `mean`, `blurred` and `noise`, each with a hard edge and with a soft one
+    of 1/64 of the short side. One in which even the whole image misses is left out.
 
     Args:
         model: the model to explain.
-        trials: targets; their own presentations do not matter but for the image.
+        trials: targets; of their own presentations only the image matters.
         growth: the search (see `find_sufficient_regions`).
         seed: of the baseline image `noise`.
         on_step: told of every round.
     """
-    apart = []
-    for trial in trials:
+    made: dict[tuple[int, str], Presentation] = {}
+    apart: list[tuple[int, Trial]] = []
+    for i, trial in enumerate(trials):
         image = trial.presentations[0].image
-        for kind in COMPARED_BASELINE_IMAGES:
-            for share in _COMPARED_EDGES:
-                edge_px = round(share * min(image.shape[1:]))
-                shown = make_presentation(
-                    model, image, baseline_image=kind, edge_px=edge_px, seed=seed
-                )
-                apart.append(replace(trial, presentations=(shown,), controls=(), cost=Cost()))
-    regions = find_sufficient_regions(model, apart, growth=growth, on_step=on_step)
-    found = [
-        PresentedSufficiency(
-            baseline_image=trial.presentations[0].name,
-            edge_px=trial.edge_px,
-            growth_px=one.growth_px,
-            area_fraction=area_fraction(one.region),
-            dice=one.dice,
-            passes=trial.cost.forward_passes,
-        )
-        for trial, one in zip(apart, regions, strict=True)
-    ]
-    num = len(COMPARED_BASELINE_IMAGES) * len(_COMPARED_EDGES)
-    return [found[num * i : num * (i + 1)] for i in range(len(trials))]
+        soft_px = max(1, round(_COMPARED_EDGE * min(image.shape[1:])))
+        for kind in _COMPARED_BASELINE_IMAGES:
+            if (id(image), kind) not in made:
+                hard = make_presentation(model, image, baseline_image=kind, seed=seed)
+                made[id(image), kind] = hard
+            for edge_px in (0, soft_px):
+                shown = (replace(made[id(image), kind], edge_px=edge_px),)
+                alone = replace(trial, presentations=shown, controls=(), cost=Cost())
+                apart.append((i, alone))
+    searches = [_or_none(GROWTHS[growth](trial)) for _, trial in apart]
+    results = run_searches(
+        model, [trial for _, trial in apart], searches, doing="comparing", on_step=on_step
+    )
+    of_each: list[list[PresentedSufficiency]] = [[] for _ in trials]
+    for (i, trial), found in zip(apart, results, strict=True):
+        if found is not None:
+            region, growth_px, dice = found
+            kind, passes = trial.presentations[0].name, trial.cost.forward_passes
+            area = area_fraction(region)
+            one = PresentedSufficiency(kind, trial.edge_px, growth_px, area, dice, passes)
+            of_each[i].append(one)
+    return of_each
+
+
+def _or_none(search: Search[Found]) -> Search[Found | None]:
+    """What a search of stage 1 finds; None where even the whole image misses the threshold."""
+    try:
+        return (yield from search)
+    except InputError:
+        return None

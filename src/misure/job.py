@@ -59,6 +59,11 @@ class Job:
             trials = list(self._trials(images, targets))
             growth = self.preset.growth
             large = find_sufficient_regions(model, trials, growth=growth, on_step=on_step)
+            presented: list[list[PresentedSufficiency]] = [[] for _ in trials]
+            if self.preset.compare_presentations:
+                presented = sufficiency_by_presentation(
+                    model, trials, growth=growth, seed=self.seed, on_step=on_step
+                )
             small = self.preset.reduction(model, trials, large, on_step)
             apart = [replace(trial, cost=Cost()) for trial in trials]  # its passes do not count
             removals = [self._remove(*one) for one in zip(apart, small, strict=True)]
@@ -68,11 +73,6 @@ class Job:
                 for trial, sufficient, (minimal, _) in zip(trials, large, reduced, strict=True)
             ]
             families = run_searches(model, trials, growths, doing="nesting", on_step=on_step)
-            presented: list[list[PresentedSufficiency]] = [[] for _ in trials]
-            if self.preset.compare_presentations:
-                presented = sufficiency_by_presentation(
-                    model, trials, growth=growth, seed=self.seed, on_step=on_step
-                )
             found = [
                 self._put_together(trial, sufficient, minimal, family, minimality, ways)
                 for trial, sufficient, (minimal, minimality), family, ways in zip(

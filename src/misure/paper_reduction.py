@@ -202,7 +202,7 @@ class _Scene:
             ]
         )[:, 0]
         self.targets = self._stack_regions([t.target.region for t in trials])
-        self.considered = self._stack_regions([~t.target.ignored for t in trials])
+        self.considered = self._stack_regions([trial.considered for trial in trials])
 
     def _stack(self, tensors: list[Tensor]) -> Tensor:
         return resize(torch.stack(tensors).to(self.model.device, torch.float32), self.spatial)

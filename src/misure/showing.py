@@ -30,8 +30,13 @@ def try_regions(
     """What comes out when the model sees each of these regions.
 
     Args:
-        shown: pairs of a trial and a region (*spatial) bool; all images of one shape.
+        model: the model that is shown the regions.
+        shown: pairs of a trial and a region (*spatial) bool, or a visibility (*spatial) float; all
+            images of one shape.
         ask: whether gradients and controls are wanted (its regions are not looked at).
+
+    Raises:
+        ModelError: a gradient is NaN or infinite, or the network fails.
     """
     views = [
         replace(view, owner=owner)
@@ -129,7 +134,7 @@ def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:
         counts.append(torch.stack([torch.count_nonzero(drawn & place) for place in places]))
     counted = torch.stack(counts).tolist()  # the only copy to the host of a step
     return [
-        2 * both / (drawn + view.trial.num_wanted)
+        2 * both / (drawn + view.trial.num_target_pixels)
         for (both, drawn), view in zip(counted, views, strict=True)
     ]
 
@@ -146,4 +151,4 @@ def _fall_of_loss(margin: Tensor, view: _View, dice: float) -> Tensor:
         too_large = dice > view.trial.max_control_dice
         wanted = -wanted.clamp(min=0) if too_large else torch.zeros_like(wanted)
     falls = torch.sigmoid(wanted * margin * (-1 / unit))
-    return falls.mul_(wanted).mul_(1 / (unit * view.trial.num_wanted))
+    return falls.mul_(wanted).mul_(1 / (unit * view.trial.num_target_pixels))

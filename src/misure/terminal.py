@@ -71,14 +71,14 @@ def _presentations(presented: list[dict[str, Any]]) -> str:
         [
             one["baseline_image"],
             f"{one['edge_px']} px",
-            f"{one['growth_px']:.1f} px",
+            f"{one['growth_px'] - one['edge_px']:.1f} px",
             f"{one['area_fraction']:.2%}",
             f"{one['dice']:.3f}",
             str(one["passes"]),
         ]
         for one in presented
     ]
-    return table(["baseline image", "edge", "growth", "area", "dice", "passes"], rows)
+    return table(["baseline image", "edge", "growth beyond it", "area", "dice", "passes"], rows)
 
 
 def _minimality(

@@ -80,7 +80,7 @@ class Trial:
         return ~self.target.ignored
 
     @cached_property
-    def num_wanted(self) -> int:
+    def num_target_pixels(self) -> int:
         """Pixels of the target."""
         return int(self.target.region.sum())
 
