@@ -5,8 +5,8 @@
 
 `run` appends one line for each object and search that is not there yet; `--shard I/N` takes every
 N-th object, so that several processes of one thread can share the work. `--implementation
-FILE.py:FUNCTION` adds any other program: FUNCTION(network, image, target, class_index) gets a
-differentiable function of images (N, C, H, W), whose passes are counted, the image (C, H, W), the
+FILE.py:FUNCTION` adds any other program: FUNCTION(model, image, target, class_index) gets the
+model, a differentiable function of images (N, C, H, W), the image (C, H, W), the
 target (H, W) bool and its class, and returns a map (H, W), larger for what matters more; the
 smallest top part that suffices is its region, as for the preset `paper`, and the whole image where
 none does; its time includes a stage 1 that its passes do not. Peak memory (Linux) is that of the
@@ -77,21 +77,11 @@ class ForeignReduction:
         searches = []
         for trial, large in zip(trials, sufficient, strict=True):
             whole = replace(large, region=torch.ones_like(large.region), dice=1.0)
-            trial.cost.forward_passes = 0
             image, target = trial.presentations[0].image, trial.target
-
-            def network(images: torch.Tensor, cost: misure.Cost = trial.cost) -> torch.Tensor:
-                logits = model(images)
-                cost.forward_passes += len(images)
-                if logits.requires_grad:
-
-                    def count(_gradient: torch.Tensor, number: int = len(images)) -> None:
-                        cost.backward_passes += number
-
-                    logits.register_hook(count)
-                return logits
-
-            saliency_map = function(network, image, target.region, target.class_index)
+            with model.counting() as cost:
+                saliency_map = function(model, image, target.region, target.class_index)
+            trial.cost.forward_passes = cost.forward_passes
+            trial.cost.backward_passes = cost.backward_passes
             searches.append(top_region(trial, saliency_map.detach().float().clamp(min=0), whole))
         return run_searches(model, trials, searches, doing="cutting", on_step=on_step)
 
