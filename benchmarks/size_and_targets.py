@@ -21,8 +21,8 @@ import torch
 import misure
 from objects import photographed_objects
 
-SIZES = (256, 384, 512, 768, 1024)
-NUMBERS = (1, 2, 4, 8, 16, 32)
+SIZES = (256, 512, 1024)
+NUMBERS = (1, 8, 32)
 
 
 def main() -> None:
