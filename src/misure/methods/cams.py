@@ -1,0 +1,98 @@
+"""Seg-Grad-CAM and Seg-XRes-CAM: feature maps weighted by the gradients of the target's score.
+
+The score is the sum of the class's logits over the target.
+
+- Seg-Grad-CAM (Vinogradova, Dibrov, Myers 2020): a channel is weighted by the mean of its gradients.
+- Seg-XRes-CAM (Hasany, Petitjean, Mériaudeau 2023): gradients are pooled over windows, laid out
+  again, and multiplied with the feature map element by element. A window of 1 multiplies each
+  gradient as it is; one as large as the map gives Seg-Grad-CAM.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.methods.layers import as_feature_map, captured, last_feature_layer
+from misure.methods.method import Made
+from misure.model import SegmentationModel
+from misure.preprocessing import resize
+from misure.target import Target
+
+
+def seg_grad_cam(
+    model: SegmentationModel, image: Tensor, target: Target, *, layer: str = ""
+) -> Made:
+    """Seg-Grad-CAM at a layer; by default the last feature map before the head."""
+    features, gradients, layer = _features(model, image, target, layer)
+    weights = gradients.mean(tuple(range(2, gradients.ndim)), keepdim=True)
+    return Made(_map_of(weights * features, model, image), layer)
+
+
+def seg_xres_cam(
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+    *,
+    layer: str = "",
+    window: int = 4,
+    pooling: str = "mean",
+) -> Made:
+    """Seg-XRes-CAM at a layer.
+
+    Args:
+        model, image, target: see `Method`.
+        layer: dotted name; by default the last feature map before the head.
+        window: side of the windows, in elements of the feature map.
+        pooling: `mean` or `max`.
+
+    Raises:
+        InputError: a window below 1 or another pooling.
+    """
+    if window < 1 or pooling not in ("mean", "max"):
+        raise InputError(
+            f"seg_xres_cam: expected a window of 1 or more and pooling mean or max, got {window} "
+            f"and {pooling!r}."
+        )
+    features, gradients, layer = _features(model, image, target, layer)
+    sides = tuple(min(window, side) for side in gradients.shape[2:])
+    pooled = _pooled(gradients, sides, pooling)
+    return Made(_map_of(resize(pooled, features.shape[2:]) * features, model, image), layer)
+
+
+def _features(
+    model: SegmentationModel, image: Tensor, target: Target, layer: str
+) -> tuple[Tensor, Tensor, str]:
+    """Feature map and gradients (1, K, *spatial') of the target's score, and the layer's name."""
+    layer = layer or last_feature_layer(model, image)
+    with torch.enable_grad(), captured(model, layer) as outputs:
+        logits = model(image[None].clone().requires_grad_())
+        if len(outputs) != 1:
+            raise InputError(
+                f"layer: expected a layer that is called once in a pass, {layer} is called "
+                f"{len(outputs)} times. Choose another layer."
+            )
+        score = logits[0, target.class_index][target.region].sum()
+        (gradients,) = torch.autograd.grad(score, outputs[0], allow_unused=True)
+    if gradients is None:
+        raise InputError(
+            f"layer: expected a layer that the target's score depends on, {layer} has no part in "
+            "it. Choose another layer."
+        )
+    shape = model.preprocessing.resized_shape(image.shape[1:])
+    return as_feature_map(outputs[0].detach(), shape), as_feature_map(gradients, shape), layer
+
+
+def _pooled(gradients: Tensor, sides: tuple[int, ...], pooling: str) -> Tensor:
+    """Gradients (1, K, *spatial') pooled over windows; the last ones may be cut off."""
+    if gradients.ndim == 4:
+        pool = F.avg_pool2d if pooling == "mean" else F.max_pool2d
+    else:
+        pool = F.avg_pool3d if pooling == "mean" else F.max_pool3d
+    return pool(gradients, sides, ceil_mode=True)
+
+
+def _map_of(weighted: Tensor, model: SegmentationModel, image: Tensor) -> Tensor:
+    """The positive part of the sum over channels, at the image's own pixels."""
+    summed = weighted.float().sum(1, keepdim=True).clamp(min=0)
+    return model.preprocessing.to_image(summed, image.shape[1:])[0, 0]

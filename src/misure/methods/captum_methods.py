@@ -1,0 +1,194 @@
+"""Any method of captum on targets of misure, through one adapter.
+
+`as_captum_forward(model, target)` is a function of images whose result is one score an image, so
+captum's `target=` is not needed:
+
+    captum.attr.IntegratedGradients(as_captum_forward(model, target)).attribute(image[None])
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from misure.baseline_image import make_baseline_image
+from misure.dependency import require
+from misure.errors import InputError
+from misure.methods.layers import last_feature_layer, layer_of_name
+from misure.methods.method import Made
+from misure.model import SegmentationModel
+from misure.target import Target
+
+_AT_ONCE = 8  # images in a batch
+
+
+def as_captum_forward(model: SegmentationModel, target: Target) -> Callable[[Tensor], Tensor]:
+    """The target's score as captum wants it: (N, C, *spatial) images to (N,) scores.
+
+    The score is the sum of the class's logits over the target, differentiable.
+
+    Args:
+        model: the model to explain.
+        target: what to explain; images must have its shape.
+    """
+
+    def forward(images: Tensor) -> Tensor:
+        logits = model(images)[:, target.class_index]
+        return logits[:, target.region.to(logits.device)].sum(1)
+
+    return forward
+
+
+class CaptumModule(torch.nn.Module):
+    """The same as a torch module, for the methods of captum that hook into layers.
+
+    Args:
+        model: its network must be a torch module.
+        target: what to explain.
+    """
+
+    def __init__(self, model: SegmentationModel, target: Target) -> None:
+        super().__init__()
+        if not isinstance(model.net, torch.nn.Module):
+            raise InputError(
+                f"CaptumModule: expected a torch module, {model.name} is a function without "
+                "layers. Use a method that needs none (rise, occlusion, misure)."
+            )
+        self.net = model.net
+        self._forward = as_captum_forward(model, target)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores (N,) of images (N, C, *spatial)."""
+        return self._forward(images)
+
+
+def saliency(
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+) -> Tensor:
+    """The size of the score's gradient, largest over the channels (Simonyan et al. 2014)."""
+    method = _captum("Saliency")(as_captum_forward(model, target))
+    gradients: Tensor = method.attribute(_leaf(image), abs=True)
+    return gradients[0].amax(0)
+
+
+def input_x_gradient(
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+) -> Tensor:
+    """Image times gradient, summed over the channels, where positive."""
+    method = _captum("InputXGradient")(as_captum_forward(model, target))
+    return _summed(method.attribute(_leaf(image)))
+
+
+def integrated_gradients(
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+    *,
+    seed: int = 0,
+    num_steps: int = 32,
+    baseline_image: str = "mean",
+) -> Tensor:
+    """Gradients along the way from the baseline image to the image (Sundararajan et al. 2017).
+
+    Args:
+        model, image, target: see `Method`.
+        seed: of the baseline image `noise`.
+        num_steps: gradients on the way.
+        baseline_image: where the way begins.
+    """
+    start = _baseline(model, image, baseline_image, seed)
+    method = _captum("IntegratedGradients")(as_captum_forward(model, target))
+    found = method.attribute(
+        _leaf(image), baselines=start, n_steps=num_steps, internal_batch_size=_AT_ONCE
+    )
+    return _summed(found)
+
+
+def guided_backprop(
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+) -> Tensor:
+    """Gradients of which ReLU layers pass the positive part (Springenberg et al. 2015).
+
+    The network's ReLUs must be layers, each called once in a pass.
+    """
+    method = _captum("GuidedBackprop")(CaptumModule(model, target))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")
+        return _summed(method.attribute(_leaf(image)))
+
+
+def layer_grad_cam(
+    model: SegmentationModel, image: Tensor, target: Target, *, layer: str = ""
+) -> Made:
+    """Captum's Grad-CAM at a layer: an independent twin of `seg_grad_cam`."""
+    layer = layer or last_feature_layer(model, image)
+    method = _captum("LayerGradCam")(CaptumModule(model, target), layer_of_name(model, layer))
+    found = method.attribute(_leaf(image), relu_attributions=True)
+    return Made(model.preprocessing.to_image(found, image.shape[1:])[0, 0], layer)
+
+
+def occlusion(
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+    *,
+    seed: int = 0,
+    window: int = 0,
+    stride: int = 0,
+    baseline_image: str = "mean",
+) -> Tensor:
+    """How much the score falls when a window is hidden, averaged over the windows of a pixel.
+
+    Args:
+        model, image, target: see `Method`.
+        seed: of the baseline image `noise`.
+        window: side in pixels; 0: 1/8 of the short side.
+        stride: between windows, in pixels; 0: half a window.
+        baseline_image: what is seen in the window.
+
+    Raises:
+        InputError: a stride larger than the window, so that pixels are left out.
+    """
+    window = window or max(1, min(image.shape[1:]) // 8)
+    stride = stride or max(1, window // 2)
+    if not 1 <= stride <= window <= min(image.shape[1:]):
+        raise InputError(
+            f"occlusion: expected 1 <= stride <= window <= {min(image.shape[1:])}, got a stride "
+            f"of {stride} and a window of {window}."
+        )
+    method = _captum("Occlusion")(as_captum_forward(model, target))
+    with torch.no_grad():
+        found = method.attribute(
+            image[None],
+            sliding_window_shapes=(image.shape[0], *[window] * (image.ndim - 1)),
+            strides=(image.shape[0], *[stride] * (image.ndim - 1)),
+            baselines=_baseline(model, image, baseline_image, seed),
+            perturbations_per_eval=_AT_ONCE,
+        )
+    return _summed(found / image.shape[0])
+
+
+def _captum(name: str) -> Any:
+    return getattr(require("captum.attr", extra="captum", purpose=f"run {name}"), name)
+
+
+def _leaf(image: Tensor) -> Tensor:
+    return image[None].clone().requires_grad_()
+
+
+def _baseline(model: SegmentationModel, image: Tensor, kind: str, seed: int) -> Tensor:
+    mean = model.preprocessing.mean
+    return make_baseline_image(kind, image, mean=mean, seed=seed)[None].contiguous()
+
+
+def _summed(attributions: Tensor) -> Tensor:
+    """The positive part (*spatial) of attributions (1, C, *spatial), summed over the channels."""
+    return attributions[0].detach().sum(0).clamp(min=0)

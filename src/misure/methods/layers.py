@@ -1,0 +1,133 @@
+"""Layers: the feature maps of a network, by dotted name or found by one traced pass."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from misure.errors import InputError
+from misure.model import SegmentationModel
+
+
+def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
+    """The dotted name of the last layer before the head whose output is a spatial feature map.
+
+    Found by one traced forward pass: of all layers without layers of their own, in the order of
+    their last call, the last one whose output is spatial and has another number of channels than
+    the network's output.
+
+    Args:
+        model: its network must be a torch module.
+        image: (C, *spatial) float.
+
+    Raises:
+        InputError: no torch module, or no such layer.
+    """
+    net = _module_of(model)
+    called: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            called.pop(name, None)  # the order is that of the last call
+            if isinstance(output, Tensor):
+                called[name] = tuple(output.shape)
+
+        return hook
+
+    leaves = [(name, one) for name, one in net.named_modules() if name and not [*one.children()]]
+    handles = [module.register_forward_hook(note(name)) for name, module in leaves]
+    try:
+        with torch.no_grad():
+            num_classes = model(image[None]).shape[1]
+    finally:
+        for handle in handles:
+            handle.remove()
+    for name, shape in reversed(called.items()):
+        is_spatial = len(shape) == image.ndim + 1 and prod(shape[2:]) > 1
+        if is_spatial and shape[1] not in (num_classes, 1):
+            return name
+    raise InputError(
+        f"last_feature_layer: expected a network with a spatial feature map before its head, "
+        f"{model.name} has none that can be found. Name a layer: layer='decoder.3'."
+    )
+
+
+def layer_of_name(model: SegmentationModel, layer: str) -> nn.Module:
+    """The layer of a model's network with this dotted name.
+
+    Raises:
+        InputError: no torch module, or no layer of this name.
+    """
+    known = dict(_module_of(model).named_modules())
+    if layer not in known:
+        raise InputError(
+            f"layer: expected the dotted name of a layer of {model.name}, got {layer!r}. It has: "
+            f"{', '.join(list(known)[1:9])} ..."
+        )
+    return known[layer]
+
+
+@contextmanager
+def captured(model: SegmentationModel, layer: str) -> Iterator[list[Tensor]]:
+    """A context in which a layer's outputs are gathered; gradients can be taken for them.
+
+    Args:
+        model: its network must be a torch module.
+        layer: dotted name.
+
+    Raises:
+        InputError: no torch module, or no layer of this name.
+    """
+    outputs: list[Tensor] = []
+
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        tensor = output if isinstance(output, Tensor) else next(iter(output))
+        outputs.append(tensor)
+        # What follows gets a copy: an activation that works in place would change what is kept.
+        copy = tensor.clone()
+        return copy if isinstance(output, Tensor) else type(output)([copy, *list(output)[1:]])
+
+    handle = layer_of_name(model, layer).register_forward_hook(hook)
+    try:
+        yield outputs
+    finally:
+        handle.remove()
+
+
+def as_feature_map(tensor: Tensor, input_shape: tuple[int, ...]) -> Tensor:
+    """A layer's output as a feature map (N, K, *spatial'); a transformer's tokens are laid out.
+
+    Args:
+        tensor: (N, K, *spatial'), or tokens (N, L, K) in the order of the pixels, perhaps with a
+            few more in front (a class token).
+        input_shape: (*spatial) of the network's input, for the tokens' aspect.
+
+    Raises:
+        InputError: neither.
+    """
+    if tensor.ndim == len(input_shape) + 2:
+        return tensor
+    if tensor.ndim == 3:
+        for extra in range(6):
+            num = tensor.shape[1] - extra
+            scale = (num / prod(input_shape)) ** (1 / len(input_shape))
+            sides = tuple(round(side * scale) for side in input_shape)
+            if num > 0 and prod(sides) == num:
+                tokens = tensor[:, extra:].transpose(1, 2)
+                return tokens.reshape(*tokens.shape[:2], *sides)
+    raise InputError(
+        f"layer: expected an output (N, K, *spatial) or tokens (N, L, K) for an input of "
+        f"{tuple(input_shape)}, got {tuple(tensor.shape)}. Choose another layer."
+    )
+
+
+def _module_of(model: SegmentationModel) -> nn.Module:
+    if not isinstance(model.net, nn.Module):
+        raise InputError(
+            f"layer: expected a torch module, {model.name} is a function without layers. Use a "
+            "method that needs none (rise, occlusion, misure)."
+        )
+    return model.net

@@ -1,0 +1,142 @@
+"""A method: anything that makes a saliency map for a target, ours included, under one signature."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from misure.cost import Cost
+from misure.device import seed_device
+from misure.errors import InputError, ModelError
+from misure.explanation import Explanation
+from misure.image import check_image
+from misure.logits import all_finite
+from misure.model import SegmentationModel
+from misure.target import Target
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the function of a method returns where it has more to say than the map.
+
+    Attributes:
+        saliency_map: (*spatial) float.
+        layer: dotted name of the layer whose feature map was used.
+        explanation: where the method finds regions.
+    """
+
+    saliency_map: Tensor
+    layer: str = ""
+    explanation: Explanation | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MethodResult:
+    """A saliency map and what it cost.
+
+    Attributes:
+        method: its name.
+        saliency_map: (*spatial) float32 on the CPU, larger matters more; only its order means
+            something across methods.
+        cost: forward and backward passes, one for each image shown, and seconds.
+        options: the options given.
+        seed: of whatever is random.
+        layer: the layer used, where a method uses one.
+        explanation: regions and evidence, where a method finds them.
+    """
+
+    method: str
+    saliency_map: Tensor
+    cost: Cost
+    options: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    layer: str = ""
+    explanation: Explanation | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to make saliency maps.
+
+    Attributes:
+        name: the registry key.
+        function: (model, image, target, **options) -> map or `Made`; its keyword arguments are
+            the options of the method.
+        source: where it is from.
+        needs_gradients: whether it can only explain networks with gradients.
+    """
+
+    name: str
+    function: Callable[..., Tensor | Made]
+    source: str
+    needs_gradients: bool = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options with their defaults; those of presets are not among them."""
+        return {
+            key: parameter.default
+            for key, parameter in inspect.signature(self.function).parameters.items()
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key != "seed"
+        }
+
+    def __call__(
+        self,
+        model: SegmentationModel,
+        image: Tensor,
+        target: Target,
+        *,
+        seed: int = 0,
+        **options: Any,
+    ) -> MethodResult:
+        """The saliency map of one target. The same seed gives the same map on a CPU.
+
+        Args:
+            model: the model to explain; it comes back as it was.
+            image: (C, *spatial) float.
+            target: what to explain, taken from this image.
+            seed: of whatever is random.
+            options: see `options`.
+
+        Raises:
+            InputError: bad arguments, an unknown option, a network without gradients.
+            ModelError: the network fails, or the map is not finite.
+        """
+        check_image(image)
+        if image.shape[1:] != target.region.shape:
+            raise InputError(
+                f"{self.name}: expected a target of the image's shape {tuple(image.shape[1:])}, "
+                f"got {tuple(target.region.shape)}. Take it from this image."
+            )
+        parameters = inspect.signature(self.function).parameters
+        takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
+        unknown = set(options) - set(self.options)
+        if unknown and not takes_any:
+            raise InputError(
+                f"{self.name}: expected options among {', '.join(self.options) or 'none'}, got "
+                f"{', '.join(sorted(unknown))}."
+            )
+        if self.needs_gradients and not model.differentiable:
+            raise InputError(
+                f"{self.name}: expected a network with gradients, {model.name} gives none. Use a "
+                "method that needs none (rise, occlusion, misure)."
+            )
+        own = (image.clone() if image.is_inference() else image.detach()).to(model.device)
+        with torch.inference_mode(False), model.borrowed(), model.counting() as cost:
+            seed_device(model.device, seed)  # undone by `borrowed`
+            seeded = {"seed": seed} if "seed" in parameters else {}
+            made = self.function(model, own, target.to(model.device), **seeded, **options)
+        if isinstance(made, Tensor):
+            made = Made(made)
+        saliency_map = made.saliency_map.detach().to("cpu", torch.float32)
+        if saliency_map.shape != target.region.shape or not all_finite(saliency_map):
+            raise ModelError(
+                f"{self.name}: expected a finite map of shape {tuple(target.region.shape)}, got "
+                f"{tuple(saliency_map.shape)}."
+            )
+        return MethodResult(
+            self.name, saliency_map, cost, options, seed, made.layer, made.explanation
+        )

@@ -1,0 +1,233 @@
+"""The registry of methods, and each method against an independent reference."""
+
+import captum.attr
+import numpy as np
+import pytest
+import torch
+from skimage.filters import sobel_h, sobel_v
+from torch import nn
+
+import misure
+import toys
+from misure.methods import METHODS, as_captum_forward
+from misure.methods.layers import as_feature_map, last_feature_layer
+from misure.methods.rise import random_mask
+
+FAST = {
+    "rise": {"num_masks": 20, "grid_size": 3},
+    "integrated_gradients": {"num_steps": 4},
+    "misure": {"max_passes": 40},
+    "misure_paper": {"num_iterations": 5},
+}
+
+
+def _case(num_dimensions=2, seed=0):
+    model = toys.model_of(toys.random_network(seed, num_dimensions))
+    image = toys.random_image(seed, num_dimensions, size=14 if num_dimensions == 2 else 10)
+    found = misure.segment(model, image).found_classes()
+    return model, image, misure.predicted_target(model, image, found[0].class_index)
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_makes_a_map_of_the_image_and_says_what_it_cost(name, num_dimensions):
+    model, image, target = _case(num_dimensions)
+    before = {key: value.clone() for key, value in model.net.state_dict().items()}
+    options = FAST.get(name, {})
+    first = METHODS[name](model, image, target, seed=3, **options)
+    again = METHODS[name](model, image, target, seed=3, **options)
+    assert first.saliency_map.shape == target.region.shape
+    assert first.saliency_map.dtype == torch.float32
+    assert torch.equal(first.saliency_map, again.saliency_map)
+    assert first.saliency_map.min() >= 0
+    assert first.method == name
+    control = METHODS[name].source == "control"
+    assert (first.cost.pass_equivalents == 0) is control
+    assert bool(first.layer) is (name.endswith("grad_cam") or name == "seg_xres_cam")
+    assert model.net.training
+    assert all(p.requires_grad for p in model.net.parameters())
+    assert all(torch.equal(model.net.state_dict()[key], value) for key, value in before.items())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_function_without_gradients_or_layers_is_explained_or_refused(name):
+    net = toys.OwnBrightness()
+    model = misure.SegmentationModel(net.forward, differentiable=False)
+    image = toys.square_image()
+    target = misure.predicted_target(model, image, 1)
+    if METHODS[name].needs_gradients:
+        with pytest.raises(misure.InputError, match="expected a network with gradients"):
+            METHODS[name](model, image, target, **FAST.get(name, {}))
+    else:
+        assert METHODS[name](model, image, target, **FAST.get(name, {})).saliency_map.any() or (
+            name == "misure"
+        )
+
+
+def test_our_own_methods_bring_their_explanation():
+    model, image, target = _case()
+    result = METHODS["misure_paper"](model, image, target, num_iterations=5)
+    assert result.explanation.preset == "paper"
+    assert result.explanation.settings["num_iterations"] == 5
+    assert torch.equal(result.explanation.saliency_map, result.saliency_map)
+    assert result.cost.pass_equivalents == result.explanation.cost.pass_equivalents
+
+
+def _layer_case():
+    model, image, target = _case(seed=1)
+    name = last_feature_layer(model, image)
+    return model, image, target, name
+
+
+def test_the_layer_before_the_head_is_found_and_reported():
+    model, image, target, name = _layer_case()
+    layers = [key for key, one in model.net.named_modules() if key and not [*one.children()]]
+    assert name in layers[:-1]
+    head = layers[layers.index(name) + 1 :]
+    assert any(isinstance(model.net.get_submodule(one), nn.Conv2d) for one in head)
+    assert METHODS["seg_grad_cam"](model, image, target).layer == name
+
+
+def _features_and_gradients(model, image, target, name):
+    """The layer's output, and the gradients of the score, by hand."""
+    kept = {}
+    module = model.net.get_submodule(name)
+    handle = module.register_forward_hook(lambda *parts: kept.update(out=parts[2]))
+    with model.borrowed():
+        logits = model(image[None].clone().requires_grad_())
+        handle.remove()
+        score = sum(logits[0, target.class_index, r, c] for r, c in target.region.nonzero())
+        (gradients,) = torch.autograd.grad(score, kept["out"])
+    return kept["out"][0].detach(), gradients[0]
+
+
+def test_seg_grad_cam_is_what_loops_and_captum_say():
+    model, image, target, name = _layer_case()
+    features, gradients = _features_and_gradients(model, image, target, name)
+    wanted = torch.zeros(features.shape[1:])
+    for channel, gradient in zip(features, gradients, strict=True):
+        wanted += gradient.mean() * channel
+    wanted = wanted.clamp(min=0)
+    result = METHODS["seg_grad_cam"](model, image, target)
+    torch.testing.assert_close(result.saliency_map, wanted, rtol=1e-4, atol=1e-5)
+    twin = METHODS["layer_grad_cam"](model, image, target, layer=name)
+    torch.testing.assert_close(twin.saliency_map, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_seg_xres_cam_with_the_smallest_and_the_largest_window():
+    model, image, target, name = _layer_case()
+    features, gradients = _features_and_gradients(model, image, target, name)
+    small = METHODS["seg_xres_cam"](model, image, target, window=1).saliency_map
+    wanted = (gradients * features).sum(0).clamp(min=0)
+    torch.testing.assert_close(small, wanted, rtol=1e-4, atol=1e-5)
+    large = METHODS["seg_xres_cam"](model, image, target, window=1000).saliency_map
+    same = METHODS["seg_grad_cam"](model, image, target).saliency_map
+    torch.testing.assert_close(large, same, rtol=1e-4, atol=1e-5)
+
+
+def test_activations_that_work_in_place_do_not_change_the_feature_map():
+    torch.manual_seed(0)
+
+    def net(inplace):
+        layers = [nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(inplace=inplace), nn.Conv2d(4, 3, 1)]
+        torch.manual_seed(1)
+        for layer in (layers[0], layers[2]):
+            nn.init.normal_(layer.weight)
+        return toys.model_of(nn.Sequential(*layers))
+
+    image = toys.random_image(0)
+    target = misure.predicted_target(net(False), image, 0)
+    maps = [
+        METHODS["seg_grad_cam"](net(inplace), image, target, layer="0").saliency_map
+        for inplace in (False, True)
+    ]
+    assert torch.equal(*maps)
+
+
+def test_tokens_are_laid_out_in_the_aspect_of_the_input():
+    tokens = torch.arange(2 * 24 * 5).float().view(2, 24, 5)
+    laid_out = as_feature_map(tokens, (64, 96))
+    assert laid_out.shape == (2, 5, 4, 6)
+    assert torch.equal(laid_out[1, :, 2, 3], tokens[1, 2 * 6 + 3])
+    with_class_token = torch.cat([torch.zeros(2, 1, 5), tokens], dim=1)
+    assert torch.equal(as_feature_map(with_class_token, (64, 96)), laid_out)
+    with pytest.raises(misure.InputError, match="Choose another layer"):
+        as_feature_map(torch.zeros(2, 5), (64, 96))
+
+
+@pytest.mark.parametrize("coverage", ["counted", "expected", "none"])
+def test_rise_is_what_a_plain_loop_says(coverage):
+    model, image, target = _case()
+    result = METHODS["rise"](
+        model, image, target, seed=5, num_masks=9, grid_size=3, coverage=coverage
+    )
+    assert result.cost.forward_passes == 9
+    assert result.cost.backward_passes == 0
+    generator = torch.Generator().manual_seed(5)
+    total, shown = torch.zeros(14, 14), torch.zeros(14, 14)
+    with torch.no_grad(), model.borrowed():
+        for _ in range(9):
+            mask = random_mask((14, 14), 3, 0.5, generator)
+            drawn = model((mask * image)[None])[0].argmax(0) == target.class_index
+            both = (drawn & target.region).sum()
+            total += mask * 2 * both / (drawn.sum() + target.region.sum())
+            shown += mask
+    divisor = {"counted": shown.clamp(min=1e-30), "expected": 9 * 0.5, "none": 9.0}[coverage]
+    torch.testing.assert_close(result.saliency_map, total / divisor, rtol=1e-4, atol=1e-5)
+
+
+def test_masks_of_rise_show_as_much_as_they_should():
+    generator = torch.Generator().manual_seed(0)
+    masks = torch.stack([random_mask((40, 56), 7, 0.3, generator) for _ in range(400)])
+    assert masks.shape == (400, 40, 56)
+    assert masks.min() >= 0
+    assert masks.max() <= 1
+    assert masks.mean().item() == pytest.approx(0.3, abs=0.02)
+
+
+def test_any_method_of_captum_runs_on_a_target():
+    model, image, target = _case()
+    forward = as_captum_forward(model, target)
+    with model.borrowed(), torch.no_grad():
+        logits = model(image[None])
+    wanted = sum(logits[0, target.class_index, r, c] for r, c in target.region.nonzero())
+    torch.testing.assert_close(forward(image[None]).detach(), wanted[None])
+    found = captum.attr.FeatureAblation(forward).attribute(image[None])
+    assert found.shape == (1, *image.shape)
+    same = captum.attr.Saliency(forward).attribute(image[None].clone().requires_grad_())
+    ours = METHODS["saliency"](model, image, target).saliency_map
+    assert torch.equal(same[0].amax(0), ours)
+
+
+def test_edges_are_sobels():
+    model, image, target = _case()
+    wanted = np.max([np.hypot(sobel_h(one), sobel_v(one)) for one in image.numpy()], axis=0)
+    found = METHODS["edges"](model, image, target).saliency_map.numpy()
+    inside = (slice(2, -2), slice(2, -2))
+    np.testing.assert_allclose(found[inside], 4 * wanted[inside], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("rise", {"masks": 3}, "expected options among num_masks"),
+        ("random", {"layer": "0"}, "expected options among none"),
+        ("rise", {"num_masks": 0}, "expected num_masks"),
+        ("rise", {"coverage": "some"}, "expected coverage"),
+        ("seg_grad_cam", {"layer": "nowhere"}, "expected the dotted name of a layer"),
+        ("layer_grad_cam", {"layer": "nowhere"}, "expected the dotted name of a layer"),
+        ("seg_xres_cam", {"window": 0}, "expected a window"),
+        ("seg_xres_cam", {"pooling": "median"}, "expected a window"),
+        ("occlusion", {"window": 3, "stride": 5}, "expected 1 <= stride"),
+    ],
+)
+def test_options_that_make_no_sense_are_errors(name, options, message):
+    model, image, target = _case()
+    with pytest.raises(misure.InputError, match=message):
+        METHODS[name](model, image, target, **options)
+
+
+def test_a_target_of_another_image_is_an_error():
+    model, image, target = _case()
+    with pytest.raises(misure.InputError, match="expected a target of the image's shape"):
+        METHODS["random"](model, image[:, 1:], target)
