@@ -2,7 +2,7 @@
 
 The score is the sum of the class's logits over the target.
 
-- Seg-Grad-CAM (Vinogradova, Dibrov, Myers 2020): a channel is weighted by the mean of its gradients.
+- Seg-Grad-CAM (Vinogradova, Dibrov, Myers 2020): channels are weighted by mean gradients.
 - Seg-XRes-CAM (Hasany, Petitjean, Mériaudeau 2023): gradients are pooled over windows, laid out
   again, and multiplied with the feature map element by element. A window of 1 multiplies each
   gradient as it is; one as large as the map gives Seg-Grad-CAM.

@@ -61,7 +61,7 @@ def layer_of_name(model: SegmentationModel, layer: str) -> nn.Module:
     Raises:
         InputError: no torch module, or no layer of this name.
     """
-    known = dict(_module_of(model).named_modules())
+    known: dict[str, nn.Module] = dict(_module_of(model).named_modules())
     if layer not in known:
         raise InputError(
             f"layer: expected the dotted name of a layer of {model.name}, got {layer!r}. It has: "
