@@ -1,0 +1,159 @@
+"""What the model draws when it sees the top of a map, or everything but the top.
+
+All of these show regions to the model, hard and by themselves, as everywhere in misure; pixels of
+one value are taken in an order drawn by lot with a fixed seed, so that a flat map is a random one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.metrics.localisation import check_same_shape
+from misure.minimally_sufficient_region import top_region
+from misure.model import SegmentationModel
+from misure.region import area_fraction
+from misure.searches import run_searches
+from misure.showing import try_regions
+from misure.sufficient_region import SufficientRegion
+from misure.trial import Trial
+
+FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Where insertion and deletion curves are taken."""
+
+
+def top_fraction(saliency_map: Tensor, fraction: float, *, seed: int = 0) -> Tensor:
+    """The region (*spatial) bool of the map's largest values, of this fraction of the pixels.
+
+    Args:
+        saliency_map: (*spatial) float.
+        fraction: in [0, 1].
+        seed: of the order among equal values.
+
+    Raises:
+        InputError: a fraction out of range.
+    """
+    if not 0 <= fraction <= 1:
+        raise InputError(f"top_fraction: expected a fraction in [0, 1], got {fraction}.")
+    values = saliency_map.flatten().cpu()
+    lot = torch.randperm(len(values), generator=torch.Generator().manual_seed(seed))
+    order = lot[values[lot].sort(descending=True, stable=True).indices]
+    region = torch.zeros(len(values), dtype=torch.bool)
+    region[order[: round(fraction * len(values))]] = True
+    return region.view(saliency_map.shape)
+
+
+def sufficiency(model: SegmentationModel, trial: Trial, saliency_map: Tensor, q: float) -> float:
+    """Dice with the target when only the top q of the map is shown, in [0, 1].
+
+    Args:
+        model: the model that is shown it.
+        trial: the target and how regions are shown.
+        saliency_map: (*spatial) float.
+        q: fraction of the image.
+    """
+    return insertion_curve(model, trial, saliency_map, (q,))[0]
+
+
+def necessity(model: SegmentationModel, trial: Trial, region: Tensor) -> float:
+    """Dice with the target when a region is removed instead of shown, in [0, 1]; low: needed.
+
+    Args:
+        model: the model that is shown the rest.
+        trial: the target and how regions are shown.
+        region: (*spatial) bool; an empty one gives the Dice of the whole image.
+    """
+    check_same_shape("necessity", region, trial.target.region)
+    return try_regions(model, [(trial, ~region.to(model.device))])[0].dice
+
+
+def sufficient_area(model: SegmentationModel, trial: Trial, saliency_map: Tensor) -> float:
+    """The smallest top part of the map that reaches the trial's threshold, as an area in [0, 1].
+
+    Only positive values count. A map of which no part does gives 1; about twenty passes (see
+    `top_region`).
+
+    Args:
+        model: the model that is shown the parts.
+        trial: the target, how regions are shown, and the threshold.
+        saliency_map: (*spatial) float.
+    """
+    check_same_shape("sufficient_area", saliency_map, trial.target.region)
+    everything = torch.ones_like(trial.target.region)
+    whole = SufficientRegion(everything, float("inf"), 1.0, "none")
+    plain = replace(trial, controls=())
+    search = top_region(plain, saliency_map.to(model.device, torch.float32).clamp(min=0), whole)
+    (found,) = run_searches(model, [plain], [search], doing="cutting")
+    return area_fraction(found.region)
+
+
+def insertion_curve(
+    model: SegmentationModel,
+    trial: Trial,
+    saliency_map: Tensor,
+    fractions: Sequence[float] = FRACTIONS,
+) -> list[float]:
+    """Dice with the target when the top of the map is shown, for each of these fractions.
+
+    Args:
+        model: the model that is shown the regions.
+        trial: the target and how regions are shown.
+        saliency_map: (*spatial) float.
+        fractions: of the image, in [0, 1].
+    """
+    return _curve(model, trial, saliency_map, fractions, removed=False)
+
+
+def deletion_curve(
+    model: SegmentationModel,
+    trial: Trial,
+    saliency_map: Tensor,
+    fractions: Sequence[float] = FRACTIONS,
+) -> list[float]:
+    """Dice with the target when the top of the map is removed; see `insertion_curve`."""
+    return _curve(model, trial, saliency_map, fractions, removed=True)
+
+
+def area_under(dices: Sequence[float], fractions: Sequence[float] = FRACTIONS) -> float:
+    """The area under a curve of Dice over fractions, by trapezoids, in [0, 1].
+
+    Args:
+        dices: one for each fraction.
+        fractions: rising, from 0 to 1.
+
+    Raises:
+        InputError: not as many, or not from 0 to 1.
+    """
+    if len(dices) != len(fractions) or fractions[0] != 0 or fractions[-1] != 1:
+        raise InputError(
+            f"area_under: expected a Dice for each fraction from 0 to 1, got {len(dices)} for "
+            f"{len(fractions)} from {fractions[0]} to {fractions[-1]}."
+        )
+    return float(np.trapezoid(dices, fractions))
+
+
+def insertion(model: SegmentationModel, trial: Trial, saliency_map: Tensor) -> float:
+    """The area under the insertion curve, in [0, 1]; see `insertion_curve`."""
+    return area_under(insertion_curve(model, trial, saliency_map))
+
+
+def deletion(model: SegmentationModel, trial: Trial, saliency_map: Tensor) -> float:
+    """The area under the deletion curve, in [0, 1]; see `deletion_curve`."""
+    return area_under(deletion_curve(model, trial, saliency_map))
+
+
+def _curve(
+    model: SegmentationModel,
+    trial: Trial,
+    saliency_map: Tensor,
+    fractions: Sequence[float],
+    *,
+    removed: bool,
+) -> list[float]:
+    check_same_shape("insertion_curve", saliency_map, trial.target.region)
+    regions = [top_fraction(saliency_map, fraction).to(model.device) for fraction in fractions]
+    shown = [~region if removed else region for region in regions]
+    return [answer.dice for answer in try_regions(model, [(trial, one) for one in shown])]
