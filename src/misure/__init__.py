@@ -29,12 +29,16 @@ if TYPE_CHECKING:
     from misure.explanation import Explanation
     from misure.image import read_image
     from misure.loaders import load_model
+    from misure.methods import METHODS, as_captum_forward
+    from misure.metrics import METRICS
     from misure.model import SegmentationModel
     from misure.presets import PRESETS
     from misure.segmentation import Segmentation, predicted_target, segment
     from misure.target import Target
 
 _MODULE_OF = {
+    "METHODS": "methods",
+    "METRICS": "metrics",
     "Cost": "cost",
     "EmptyTargetError": "errors",
     "Explanation": "explanation",
@@ -47,6 +51,7 @@ _MODULE_OF = {
     "Segmentation": "segmentation",
     "SegmentationModel": "model",
     "Target": "target",
+    "as_captum_forward": "methods",
     "explain": "explainer",
     "explain_all": "explainer",
     "load_model": "loaders",
