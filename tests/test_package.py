@@ -133,8 +133,8 @@ def test_every_module_imports_only_what_stands_above_it():
             assert ORDER.index(name) <= own, f"{path} imports {name}"
 
 
-def _snippets(language):
-    text = (ROOT / "README.md").read_text()
+def _snippets(language, document="README.md"):
+    text = (ROOT / document).read_text()
     return re.findall(rf"```{language}\n(.*?)```", text, re.S)
 
 
@@ -165,3 +165,14 @@ def test_the_commands_of_the_readme_exist():
             for name in ("explain", "classes", "train", "demo")
         ]
         assert any(option in text for text in helps), option
+
+
+def test_the_snippets_for_users_of_other_libraries_run():
+    names = {}
+    for snippet in _snippets("python", "docs/coming-from.md"):
+        exec(compile(snippet, "coming-from.md", "exec"), names)
+    assert names["attributions"].shape == (1, *names["image"].shape)
+    assert names["maps"].shape == (1, 1, *names["image"].shape[1:])
+    assert names["score"].ndim == 0
+    assert names["result"].layer
+    assert 0 < names["area"] <= 1
