@@ -1,7 +1,7 @@
 """Where a network computes, and in which type of number."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from misure.errors import InputError
 
@@ -50,6 +50,14 @@ def device_and_dtype(
             f"Move it there with net.to('{asked}')."
         )
     return found, floats[0].dtype
+
+
+def to_device(tensor: Tensor, device: str | torch.device) -> Tensor:
+    """The tensor on a device, detached, and such that autograd can work with it.
+
+    A tensor made in inference mode is copied, since autograd refuses those.
+    """
+    return (tensor.clone() if tensor.is_inference() else tensor.detach()).to(device)
 
 
 def autocast_type(autocast: torch.dtype | str | None) -> torch.dtype | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from misure.contents import CONTENTS, make_contents
 from misure.cost import Cost
-from misure.device import seed_device
+from misure.device import seed_device, to_device
 from misure.evidence import (
     PresentedSufficiency,
     content_dices,
@@ -91,7 +91,7 @@ class Job:
         of_image: dict[int, dict[str, Any]] = {}
         for image, target in zip(images, targets, strict=True):
             if id(image) not in of_image:
-                own = (image.clone() if image.is_inference() else image.detach()).to(device)
+                own = to_device(image, device)
                 of_image[id(image)] = {
                     "presentations": make_presentations(
                         self.model,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from misure.device import to_device
 from misure.errors import InputError
 from misure.logits import class_region, find_tensor, to_classes
 from misure.preprocessing import resize
@@ -73,10 +74,8 @@ class Target:
 
     def to(self, device: str | torch.device) -> "Target":
         """The same target with its regions on a device."""
-        region, ignored = (
-            one.clone() if one.is_inference() else one for one in (self.region, self.ignored)
-        )
-        return replace(self, region=region.to(device), ignored=ignored.to(device))
+        region, ignored = to_device(self.region, device), to_device(self.ignored, device)
+        return replace(self, region=region, ignored=ignored)
 
     def dice(self, class_region: Tensor) -> float:
         """Dice of the target with what the model now gives to its class, in [0, 1].

@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from misure.baseline_image import make_baseline_image
 from misure.dependency import require
 from misure.errors import InputError
 from misure.methods.layers import last_feature_layer, layer_of_name
 from misure.methods.method import Made
 from misure.model import SegmentationModel
+from misure.presentation import make_presentation
 from misure.target import Target
 
 _AT_ONCE = 8  # images in a batch
@@ -185,8 +185,8 @@ def _leaf(image: Tensor) -> Tensor:
 
 
 def _baseline(model: SegmentationModel, image: Tensor, kind: str, seed: int) -> Tensor:
-    mean = model.preprocessing.mean
-    return make_baseline_image(kind, image, mean=mean, seed=seed)[None].contiguous()
+    shown = make_presentation(model, image, baseline_image=kind, seed=seed)
+    return shown.baseline_image[None].contiguous()
 
 
 def _summed(attributions: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from misure.cost import Cost
-from misure.device import seed_device
+from misure.device import seed_device, to_device
 from misure.errors import InputError, ModelError
 from misure.explanation import Explanation
 from misure.image import check_image
@@ -124,7 +124,7 @@ class Method:
                 f"{self.name}: expected a network with gradients, {model.name} gives none. Use a "
                 "method that needs none (rise, occlusion, misure)."
             )
-        own = (image.clone() if image.is_inference() else image.detach()).to(model.device)
+        own = to_device(image, model.device)
         with torch.inference_mode(False), model.borrowed(), model.counting() as cost:
             seed_device(model.device, seed)  # undone by `borrowed`
             seeded = {"seed": seed} if "seed" in parameters else {}
