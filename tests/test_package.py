@@ -110,7 +110,7 @@ ORDER = [
     "result_folder",
     "demo",
     "terminal",
-    "option_values",
+    "commands",
     "cli",
     "__main__",
 ]
