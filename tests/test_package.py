@@ -76,6 +76,7 @@ ORDER = [
     "batches",
     "borrowed",
     "device",
+    "memory",
     "logits",
     "preprocessing",
     "baseline_image",

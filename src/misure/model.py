@@ -7,6 +7,7 @@ The network is borrowed (see `borrowed`), its passes are counted, a batch that d
 memory is halved and tried again.
 """
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -143,6 +144,13 @@ class SegmentationModel:
         if logits.requires_grad:
             logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
         return logits
+
+    def with_network(self, net: Callable[[Tensor], Any]) -> "SegmentationModel":
+        """Another network, used as this one is; its passes are counted by its own counters."""
+        other = copy.copy(self)
+        other.net, other._counters, other._fitting = net, [], dict(self._fitting)
+        other._is_borrowed = False
+        return other
 
     def settings(self) -> dict[str, Any]:
         """How the network is used, as plain values: for whoever wants to use it the same way."""

@@ -26,7 +26,32 @@ def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
     Raises:
         InputError: no torch module, or no such layer.
     """
-    net = _module_of(model)
+    called, num_classes = called_layers(model, image)
+    for name, shape in reversed(called.items()):
+        is_spatial = len(shape) == image.ndim + 1 and prod(shape[2:]) > 1
+        if is_spatial and shape[1] not in (num_classes, 1):
+            return name
+    raise InputError(
+        f"last_feature_layer: expected a network with a spatial feature map before its head, "
+        f"{model.name} has none that can be found. Name a layer: layer='decoder.3'."
+    )
+
+
+def called_layers(
+    model: SegmentationModel, image: Tensor
+) -> tuple[dict[str, tuple[int, ...]], int]:
+    """The layers that a pass calls, and the number of classes that comes out.
+
+    Of all layers that hold no layers and return a tensor, the dotted name and the output's shape,
+    in the order of their last call; found by one traced forward pass.
+
+    Args:
+        model: its network must be a torch module.
+        image: (C, *spatial) float.
+
+    Raises:
+        InputError: no torch module.
+    """
     called: dict[str, tuple[int, ...]] = {}
 
     def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
@@ -37,7 +62,8 @@ def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
 
         return hook
 
-    leaves = [(name, one) for name, one in net.named_modules() if name and not [*one.children()]]
+    modules = _module_of(model).named_modules()
+    leaves = [(name, one) for name, one in modules if name and not [*one.children()]]
     handles = [module.register_forward_hook(note(name)) for name, module in leaves]
     try:
         with torch.no_grad():
@@ -45,14 +71,7 @@ def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
     finally:
         for handle in handles:
             handle.remove()
-    for name, shape in reversed(called.items()):
-        is_spatial = len(shape) == image.ndim + 1 and prod(shape[2:]) > 1
-        if is_spatial and shape[1] not in (num_classes, 1):
-            return name
-    raise InputError(
-        f"last_feature_layer: expected a network with a spatial feature map before its head, "
-        f"{model.name} has none that can be found. Name a layer: layer='decoder.3'."
-    )
+    return called, num_classes
 
 
 def layer_of_name(model: SegmentationModel, layer: str) -> nn.Module:
@@ -101,15 +120,19 @@ def as_feature_map(tensor: Tensor, input_shape: tuple[int, ...]) -> Tensor:
     """A layer's output as a feature map (N, K, *spatial'); a transformer's tokens are laid out.
 
     Args:
-        tensor: (N, K, *spatial'), or tokens (N, L, K) in the order of the pixels, perhaps with a
-            few more in front (a class token).
+        tensor: (N, K, *spatial'), or (N, *spatial', K) where only that has the input's aspect
+            (Swin), or tokens (N, L, K) in the order of the pixels, perhaps with a few more in front
+            (a class token).
         input_shape: (*spatial) of the network's input, for the tokens' aspect.
 
     Raises:
         InputError: neither.
     """
     if tensor.ndim == len(input_shape) + 2:
-        return tensor
+        first, last = (
+            _strain(sides, input_shape) for sides in (tensor.shape[2:], tensor.shape[1:-1])
+        )
+        return tensor.movedim(-1, 1) if last < first else tensor
     if tensor.ndim == 3:
         for extra in range(6):
             num = tensor.shape[1] - extra
@@ -122,6 +145,12 @@ def as_feature_map(tensor: Tensor, input_shape: tuple[int, ...]) -> Tensor:
         f"layer: expected an output (N, K, *spatial) or tokens (N, L, K) for an input of "
         f"{tuple(input_shape)}, got {tuple(tensor.shape)}. Choose another layer."
     )
+
+
+def _strain(sides: tuple[int, ...], input_shape: tuple[int, ...]) -> float:
+    """How far these sides are from the input's aspect: the largest ratio of two scales."""
+    scales = [side / long for side, long in zip(sides, input_shape, strict=True)]
+    return max(scales) / min(scales)
 
 
 def _module_of(model: SegmentationModel) -> nn.Module:

@@ -14,6 +14,7 @@ from misure.errors import InputError, ModelError
 from misure.explanation import Explanation
 from misure.image import check_image
 from misure.logits import all_finite
+from misure.memory import PeakMemory
 from misure.model import SegmentationModel
 from misure.target import Target
 
@@ -46,6 +47,7 @@ class MethodResult:
         seed: of whatever is random.
         layer: the layer used, where a method uses one.
         explanation: regions and evidence, where a method finds them.
+        peak_memory_mb: the most memory in use while the map was made (see `PeakMemory`).
     """
 
     method: str
@@ -55,6 +57,7 @@ class MethodResult:
     seed: int = 0
     layer: str = ""
     explanation: Explanation | None = None
+    peak_memory_mb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,12 @@ class Method:
                 "method that needs none (rise, occlusion, misure)."
             )
         own = to_device(image, model.device)
-        with torch.inference_mode(False), model.borrowed(), model.counting() as cost:
+        with (
+            torch.inference_mode(False),
+            model.borrowed(),
+            PeakMemory(model.device) as memory,
+            model.counting() as cost,
+        ):
             seed_device(model.device, seed)  # undone by `borrowed`
             seeded = {"seed": seed} if "seed" in parameters else {}
             made = self.function(model, own, target.to(model.device), **seeded, **options)
@@ -138,5 +146,12 @@ class Method:
                 f"{tuple(saliency_map.shape)}."
             )
         return MethodResult(
-            self.name, saliency_map, cost, options, seed, made.layer, made.explanation
+            self.name,
+            saliency_map,
+            cost,
+            options,
+            seed,
+            made.layer,
+            made.explanation,
+            memory.mb,
         )

@@ -10,42 +10,42 @@ from torch import Tensor
 from misure.errors import InputError
 
 
-def energy_inside(saliency_map: Tensor, target: Tensor) -> float:
+def energy_inside(saliency_map: Tensor, target_region: Tensor) -> float:
     """The share of the map that lies on the target, in [0, 1]; 0 for an empty map.
 
     Args:
         saliency_map: (*spatial) float.
-        target: (*spatial) bool.
+        target_region: (*spatial) bool.
     """
-    check_same_shape("energy_inside", saliency_map, target)
+    check_same_shape("energy_inside", saliency_map, target_region)
     positive = saliency_map.double().clamp(min=0)
     total = float(positive.sum())
-    return float(positive[target].sum()) / total if total > 0 else 0.0
+    return float(positive[target_region].sum()) / total if total > 0 else 0.0
 
 
-def pointing_game(saliency_map: Tensor, target: Tensor) -> float:
+def pointing_game(saliency_map: Tensor, target_region: Tensor) -> float:
     """The share of the map's largest values that lie on the target; 1 or 0 where one is largest.
 
     Args:
         saliency_map: (*spatial) float; an empty one gives 0.
-        target: (*spatial) bool.
+        target_region: (*spatial) bool.
     """
-    check_same_shape("pointing_game", saliency_map, target)
+    check_same_shape("pointing_game", saliency_map, target_region)
     largest = saliency_map.max()
     if largest <= 0:
         return 0.0
     peaks = saliency_map == largest
-    return int((peaks & target).sum()) / int(peaks.sum())
+    return int((peaks & target_region).sum()) / int(peaks.sum())
 
 
-def outside_target(region: Tensor, target: Tensor) -> float:
+def outside_target(region: Tensor, target_region: Tensor) -> float:
     """The part of a region outside the target, in [0, 1]; 0 for an empty region.
 
     Args:
-        region, target: (*spatial) bool.
+        region, target_region: (*spatial) bool.
     """
-    check_same_shape("outside_target", region, target)
-    return int((region & ~target).sum()) / max(1, int(region.sum()))
+    check_same_shape("outside_target", region, target_region)
+    return int((region & ~target_region).sum()) / max(1, int(region.sum()))
 
 
 def iou(region: Tensor, relevance: Tensor) -> float:

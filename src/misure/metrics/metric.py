@@ -1,5 +1,6 @@
 """A metric: a pure function, and beside it what its number means."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,13 +11,14 @@ class Metric:
 
     Attributes:
         name: the registry key.
-        function: what computes it.
-        group: `localisation`, `fineness` or `sufficiency`.
+        function: what computes it; its parameters name what it needs (see `Subject`).
+        group: `sufficiency`, `necessity`, `localisation`, `fineness`, `evidence`, `stability`,
+            `sanity` or `computation`.
         unit: of the number; `1` for a ratio.
         smallest, largest: its range.
         higher_is_better: None where neither is.
         when_empty: what it gives for an empty region, or a map without a positive value; None: what
-            a random map gives.
+            a random map gives, or what the model draws when it sees nothing.
     """
 
     name: str
@@ -27,3 +29,15 @@ class Metric:
     largest: float
     higher_is_better: bool | None
     when_empty: float | None
+
+    def measure(self, subject: object) -> float | None:
+        """The figure of a subject (see `Subject`); None where that lacks what the metric needs."""
+        known = {}
+        for name, parameter in inspect.signature(self.function).parameters.items():
+            optional = parameter.default is not inspect.Parameter.empty
+            if optional and not hasattr(type(subject), name):
+                continue
+            known[name] = getattr(subject, name)
+            if known[name] is None:
+                return None
+        return self.function(**known)

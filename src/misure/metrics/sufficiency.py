@@ -46,16 +46,19 @@ def top_fraction(saliency_map: Tensor, fraction: float, *, seed: int = 0) -> Ten
     return region.view(saliency_map.shape)
 
 
-def sufficiency(model: SegmentationModel, trial: Trial, saliency_map: Tensor, q: float) -> float:
+def sufficiency(
+    model: SegmentationModel, trial: Trial, saliency_map: Tensor, q: float | None = None
+) -> float:
     """Dice with the target when only the top q of the map is shown, in [0, 1].
 
     Args:
         model: the model that is shown it.
         trial: the target and how regions are shown.
         saliency_map: (*spatial) float.
-        q: fraction of the image.
+        q: fraction of the image; None: the target's own area.
     """
-    return insertion_curve(model, trial, saliency_map, (q,))[0]
+    fraction = area_fraction(trial.target.region) if q is None else q
+    return insertion_curve(model, trial, saliency_map, (fraction,))[0]
 
 
 def necessity(model: SegmentationModel, trial: Trial, region: Tensor) -> float:
@@ -70,24 +73,42 @@ def necessity(model: SegmentationModel, trial: Trial, region: Tensor) -> float:
     return try_regions(model, [(trial, ~region.to(model.device))])[0].dice
 
 
-def sufficient_area(model: SegmentationModel, trial: Trial, saliency_map: Tensor) -> float:
+def sufficient_area(
+    model: SegmentationModel, trial: Trial, saliency_map: Tensor, *, top: Tensor | None = None
+) -> float:
     """The smallest top part of the map that reaches the trial's threshold, as an area in [0, 1].
 
-    Only positive values count. A map of which no part does gives 1; about twenty passes (see
-    `top_region`).
+    1 where only the whole image does; about twenty passes.
 
     Args:
         model: the model that is shown the parts.
         trial: the target, how regions are shown, and the threshold.
         saliency_map: (*spatial) float.
+        top: what `sufficient_top` found, where that is known already.
     """
-    check_same_shape("sufficient_area", saliency_map, trial.target.region)
+    if top is None:
+        top = sufficient_top(model, trial, saliency_map)
+    return area_fraction(top)
+
+
+def sufficient_top(model: SegmentationModel, trial: Trial, saliency_map: Tensor) -> Tensor:
+    """The smallest top part (*spatial) bool of the map that reaches the trial's threshold.
+
+    Found as `top_region` does. Values below zero are ranked like all others; pixels of one value
+    stay together, so a flat map has no top but the whole image.
+
+    Args:
+        model, trial, saliency_map: as in `sufficient_area`.
+    """
+    check_same_shape("sufficient_top", saliency_map, trial.target.region)
     everything = torch.ones_like(trial.target.region)
     whole = SufficientRegion(everything, float("inf"), 1.0, "none")
     plain = replace(trial, controls=())
-    search = top_region(plain, saliency_map.to(model.device, torch.float32).clamp(min=0), whole)
+    _, ranks = np.unique(saliency_map.cpu().numpy(), return_inverse=True)  # the lowest has rank 0
+    ranked = torch.from_numpy(ranks.reshape(saliency_map.shape)).to(model.device)
+    search = top_region(plain, ranked.float(), whole)
     (found,) = run_searches(model, [plain], [search], doing="cutting")
-    return area_fraction(found.region)
+    return found.region.cpu()
 
 
 def insertion_curve(
