@@ -107,6 +107,7 @@ ORDER = [
     "networks",
     "training",
     "loaders",
+    "drawing",
     "picture",
     "result_folder",
     "demo",

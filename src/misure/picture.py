@@ -1,35 +1,38 @@
 """Pictures of an explanation: single panels, and all of them in one overview.
 
-Colours are those of Okabe and Ito, which colour-blind people can tell apart; outlines also differ
-in their dashes. Volumes are shown by the slice that holds most of the target.
+Volumes are shown by the slice that holds most of the target.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from scipy.ndimage import distance_transform_edt, label
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from misure.drawing import (
+    CLASS_COLOURS,
+    MAP_COLOURS,
+    REGION_COLOUR,
+    TARGET_COLOUR,
+    as_colours,
+    draw_outline,
+    grey_range,
+    rgb,
+    show_image,
+    viewing_plane,
+)
 from misure.explanation import Explanation
-from misure.image import AS_STORED, ViewingOrder, lay_out
+from misure.image import AS_STORED, ViewingOrder
 from misure.presentation import Presentation
 from misure.region import area_fraction
 from misure.segmentation import Segmentation
 
-TARGET_COLOUR = "#D55E00"  # vermilion, solid
-REGION_COLOUR = "#56B4E9"  # sky blue, dashed
-CLASS_COLOURS = ("#E69F00", "#009E73", "#0072B2", "#CC79A7", "#F0E442", "#56B4E9", "#D55E00")
-MAP_COLOURS = "viridis"
-
 _LABELLED = 0.002  # share of the picture from which a class gets its name
-_OUTLINED = 40  # parts and holes up to which a region is outlined; more would cover it
 
 _PANELS = (
     "image",
@@ -106,8 +109,8 @@ def _draw(
 ) -> None:
     axes.set_axis_off()
     if name == "image":
-        _show(axes, view.image)
-        _outline(axes, view.target, TARGET_COLOUR, "solid")
+        show_image(axes, view.image)
+        draw_outline(axes, view.target, TARGET_COLOUR, "solid")
         axes.set_title(f"image, target outlined ({explanation.target.region.sum():,} px)")
     elif name == "segmentation":
         _draw_segmentation(axes, view, segmentation, explanation.target.class_index)
@@ -116,17 +119,17 @@ def _draw(
         axes.imshow(view.saliency_map, cmap=MAP_COLOURS, norm=norm, interpolation="nearest")
         bar = ScalarMappable(norm, MAP_COLOURS)
         axes.figure.colorbar(bar, ax=axes, shrink=0.8, label="matters more →")
-        _outline(axes, view.target, TARGET_COLOUR, "solid")
+        draw_outline(axes, view.target, TARGET_COLOUR, "solid")
         axes.set_title(f"saliency map (preset {explanation.preset})")
     elif name == "shown":
-        _show(axes, view.shown)
+        show_image(axes, view.shown)
         axes.set_title(f"what the model was shown (Dice {explanation.dice:.3f})")
     else:
         region = getattr(explanation, name)
         dice = explanation.dice if name.startswith("min") else explanation.sufficient_dice
-        _show(axes, view.image, dimmed=~getattr(view, name))
-        _outline(axes, getattr(view, name), REGION_COLOUR, "dashed")
-        _outline(axes, view.target, TARGET_COLOUR, "solid")
+        show_image(axes, view.image, dimmed=~getattr(view, name))
+        draw_outline(axes, getattr(view, name), REGION_COLOUR, "dashed")
+        draw_outline(axes, view.target, TARGET_COLOUR, "solid")
         words = name.replace("_", " ")
         grown = f", grown {explanation.growth_px:.0f} px" if name == "sufficient_region" else ""
         axes.set_title(f"{words}: {area_fraction(region):.1%}, Dice {dice:.3f}{grown}")
@@ -137,7 +140,7 @@ def _draw_segmentation(
 ) -> None:
     """The target's class first, then the larger classes; class 0, mostly a background, is left."""
     pale = 0.35 * view.image + 0.65 * view.image.mean()
-    _show(axes, pale)
+    show_image(axes, pale)
     classes, counts = np.unique(view.class_map, return_counts=True)
     large = [i for i in np.argsort(-counts) if counts[i] >= _LABELLED * view.class_map.size]
     others = [int(classes[i]) for i in large if classes[i] > 0 and classes[i] != target_class]
@@ -146,7 +149,7 @@ def _draw_segmentation(
         if not inside.any():
             continue
         tint = np.zeros((*inside.shape, 4))
-        tint[inside] = (*_rgb(colour), 0.65)
+        tint[inside] = (*rgb(colour), 0.65)
         axes.imshow(tint, interpolation="nearest")
         depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
         row, column = np.unravel_index(depth.argmax(), depth.shape)
@@ -164,37 +167,6 @@ def _draw_segmentation(
     axes.set_title("segmentation")
 
 
-def _show(axes: Axes, image: np.ndarray, dimmed: np.ndarray | None = None) -> None:
-    if dimmed is not None:
-        image = image.copy()
-        image[dimmed] = 0.25 * image[dimmed] + 0.1
-    options: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 1} if image.ndim == 2 else {}
-    axes.imshow(image.clip(0, 1), interpolation="nearest", **options)
-
-
-def _outline(axes: Axes, region: np.ndarray, colour: str, style: str) -> None:
-    num_lines = label(region)[1] + label(~region)[1]
-    if region.any() and not region.all() and num_lines <= _OUTLINED:
-        padded = np.pad(region.astype(float), 1)  # so that outlines close at the frame
-        rows, columns = np.arange(-1, region.shape[0] + 1), np.arange(-1, region.shape[1] + 1)
-        for line_colour, width in (("black", 2.6), (colour, 1.4)):
-            axes.contour(
-                columns,
-                rows,
-                padded,
-                levels=[0.5],
-                colors=[line_colour],
-                linewidths=width,
-                linestyles="solid" if line_colour == "black" else style,
-            )
-        axes.set_xlim(-0.5, region.shape[1] - 0.5)
-        axes.set_ylim(region.shape[0] - 0.5, -0.5)
-
-
-def _rgb(colour: str) -> tuple[float, ...]:
-    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-
-
 def _view(
     explanation: Explanation,
     presentation: Presentation,
@@ -202,7 +174,8 @@ def _view(
     order: ViewingOrder,
 ) -> _View:
     region = explanation.minimally_sufficient_region
-    shown = presentation.show_regions([region])[0]
+    take, note = viewing_plane(explanation.target.region, order)
+    low, high = grey_range(presentation.image)
     planes: dict[str, Tensor] = {
         "class_map": segmentation.class_map(),
         "target": explanation.target.region,
@@ -210,33 +183,9 @@ def _view(
         "minimally_sufficient_region": region,
         "saliency_map": explanation.saliency_map,
     }
-    image, note = presentation.image, ""
-    low, high = _grey_range(image)
-    if region.ndim == 3:
-        image, shown = lay_out(image, order), lay_out(shown, order)
-        planes = {name: lay_out(plane, order) for name, plane in planes.items()}
-        k = int(planes["target"].flatten(1).sum(1).argmax())
-        note = f" (slice {k} of {len(planes['target'])}, the one with most of it)"
-        image, shown = image[:, k], shown[:, k]
-        planes = {name: plane[k] for name, plane in planes.items()}
     return _View(
-        image=_colours(image, low, high),
-        shown=_colours(shown, low, high),
+        image=as_colours(take(presentation.image), low, high),
+        shown=as_colours(take(presentation.show_regions([region])[0]), low, high),
         slice_note=note,
-        **{name: plane.cpu().numpy() for name, plane in planes.items()},
+        **{name: take(plane).cpu().numpy() for name, plane in planes.items()},
     )
-
-
-def _grey_range(image: Tensor) -> tuple[float, float]:
-    """[0, 1] for images in it; else from the 1 % to the 99 % quantile."""
-    if float(image.min()) >= 0 and 0.1 < float(image.max()) <= 1:
-        return 0.0, 1.0
-    low, high = np.quantile(image.cpu().numpy(), [0.01, 0.99])
-    return float(low), float(high) if high > low else float(low) + 1
-
-
-def _colours(image: Tensor, low: float, high: float) -> np.ndarray:
-    """(H, W) of one channel (the first, unless there are three), or (H, W, 3), in [0, 1]."""
-    scaled = ((image.cpu() - low) / (high - low)).clamp(0, 1)
-    chosen = scaled.movedim(0, -1) if len(scaled) == 3 else scaled[0]
-    return torch.as_tensor(chosen).numpy()

@@ -1,8 +1,12 @@
 """What a data set is made of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
+
+from misure.image import AS_STORED, ViewingOrder
 
 
 @dataclass(frozen=True)
@@ -12,9 +16,42 @@ class Sample:
     Attributes:
         key: name of the sample, unique within its data set.
         image: (C, *spatial) float.
-        annotation: (*spatial) int64, the class index of every pixel.
+        annotation: (*spatial) int64, the class index of every pixel; None: nobody drew any.
+        relevance: (*spatial) bool: what a right explanation of the object at `point` must contain;
+            None where that is not known.
+        point: a pixel (*spatial) of the object that is to be explained; None: any.
+        order: how to lay out a volume in pictures (see `read_viewing_order`).
     """
 
     key: str
     image: Tensor
-    annotation: Tensor
+    annotation: Tensor | None = None
+    relevance: Tensor | None = None
+    point: tuple[int, ...] | None = None
+    order: ViewingOrder = AS_STORED
+
+
+class Dataset(Protocol):
+    """Samples by number; their keys are known before any of them is read."""
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """The key of each sample, in order; none twice."""
+        ...
+
+    def __getitem__(self, index: int, /) -> Sample:
+        """One sample.
+
+        Raises:
+            MisureError: it cannot be read; the others may be.
+        """
+        ...
+
+
+class SampleList(list[Sample]):
+    """Samples in memory, as a data set."""
+
+    @property
+    def keys(self) -> list[str]:
+        """The key of each sample."""
+        return [sample.key for sample in self]

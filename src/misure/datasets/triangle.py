@@ -47,10 +47,12 @@ class TriangleSample(Sample):
         relevance: (size_px, size_px) bool: what a right explanation of any corner item must
             contain: the strokes of all three items, and the disc where there is one.
         corners: a pixel (row, column) on the stroke of each corner item; empty without foreground.
+        point: the first corner; None without foreground.
     """
 
+    annotation: Tensor
     relevance: Tensor
-    corners: tuple[tuple[int, int], ...]
+    corners: tuple[tuple[int, int], ...] = ()
 
 
 class TriangleDataset:
@@ -105,6 +107,11 @@ class TriangleDataset:
                 f"{self.side_px:g} with item_px {self.item_px} and size_px {size_px}."
             )
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all samples, in order."""
+        return [self._key(index) for index in range(self.num_samples)]
+
     def __len__(self) -> int:
         return self.num_samples
 
@@ -130,13 +137,18 @@ class TriangleDataset:
         for stroke in corners:
             annotation |= stroke
         relevance = annotation | canvas.disc if foreground else annotation
+        pixels = tuple(_central_pixel(stroke) for stroke in corners)
         return TriangleSample(
-            key=f"triangle-{self.split}-{self.seed}-{index}",
+            key=self._key(index),
             image=torch.from_numpy(canvas.grey)[None],
             annotation=torch.from_numpy(annotation).long(),
             relevance=torch.from_numpy(relevance.copy()),
-            corners=tuple(_central_pixel(stroke) for stroke in corners),
+            point=pixels[0] if pixels else None,
+            corners=pixels,
         )
+
+    def _key(self, index: int) -> str:
+        return f"triangle-{self.split}-{self.seed}-{index}"
 
     def _arrange(self, rng: np.random.Generator, has_triangle: bool) -> "_Layout":
         """Places the triangle first, so that the first three items are the corners."""

@@ -106,7 +106,7 @@ def sufficient_top(model: SegmentationModel, trial: Trial, saliency_map: Tensor)
     plain = replace(trial, controls=())
     _, ranks = np.unique(saliency_map.cpu().numpy(), return_inverse=True)  # the lowest has rank 0
     ranked = torch.from_numpy(ranks.reshape(saliency_map.shape)).to(model.device)
-    search = top_region(plain, ranked.float(), whole)
+    search = top_region(plain, ranked.double(), whole)
     (found,) = run_searches(model, [plain], [search], doing="cutting")
     return found.region.cpu()
 
