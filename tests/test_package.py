@@ -104,6 +104,7 @@ ORDER = [
     "methods",
     "metrics",
     "datasets",
+    "comparison",
     "networks",
     "training",
     "loaders",

@@ -1,7 +1,7 @@
 """A method: anything that makes a saliency map for a target, ours included, under one signature."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,6 +86,17 @@ class Method:
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key != "seed"
         }
 
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Raises an InputError where an option has a name that the method does not know."""
+        parameters = inspect.signature(self.function).parameters.values()
+        takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
+        unknown = set(options) - set(self.options)
+        if unknown and not takes_any:
+            raise InputError(
+                f"{self.name}: expected options among {', '.join(self.options) or 'none'}, got "
+                f"{', '.join(sorted(unknown))}."
+            )
+
     def __call__(
         self,
         model: SegmentationModel,
@@ -114,14 +125,7 @@ class Method:
                 f"{self.name}: expected a target of the image's shape {tuple(image.shape[1:])}, "
                 f"got {tuple(target.region.shape)}. Take it from this image."
             )
-        parameters = inspect.signature(self.function).parameters
-        takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
-        unknown = set(options) - set(self.options)
-        if unknown and not takes_any:
-            raise InputError(
-                f"{self.name}: expected options among {', '.join(self.options) or 'none'}, got "
-                f"{', '.join(sorted(unknown))}."
-            )
+        self.check_options(options)
         if self.needs_gradients and not model.differentiable:
             raise InputError(
                 f"{self.name}: expected a network with gradients, {model.name} gives none. Use a "
@@ -135,7 +139,8 @@ class Method:
             model.counting() as cost,
         ):
             seed_device(model.device, seed)  # undone by `borrowed`
-            seeded = {"seed": seed} if "seed" in parameters else {}
+            takes_seed = "seed" in inspect.signature(self.function).parameters
+            seeded = {"seed": seed} if takes_seed else {}
             made = self.function(model, own, target.to(model.device), **seeded, **options)
         if isinstance(made, Tensor):
             made = Made(made)

@@ -11,24 +11,42 @@ from misure.target import Target
 
 
 def misure(
-    model: SegmentationModel, image: Tensor, target: Target, *, seed: int = 0, **options: Any
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+    *,
+    seed: int = 0,
+    dice_threshold: float = 0.9,
+    **options: Any,
 ) -> Made:
     """The preset `certified`, or `forward_only` where there are no gradients."""
-    return _explained(model, image, target, seed, None, options)
+    return _explained(model, image, target, seed, None, dice_threshold, options)
 
 
 def misure_paper(
-    model: SegmentationModel, image: Tensor, target: Target, *, seed: int = 0, **options: Any
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+    *,
+    seed: int = 0,
+    dice_threshold: float = 0.9,
+    **options: Any,
 ) -> Made:
     """The preset `paper`."""
-    return _explained(model, image, target, seed, "paper", options)
+    return _explained(model, image, target, seed, "paper", dice_threshold, options)
 
 
 def sufficient_region(
-    model: SegmentationModel, image: Tensor, target: Target, *, seed: int = 0, **options: Any
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+    *,
+    seed: int = 0,
+    dice_threshold: float = 0.9,
+    **options: Any,
 ) -> Made:
     """Stage 1 alone: nearness to the target, inside the sufficient region."""
-    return _explained(model, image, target, seed, "sufficient_region", options)
+    return _explained(model, image, target, seed, "sufficient_region", dice_threshold, options)
 
 
 def _explained(
@@ -37,8 +55,9 @@ def _explained(
     target: Target,
     seed: int,
     preset: str | None,
+    dice_threshold: float,
     options: dict[str, Any],
 ) -> Made:
     given = {"preset": preset, "num_minimality_tests": 0} | options
-    found = explain(model, image, target, seed=seed, **given)
+    found = explain(model, image, target, dice_threshold=dice_threshold, seed=seed, **given)
     return Made(found.saliency_map, explanation=found)

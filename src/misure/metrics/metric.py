@@ -3,6 +3,8 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,16 @@ class Metric:
     largest: float
     higher_is_better: bool | None
     when_empty: float | None
+
+    def record(self) -> dict[str, Any]:
+        """Everything but the function, as plain values; an endless range as None."""
+        return {
+            "group": self.group,
+            "unit": self.unit,
+            "smallest": self.smallest,
+            "largest": self.largest if isfinite(self.largest) else None,
+            "higher_is_better": self.higher_is_better,
+        }
 
     def measure(self, subject: object) -> float | None:
         """The figure of a subject (see `Subject`); None where that lacks what the metric needs."""

@@ -1,0 +1,355 @@
+"""Comparisons: the maps of several methods for the same targets, and every metric of each map.
+
+All maps of a target are measured on the same trial: the same target, baseline image, hard edge and
+threshold, whatever a method did to find its map. A method or a metric that fails on one object
+leaves an empty cell with its reason, and the comparison goes on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from misure.contents import make_contents
+from misure.cost import Cost
+from misure.datasets.sample import Dataset, Sample, SampleList
+from misure.device import to_device
+from misure.errors import EmptyTargetError, InputError, MisureError
+from misure.methods import METHODS
+from misure.methods.method import Method, MethodResult
+from misure.metrics import GROUPS, METRICS, Metric, Subject
+from misure.model import SegmentationModel
+from misure.presentation import make_presentations
+from misure.region import area_fraction
+from misure.segmentation import segment
+from misure.target import Target
+from misure.trial import OnStep, Trial
+
+DEFAULT_METHODS = ("misure", "seg_grad_cam", "rise", "random", "edges", "target_itself")
+DEFAULT_METRICS = tuple(group for group in GROUPS if group not in ("stability", "sanity"))
+"""All but the two groups that make every map again, nine times in all."""
+
+_NUM_RESAMPLES = 2000
+_NUM_PICTURED = 12
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on one object.
+
+    Attributes:
+        image: key of the sample.
+        target: class and area of the object; None where there is none.
+        method: name of the method.
+        metrics: name -> figure; None where it could not be measured or makes no sense.
+        cost: of the map; None where there is none.
+        error: why there is no map, or no figure of some metric; empty where all went well.
+        layer: the layer whose feature map was used, where one was.
+        peak_memory_mb: while the map was made.
+        metric_passes: pass equivalents spent on measuring.
+    """
+
+    image: str
+    target: dict[str, Any] | None
+    method: str
+    metrics: dict[str, float | None]
+    cost: Cost | None = None
+    error: str = ""
+    layer: str = ""
+    peak_memory_mb: float | None = None
+    metric_passes: int = 0
+
+    def record(self) -> dict[str, Any]:
+        """As plain values."""
+        cost = self.cost and {**asdict(self.cost), "pass_equivalents": self.cost.pass_equivalents}
+        return {**asdict(self), "cost": cost}
+
+
+@dataclass(frozen=True, eq=False)
+class PicturedObject:
+    """One object with its maps, for a picture.
+
+    Attributes:
+        sample: the image.
+        target: the object; None where there is none.
+        maps: method -> map (*spatial).
+    """
+
+    sample: Sample
+    target: Target
+    maps: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What came out.
+
+    Attributes:
+        rows: one for each object and method, object by object.
+        settings: how it was made, as plain values.
+        pictured: the first objects with their maps.
+    """
+
+    rows: list[Row]
+    settings: dict[str, Any]
+    pictured: list[PicturedObject]
+
+    @property
+    def methods(self) -> list[str]:
+        """Their names, in the order in which they were asked for."""
+        return list(self.settings["methods"])
+
+    @property
+    def metrics(self) -> list[str]:
+        """Their names, in the order of the registry."""
+        return list(self.settings["metrics"])
+
+    def summary(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Method -> metric -> mean and median over objects, interval of the mean, and n.
+
+        The interval from `low` to `high` is the 95 % percentile bootstrap interval of the mean,
+        objects drawn with replacement. Objects without a figure are left out; a metric without any
+        is too.
+        """
+        found: dict[str, dict[str, dict[str, float]]] = {}
+        for method in self.methods:
+            rows = [row for row in self.rows if row.method == method]
+            found[method] = {}
+            for metric in self.metrics:
+                figures = [row.metrics.get(metric) for row in rows]
+                known = [figure for figure in figures if figure is not None]
+                if known:
+                    found[method][metric] = summarise(known)
+        return found
+
+    def record(self) -> dict[str, Any]:
+        """Everything as plain values, in the form of `comparison.json`."""
+        return {
+            "settings": self.settings,
+            "rows": [row.record() for row in self.rows],
+            "summary": self.summary(),
+        }
+
+
+def compare(
+    model: SegmentationModel,
+    samples: Dataset | Sequence[Sample],
+    *,
+    methods: Sequence[str] = DEFAULT_METHODS,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    class_index: int | None = None,
+    instance: int | None = None,
+    dice_threshold: float = 0.9,
+    baseline_image: str = "mean",
+    method_options: Mapping[str, Mapping[str, Any]] | None = None,
+    seed: int = 0,
+    on_step: OnStep | None = None,
+) -> Comparison:
+    """The maps of several methods for one object of each sample, measured.
+
+    Args:
+        model: the model to explain; it comes back as it was.
+        samples: a data set, or samples in memory.
+        methods: names in `METHODS`; `all`.
+        metrics: names in `METRICS`, or of groups of them; `all`.
+        class_index: what to explain; by default the object at the sample's `point` where it has
+            one, else the largest class but class 0.
+        instance: only one connected object, 0 is the largest.
+        dice_threshold: Dice from which a target counts as preserved; methods that take this option
+            are given it too.
+        baseline_image: what stands where metrics remove pixels; methods have their own.
+        method_options: method -> its options.
+        seed: of whatever is random.
+        on_step: told of every map.
+
+    Raises:
+        InputError: an unknown method, metric or option; or there is not a single map in the end.
+    """
+    chosen = _methods_of(methods, method_options or {}, dice_threshold)
+    measured = metrics_of(metrics)
+    dataset: Dataset = SampleList(samples) if isinstance(samples, Sequence) else samples
+    rows: list[Row] = []
+    pictured: list[PicturedObject] = []
+    total = len(dataset.keys) * len(chosen)
+    for index, key in enumerate(dataset.keys):
+        try:
+            sample = dataset[index]
+            target = _target_of(model, sample, class_index, instance)
+            trial = _trial_of(model, sample.image, target, dice_threshold, baseline_image, seed)
+        except MisureError as error:
+            rows += [Row(key, None, method.name, {}, error=str(error)) for method, _ in chosen]
+            continue
+        drawn = PicturedObject(sample, target)
+        pictured += [drawn][: _NUM_PICTURED - len(pictured)]
+        relevance = sample.relevance if class_index is None and instance is None else None
+        for method, options in chosen:
+            if on_step:
+                on_step("comparing", len(rows), total)
+            row, result = _compare_one(
+                model, sample, target, trial, relevance, method, options, measured, seed
+            )
+            rows.append(row)
+            if result:
+                drawn.maps[method.name] = result.saliency_map
+    if not any(row.cost for row in rows):
+        first = next((row.error for row in rows), "there is no sample.")
+        raise InputError(f"compare: expected at least one map, got none; the first: {first}")
+    settings = {
+        "methods": {
+            method.name: {"options": method.options | options, "source": method.source}
+            for method, options in chosen
+        },
+        "metrics": {metric.name: metric.record() for metric in measured},
+        "class_index": class_index,
+        "instance": instance,
+        "dice_threshold": dice_threshold,
+        "baseline_image": baseline_image,
+        "seed": seed,
+        "model": model.name,
+        "model_settings": model.settings(),
+    }
+    return Comparison(rows, settings, pictured)
+
+
+def metrics_of(names: Sequence[str]) -> list[Metric]:
+    """The metrics of these names and groups, in the order of the registry.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    for name in names:
+        if name not in {*METRICS, *GROUPS, "all"}:
+            raise InputError(
+                f"compare: expected metrics among {', '.join(METRICS)}, or groups of them "
+                f"({', '.join(GROUPS)}, all), got {name!r}."
+            )
+    return [one for one in METRICS.values() if {one.name, one.group, "all"} & {*names}]
+
+
+def summarise(figures: Sequence[float]) -> dict[str, float]:
+    """Mean, median, n, and the 95 % bootstrap interval of the mean, `low` to `high`.
+
+    Args:
+        figures: at least one.
+    """
+    values = np.asarray(figures, dtype=float)
+    chosen = np.random.default_rng(0).integers(len(values), size=(_NUM_RESAMPLES, len(values)))
+    low, high = np.quantile(values[chosen].mean(1), [0.025, 0.975])
+    return {
+        "mean": float(values.mean()),
+        "median": float(np.median(values)),
+        "low": float(low),
+        "high": float(high),
+        "n": len(values),
+    }
+
+
+def _compare_one(
+    model: SegmentationModel,
+    sample: Sample,
+    target: Target,
+    trial: Trial,
+    relevance: Tensor | None,
+    method: Method,
+    options: Mapping[str, Any],
+    metrics: Sequence[Metric],
+    seed: int,
+) -> tuple[Row, MethodResult | None]:
+    about = {
+        "class_index": target.class_index,
+        "class_name": target.class_name,
+        "area_fraction": area_fraction(target.region),
+    }
+    try:
+        result = method(model, sample.image, target, seed=seed, **options)
+    except Exception as error:  # also of other libraries
+        return Row(sample.key, about, method.name, {}, error=_reason(error)), None
+
+    def remake(other_model: SegmentationModel, image: Tensor, other_seed: int) -> Tensor:
+        return method(other_model, image, target, seed=other_seed, **options).saliency_map
+
+    subject = Subject(model, trial, result, remake, relevance)
+    figures, errors = {}, []
+    with model.counting() as spent, model.borrowed():
+        for metric in metrics:
+            try:
+                figures[metric.name] = metric.measure(subject)
+            except Exception as error:
+                figures[metric.name] = None
+                errors.append(f"{metric.name}: {_reason(error)}")
+    row = Row(
+        sample.key,
+        about,
+        method.name,
+        figures,
+        result.cost,
+        "; ".join(errors),
+        result.layer,
+        result.peak_memory_mb,
+        spent.pass_equivalents,
+    )
+    return row, result
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, MisureError) else f"{type(error).__name__}: {text}"
+
+
+def _methods_of(
+    names: Sequence[str], options: Mapping[str, Mapping[str, Any]], dice_threshold: float
+) -> list[tuple[Method, dict[str, Any]]]:
+    """The methods of these names, each with its options."""
+    wanted = list(METHODS) if "all" in names else list(dict.fromkeys(names))
+    for name in [*wanted, *options]:
+        if name not in METHODS:
+            raise InputError(f"compare: expected methods among {', '.join(METHODS)}, got {name!r}.")
+    unused = set(options) - set(wanted)
+    if unused or not wanted:
+        raise InputError(
+            f"compare: expected options of the methods that are compared "
+            f"({', '.join(wanted) or 'none'}), got some of {', '.join(sorted(unused)) or 'none'}."
+        )
+    chosen = []
+    for name in wanted:
+        method = METHODS[name]
+        method.check_options(options.get(name, {}))
+        of_all = {"dice_threshold": dice_threshold} if "dice_threshold" in method.options else {}
+        chosen.append((method, {**of_all, **options.get(name, {})}))
+    return chosen
+
+
+def _target_of(
+    model: SegmentationModel, sample: Sample, class_index: int | None, instance: int | None
+) -> Target:
+    segmentation = segment(model, to_device(sample.image, model.device))
+    if class_index is None and instance is None and sample.point is not None:
+        return segmentation.target(point=sample.point)
+    if class_index is None:
+        classes = [one.class_index for one in segmentation.found_classes() if one.class_index > 0]
+        if not classes:
+            raise EmptyTargetError(
+                f"compare: expected {model.name} to find more than class 0 in {sample.key}, it "
+                "finds nothing else. Name a class to explain class 0."
+            )
+        class_index = classes[0]
+    return segmentation.target(class_index, instance=instance)
+
+
+def _trial_of(
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+    dice_threshold: float,
+    baseline_image: str,
+    seed: int,
+) -> Trial:
+    own = to_device(image, model.device)
+    return Trial(
+        target.to(model.device),
+        make_presentations(model, own, baseline_image=baseline_image, seed=seed),
+        dice_threshold=dice_threshold,
+        contents=make_contents(own, seed=seed),
+    )
