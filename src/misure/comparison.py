@@ -326,7 +326,8 @@ def _target_of(
 ) -> Target:
     segmentation = segment(model, to_device(sample.image, model.device))
     if class_index is None and instance is None and sample.point is not None:
-        return segmentation.target(point=sample.point)
+        wanted = None if sample.annotation is None else int(sample.annotation[sample.point])
+        return segmentation.target(wanted, point=sample.point)
     if class_index is None:
         classes = [one.class_index for one in segmentation.found_classes() if one.class_index > 0]
         if not classes:

@@ -173,7 +173,9 @@ class Job:
             if len(ways) > 1
             else {ways[0].name: minimal.dice}
         )
-        saliency_map = saliency_map_of(family) if family else minimal.saliency_map
+        saliency_map = minimal.saliency_map
+        if family:
+            saliency_map = saliency_map_of(family, minimal.saliency_map)
         return Explanation(
             target=trial.target.to("cpu"),
             sufficient_region=sufficient.region.cpu(),

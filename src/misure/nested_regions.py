@@ -1,8 +1,10 @@
 """Nested regions: one for each of several Dice thresholds, the lower inside the higher.
 
 They make two things. The *sufficiency curve*, area against Dice. And a saliency map that means
-something: with t the lowest threshold whose region holds a pixel, the pixel's value is 1 - t. So
-the pixels of value >= 1 - t are the region of threshold t, and they were shown to the model.
+something: with t the lowest threshold whose region holds a pixel, the pixel's value is at least
+1 - t and below that of the next lower threshold. So the pixels of value >= 1 - t are the region of
+threshold t, and they were shown to the model. Between two such values, and below the last, pixels
+are ordered by the score of the search; that order was not shown.
 """
 
 from collections.abc import Sequence
@@ -22,6 +24,7 @@ THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
 _SHARES = (0.35, 0.55, 0.75, 0.9)
 _STEPS_WITHIN = 2
 _BEYOND_CELLS = 16
+_ORDERED_SHARE = 0.9  # of the gap between two levels; less than 1 so that levels never touch
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +94,20 @@ def passes_of_family(thresholds: Sequence[float]) -> int:
     return len(_SHARES) + _STEPS_WITHIN + 2 + len(thresholds) if thresholds else 0
 
 
-def saliency_map_of(family: Sequence[NestedRegion]) -> Tensor:
-    """The map (*spatial) float32 of a family: 1 - the lowest threshold that holds a pixel."""
-    saliency_map = torch.zeros(family[0].region.shape, device=family[0].region.device)
-    for one in reversed(family):
-        saliency_map[one.region] = map_value(one.dice_threshold)
-    return saliency_map
+def saliency_map_of(family: Sequence[NestedRegion], scores: Tensor) -> Tensor:
+    """The map (*spatial) float32 of a family: 1 - the lowest threshold that holds a pixel, or more.
+
+    Args:
+        family: nested regions, the smallest first.
+        scores: (*spatial) float in [0, 1], the order within a region; 0 for pixels that do not
+            matter where no region holds them.
+    """
+    levels = [map_value(one.dice_threshold) for one in family]
+    saliency_map = _ORDERED_SHARE * levels[-1] * scores
+    for one, level, above in reversed([*zip(family, levels, [1.0, *levels], strict=False)]):
+        ordered = level + _ORDERED_SHARE * (above - level) * scores
+        saliency_map = torch.where(one.region, ordered, saliency_map)
+    return saliency_map.float()
 
 
 def map_value(dice_threshold: float) -> float:
