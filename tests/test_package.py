@@ -110,6 +110,8 @@ ORDER = [
     "loaders",
     "drawing",
     "picture",
+    "comparison_table",
+    "comparison_picture",
     "result_folder",
     "demo",
     "terminal",

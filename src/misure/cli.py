@@ -9,6 +9,7 @@ import click
 
 import misure
 from misure.commands.classes import classes
+from misure.commands.compare import compare
 from misure.commands.demo import demo
 from misure.commands.explain import explain
 from misure.commands.train import train
@@ -37,5 +38,5 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clean up as after an interrupt
 
 
-for command in (explain, classes, train, demo):
+for command in (explain, classes, compare, train, demo):
     main.add_command(command)

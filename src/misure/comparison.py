@@ -7,6 +7,7 @@ leaves an empty cell with its reason, and the comparison goes on.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ from misure.segmentation import segment
 from misure.target import Target
 from misure.trial import OnStep, Trial
 
-DEFAULT_METHODS = ("misure", "seg_grad_cam", "rise", "random", "edges", "target_itself")
+CONTROLS = tuple(name for name, method in METHODS.items() if method.source == "control")
+DEFAULT_METHODS = ("misure", "seg_grad_cam", "rise", *CONTROLS)
 DEFAULT_METRICS = tuple(group for group in GROUPS if group not in ("stability", "sanity"))
 """All but the two groups that make every map again, nine times in all."""
 
@@ -275,7 +277,7 @@ def _compare_one(
     with model.counting() as spent, model.borrowed():
         for metric in metrics:
             try:
-                figures[metric.name] = metric.measure(subject)
+                figures[metric.name] = _finite(metric.measure(subject))
             except Exception as error:
                 figures[metric.name] = None
                 errors.append(f"{metric.name}: {_reason(error)}")
@@ -291,6 +293,12 @@ def _compare_one(
         spent.pass_equivalents,
     )
     return row, result
+
+
+def _finite(figure: float | None) -> float | None:
+    if figure is not None and not isfinite(figure):
+        raise ValueError(f"it gave {figure}")
+    return figure
 
 
 def _reason(error: Exception) -> str:

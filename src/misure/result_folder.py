@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from misure.comparison import Comparison
+from misure.comparison_picture import save_comparison_picture
+from misure.comparison_table import as_csv, as_markdown
 from misure.errors import InputError
 from misure.explanation import Explanation
 from misure.image import AS_STORED, ViewingOrder
@@ -37,6 +40,20 @@ def save_result(
     (folder / "explanation.json").write_text(text)
     explanation.save(folder / "explanation.npz")
     save_pictures(explanation, presentation, segmentation, folder, order=order)
+
+
+def save_comparison(comparison: Comparison, folder: Path) -> None:
+    """Writes `comparison.json`, `comparison.csv`, `comparison.md` and `comparison.png`.
+
+    Args:
+        comparison: what to write.
+        folder: an existing folder.
+    """
+    text = json.dumps(comparison.record(), indent=2, allow_nan=False) + "\n"
+    (folder / "comparison.json").write_text(text, encoding="utf-8")
+    (folder / "comparison.csv").write_text(as_csv(comparison), encoding="utf-8")
+    (folder / "comparison.md").write_text(as_markdown(comparison), encoding="utf-8")
+    save_comparison_picture(comparison, folder / "comparison.png")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from misure.terminal import table
 
 @click.command()
 @image_argument
-@with_model
+@with_model()
 @quiet_option
 def classes(
     image: Path,

@@ -18,7 +18,7 @@ from misure.terminal import progress, summary
 
 @click.command()
 @image_argument
-@with_model
+@with_model()
 @click.option("--class", "class_", metavar="NAME|INDEX", help="What to explain.")
 @click.option(
     "--point", metavar="R,C", callback=numbers("R,C"), help="Only the object at this pixel."

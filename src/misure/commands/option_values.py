@@ -21,15 +21,32 @@ def numbers(name: str) -> Callable[..., tuple[int, ...] | None]:
     return parse
 
 
+def names(_ctx: Any, _param: Any, value: str | None) -> list[str] | None:
+    """A click callback for names with commas between them."""
+    return None if value is None else [name.strip() for name in value.split(",")]
+
+
 def settings(_ctx: Any, _param: Any, values: tuple[str, ...]) -> dict[str, Any]:
     """A click callback for KEY=VALUE pairs: JSON, numbers with commas, or else words."""
-    found = {}
-    for pair in values:
-        key, equals, text = pair.partition("=")
-        if not equals or not key.isidentifier():
-            raise click.BadParameter(f"expected KEY=VALUE, got {pair!r}.")
-        found[key] = _value(text)
+    return dict(_pair(text, "KEY=VALUE") for text in values)
+
+
+def settings_of_parts(_ctx: Any, _param: Any, values: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """A click callback for PART.KEY=VALUE: part -> its settings, values as in `settings`."""
+    found: dict[str, dict[str, Any]] = {}
+    for text in values:
+        part, dot, rest = text.partition(".")
+        if not dot or not part.isidentifier():
+            raise click.BadParameter(f"expected METHOD.KEY=VALUE, got {text!r}.")
+        found.setdefault(part, {}).update([_pair(rest, "METHOD.KEY=VALUE")])
     return found
+
+
+def _pair(text: str, form: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise click.BadParameter(f"expected {form}, got {text!r}.")
+    return key, _value(value)
 
 
 def _value(text: str) -> Any:

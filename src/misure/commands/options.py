@@ -13,7 +13,6 @@ quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but err
 image_argument = click.argument("image", type=click.Path(path_type=Path))
 
 _model_options = [
-    click.option("--model", "spec", required=True, help="Which network, e.g. triangle, hf:FOLDER."),
     click.option(
         "--model-option",
         "model_options",
@@ -29,11 +28,18 @@ _model_options = [
 ]
 
 
-def with_model(command: Callable[..., None]) -> Callable[..., None]:
+def with_model(*, required: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Adds the options that say which network, and how it and an image are to be read."""
-    for option in reversed(_model_options):
-        command = option(command)
-    return command
+    which = click.option(
+        "--model", "spec", required=required, help="Which network, e.g. triangle, hf:FOLDER."
+    )
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        for option in reversed([which, *_model_options]):
+            command = option(command)
+        return command
+
+    return add
 
 
 def load_model_and_image(

@@ -4,9 +4,10 @@ open_dataset("triangle:30")
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from misure.datasets.image_files import ImageFiles
-from misure.datasets.sample import Dataset, Sample
+from misure.datasets.sample import Dataset, Sample, SampleList
 from misure.datasets.triangle import TriangleDataset
 from misure.errors import InputError
 
@@ -17,7 +18,8 @@ def open_dataset(spec: str) -> Dataset:
     """The data set that a word names.
 
     Args:
-        spec: `triangle` or `triangle:N`, N held-out samples (30 if not said).
+        spec: `triangle` or `triangle-disc`, held-out samples of Triangle without and with a disc
+            that is needed too; `triangle:N`: so many (30 if not said).
 
     Raises:
         InputError: another word, or a part after the colon that makes no sense.
@@ -29,15 +31,27 @@ def open_dataset(spec: str) -> Dataset:
     return DATASETS[name](rest)
 
 
-def _triangle(rest: str) -> TriangleDataset:
+def _triangle(rest: str, *, disc: bool = False) -> TriangleDataset:
     if rest and not (rest.isdecimal() and int(rest) > 0):
         raise InputError(
-            f"open_dataset: expected triangle:N with a number of samples N, got triangle:{rest}."
+            f"open_dataset: expected a number of samples after the colon, as in triangle:30, got "
+            f"{rest!r}."
         )
-    return TriangleDataset(int(rest or _DEFAULT_NUM_SAMPLES))
+    return TriangleDataset(int(rest or _DEFAULT_NUM_SAMPLES), disc=disc)
 
 
-DATASETS: dict[str, Callable[[str], Dataset]] = {"triangle": _triangle}
+DATASETS: dict[str, Callable[[str], Dataset]] = {
+    "triangle": _triangle,
+    "triangle-disc": partial(_triangle, disc=True),
+}
 """Name -> what opens it, given the rest of the word."""
 
-__all__ = ["DATASETS", "Dataset", "ImageFiles", "Sample", "TriangleDataset", "open_dataset"]
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "ImageFiles",
+    "Sample",
+    "SampleList",
+    "TriangleDataset",
+    "open_dataset",
+]

@@ -16,7 +16,7 @@ from misure.methods.captum_methods import (
     occlusion,
     saliency,
 )
-from misure.methods.controls import edges, random, target_itself
+from misure.methods.controls import class_itself, edges, random, target_itself
 from misure.methods.method import Made, Method, MethodResult
 from misure.methods.own import misure, misure_paper, sufficient_region
 from misure.methods.rise import rise
@@ -42,6 +42,7 @@ METHODS: dict[str, Method] = {
         Method("random", random, "control"),
         Method("edges", edges, "control"),
         Method("target_itself", target_itself, "control"),
+        Method("class_itself", class_itself, "control"),
     )
 }
 

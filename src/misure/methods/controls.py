@@ -25,3 +25,11 @@ def edges(_model: SegmentationModel, image: Tensor, _target: Target) -> Tensor:
 def target_itself(_model: SegmentationModel, _image: Tensor, target: Target) -> Tensor:
     """1 on the target, 0 elsewhere: the prediction, explained by itself."""
     return target.region.float()
+
+
+def class_itself(_model: SegmentationModel, _image: Tensor, target: Target) -> Tensor:
+    """1 on the target and on all else that the model gives to its class, 0 elsewhere.
+
+    What a map shows that is made of features just before the head.
+    """
+    return (target.region | target.ignored).float()
