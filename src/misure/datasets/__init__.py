@@ -4,7 +4,7 @@ open_dataset("triangle:30")
 """
 
 from collections.abc import Callable
-from functools import partial
+from itertools import islice
 
 from misure.datasets.image_files import ImageFiles
 from misure.datasets.sample import Dataset, Sample, SampleList
@@ -31,18 +31,30 @@ def open_dataset(spec: str) -> Dataset:
     return DATASETS[name](rest)
 
 
-def _triangle(rest: str, *, disc: bool = False) -> TriangleDataset:
+def _triangle(rest: str) -> Dataset:
+    return TriangleDataset(_num_samples(rest))
+
+
+def _triangle_disc(rest: str) -> Dataset:
+    """Samples with a disc only, as without one there is nothing to explain."""
+    num_samples = _num_samples(rest)
+    dataset = TriangleDataset(100 * num_samples, disc=True)
+    with_disc = (sample for sample in map(dataset.__getitem__, range(len(dataset))) if sample.point)
+    return SampleList(islice(with_disc, num_samples))
+
+
+def _num_samples(rest: str) -> int:
     if rest and not (rest.isdecimal() and int(rest) > 0):
         raise InputError(
             f"open_dataset: expected a number of samples after the colon, as in triangle:30, got "
             f"{rest!r}."
         )
-    return TriangleDataset(int(rest or _DEFAULT_NUM_SAMPLES), disc=disc)
+    return int(rest or _DEFAULT_NUM_SAMPLES)
 
 
 DATASETS: dict[str, Callable[[str], Dataset]] = {
     "triangle": _triangle,
-    "triangle-disc": partial(_triangle, disc=True),
+    "triangle-disc": _triangle_disc,
 }
 """Name -> what opens it, given the rest of the word."""
 

@@ -38,7 +38,9 @@ def randomisation_rank_correlation(
 def randomisation_ssim(saliency_map: Tensor, randomised_maps: Sequence[Tensor]) -> float:
     """Mean structural similarity of the map with those of randomised networks, in [-1, 1].
 
-    Each map is divided by its largest value; scikit-image's SSIM, in windows of 7 pixels.
+    Each map is divided by its largest value; scikit-image's SSIM, in windows of 7 pixels, averaged
+    over the pixels where at least one of the two is positive. (Elsewhere both are flat, and a map
+    of few pixels would be similar to any other.) Two empty maps give 1.
 
     Args:
         saliency_map, randomised_maps: as in `randomisation_rank_correlation`.
@@ -110,4 +112,6 @@ def _ssim(a: Tensor, b: Tensor) -> float:
     first, second = (
         (one.double() / one.double().abs().max().clamp(min=1e-300)).numpy() for one in (a, b)
     )
-    return float(metrics.structural_similarity(first, second, data_range=1.0))
+    _, of_each_pixel = metrics.structural_similarity(first, second, data_range=1.0, full=True)
+    somewhere = (first > 0) | (second > 0)
+    return float(of_each_pixel[somewhere].mean()) if somewhere.any() else 1.0
