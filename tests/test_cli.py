@@ -391,3 +391,55 @@ def test_the_demo_reaches_the_other_corners(tmp_path):
         assert float(row["relevance_covered"]) > 0.4
         assert float(row["dice"]) >= 0.9
         assert (tmp_path / "demo" / row["sample"] / "overview.png").stat().st_size > 10_000
+
+
+def test_compare_writes_rows_tables_and_a_picture(picture, sample, tmp_path):
+    out = tmp_path / "out"
+    done = run(
+        "compare", picture, tmp_path / "missing.png", "--model", "triangle", "--class", "triangle",
+        "--instance", 0, "--methods", "rise, edges", "--metrics", "fineness,sufficient_area",
+        "--method-option", "rise.num_masks=30", "--method-option", "rise.coverage=none",
+        "--out", out, "--device", "cpu",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert re.search(r"rise +0\.\d{3}", done.output)
+    assert "2 of 4 cells failed" in done.output
+    names = ["comparison.csv", "comparison.json", "comparison.md", "comparison.png"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    written = json.loads((out / "comparison.json").read_text())
+    assert written["rows"][0]["cost"]["forward_passes"] == 30
+    assert written["settings"]["methods"]["rise"]["options"]["coverage"] == "none"
+    assert "missing.png" in written["rows"][2]["error"]
+
+
+def test_compare_on_the_data_set_knows_the_network_and_what_matters(tmp_path):
+    done = run(
+        "compare", "--dataset", "triangle:1", "--methods", "class_itself", "--metrics", "iou",
+        "--out", tmp_path / "out", "--quiet",
+    )  # fmt: skip
+    assert (done.exit_code, done.output) == (0, "")
+    written = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert written["summary"]["class_itself"]["iou"]["mean"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "expected images or a --dataset, got neither"),
+        (["a.png", "--dataset", "triangle"], "expected images or a --dataset, got both"),
+        (["a.png"], "expected a network, got none. Name it with --model."),
+        (["--dataset", "triangle-disc:2"], "expected a network, got none"),
+        (["--dataset", "circle"], "expected a network"),
+        (["--dataset", "circle", "--model", "triangle"], "expected one of triangle"),
+        (["--dataset", "triangle:1", "--methods", "no"], "expected methods among"),
+        (["--dataset", "triangle:1", "--metrics", "no"], "expected metrics among"),
+        (["--dataset", "triangle:1", "--method-option", "x=3"], "expected METHOD.KEY=VALUE"),
+        (["--dataset", "triangle:1", "--method-option", "rise.3"], "expected METHOD.KEY=VALUE"),
+        (["a.png", "--model", "triangle"], "got none; the first: "),
+    ],
+)
+def test_compare_answers_bad_input_with_one_sentence(arguments, words, tmp_path):
+    done = run("compare", *arguments, "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    assert words in " ".join(done.output.split())
+    assert not (tmp_path / "out").exists()

@@ -4,8 +4,10 @@ import struct
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import misure
+from misure.datasets import ImageFiles, SampleList, open_dataset
 from misure.datasets.items import read_items
 from misure.datasets.triangle import TriangleDataset
 
@@ -115,3 +117,50 @@ def test_too_small_a_canvas():
         TriangleDataset(1, num_decoy_pairs=9)[0]
     with pytest.raises(IndexError):
         TriangleDataset(1)[1]
+
+
+def test_one_word_opens_a_data_set_whose_keys_are_known_before_its_samples():
+    dataset = open_dataset("triangle:4")
+    assert [dataset[i].key for i in range(4)] == list(dataset.keys)
+    assert torch.equal(dataset[2].image, TriangleDataset(4)[2].image)
+    assert dataset[2].point == dataset[2].corners[0]
+    assert len(open_dataset("triangle").keys) == 30
+    with_disc = open_dataset("triangle-disc:3")
+    assert len(with_disc.keys) == 3
+    for i in range(3):
+        sample = with_disc[i]
+        assert int(sample.relevance.sum()) > int((sample.annotation == 1).sum())
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("square", "expected one of triangle, triangle-disc, got 'square'"),
+        ("triangle:x", "expected a number of samples after the colon, as in triangle:30, got 'x'"),
+        ("triangle-disc:0", "got '0'"),
+    ],
+)
+def test_a_word_that_opens_nothing_is_an_error(spec, words):
+    with pytest.raises(misure.InputError, match=words):
+        open_dataset(spec)
+
+
+def test_image_files_are_read_when_asked_for(tmp_path):
+    path, missing = tmp_path / "a.png", tmp_path / "missing.png"
+    Image.new("RGB", (6, 4), (255, 0, 0)).save(path)
+    files = ImageFiles([path, missing], num_channels=1)
+    assert files.keys == [str(path), str(missing)]
+    assert len(files) == 2
+    assert files[0].image.shape == (1, 4, 6)
+    assert files[0].annotation is files[0].relevance is files[0].point is None
+    with pytest.raises(misure.InputError, match=r"missing\.png"):
+        files[1]
+    with pytest.raises(misure.InputError, match="paths of different images, got none"):
+        ImageFiles([])
+    with pytest.raises(misure.InputError, match=r"got .*a\.png twice"):
+        ImageFiles([path, path])
+
+
+def test_samples_in_memory_are_a_data_set():
+    samples = SampleList([TriangleDataset(2)[1], TriangleDataset(2)[0]])
+    assert samples.keys == ["triangle-test-0-1", "triangle-test-0-0"]

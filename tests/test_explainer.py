@@ -11,6 +11,7 @@ from torch import nn
 
 import misure
 import toys
+from misure.nested_regions import NestedRegion, map_value, saliency_map_of
 from misure.presets import make_preset
 
 SEARCHES = ["certified", "forward_only", "paper"]
@@ -508,3 +509,18 @@ def test_growth_that_only_repairs_the_baseline_image_is_shown_as_such(tmp_path):
     assert found.cost.pass_equivalents == plain.cost.pass_equivalents
     found.save(tmp_path / "e.npz")
     assert misure.Explanation.load(tmp_path / "e.npz") == found
+
+
+def test_between_two_thresholds_pixels_keep_the_order_of_the_search():
+    region, wider = (torch.zeros(6, 6, dtype=torch.bool) for _ in range(2))
+    region[:2], wider[:4] = True, True
+    scores = torch.rand(6, 6, generator=torch.Generator().manual_seed(0))
+    scores[5] = 0
+    family = [NestedRegion(0.5, region, 0.6), NestedRegion(0.9, wider, 0.91)]
+    found = saliency_map_of(family, scores)
+    assert torch.equal(found >= map_value(0.5), region)
+    assert torch.equal(found >= map_value(0.9), wider)
+    assert float(found.max()) < 1
+    assert not found[5].any()
+    for ring in (region, wider & ~region, ~wider):
+        assert torch.equal(found[ring].argsort(), scores[ring].argsort())

@@ -155,6 +155,58 @@ def test_tokens_are_laid_out_in_the_aspect_of_the_input():
         as_feature_map(torch.zeros(2, 5), (64, 96))
 
 
+def test_a_feature_map_with_channels_last_is_known_by_the_aspect_of_the_input():
+    last = torch.arange(2 * 4 * 6 * 5).float().view(2, 4, 6, 5)
+    assert torch.equal(as_feature_map(last, (64, 96)), last.permute(0, 3, 1, 2))
+    first = last.permute(0, 3, 1, 2)
+    assert torch.equal(as_feature_map(first, (64, 96)), first)
+    volume = torch.zeros(1, 3, 4, 5, 16)
+    assert as_feature_map(volume, (30, 40, 50)).shape == (1, 16, 3, 4, 5)
+
+
+def test_a_cam_works_on_a_layer_with_channels_last():
+    class ChannelsLast(torch.nn.Module):
+        def __init__(self, last):
+            super().__init__()
+            self.stem = torch.nn.Conv2d(2, 7, 3, stride=2, padding=1)
+            self.turn = torch.nn.Identity()
+            self.head = torch.nn.Conv2d(7, 3, 1)
+            self.last = last
+
+        def forward(self, images):
+            features = self.stem(images).tanh()
+            if self.last:
+                features = self.turn(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+            else:
+                features = self.turn(features)
+            return self.head(features)
+
+    image = toys.random_image(0)[:, :, :10]
+    maps = []
+    for last in (False, True):
+        torch.manual_seed(1)
+        model = toys.model_of(ChannelsLast(last))
+        target = misure.predicted_target(
+            model, image, misure.segment(model, image).found_classes()[0].class_index
+        )
+        maps.append(METHODS["seg_grad_cam"](model, image, target, layer="turn").saliency_map)
+    assert maps[0].any()
+    torch.testing.assert_close(maps[0], maps[1])
+
+
+def test_the_controls_know_the_prediction_only():
+    model = toys.model_of(toys.OwnBrightness())
+    image = toys.square_image()
+    image[0, 20:22, 20:23] = 1.0
+    target = misure.predicted_target(model, image, 1, instance=0)
+    itself, whole = (
+        METHODS[name](model, image, target).saliency_map
+        for name in ("target_itself", "class_itself")
+    )
+    assert torch.equal(itself > 0, target.region)
+    assert torch.equal(whole > 0, image[0] > 0.5)
+
+
 @pytest.mark.parametrize("coverage", ["counted", "expected", "none"])
 def test_rise_is_what_a_plain_loop_says(coverage):
     model, image, target = _case()

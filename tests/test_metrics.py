@@ -1,6 +1,7 @@
 """Each metric against plain loops or another library, and what it gives for nothing."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,11 +9,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
+from skimage.metrics import structural_similarity
 from sklearn.metrics import average_precision_score
 
 import misure
 import toys
-from misure.metrics import METRICS
+from misure.contents import make_contents
+from misure.memory import PeakMemory
+from misure.methods import METHODS
+from misure.metrics import GROUPS, METRICS, Subject
+from misure.metrics.sanity import NUM_STATIONS, make_randomised_maps
+from misure.metrics.stability import NUM_NOISES, make_noisy_maps, rank_correlation
 from misure.metrics.sufficiency import (
     FRACTIONS,
     area_under,
@@ -138,7 +145,8 @@ def _beacon():
     """The target needs the beacon too; known: target and beacon suffice, each alone does not."""
     model, image = toys.model_of(toys.Beacon()), toys.beacon_image()
     target = misure.predicted_target(model, image, 1)
-    return model, Trial(target, make_presentations(model, image)), toys.beacon_answer(2)
+    trial = Trial(target, make_presentations(model, image), contents=make_contents(image))
+    return model, trial, toys.beacon_answer(2)
 
 
 def test_the_top_of_a_map_that_knows_the_answer_suffices_and_is_needed():
@@ -201,3 +209,215 @@ def test_bad_fractions_are_errors():
         top_fraction(torch.ones(3, 3), 1.5)
     with pytest.raises(misure.InputError, match="expected a Dice for each fraction"):
         area_under([0.0, 1.0])
+
+
+def test_the_ranking_goes_on_below_zero():
+    model, trial, answer = _beacon()
+    below = answer.float() - 2
+    assert sufficient_area(model, trial, below) == pytest.approx(int(answer.sum()) / answer.numel())
+
+
+def test_a_known_top_is_not_looked_for_again():
+    model, trial, answer = _beacon()
+    with model.counting() as cost:
+        assert sufficient_area(model, trial, answer.float(), top=answer) < 0.1
+    assert cost.forward_passes == 0
+
+
+def test_sufficiency_shows_as_much_as_the_target_has_where_nothing_is_said():
+    model, trial, answer = _beacon()
+    size = trial.target.region.float().mean().item()
+    assert sufficiency(model, trial, answer.float()) == sufficiency(
+        model, trial, answer.float(), size
+    )
+
+
+def test_the_outline_of_the_answer_says_nothing_to_a_model_that_reads_the_content():
+    model, trial, answer = _beacon()
+    assert METRICS["silhouette_dice"].function(model, trial, answer) == 0.0
+    assert METRICS["transfer_dice"].function(model, trial, answer) == 0.0
+    blind = toys.model_of(toys.Constant())
+    target = misure.predicted_target(blind, toys.square_image(), 1)
+    image = toys.square_image()
+    shown = Trial(target, make_presentations(blind, image), contents=make_contents(image))
+    assert METRICS["silhouette_dice"].function(blind, shown, target.region) == 1.0
+    assert METRICS["transfer_dice"].function(blind, shown, target.region) == 1.0
+
+
+@given(seeds)
+def test_rank_correlation_is_pearson_of_mean_ranks(seed):
+    a, _, _ = _random(seed)
+    b, _, _ = _random(seed + 1)
+    ranks = []
+    for one in (a.flatten().tolist(), b.flatten().tolist()):
+        ranks.append([sum(v < w for v in one) + (sum(v == w for v in one) + 1) / 2 for w in one])
+    wanted = np.corrcoef(*ranks)[0, 1]
+    assert rank_correlation(a, b) == pytest.approx(wanted)
+    assert rank_correlation(a, torch.ones_like(a)) == 0.0
+
+
+def test_noise_sensitivity_is_what_captum_measures():
+    from captum.metrics import sensitivity_max
+
+    model = toys.model_of(toys.random_network(1))
+    image = toys.random_image(3)
+    target = misure.predicted_target(model, image, int(model(image[None])[0, :, 7, 7].argmax()))
+    made = []
+
+    def remake(_model, one, _seed):
+        made.append(one)
+        return METHODS["saliency"](model, one, target).saliency_map
+
+    noisy = make_noisy_maps(model, image, remake, 0)
+    assert len(noisy) == NUM_NOISES
+    size = 0.02 * float(image.max() - image.min())
+    for one in made:
+        assert float((one - image).abs().max()) <= size * 1.0001
+        assert float((one - image).abs().max()) > 0.9 * size
+
+    def explained(images):
+        return torch.stack([remake(model, one, 0)[None] for one in images[0]])
+
+    noises = iter([one - image for one in made])
+    wanted = sensitivity_max(
+        explained,
+        image[None],
+        perturb_func=lambda inputs, _radius: tuple((one + next(noises)[None]) for one in inputs),
+        n_perturb_samples=NUM_NOISES,
+        max_examples_per_batch=1,
+        norm_ord="fro",
+    )
+    own = remake(model, image, 0)
+    assert METRICS["noise_sensitivity"].function(own, noisy) == pytest.approx(wanted.item())
+    assert METRICS["noise_sensitivity"].function(own, [own, own]) == 0.0
+    nothing = torch.zeros_like(own)
+    assert METRICS["noise_sensitivity"].function(nothing, [nothing]) == 0.0
+
+
+def test_ssim_is_that_of_scikit_image_where_a_map_shows_anything():
+    a, b = (torch.rand(20, 24, generator=torch.Generator().manual_seed(i)) for i in range(2))
+    ssim = METRICS["randomisation_ssim"].function
+    wanted = structural_similarity(
+        (a / a.max()).double().numpy(), (b / b.max()).double().numpy(), data_range=1.0
+    )
+    # scikit-image leaves out a border of 3 pixels, which here counts
+    _, full = structural_similarity(
+        (a / a.max()).double().numpy(),
+        (b / b.max()).double().numpy(),
+        data_range=1.0,
+        full=True,
+    )
+    assert full[3:-3, 3:-3].mean() == pytest.approx(wanted)
+    assert ssim(a, [b]) == pytest.approx(full.mean(), abs=1e-6)
+    assert ssim(a, [a, b]) == pytest.approx((1 + full.mean()) / 2, abs=1e-6)
+    spot, other = torch.zeros(40, 40), torch.zeros(40, 40)
+    spot[5:8, 5:8] = 1
+    other[30:33, 30:33] = 1
+    assert ssim(spot, [other]) < 0.2
+    nothing = torch.zeros(20, 24)
+    assert ssim(nothing, [nothing]) == METRICS["randomisation_ssim"].when_empty
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_a_network_is_randomised_from_the_head_down_and_stays_as_it_is(num_dimensions):
+    model = toys.model_of(toys.random_network(0, num_dimensions))
+    before = {key: value.clone() for key, value in model.net.state_dict().items()}
+    image = toys.random_image(0, num_dimensions, size=9)
+    changed = []
+
+    def remake(other, one, seed):
+        now = other.net.state_dict()
+        changed.append([key for key in before if not torch.equal(before[key], now[key])])
+        return other(one[None])[0, 0].detach()
+
+    maps = make_randomised_maps(model, image, remake, 5)
+    assert len(maps) == NUM_STATIONS == len(changed)
+    assert changed[0] == ["4.weight", "4.bias"]
+    assert {"0.weight", "0.bias"} <= set(changed[-1])
+    assert all(set(a) <= set(b) for a, b in pairwise(changed))
+    for key, value in model.net.state_dict().items():
+        assert torch.equal(value, before[key])
+    again = make_randomised_maps(model, image, remake, 5)
+    assert all(torch.equal(a, b) for a, b in zip(maps, again, strict=True))
+
+
+def test_parameters_without_a_layer_that_resets_them_are_drawn_anew_too():
+    class Positions(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.positions = torch.nn.Parameter(torch.arange(81.0).view(1, 1, 9, 9))
+            self.head = torch.nn.Conv2d(2, 2, 1)
+
+        def forward(self, images):
+            return self.head(images) + self.positions
+
+    model = toys.model_of(Positions())
+    seen = []
+
+    def remake(other, _image, _seed):
+        seen.append(other.net.positions.detach().clone())
+        return torch.zeros(9, 9)
+
+    make_randomised_maps(model, toys.random_image(0, size=9), remake, 0)
+    assert not torch.equal(seen[-1], model.net.positions)
+    assert float(seen[-1].mean()) == pytest.approx(40, abs=10)
+
+
+def test_a_method_with_nothing_to_explain_any_more_gives_an_empty_map():
+    model = toys.model_of(toys.random_network(0))
+
+    def remake(_model, _image, _seed):
+        raise misure.InputError("the model does not draw it")
+
+    maps = make_randomised_maps(model, toys.random_image(0), remake, 0)
+    assert all(not bool(one.any()) for one in maps)
+    without_layers = misure.SegmentationModel(lambda images: images)
+    assert make_randomised_maps(without_layers, toys.random_image(0), remake, 0) is None
+
+
+def _subject(name, **options):
+    model = toys.model_of(toys.random_network(2))
+    image = toys.random_image(1)
+    target = misure.predicted_target(model, image, int(model(image[None])[0, :, 7, 7].argmax()))
+    trial = Trial(target, make_presentations(model, image), contents=make_contents(image))
+    method = METHODS[name]
+
+    def remake(other, one, seed):
+        return method(other, one, target, seed=seed, **options).saliency_map
+
+    result = method(model, image, target, **options)
+    return Subject(model, trial, result, remake, relevance=target.region)
+
+
+def test_every_metric_measures_every_subject_within_its_range():
+    assert set(GROUPS) == {
+        "sufficiency", "necessity", "localisation", "fineness", "evidence", "stability", "sanity",
+        "computation",
+    }  # fmt: skip
+    for name, options in (("rise", {"num_masks": 40}), ("saliency", {}), ("misure", {})):
+        subject = _subject(name, **options)
+        for metric in METRICS.values():
+            figure = metric.measure(subject)
+            assert metric.smallest <= figure <= metric.largest, metric.name
+
+
+def test_the_controls_fail_the_sanity_check_and_a_metric_that_lacks_something_gives_none():
+    subject = _subject("edges")
+    assert METRICS["randomisation_rank_correlation"].measure(subject) == pytest.approx(1)
+    assert METRICS["randomisation_ssim"].measure(subject) == pytest.approx(1)
+    assert METRICS["seed_agreement"].measure(subject) == pytest.approx(1)
+    nobody_knows = Subject(subject.model, subject.trial, subject.result, subject.remake)
+    assert METRICS["iou"].measure(nobody_knows) is None
+    assert METRICS["seed_agreement"].measure(_subject("random")) < 0.5
+
+
+def test_the_peak_is_of_the_work_inside():
+    with PeakMemory(torch.device("cpu")) as before:
+        pass
+    with PeakMemory(torch.device("cpu")) as memory:
+        big = torch.ones(50_000_000)
+    del big
+    with PeakMemory(torch.device("cpu")) as after:
+        pass
+    assert memory.mb > before.mb + 150
+    assert after.mb < memory.mb - 150

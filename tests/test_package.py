@@ -167,7 +167,7 @@ def test_the_commands_of_the_readme_exist():
                 text=True,
                 check=True,
             ).stdout
-            for name in ("explain", "classes", "train", "demo")
+            for name in ("explain", "classes", "compare", "train", "demo")
         ]
         assert any(option in text for text in helps), option
 
