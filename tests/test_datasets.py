@@ -113,7 +113,7 @@ def test_bad_items(tmp_path):
 def test_too_small_a_canvas():
     with pytest.raises(misure.InputError, match="expected side_px between"):
         TriangleDataset(1, size_px=32, side_px=30)
-    with pytest.raises(misure.InputError, match="found no room for 9 decoy pairs"):
+    with pytest.raises(misure.InputError, match="found no room for 1 triangles, 9 decoy pairs"):
         TriangleDataset(1, num_decoy_pairs=9)[0]
     with pytest.raises(IndexError):
         TriangleDataset(1)[1]
@@ -135,7 +135,7 @@ def test_one_word_opens_a_data_set_whose_keys_are_known_before_its_samples():
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("square", "expected one of triangle, triangle-disc, got 'square'"),
+        ("square", "expected one of triangle, triangle-two, triangle-disc, got 'square'"),
         ("triangle:x", "expected a number of samples after the colon, as in triangle:30, got 'x'"),
         ("triangle-disc:0", "got '0'"),
     ],
@@ -164,3 +164,16 @@ def test_image_files_are_read_when_asked_for(tmp_path):
 def test_samples_in_memory_are_a_data_set():
     samples = SampleList([TriangleDataset(2)[1], TriangleDataset(2)[0]])
     assert samples.keys == ["triangle-test-0-1", "triangle-test-0-0"]
+
+
+def test_of_two_triangles_one_is_known_to_matter():
+    dataset = open_dataset("triangle-two:3")
+    for i in range(3):
+        sample = dataset[i]
+        assert sample.image.shape == (1, 128, 128)
+        assert len(sample.corners) == 3
+        assert not (sample.relevance & (sample.annotation == 0)).any()
+        share = int(sample.relevance.sum()) / int(sample.annotation.sum())
+        assert 0.3 < share < 0.7
+        assert _side_lengths(sample) == pytest.approx(32, abs=6)
+        assert all(sample.relevance[corner] for corner in sample.corners)

@@ -15,7 +15,10 @@ _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equi
 
 @click.command()
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--dataset", help="A data set in place of images: triangle[:N] or triangle-disc[:N].")
+@click.option(
+    "--dataset",
+    help="In place of images: triangle, triangle-two or triangle-disc, with :N for N samples.",
+)
 @with_model(required=False)
 @click.option(
     "--class",
@@ -85,7 +88,7 @@ def compare(
             "compare: expected images or a --dataset, got "
             f"{'both' if dataset else 'neither'}. Give one of them."
         )
-    if spec is None and dataset and dataset.partition(":")[0] == "triangle":
+    if spec is None and dataset and dataset.partition(":")[0] in ("triangle", "triangle-two"):
         spec = "triangle"  # the network that comes with misure
     if spec is None:
         raise InputError("compare: expected a network, got none. Name it with --model.")

@@ -18,8 +18,8 @@ def open_dataset(spec: str) -> Dataset:
     """The data set that a word names.
 
     Args:
-        spec: `triangle` or `triangle-disc`, held-out samples of Triangle without and with a disc
-            that is needed too; `triangle:N`: so many (30 if not said).
+        spec: `triangle`, held-out samples of Triangle; `triangle-two`, with two triangles each;
+            `triangle-disc`, with a disc that is needed too; `triangle:N`: so many (30 if not said).
 
     Raises:
         InputError: another word, or a part after the colon that makes no sense.
@@ -33,6 +33,11 @@ def open_dataset(spec: str) -> Dataset:
 
 def _triangle(rest: str) -> Dataset:
     return TriangleDataset(_num_samples(rest))
+
+
+def _two_triangles(rest: str) -> Dataset:
+    """Items as large and as far apart as in `triangle`, on a larger canvas."""
+    return TriangleDataset(_num_samples(rest), size_px=128, side_px=32, item_px=12, num_triangles=2)
 
 
 def _triangle_disc(rest: str) -> Dataset:
@@ -54,6 +59,7 @@ def _num_samples(rest: str) -> int:
 
 DATASETS: dict[str, Callable[[str], Dataset]] = {
     "triangle": _triangle,
+    "triangle-two": _two_triangles,
     "triangle-disc": _triangle_disc,
 }
 """Name -> what opens it, given the rest of the word."""

@@ -43,10 +43,11 @@ class TriangleSample(Sample):
     Attributes:
         key: `triangle-<split>-<seed>-<index>`.
         image: (1, size_px, size_px) float in [0, 1].
-        annotation: (size_px, size_px) int64: 1 on the strokes of the three corner items, else 0.
-        relevance: (size_px, size_px) bool: what a right explanation of any corner item must
-            contain: the strokes of all three items, and the disc where there is one.
-        corners: a pixel (row, column) on the stroke of each corner item; empty without foreground.
+        annotation: (size_px, size_px) int64: 1 on the strokes of all corner items, else 0.
+        relevance: (size_px, size_px) bool: what a right explanation of any corner item of the first
+            triangle must contain: the strokes of its three items, and the disc where there is one.
+        corners: a pixel (row, column) on the stroke of each of these three items; empty without
+            foreground.
         point: the first corner; None without foreground.
     """
 
@@ -65,6 +66,8 @@ class TriangleDataset:
         size_px: side of the square canvas.
         side_px: distance between two corners; by default a third of `size_px`.
         item_px: side of an item; by default an eighth of `size_px`.
+        num_triangles: how many triangles; each stands for itself, so that of two the class is six
+            items and what one of them needs is three.
         num_decoy_pairs, num_distractors: how many decoy pairs and how many single distractors.
         disc: the variant in which nothing is foreground without a disc.
         empty_fraction: fraction of samples without a triangle (its place taken by a decoy pair).
@@ -89,6 +92,7 @@ class TriangleDataset:
         size_px: int = 96,
         side_px: float | None = None,
         item_px: int | None = None,
+        num_triangles: int = 1,
         num_decoy_pairs: int = 1,
         num_distractors: int = 2,
         disc: bool = False,
@@ -98,6 +102,7 @@ class TriangleDataset:
         self.num_samples, self.seed, self.split, self.size_px = num_samples, seed, split, size_px
         self.side_px = size_px / 3 if side_px is None else side_px
         self.item_px = max(4, size_px // 8) if item_px is None else item_px
+        self.num_triangles = num_triangles
         self.num_decoy_pairs, self.num_distractors = num_decoy_pairs, num_distractors
         self.disc, self.empty_fraction = disc, empty_fraction
         self._items: Items = read_items(items, split)
@@ -133,16 +138,18 @@ class TriangleDataset:
 
     def _sample(self, index: int, canvas: "_Canvas", foreground: bool) -> TriangleSample:
         corners = canvas.strokes[:3] if foreground else []
-        annotation = np.zeros((self.size_px, self.size_px), bool)
-        for stroke in corners:
-            annotation |= stroke
-        relevance = annotation | canvas.disc if foreground else annotation
+        nothing = np.zeros((self.size_px, self.size_px), bool)
+        drawn = canvas.strokes[: 3 * self.num_triangles] if foreground else []
+        annotation = np.logical_or.reduce([nothing, *drawn])
+        relevance = np.logical_or.reduce(
+            [nothing, *corners, *([canvas.disc] if foreground else [])]
+        )
         pixels = tuple(_central_pixel(stroke) for stroke in corners)
         return TriangleSample(
             key=self._key(index),
             image=torch.from_numpy(canvas.grey)[None],
             annotation=torch.from_numpy(annotation).long(),
-            relevance=torch.from_numpy(relevance.copy()),
+            relevance=torch.from_numpy(relevance),
             point=pixels[0] if pixels else None,
             corners=pixels,
         )
@@ -154,15 +161,16 @@ class TriangleDataset:
         """Places the triangle first, so that the first three items are the corners."""
         for _ in range(50):
             layout = _Layout(self.size_px, self.item_px, self.side_px, rng)
-            groups = [_triangle(self.side_px) if has_triangle else _pair(self.side_px)]
+            first = _triangle(self.side_px) if has_triangle else _pair(self.side_px)
+            groups = [first] * self.num_triangles
             groups += [_pair(self.side_px)] * self.num_decoy_pairs
             groups += [np.zeros((1, 2))] * self.num_distractors
             if all(layout.place(group) for group in groups) and layout.place_disc():
                 return layout
         raise InputError(
-            f"TriangleDataset: found no room for {self.num_decoy_pairs} decoy pairs and "
-            f"{self.num_distractors} distractors on {self.size_px} px. Ask for fewer or a larger "
-            "size_px."
+            f"TriangleDataset: found no room for {self.num_triangles} triangles, "
+            f"{self.num_decoy_pairs} decoy pairs and {self.num_distractors} distractors on "
+            f"{self.size_px} px. Ask for fewer or a larger size_px."
         )
 
 
