@@ -13,6 +13,7 @@ import misure
 ROOT = Path(__file__).parents[1]
 
 PUBLIC = [
+    "Comparison",
     "Cost",
     "EmptyTargetError",
     "Explanation",
@@ -29,6 +30,7 @@ PUBLIC = [
     "Target",
     "__version__",
     "as_captum_forward",
+    "compare",
     "explain",
     "explain_all",
     "load_model",
@@ -181,3 +183,13 @@ def test_the_snippets_for_users_of_other_libraries_run():
     assert names["score"].ndim == 0
     assert names["result"].layer
     assert 0 < names["area"] <= 1
+
+
+def test_the_metrics_have_a_line_each_in_their_document_and_in_the_readme():
+    text, readme = (ROOT / "docs/metrics.md").read_text(), (ROOT / "README.md").read_text()
+    for metric in misure.METRICS.values():
+        arrow = {True: " ↑", False: " ↓", None: ""}[metric.higher_is_better]
+        assert f"| `{metric.name}`{arrow} |" in text
+        assert f"`{metric.name}`" in readme
+    for name in misure.METHODS:
+        assert f"`{name}`" in readme

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from misure.comparison import Comparison, compare
     from misure.cost import Cost
     from misure.errors import (
         EmptyTargetError,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "METHODS": "methods",
     "METRICS": "metrics",
+    "Comparison": "comparison",
     "Cost": "cost",
     "EmptyTargetError": "errors",
     "Explanation": "explanation",
@@ -52,6 +54,7 @@ _MODULE_OF = {
     "SegmentationModel": "model",
     "Target": "target",
     "as_captum_forward": "methods",
+    "compare": "comparison",
     "explain": "explainer",
     "explain_all": "explainer",
     "load_model": "loaders",
