@@ -133,7 +133,8 @@ def test_a_point_where_the_model_draws_something_else_is_not_explained(model):
     ("given", "words"),
     [
         ({"methods": ("edge",)}, "expected methods among misure, .*got 'edge'"),
-        ({"methods": ()}, "expected options of the methods that are compared"),
+        ({"methods": ()}, "expected methods among misure, .*got none"),
+        ({"methods": ("misure",), "method_options": {"misure": {"max_pases": 3}}}, "'max_pases'"),
         ({"metrics": ("dice",)}, "expected metrics among sufficiency, .*got 'dice'"),
         ({"method_options": {"occlusion": {}}}, "expected options of the methods that are comp"),
         ({"method_options": {"rise": {"num": 3}}}, "rise: expected options among num_masks"),
@@ -143,6 +144,38 @@ def test_a_point_where_the_model_draws_something_else_is_not_explained(model):
 def test_bad_arguments_are_errors(model, given, words):
     with pytest.raises(misure.InputError, match=words):
         compare(model, [_beacon_sample()], **{"methods": ("rise",)} | given)
+
+
+def test_a_key_that_comes_twice_is_an_error(model):
+    with pytest.raises(misure.InputError, match="got one key twice"):
+        compare(model, [_beacon_sample(), _beacon_sample()])
+
+
+def test_the_region_of_our_methods_suffices_where_the_metrics_look(model):
+    (row,) = compare(
+        model, [_beacon_sample()], methods=("misure",), metrics=("sufficient_area", "iou"),
+        baseline_image="noise",
+    ).rows  # fmt: skip
+    assert row.metrics["iou"] > 0.5
+
+
+def test_class_0_of_a_network_of_several_labels_is_a_class_like_any_other():
+    several = toys.model_of(toys.OwnBrightness(), multilabel=True)
+    dark = 1 - toys.square_image()
+    found = compare(several, [Sample("dark", dark)], methods=("edges",), metrics=("gini",))
+    assert found.rows[0].target["class_index"] in (0, 1)
+    assert found.rows[0].target["area_fraction"] > 0.9
+
+
+def test_a_tensor_among_the_options_is_written_as_a_word(model, tmp_path):
+    other = torch.zeros(3, 30, 30)
+    found = compare(
+        model, [_beacon_sample()], methods=("misure",), metrics=("gini",),
+        method_options={"misure": {"other_image": other}},
+    )  # fmt: skip
+    save_comparison(found, tmp_path)
+    written = json.loads((tmp_path / "comparison.json").read_text())
+    assert written["settings"]["methods"]["misure"]["options"]["other_image"] == "tensor"
 
 
 def test_no_sample_is_an_error(model):
@@ -164,7 +197,7 @@ def test_the_threshold_reaches_the_methods_that_have_one(model):
         dice_threshold=0.5, method_options={"misure": {"max_passes": 60}},
     )  # fmt: skip
     assert found.settings["methods"]["misure"]["options"] == {
-        "dice_threshold": 0.5, "max_passes": 60
+        "dice_threshold": 0.5, "baseline_image": "mean", "max_passes": 60
     }  # fmt: skip
     assert found.settings["methods"]["edges"]["options"] == {}
     assert found.rows[0].cost.pass_equivalents <= 60

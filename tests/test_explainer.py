@@ -524,3 +524,16 @@ def test_between_two_thresholds_pixels_keep_the_order_of_the_search():
     assert not found[5].any()
     for ring in (region, wider & ~region, ~wider):
         assert torch.equal(found[ring].argsort(), scores[ring].argsort())
+
+
+def test_without_gradients_the_map_holds_the_nested_regions_too():
+    model = toys.model_of(toys.OwnBrightness(), differentiable=False)
+    image = torch.zeros(1, 30, 30)
+    image[0, 5:21, 5:21] = 1.0
+    target = misure.predicted_target(model, image, 1)
+    found = misure.explain(model, image, target, thresholds=(0.5, 0.7, 0.8))
+    areas = [point["area_fraction"] * 900 for point in found.sufficiency_curve]
+    assert len(set(areas)) > 2
+    for point, area in zip(found.sufficiency_curve, areas, strict=True):
+        assert int(found.nested_region(point["dice_threshold"]).sum()) == round(area)
+    assert float(found.saliency_map.max()) < 1

@@ -13,6 +13,8 @@ from misure.methods import METHODS, as_captum_forward
 from misure.methods.layers import as_feature_map, last_feature_layer
 from misure.methods.rise import random_mask
 
+SIGNED = ("occlusion", "integrated_gradients", "input_x_gradient", "guided_backprop")
+
 FAST = {
     "rise": {"num_masks": 20, "grid_size": 3},
     "integrated_gradients": {"num_steps": 4},
@@ -39,7 +41,7 @@ def test_every_method_makes_a_map_of_the_image_and_says_what_it_cost(name, num_d
     assert first.saliency_map.shape == target.region.shape
     assert first.saliency_map.dtype == torch.float32
     assert torch.equal(first.saliency_map, again.saliency_map)
-    assert first.saliency_map.min() >= 0
+    assert first.saliency_map.min() >= 0 or name in SIGNED
     assert first.method == name
     control = METHODS[name].source == "control"
     assert (first.cost.pass_equivalents == 0) is control
@@ -162,6 +164,43 @@ def test_a_feature_map_with_channels_last_is_known_by_the_aspect_of_the_input():
     assert torch.equal(as_feature_map(first, (64, 96)), first)
     volume = torch.zeros(1, 3, 4, 5, 16)
     assert as_feature_map(volume, (30, 40, 50)).shape == (1, 16, 3, 4, 5)
+
+
+@pytest.mark.parametrize(("channels", "sides", "input_shape"), [
+    (96, (128, 171), (512, 683)), (192, (64, 86), (512, 683)), (24, (42, 63), (333, 500)),
+    (48, (21, 32), (333, 500)), (24, (84, 125), (333, 500)),
+])  # fmt: skip
+def test_a_feature_map_of_rounded_sides_is_left_as_it_is(channels, sides, input_shape):
+    features = torch.zeros(1, channels, *sides)
+    assert as_feature_map(features, input_shape) is features
+
+
+def test_a_head_that_the_logits_do_not_depend_on_is_not_the_head():
+    class TwoHeads(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = torch.nn.Conv2d(2, 7, 3, padding=1)
+            self.head = torch.nn.Conv2d(7, 3, 1)
+            self.auxiliary = torch.nn.Sequential(
+                torch.nn.Conv2d(7, 5, 1), torch.nn.ReLU(), torch.nn.Conv2d(5, 3, 1)
+            )
+
+        def forward(self, images):
+            features = self.stem(images)
+            return {"out": self.head(features), "aux": self.auxiliary(features)}
+
+    model = toys.model_of(TwoHeads(), output="out")
+    assert last_feature_layer(model, toys.random_image(0)) == "stem"
+
+
+def test_the_layers_of_torchscript_cannot_be_seen():
+    model = toys.model_of(torch.jit.script(toys.random_network(0).eval()))
+    image = toys.random_image(0)
+    target = misure.predicted_target(
+        model, image, misure.segment(model, image).found_classes()[0].class_index
+    )
+    with pytest.raises(misure.InputError, match="expected a network whose layers can be seen"):
+        METHODS["seg_grad_cam"](model, image, target)
 
 
 def test_a_cam_works_on_a_layer_with_channels_last():

@@ -181,6 +181,32 @@ def test_curves_show_and_remove_the_top():
     assert METRICS["deletion"].function(model, trial, answer.float()) == area_under(deletion)
 
 
+def test_evidence_needs_contents_and_the_right_shape():
+    model, trial, answer = _beacon()
+    bare = Trial(trial.target, trial.presentations)
+    for name in ("silhouette_dice", "transfer_dice"):
+        with pytest.raises(misure.InputError, match="expected a trial with contents"):
+            METRICS[name].function(model, bare, answer)
+        with pytest.raises(misure.InputError, match="expected two tensors of one shape"):
+            METRICS[name].function(model, trial, answer[1:])
+
+
+def test_maps_of_another_shape_are_errors_of_every_metric_that_shows_them():
+    model, trial, answer = _beacon()
+    other = answer.float()[1:]
+    for name in ("sufficiency", "sufficient_area", "insertion", "deletion"):
+        with pytest.raises(misure.InputError, match=f"{name}: expected two tensors of one shape"):
+            METRICS[name].function(model, trial, other)
+    with pytest.raises(misure.InputError, match="necessity: expected two tensors"):
+        METRICS["necessity"].function(model, trial, other > 0)
+    with pytest.raises(misure.InputError, match="rank_correlation: expected two tensors"):
+        rank_correlation(answer.float(), other)
+    with pytest.raises(misure.InputError, match="noise_sensitivity: expected two tensors"):
+        METRICS["noise_sensitivity"].function(answer.float(), [other])
+    with pytest.raises(misure.InputError, match="randomisation_ssim: expected two tensors"):
+        METRICS["randomisation_ssim"].function(answer.float(), [other])
+
+
 def test_a_map_of_the_worst_order_needs_nearly_everything():
     model, trial, answer = _beacon()
     worst = 1 + (~answer).float()
@@ -292,21 +318,47 @@ def test_noise_sensitivity_is_what_captum_measures():
     assert METRICS["noise_sensitivity"].function(own, [own, own]) == 0.0
     nothing = torch.zeros_like(own)
     assert METRICS["noise_sensitivity"].function(nothing, [nothing]) == 0.0
+    with pytest.raises(misure.InputError, match="expected a map with values to measure changes by"):
+        METRICS["noise_sensitivity"].function(nothing, [own])
+
+
+def test_a_method_that_finds_nothing_under_noise_has_changed_altogether():
+    model, image = toys.model_of(toys.random_network(1)), toys.random_image(3)
+
+    def refuses(_model, _image, _seed):
+        raise misure.InputError("the model does not draw it")
+
+    noisy = make_noisy_maps(model, image, refuses, 0)
+    assert METRICS["noise_sensitivity"].function(torch.ones(14, 14), noisy) == pytest.approx(1)
+
+    def breaks(_model, _image, _seed):
+        raise misure.ModelError("not finite")
+
+    with pytest.raises(misure.ModelError):
+        make_noisy_maps(model, image, breaks, 0)
+
+
+@given(seeds)
+def test_an_offset_does_not_count(seed):
+    saliency_map, region, _ = _random(seed)
+    for name in FINENESS_OF_MAPS:
+        assert METRICS[name].function(saliency_map + 3) == pytest.approx(
+            METRICS[name].function(saliency_map - saliency_map.min())
+        )
+    inside = METRICS["energy_inside"].function
+    assert inside(saliency_map + 3, region) == pytest.approx(
+        inside(saliency_map - saliency_map.min(), region)
+    )
 
 
 def test_ssim_is_that_of_scikit_image_where_a_map_shows_anything():
     a, b = (torch.rand(20, 24, generator=torch.Generator().manual_seed(i)) for i in range(2))
     ssim = METRICS["randomisation_ssim"].function
-    wanted = structural_similarity(
-        (a / a.max()).double().numpy(), (b / b.max()).double().numpy(), data_range=1.0
-    )
+    first, second = ((one - one.min()).double() for one in (a, b))
+    pair = ((first / first.max()).numpy(), (second / second.max()).numpy())
+    wanted = structural_similarity(*pair, data_range=1.0)
     # scikit-image leaves out a border of 3 pixels, which here counts
-    _, full = structural_similarity(
-        (a / a.max()).double().numpy(),
-        (b / b.max()).double().numpy(),
-        data_range=1.0,
-        full=True,
-    )
+    _, full = structural_similarity(*pair, data_range=1.0, full=True)
     assert full[3:-3, 3:-3].mean() == pytest.approx(wanted)
     assert ssim(a, [b]) == pytest.approx(full.mean(), abs=1e-6)
     assert ssim(a, [a, b]) == pytest.approx((1 + full.mean()) / 2, abs=1e-6)
@@ -314,6 +366,10 @@ def test_ssim_is_that_of_scikit_image_where_a_map_shows_anything():
     spot[5:8, 5:8] = 1
     other[30:33, 30:33] = 1
     assert ssim(spot, [other]) < 0.2
+    thin = torch.rand(3, 20, 24)
+    assert ssim(thin, [thin]) == pytest.approx(1)
+    with pytest.raises(misure.InputError, match="expected maps of 3 pixels or more a side"):
+        ssim(torch.rand(2, 20), [torch.rand(2, 20)])
     nothing = torch.zeros(20, 24)
     assert ssim(nothing, [nothing]) == METRICS["randomisation_ssim"].when_empty
 
@@ -371,6 +427,12 @@ def test_a_method_with_nothing_to_explain_any_more_gives_an_empty_map():
 
     maps = make_randomised_maps(model, toys.random_image(0), remake, 0)
     assert all(not bool(one.any()) for one in maps)
+    scripted = toys.model_of(torch.jit.script(toys.random_network(0).eval()))
+    kept = scripted.net.state_dict()["4.weight"].clone()
+    assert len(make_randomised_maps(scripted, toys.random_image(0), remake, 0)) == NUM_STATIONS
+    assert torch.equal(scripted.net.state_dict()["4.weight"], kept)
+    without_parameters = toys.model_of(toys.OwnBrightness())
+    assert make_randomised_maps(without_parameters, toys.square_image(), remake, 0) is None
     without_layers = misure.SegmentationModel(lambda images: images)
     assert make_randomised_maps(without_layers, toys.random_image(0), remake, 0) is None
 

@@ -20,6 +20,7 @@ from misure.device import to_device
 from misure.errors import EmptyTargetError, InputError, MisureError
 from misure.methods import METHODS
 from misure.methods.method import Method, MethodResult
+from misure.methods.own import PRESET_OF, check_own_options
 from misure.metrics import GROUPS, METRICS, Metric, Subject
 from misure.model import SegmentationModel
 from misure.presentation import make_presentations
@@ -31,7 +32,7 @@ from misure.trial import OnStep, Trial
 CONTROLS = tuple(name for name, method in METHODS.items() if method.source == "control")
 DEFAULT_METHODS = ("misure", "seg_grad_cam", "rise", *CONTROLS)
 DEFAULT_METRICS = tuple(group for group in GROUPS if group not in ("stability", "sanity"))
-"""All but the two groups that make every map again, nine times in all."""
+"""All but the two groups that make every map eight times again."""
 
 _NUM_RESAMPLES = 2000
 _NUM_PICTURED = 12
@@ -75,7 +76,7 @@ class PicturedObject:
 
     Attributes:
         sample: the image.
-        target: the object; None where there is none.
+        target: the object.
         maps: method -> map (*spatial).
     """
 
@@ -159,9 +160,9 @@ def compare(
         class_index: what to explain; by default the object at the sample's `point` where it has
             one, else the largest class but class 0.
         instance: only one connected object, 0 is the largest.
-        dice_threshold: Dice from which a target counts as preserved; methods that take this option
-            are given it too.
-        baseline_image: what stands where metrics remove pixels; methods have their own.
+        dice_threshold: Dice from which a target counts as preserved.
+        baseline_image: what stands where pixels are removed. Both are given to the metrics, and to
+            the methods that take them where `method_options` says nothing else.
         method_options: method -> its options.
         seed: of whatever is random.
         on_step: told of every map.
@@ -169,9 +170,12 @@ def compare(
     Raises:
         InputError: an unknown method, metric or option; or there is not a single map in the end.
     """
-    chosen = _methods_of(methods, method_options or {}, dice_threshold)
+    shared = {"dice_threshold": dice_threshold, "baseline_image": baseline_image}
+    chosen = _methods_of(model, methods, method_options or {}, shared)
     measured = metrics_of(metrics)
     dataset: Dataset = SampleList(samples) if isinstance(samples, Sequence) else samples
+    if len(set(dataset.keys)) < len(dataset.keys):
+        raise InputError("compare: expected samples with different keys, got one key twice.")
     rows: list[Row] = []
     pictured: list[PicturedObject] = []
     total = len(dataset.keys) * len(chosen)
@@ -185,7 +189,8 @@ def compare(
             continue
         drawn = PicturedObject(sample, target)
         pictured += [drawn][: _NUM_PICTURED - len(pictured)]
-        relevance = sample.relevance if class_index is None and instance is None else None
+        is_known = class_index is None and instance is None and sample.point is not None
+        relevance = sample.relevance if is_known else None
         for method, options in chosen:
             if on_step:
                 on_step("comparing", len(rows), total)
@@ -200,7 +205,7 @@ def compare(
         raise InputError(f"compare: expected at least one map, got none; the first: {first}")
     settings = {
         "methods": {
-            method.name: {"options": method.options | options, "source": method.source}
+            method.name: {"options": _plain(method.options | options), "source": method.source}
             for method, options in chosen
         },
         "metrics": {metric.name: metric.record() for metric in measured},
@@ -307,26 +312,36 @@ def _reason(error: Exception) -> str:
 
 
 def _methods_of(
-    names: Sequence[str], options: Mapping[str, Mapping[str, Any]], dice_threshold: float
+    model: SegmentationModel,
+    names: Sequence[str],
+    options: Mapping[str, Mapping[str, Any]],
+    shared: Mapping[str, Any],
 ) -> list[tuple[Method, dict[str, Any]]]:
     """The methods of these names, each with its options."""
     wanted = list(METHODS) if "all" in names else list(dict.fromkeys(names))
     for name in [*wanted, *options]:
         if name not in METHODS:
             raise InputError(f"compare: expected methods among {', '.join(METHODS)}, got {name!r}.")
-    unused = set(options) - set(wanted)
-    if unused or not wanted:
+    if not wanted:
+        raise InputError(f"compare: expected methods among {', '.join(METHODS)}, got none.")
+    if unused := set(options) - set(wanted):
         raise InputError(
-            f"compare: expected options of the methods that are compared "
-            f"({', '.join(wanted) or 'none'}), got some of {', '.join(sorted(unused)) or 'none'}."
+            f"compare: expected options of the methods that are compared ({', '.join(wanted)}), "
+            f"got some of {', '.join(sorted(unused))}."
         )
     chosen = []
     for name in wanted:
-        method = METHODS[name]
-        method.check_options(options.get(name, {}))
-        of_all = {"dice_threshold": dice_threshold} if "dice_threshold" in method.options else {}
-        chosen.append((method, {**of_all, **options.get(name, {})}))
+        method, own = METHODS[name], options.get(name, {})
+        of_all = {key: value for key, value in shared.items() if key in method.options}
+        method.check_options(own)
+        if name in PRESET_OF and (model.differentiable or not method.needs_gradients):
+            check_own_options(name, model, {**of_all, **own})
+        chosen.append((method, {**of_all, **own}))
     return chosen
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: "tensor" if isinstance(v, Tensor) else v for k, v in options.items()}
 
 
 def _target_of(
@@ -337,7 +352,9 @@ def _target_of(
         wanted = None if sample.annotation is None else int(sample.annotation[sample.point])
         return segmentation.target(wanted, point=sample.point)
     if class_index is None:
-        classes = [one.class_index for one in segmentation.found_classes() if one.class_index > 0]
+        first = 0 if model.multilabel else 1
+        found = [one.class_index for one in segmentation.found_classes()]
+        classes = [one for one in found if one >= first]
         if not classes:
             raise EmptyTargetError(
                 f"compare: expected {model.name} to find more than class 0 in {sample.key}, it "

@@ -39,7 +39,7 @@ def as_markdown(comparison: Comparison) -> str:
     A cell is the mean over objects and its 95 % bootstrap interval, and the median.
     """
     summary, settings = comparison.summary(), comparison.settings
-    num_objects = len({(row.image, str(row.target)) for row in comparison.rows})
+    num_objects = len({row.image for row in comparison.rows if row.target})
     words = (
         f"{num_objects} objects, network {_plain(settings['model'])}. Each cell: mean over objects "
         "[95 % bootstrap interval of the mean]; median. ↑ higher is better, ↓ lower is better. A "
@@ -58,7 +58,7 @@ def as_markdown(comparison: Comparison) -> str:
         for method, figures in summary.items():
             known = [figures.get(one.name) for one in columns]
             num = sorted({one["n"] for one in known if one})
-            counts = "–".join(f"{n:g}" for n in {num[0], num[-1]}) if num else "0"
+            counts = "–".join(f"{n:g}" for n in dict.fromkeys((num[0], num[-1]))) if num else "0"
             lines.append(_line([method, *map(_cell, known), counts]))
     failed = [row for row in comparison.rows if row.error]
     if failed:

@@ -1,6 +1,6 @@
 """The main job: from a model, images and targets to explanations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -10,7 +10,7 @@ from misure.explanation import Explanation
 from misure.image import check_image
 from misure.job import Job
 from misure.model import SegmentationModel
-from misure.presets import make_preset
+from misure.presets import Preset, make_preset
 from misure.target import Target
 from misure.trial import OnStep
 
@@ -94,13 +94,7 @@ def explain_all(
         )
     for one in {id(one): one for one in images}.values():
         check_image(one)
-    by_default = "certified" if model.differentiable else "forward_only"
-    chosen = make_preset(preset or by_default, options)
-    if chosen.reduction.needs_gradients and not model.differentiable:
-        raise InputError(
-            f"explain: expected a network with gradients for preset {chosen.name}, {model.name} "
-            "gives none. Use a preset that needs none (forward_only, sufficient_region)."
-        )
+    chosen = choose_preset(model, preset, options)
     job = Job(model, chosen, float(dice_threshold), seed, other_image, on_step)
     results: dict[int, Explanation] = {}
     for shape in dict.fromkeys(one.shape for one in images):
@@ -108,3 +102,27 @@ def explain_all(
         found = job.run([images[i] for i in alike], [targets[i] for i in alike])
         results |= dict(zip(alike, found, strict=True))
     return [results[i] for i in range(len(targets))]
+
+
+def choose_preset(
+    model: SegmentationModel, preset: str | None, options: Mapping[str, Any]
+) -> Preset:
+    """The preset that `explain` uses for a model, with some of its options changed.
+
+    Args:
+        model: the model to explain.
+        preset: name of a preset; None: `certified`, or `forward_only` without gradients.
+        options: see `explain`.
+
+    Raises:
+        InputError: an unknown preset or option, or a preset that needs gradients which are not
+            there.
+    """
+    by_default = "certified" if model.differentiable else "forward_only"
+    chosen = make_preset(preset or by_default, options)
+    if chosen.reduction.needs_gradients and not model.differentiable:
+        raise InputError(
+            f"explain: expected a network with gradients for preset {chosen.name}, {model.name} "
+            "gives none. Use a preset that needs none (forward_only, sufficient_region)."
+        )
+    return chosen

@@ -68,5 +68,5 @@ class ForwardReduction(SearchingReduction):
         region, dice = yield from smallest_that_holds(trial, held, sufficient)
         stopped_by = "end" if is_done else "max_passes"
         return MinimallySufficientRegion(
-            region, nearness * sufficient.region * (1 + region), dice, grain_px, stopped_by
+            region, nearness * sufficient.region * (1 + region) / 2, dice, grain_px, stopped_by
         )

@@ -146,9 +146,9 @@ class SegmentationModel:
         return logits
 
     def with_network(self, net: Callable[[Tensor], Any]) -> "SegmentationModel":
-        """Another network, used as this one is; its passes are counted by its own counters."""
+        """Another network, used as this one is; both are counted together."""
         other = copy.copy(self)
-        other.net, other._counters, other._fitting = net, [], dict(self._fitting)
+        other.net, other._fitting = net, dict(self._fitting)
         other._is_borrowed = False
         return other
 
@@ -207,7 +207,7 @@ class SegmentationModel:
             yield cost
         finally:
             cost.seconds = time.perf_counter() - start
-            self._counters = [counter for counter in self._counters if counter is not cost]
+            self._counters[:] = [counter for counter in self._counters if counter is not cost]
 
     @contextmanager
     def borrowed(self) -> Iterator[None]:

@@ -80,7 +80,7 @@ def input_x_gradient(
     image: Tensor,
     target: Target,
 ) -> Tensor:
-    """Image times gradient, summed over the channels, where positive."""
+    """Image times gradient, summed over the channels; signed."""
     method = _captum("InputXGradient")(as_captum_forward(model, target))
     return _summed(method.attribute(_leaf(image)))
 
@@ -94,7 +94,7 @@ def integrated_gradients(
     num_steps: int = 32,
     baseline_image: str = "mean",
 ) -> Tensor:
-    """Gradients along the way from the baseline image to the image (Sundararajan et al. 2017).
+    """Gradients along the way from the baseline image to the image (Sundararajan 2017); signed.
 
     Args:
         model, image, target: see `Method`.
@@ -115,7 +115,7 @@ def guided_backprop(
     image: Tensor,
     target: Target,
 ) -> Tensor:
-    """Gradients of which ReLU layers pass the positive part (Springenberg et al. 2015).
+    """Gradients of which ReLU layers pass the positive part (Springenberg et al. 2015); signed.
 
     The network's ReLUs must be layers, each called once in a pass.
     """
@@ -145,7 +145,7 @@ def occlusion(
     stride: int = 0,
     baseline_image: str = "mean",
 ) -> Tensor:
-    """How much the score falls when a window is hidden, averaged over the windows of a pixel.
+    """How much the score falls when a window is hidden, averaged over a pixel's windows; signed.
 
     Args:
         model, image, target: see `Method`.
@@ -190,5 +190,5 @@ def _baseline(model: SegmentationModel, image: Tensor, kind: str, seed: int) -> 
 
 
 def _summed(attributions: Tensor) -> Tensor:
-    """The positive part (*spatial) of attributions (1, C, *spatial), summed over the channels."""
-    return attributions[0].detach().sum(0).clamp(min=0)
+    """Attributions (1, C, *spatial) summed over the channels; with their sign."""
+    return attributions[0].detach().sum(0)

@@ -15,9 +15,9 @@ from misure.model import SegmentationModel
 def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
     """The dotted name of the last layer before the head whose output is a spatial feature map.
 
-    Found by one traced forward pass: of all layers without layers of their own, in the order of
-    their last call, the last one whose output is spatial and has another number of channels than
-    the network's output.
+    Found by one traced forward pass: of all layers without layers of their own that the logits
+    depend on, in the order of their last call, the last one whose output is spatial and has another
+    number of channels than the network's output.
 
     Args:
         model: its network must be a torch module.
@@ -43,22 +43,23 @@ def called_layers(
     """The layers that a pass calls, and the number of classes that comes out.
 
     Of all layers that hold no layers and return a tensor, the dotted name and the output's shape,
-    in the order of their last call; found by one traced forward pass.
+    in the order of their last call; found by one traced forward pass. Where gradients flow, layers
+    that the logits do not depend on (auxiliary heads) are left out.
 
     Args:
         model: its network must be a torch module.
         image: (C, *spatial) float.
 
     Raises:
-        InputError: no torch module.
+        InputError: no torch module, or one of TorchScript.
     """
-    called: dict[str, tuple[int, ...]] = {}
+    called: dict[str, tuple[tuple[int, ...], Any]] = {}
 
     def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
             called.pop(name, None)  # the order is that of the last call
             if isinstance(output, Tensor):
-                called[name] = tuple(output.shape)
+                called[name] = (tuple(output.shape), output.grad_fn)
 
         return hook
 
@@ -66,12 +67,26 @@ def called_layers(
     leaves = [(name, one) for name, one in modules if name and not [*one.children()]]
     handles = [module.register_forward_hook(note(name)) for name, module in leaves]
     try:
-        with torch.no_grad():
-            num_classes = model(image[None]).shape[1]
+        with torch.set_grad_enabled(model.differentiable):
+            logits = model(image[None].detach().clone().requires_grad_(model.differentiable))
     finally:
         for handle in handles:
             handle.remove()
-    return called, num_classes
+    used = _nodes_behind(logits)
+    shapes = {name: shape for name, (shape, node) in called.items() if not used or node in used}
+    return shapes, logits.shape[1]
+
+
+def _nodes_behind(tensor: Tensor) -> set[Any]:
+    """All steps of the computation of a tensor; empty where none was recorded."""
+    found: set[Any] = set()
+    waiting: list[Any] = [tensor.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in found:
+            found.add(node)
+            waiting += [parent for parent, _ in node.next_functions]
+    return found
 
 
 def layer_of_name(model: SegmentationModel, layer: str) -> nn.Module:
@@ -130,9 +145,9 @@ def as_feature_map(tensor: Tensor, input_shape: tuple[int, ...]) -> Tensor:
     """
     if tensor.ndim == len(input_shape) + 2:
         first, last = (
-            _strain(sides, input_shape) for sides in (tensor.shape[2:], tensor.shape[1:-1])
+            _have_aspect(sides, input_shape) for sides in (tensor.shape[2:], tensor.shape[1:-1])
         )
-        return tensor.movedim(-1, 1) if last < first else tensor
+        return tensor.movedim(-1, 1) if last and not first else tensor
     if tensor.ndim == 3:
         for extra in range(6):
             num = tensor.shape[1] - extra
@@ -147,10 +162,12 @@ def as_feature_map(tensor: Tensor, input_shape: tuple[int, ...]) -> Tensor:
     )
 
 
-def _strain(sides: tuple[int, ...], input_shape: tuple[int, ...]) -> float:
-    """How far these sides are from the input's aspect: the largest ratio of two scales."""
-    scales = [side / long for side, long in zip(sides, input_shape, strict=True)]
-    return max(scales) / min(scales)
+def _have_aspect(sides: tuple[int, ...], input_shape: tuple[int, ...]) -> bool:
+    """Whether one scale turns the input's sides into these, each rounded up or down."""
+    pairs = [*zip(sides, input_shape, strict=True)]
+    return max((side - 1) / long for side, long in pairs) < min(
+        (side + 1) / long for side, long in pairs
+    )
 
 
 def _module_of(model: SegmentationModel) -> nn.Module:
@@ -158,5 +175,10 @@ def _module_of(model: SegmentationModel) -> nn.Module:
         raise InputError(
             f"layer: expected a torch module, {model.name} is a function without layers. Use a "
             "method that needs none (rise, occlusion, misure)."
+        )
+    if isinstance(model.net, torch.jit.ScriptModule):
+        raise InputError(
+            f"layer: expected a network whose layers can be seen, {model.name} is TorchScript. Use "
+            "a method that needs none (rise, occlusion, misure), or load it with python:."
         )
     return model.net

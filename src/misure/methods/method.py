@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from misure.cost import Cost
+from misure.dependency import require
 from misure.device import seed_device, to_device
 from misure.errors import InputError, ModelError
 from misure.explanation import Explanation
@@ -70,12 +71,14 @@ class Method:
             the options of the method.
         source: where it is from.
         needs_gradients: whether it can only explain networks with gradients.
+        library: the optional library it needs, which is also the extra of misure that brings it.
     """
 
     name: str
     function: Callable[..., Tensor | Made]
     source: str
     needs_gradients: bool = False
+    library: str = ""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -131,6 +134,8 @@ class Method:
                 f"{self.name}: expected a network with gradients, {model.name} gives none. Use a "
                 "method that needs none (rise, occlusion, misure)."
             )
+        if self.library:  # importing it is not part of the cost
+            require(self.library, extra=self.library, purpose=f"run {self.name}")
         own = to_device(image, model.device)
         with (
             torch.inference_mode(False),
@@ -141,10 +146,9 @@ class Method:
             seed_device(model.device, seed)  # undone by `borrowed`
             takes_seed = "seed" in inspect.signature(self.function).parameters
             seeded = {"seed": seed} if takes_seed else {}
-            made = self.function(model, own, target.to(model.device), **seeded, **options)
-        if isinstance(made, Tensor):
-            made = Made(made)
-        saliency_map = made.saliency_map.detach().to("cpu", torch.float32)
+            found = self.function(model, own, target.to(model.device), **seeded, **options)
+            made = Made(found) if isinstance(found, Tensor) else found
+            saliency_map = made.saliency_map.detach().to("cpu", torch.float32)
         if saliency_map.shape != target.region.shape or not all_finite(saliency_map):
             raise ModelError(
                 f"{self.name}: expected a finite map of shape {tuple(target.region.shape)}, got "

@@ -1,13 +1,21 @@
 """Our own methods, as the others see them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-from misure.explainer import explain
+from misure.explainer import choose_preset, explain
 from misure.methods.method import Made
 from misure.model import SegmentationModel
 from misure.target import Target
+
+PRESET_OF: dict[str, str | None] = {
+    "misure": None,
+    "misure_paper": "paper",
+    "sufficient_region": "sufficient_region",
+}
+"""Method -> preset of `explain`; None is the default one, which depends on the network."""
 
 
 def misure(
@@ -17,10 +25,12 @@ def misure(
     *,
     seed: int = 0,
     dice_threshold: float = 0.9,
+    baseline_image: str = "mean",
     **options: Any,
 ) -> Made:
     """The preset `certified`, or `forward_only` where there are no gradients."""
-    return _explained(model, image, target, seed, None, dice_threshold, options)
+    given = {"dice_threshold": dice_threshold, "baseline_image": baseline_image, "seed": seed}
+    return _explained("misure", model, image, target, given | options)
 
 
 def misure_paper(
@@ -30,10 +40,12 @@ def misure_paper(
     *,
     seed: int = 0,
     dice_threshold: float = 0.9,
+    baseline_image: str = "mean",
     **options: Any,
 ) -> Made:
     """The preset `paper`."""
-    return _explained(model, image, target, seed, "paper", dice_threshold, options)
+    given = {"dice_threshold": dice_threshold, "baseline_image": baseline_image, "seed": seed}
+    return _explained("misure_paper", model, image, target, given | options)
 
 
 def sufficient_region(
@@ -43,21 +55,38 @@ def sufficient_region(
     *,
     seed: int = 0,
     dice_threshold: float = 0.9,
+    baseline_image: str = "mean",
     **options: Any,
 ) -> Made:
     """Stage 1 alone: nearness to the target, inside the sufficient region."""
-    return _explained(model, image, target, seed, "sufficient_region", dice_threshold, options)
+    given = {"dice_threshold": dice_threshold, "baseline_image": baseline_image, "seed": seed}
+    return _explained("sufficient_region", model, image, target, given | options)
+
+
+def check_own_options(method: str, model: SegmentationModel, options: Mapping[str, Any]) -> None:
+    """Raises an InputError where one of our methods does not know an option.
+
+    Args:
+        method: a key of `PRESET_OF`.
+        model: the model to explain; its default preset depends on it.
+        options: of the method.
+    """
+    of_preset = {
+        key: value
+        for key, value in options.items()
+        if key not in ("dice_threshold", "other_image", "preset")
+    }
+    choose_preset(model, options.get("preset", PRESET_OF[method]), of_preset)
 
 
 def _explained(
+    method: str,
     model: SegmentationModel,
     image: Tensor,
     target: Target,
-    seed: int,
-    preset: str | None,
-    dice_threshold: float,
-    options: dict[str, Any],
+    options: Mapping[str, Any],
 ) -> Made:
-    given = {"preset": preset, "num_minimality_tests": 0} | options
-    found = explain(model, image, target, dice_threshold=dice_threshold, seed=seed, **given)
+    found = explain(
+        model, image, target, **{"preset": PRESET_OF[method], "num_minimality_tests": 0, **options}
+    )
     return Made(found.saliency_map, explanation=found)

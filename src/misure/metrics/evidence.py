@@ -3,14 +3,24 @@
 The same figures as in every explanation (see `misure.evidence`), for the region of any method.
 """
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
+from misure.errors import InputError
 from misure.evidence import content_dices
+from misure.metrics.maps import check_same_shape
 from misure.model import SegmentationModel
 from misure.trial import Trial
 
 
-def silhouette_dice(model: SegmentationModel, trial: Trial, region: Tensor) -> float:
+def silhouette_dice(
+    model: SegmentationModel,
+    trial: Trial,
+    region: Tensor,
+    *,
+    dice_by_content: Mapping[str, float] | None = None,
+) -> float:
     """Dice with the target when a region's content is replaced, in [0, 1]; the larger of two.
 
     By its mean colour, and by noise of its own mean and deviation.
@@ -19,15 +29,40 @@ def silhouette_dice(model: SegmentationModel, trial: Trial, region: Tensor) -> f
         model: the model that is shown it.
         trial: the target, how regions are shown, and the contents.
         region: (*spatial) bool.
+        dice_by_content: what `find_dice_by_content` found, where that is known already.
     """
-    dices = content_dices(model, trial, region)
+    dices = dice_by_content or find_dice_by_content(model, trial, region)
     return max(dices["mean_colour"], dices["noise"])
 
 
-def transfer_dice(model: SegmentationModel, trial: Trial, region: Tensor) -> float:
+def transfer_dice(
+    model: SegmentationModel,
+    trial: Trial,
+    region: Tensor,
+    *,
+    dice_by_content: Mapping[str, float] | None = None,
+) -> float:
     """Dice with the target when another image fills the region, in [0, 1].
 
     Args:
-        model, trial, region: as in `silhouette_dice`.
+        model, trial, region, dice_by_content: as in `silhouette_dice`.
     """
-    return content_dices(model, trial, region)["other_image"]
+    dices = dice_by_content or find_dice_by_content(model, trial, region)
+    return dices["other_image"]
+
+
+def find_dice_by_content(
+    model: SegmentationModel, trial: Trial, region: Tensor
+) -> dict[str, float]:
+    """Dice with the target for each content (see `contents`) that replaces the region's own.
+
+    Raises:
+        InputError: a trial without contents, or another shape.
+    """
+    check_same_shape("silhouette_dice", region, trial.target.region)
+    if trial.contents is None:
+        raise InputError(
+            "silhouette_dice: expected a trial with contents, got one without. Make it with "
+            "contents=make_contents(image)."
+        )
+    return content_dices(model, trial, region.to(model.device))

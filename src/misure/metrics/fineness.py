@@ -1,11 +1,12 @@
 """How fine a map is: few pixels or many, in one piece or in dust.
 
-Maps are taken at their positive part, scaled so that only its shape matters.
+Of maps the positive part counts, without an offset, and its scale does not matter.
 """
 
 import torch
 from torch import Tensor
 
+from misure.metrics.maps import positive_part
 from misure.region import component_numbers
 
 
@@ -18,7 +19,7 @@ def effective_area(saliency_map: Tensor) -> float:
     Args:
         saliency_map: (*spatial) float.
     """
-    positive = saliency_map.double().clamp(min=0).flatten()
+    positive = positive_part(saliency_map).flatten()
     total = positive.sum()
     if total <= 0:
         return 1.0
@@ -33,7 +34,7 @@ def gini(saliency_map: Tensor) -> float:
     Args:
         saliency_map: (*spatial) float; an empty one gives 0.
     """
-    values = saliency_map.double().clamp(min=0).flatten().sort().values
+    values = positive_part(saliency_map).flatten().sort().values
     total = values.sum()
     if total <= 0:
         return 0.0
@@ -50,7 +51,7 @@ def total_variation(saliency_map: Tensor) -> float:
     Args:
         saliency_map: (*spatial) float; an empty one gives 0.
     """
-    positive = saliency_map.double().clamp(min=0)
+    positive = positive_part(saliency_map)
     total = positive.sum()
     if total <= 0:
         return 0.0

@@ -1,13 +1,13 @@
 """Where a map or a region lies: relative to the target, or to relevance that is known.
 
-Maps are taken at their positive part. Ties are not broken by chance: pixels of one value count
-together.
+Of maps the positive part counts, without an offset. Ties are not broken by chance: pixels of one
+value count together.
 """
 
 import torch
 from torch import Tensor
 
-from misure.errors import InputError
+from misure.metrics.maps import check_same_shape, positive_part
 
 
 def energy_inside(saliency_map: Tensor, target_region: Tensor) -> float:
@@ -18,7 +18,7 @@ def energy_inside(saliency_map: Tensor, target_region: Tensor) -> float:
         target_region: (*spatial) bool.
     """
     check_same_shape("energy_inside", saliency_map, target_region)
-    positive = saliency_map.double().clamp(min=0)
+    positive = positive_part(saliency_map)
     total = float(positive.sum())
     return float(positive[target_region].sum()) / total if total > 0 else 0.0
 
@@ -99,12 +99,3 @@ def average_precision(saliency_map: Tensor, relevance: Tensor) -> float:
     hits = hits[last_of_value].double()
     rises = torch.diff(hits, prepend=hits.new_zeros(1)) / num_relevant
     return float((rises * hits / ranks).sum())
-
-
-def check_same_shape(metric: str, a: Tensor, b: Tensor) -> None:
-    """Raises an InputError where two tensors have not the same shape."""
-    if a.shape != b.shape:
-        raise InputError(
-            f"{metric}: expected two tensors of one shape, got {tuple(a.shape)} and "
-            f"{tuple(b.shape)}."
-        )

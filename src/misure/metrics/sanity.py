@@ -13,11 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from misure.dependency import require
-from misure.errors import MisureError
+from misure.device import seed_device
+from misure.errors import InputError
 from misure.methods.layers import called_layers
-from misure.metrics.localisation import check_same_shape
-from misure.metrics.stability import Remake, rank_correlation
+from misure.metrics.maps import check_same_shape, positive_part
+from misure.metrics.stability import Remake, map_or_nothing, rank_correlation
 from misure.model import SegmentationModel
+
+_WINDOW = 7
 
 NUM_STATIONS = 4
 """How many networks are looked at: the head alone drawn anew, 1/3, 2/3 and all of the layers."""
@@ -38,8 +41,9 @@ def randomisation_rank_correlation(
 def randomisation_ssim(saliency_map: Tensor, randomised_maps: Sequence[Tensor]) -> float:
     """Mean structural similarity of the map with those of randomised networks, in [-1, 1].
 
-    Each map is divided by its largest value; scikit-image's SSIM, in windows of 7 pixels, averaged
-    over the pixels where at least one of the two is positive. (Elsewhere both are flat, and a map
+    Of each map the positive part without its offset, divided by its largest value; scikit-image's
+    SSIM, in windows of 7 pixels a side (less in smaller images), averaged over the pixels where at
+    least one of the two is positive. (Elsewhere both are flat, and a map
     of few pixels would be similar to any other.) Two empty maps give 1.
 
     Args:
@@ -67,31 +71,34 @@ def make_randomised_maps(
         seed: of the new parameters, and of the method.
 
     Returns:
-        `NUM_STATIONS` maps, each (*spatial); None for a network that is no torch module.
+        `NUM_STATIONS` maps, each (*spatial); None for a network that is no torch module, or has no
+        parameters.
     """
     if not isinstance(model.net, nn.Module):
         return None
     net = copy.deepcopy(model.net)
     layers = dict(net.named_modules())
     with_parameters = [name for name, one in layers.items() if [*one.parameters(recurse=False)]]
-    called = [name for name in called_layers(model, image)[0] if name in with_parameters]
-    from_the_head = [*reversed(called or with_parameters)]
+    if not with_parameters:
+        return None
+    can_be_traced = not isinstance(net, torch.jit.ScriptModule)
+    called = called_layers(model, image)[0] if can_be_traced else {}
+    in_order = [name for name in called if name in with_parameters]
+    from_the_head = [*reversed(in_order or with_parameters)]
     never_called = [name for name in with_parameters if name not in from_the_head]
     stations = np.linspace(1, len(from_the_head), NUM_STATIONS).round().astype(int).tolist()
     randomised, maps, done = model.with_network(net), [], 0
+    accelerators = [model.device] if model.device.type == "cuda" else []
     for station in stations:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(seed + station)
+        with torch.random.fork_rng(devices=accelerators), torch.no_grad():
+            seed_device(model.device, seed + station)
             for name in from_the_head[done:station]:
                 _draw_anew(layers[name])
             if station == len(from_the_head):
                 for name in never_called:  # parameters of whole blocks, such as positions
                     _draw_anew(layers[name])
         done = station
-        try:
-            maps.append(remake(randomised, image, seed))
-        except MisureError:
-            maps.append(torch.zeros(image.shape[1:]))
+        maps.append(map_or_nothing(remake, randomised, image, seed))
     return maps
 
 
@@ -109,9 +116,15 @@ def _draw_anew(layer: nn.Module) -> None:
 def _ssim(a: Tensor, b: Tensor) -> float:
     check_same_shape("randomisation_ssim", a, b)
     metrics = require("skimage.metrics", extra="metrics", purpose="compare maps by SSIM")
-    first, second = (
-        (one.double() / one.double().abs().max().clamp(min=1e-300)).numpy() for one in (a, b)
+    window = min(_WINDOW, (min(a.shape) - 1) // 2 * 2 + 1)
+    if window < 3:
+        raise InputError(
+            f"randomisation_ssim: expected maps of 3 pixels or more a side, got {tuple(a.shape)}."
+        )
+    positive = (positive_part(one) for one in (a, b))
+    first, second = ((one / one.max().clamp(min=1e-300)).numpy() for one in positive)
+    _, of_each_pixel = metrics.structural_similarity(
+        first, second, win_size=window, data_range=1.0, full=True
     )
-    _, of_each_pixel = metrics.structural_similarity(first, second, data_range=1.0, full=True)
     somewhere = (first > 0) | (second > 0)
     return float(of_each_pixel[somewhere].mean()) if somewhere.any() else 1.0

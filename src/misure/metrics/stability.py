@@ -6,7 +6,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from misure.metrics.localisation import check_same_shape
+from misure.errors import InputError
+from misure.metrics.maps import check_same_shape
 from misure.model import SegmentationModel
 
 Remake = Callable[[SegmentationModel, Tensor, int], Tensor]
@@ -21,18 +22,25 @@ NUM_NOISES = 3
 def noise_sensitivity(saliency_map: Tensor, noisy_maps: Sequence[Tensor]) -> float:
     """The largest change of the map under small noise, relative to the map; 0 or more.
 
-    max ||map of the noisy image - map|| / ||map||, Euclidean: the max-sensitivity of Yeh et al.
-    2019. An empty map that stays empty gives 0.
+    max ||map of the noisy image - map|| / ||map||, Euclidean: after the max-sensitivity of Yeh et
+    al. 2019, in the form of captum. An empty map that stays empty gives 0.
 
     Args:
         saliency_map: (*spatial) float.
         noisy_maps: each (*spatial) float (see `make_noisy_maps`).
+
+    Raises:
+        InputError: two shapes, or an empty map that does not stay empty.
     """
     for one in noisy_maps:
         check_same_shape("noise_sensitivity", saliency_map, one)
     norm = float(saliency_map.double().norm())
     changes = [float((one.double() - saliency_map.double()).norm()) for one in noisy_maps]
-    return max(0.0 if change == 0 else change / max(norm, 1e-300) for change in changes)
+    if norm == 0 and max(changes) > 0:
+        raise InputError(
+            "noise_sensitivity: expected a map with values to measure changes by, got an empty one."
+        )
+    return max(changes) / norm if norm else 0.0
 
 
 def seed_agreement(saliency_map: Tensor, reseeded_map: Tensor) -> float:
@@ -75,5 +83,17 @@ def make_noisy_maps(
     maps = []
     for _ in range(NUM_NOISES):
         noise = 2 * torch.rand(image.shape, generator=generator) - 1
-        maps.append(remake(model, image + size * noise.to(image), seed))
+        maps.append(map_or_nothing(remake, model, image + size * noise.to(image), seed))
     return maps
+
+
+def map_or_nothing(remake: Remake, model: SegmentationModel, image: Tensor, seed: int) -> Tensor:
+    """The map made again; an empty one where the method finds nothing to explain any more.
+
+    `misure` explains only what the model draws. Where it does not draw the target any more, there
+    is no map, and that is like no other.
+    """
+    try:
+        return remake(model, image, seed)
+    except InputError:
+        return torch.zeros(image.shape[1:])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from misure.cost import Cost
 from misure.methods.method import MethodResult
+from misure.metrics.evidence import find_dice_by_content
 from misure.metrics.sanity import make_randomised_maps
 from misure.metrics.stability import Remake, make_noisy_maps
 from misure.metrics.sufficiency import sufficient_top
@@ -72,6 +73,11 @@ class Subject:
         """The region (*spatial) bool that a method returns; of a method without one, `top`."""
         found = self.result.explanation
         return found.minimally_sufficient_region if found else self.top
+
+    @cached_property
+    def dice_by_content(self) -> dict[str, float]:
+        """See `find_dice_by_content`."""
+        return find_dice_by_content(self.model, self.trial, self.region)
 
     @cached_property
     def noisy_maps(self) -> Sequence[Tensor]:

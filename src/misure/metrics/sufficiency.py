@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.metrics.localisation import check_same_shape
+from misure.metrics.maps import check_same_shape
 from misure.minimally_sufficient_region import top_region
 from misure.model import SegmentationModel
 from misure.region import area_fraction
@@ -58,6 +58,7 @@ def sufficiency(
         q: fraction of the image; None: the target's own area.
     """
     fraction = area_fraction(trial.target.region) if q is None else q
+    check_same_shape("sufficiency", saliency_map, trial.target.region)
     return insertion_curve(model, trial, saliency_map, (fraction,))[0]
 
 
@@ -86,6 +87,7 @@ def sufficient_area(
         saliency_map: (*spatial) float.
         top: what `sufficient_top` found, where that is known already.
     """
+    check_same_shape("sufficient_area", saliency_map, trial.target.region)
     if top is None:
         top = sufficient_top(model, trial, saliency_map)
     return area_fraction(top)
@@ -100,7 +102,6 @@ def sufficient_top(model: SegmentationModel, trial: Trial, saliency_map: Tensor)
     Args:
         model, trial, saliency_map: as in `sufficient_area`.
     """
-    check_same_shape("sufficient_top", saliency_map, trial.target.region)
     everything = torch.ones_like(trial.target.region)
     whole = SufficientRegion(everything, float("inf"), 1.0, "none")
     plain = replace(trial, controls=())
@@ -174,7 +175,7 @@ def _curve(
     *,
     removed: bool,
 ) -> list[float]:
-    check_same_shape("insertion_curve", saliency_map, trial.target.region)
+    check_same_shape("deletion" if removed else "insertion", saliency_map, trial.target.region)
     regions = [top_fraction(saliency_map, fraction).to(model.device) for fraction in fractions]
     shown = [~region if removed else region for region in regions]
     return [answer.dice for answer in try_regions(model, [(trial, one) for one in shown])]
