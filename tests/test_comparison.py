@@ -151,12 +151,13 @@ def test_a_key_that_comes_twice_is_an_error(model):
         compare(model, [_beacon_sample(), _beacon_sample()])
 
 
-def test_the_region_of_our_methods_suffices_where_the_metrics_look(model):
-    (row,) = compare(
-        model, [_beacon_sample()], methods=("misure",), metrics=("sufficient_area", "iou"),
-        baseline_image="noise",
-    ).rows  # fmt: skip
-    assert row.metrics["iou"] > 0.5
+def test_the_baseline_image_reaches_the_methods_that_take_one(model):
+    found = compare(
+        model, [_beacon_sample()], methods=("misure", "rise", "edges"), metrics=("iou",),
+        baseline_image="noise", method_options={"rise": {"baseline_image": "black", "num_masks": 9}},
+    )  # fmt: skip
+    options = [one["options"].get("baseline_image") for one in found.settings["methods"].values()]
+    assert options == ["noise", "black", None]
 
 
 def test_class_0_of_a_network_of_several_labels_is_a_class_like_any_other():

@@ -193,6 +193,7 @@ def test_a_head_that_the_logits_do_not_depend_on_is_not_the_head():
     assert last_feature_layer(model, toys.random_image(0)) == "stem"
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning")
 def test_the_layers_of_torchscript_cannot_be_seen():
     model = toys.model_of(torch.jit.script(toys.random_network(0).eval()))
     image = toys.random_image(0)

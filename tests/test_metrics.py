@@ -419,6 +419,7 @@ def test_parameters_without_a_layer_that_resets_them_are_drawn_anew_too():
     assert float(seen[-1].mean()) == pytest.approx(40, abs=10)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning")
 def test_a_method_with_nothing_to_explain_any_more_gives_an_empty_map():
     model = toys.model_of(toys.random_network(0))
 
