@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         MissingDependencyError,
         MisureError,
         ModelError,
+        RunFolderError,
     )
     from misure.explainer import explain, explain_all
     from misure.explanation import Explanation
@@ -50,6 +51,7 @@ _MODULE_OF = {
     "MisureError": "errors",
     "ModelError": "errors",
     "PRESETS": "presets",
+    "RunFolderError": "errors",
     "Segmentation": "segmentation",
     "SegmentationModel": "model",
     "Target": "target",

@@ -12,6 +12,9 @@ from misure.commands.classes import classes
 from misure.commands.compare import compare
 from misure.commands.demo import demo
 from misure.commands.explain import explain
+from misure.commands.export import export
+from misure.commands.merge import merge
+from misure.commands.run import run
 from misure.commands.train import train
 from misure.errors import MisureError
 
@@ -38,5 +41,5 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clean up as after an interrupt
 
 
-for command in (explain, classes, compare, train, demo):
+for command in (explain, classes, compare, run, merge, export, train, demo):
     main.add_command(command)

@@ -24,7 +24,6 @@ from misure.methods.own import PRESET_OF, check_own_options
 from misure.metrics import GROUPS, METRICS, Metric, Subject
 from misure.model import SegmentationModel
 from misure.presentation import make_presentations
-from misure.region import area_fraction
 from misure.segmentation import segment
 from misure.target import Target
 from misure.trial import OnStep, Trial
@@ -44,7 +43,7 @@ class Row:
 
     Attributes:
         image: key of the sample.
-        target: class and area of the object; None where there is none.
+        target: class and area of the object (see `Target.record`); None where there is none.
         method: name of the method.
         metrics: name -> figure; None where it could not be measured or makes no sense.
         cost: of the map; None where there is none.
@@ -66,8 +65,7 @@ class Row:
 
     def record(self) -> dict[str, Any]:
         """As plain values."""
-        cost = self.cost and {**asdict(self.cost), "pass_equivalents": self.cost.pass_equivalents}
-        return {**asdict(self), "cost": cost}
+        return {**asdict(self), "cost": self.cost.record() if self.cost else None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,11 +262,7 @@ def _compare_one(
     metrics: Sequence[Metric],
     seed: int,
 ) -> tuple[Row, MethodResult | None]:
-    about = {
-        "class_index": target.class_index,
-        "class_name": target.class_name,
-        "area_fraction": area_fraction(target.region),
-    }
+    about = target.record()
     try:
         result = method(model, sample.image, target, seed=seed, **options)
     except Exception as error:  # also of other libraries

@@ -26,3 +26,12 @@ class Cost:
     def pass_equivalents(self) -> int:
         """Forwards + 2 x backwards."""
         return self.forward_passes + 2 * self.backward_passes
+
+    def record(self) -> dict[str, float]:
+        """As plain values, pass equivalents too."""
+        return {
+            "forward_passes": self.forward_passes,
+            "backward_passes": self.backward_passes,
+            "pass_equivalents": self.pass_equivalents,
+            "seconds": self.seconds,
+        }

@@ -5,6 +5,7 @@ MisureError
 ├── InputError (also a ValueError)      what was passed in cannot be used
 │   └── EmptyTargetError                the model finds nothing there to explain
 ├── ModelError                          the network itself failed, or gave something unusable
+├── RunFolderError                  a folder of results is not what it should be
 ├── MissingDataError                    files that the user has to put somewhere are not there
 └── MissingDependencyError (also an ImportError)   an optional library is not installed
 ```
@@ -28,6 +29,10 @@ class EmptyTargetError(InputError):
 
 class ModelError(MisureError):
     """The network raised, ran out of memory on a single image, or returned something unusable."""
+
+
+class RunFolderError(MisureError):
+    """A folder of results cannot be used: no run, or one of other settings."""
 
 
 class MissingDataError(MisureError):

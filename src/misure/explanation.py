@@ -9,7 +9,6 @@ Saved as one `.npz` of plain arrays, without pickle:
 """
 
 import json
-import os
 import zipfile
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 
 from misure.cost import Cost
+from misure.durable_file import durable_file
 from misure.errors import InputError
 from misure.evidence import PresentedSufficiency
 from misure.nested_regions import map_value
@@ -136,13 +136,7 @@ class Explanation:
             "baseline_image": self.settings.get("baseline_image"),
             "dice_threshold": self.dice_threshold,
             "seed": self.seed,
-            "target": {
-                "class_index": self.target.class_index,
-                "class_name": self.target.class_name,
-                "pixels": int(self.target.region.sum()),
-                "area_fraction": area_fraction(self.target.region),
-                "multilabel": self.target.multilabel,
-            },
+            "target": self.target.record(),
             "sufficient_region": {
                 "growth_px": self.growth_px,
                 "area_fraction": area_fraction(self.sufficient_region),
@@ -170,12 +164,7 @@ class Explanation:
             "settings": self.settings,
             "model_settings": self.model_settings,
             "slice_index": self.slice_index,
-            "cost": {
-                "forward_passes": self.cost.forward_passes,
-                "backward_passes": self.cost.backward_passes,
-                "pass_equivalents": self.cost.pass_equivalents,
-                "seconds": self.cost.seconds,
-            },
+            "cost": self.cost.record(),
         }
 
     def save(self, path: str | Path) -> None:
@@ -190,13 +179,8 @@ class Explanation:
         }
         arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
         arrays["record"] = np.array(json.dumps(self.record()))
-        unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-        try:
-            with unfinished.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **arrays)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with durable_file(path) as unfinished, unfinished.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

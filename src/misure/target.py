@@ -5,6 +5,7 @@ never from an annotation: an explanation says why the model drew what it drew, r
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from misure.device import to_device
 from misure.errors import InputError
 from misure.logits import class_region, find_tensor, to_classes
 from misure.preprocessing import resize
-from misure.region import dice
+from misure.region import area_fraction, dice
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,16 @@ class Target:
         logits = to_classes(tensor, multilabel=self.multilabel, probabilities=False)
         at_pixels = resize(logits, self.region.shape)[0, self.class_index]
         return at_pixels[self.region.to(at_pixels.device)].sum()
+
+    def record(self) -> dict[str, Any]:
+        """Everything but the pixels themselves, as plain values."""
+        return {
+            "class_index": self.class_index,
+            "class_name": self.class_name,
+            "pixels": int(self.region.sum()),
+            "area_fraction": area_fraction(self.region),
+            "multilabel": self.multilabel,
+        }
 
     def to(self, device: str | torch.device) -> "Target":
         """The same target with its regions on a device."""

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from misure.runs import OnProgress, Progress
     from misure.trial import OnStep
+
+_LINE_EVERY_S = 30.0
 
 
 @contextmanager
@@ -32,6 +35,43 @@ def progress(quiet: bool) -> Iterator["OnStep | None"]:
     finally:
         for bar in bars:
             bar.close()
+
+
+@contextmanager
+def run_progress(quiet: bool) -> Iterator["OnProgress | None"]:
+    """Something to tell of the progress of a run: a bar, or a line every 30 s off a terminal."""
+    if quiet:
+        yield None
+        return
+    from tqdm import tqdm
+
+    is_terminal = sys.stderr.isatty()
+    bar: tqdm[Any] = tqdm(disable=not is_terminal, unit="sample", desc="running")
+    next_line_s = _LINE_EVERY_S
+
+    def on_progress(progress: "Progress") -> None:
+        nonlocal next_line_s
+        bar.total = progress.total_samples
+        bar.set_postfix(items=progress.num_items, failed=progress.num_failed, refresh=False)
+        bar.update(progress.num_samples - bar.n)
+        if not is_terminal and progress.seconds >= next_line_s:
+            next_line_s = progress.seconds + _LINE_EVERY_S
+            tqdm.write(_line_of(progress), file=sys.stderr)
+
+    try:
+        yield on_progress
+    finally:
+        bar.close()
+
+
+def _line_of(progress: "Progress") -> str:
+    left = progress.seconds_left
+    return (
+        f"running: {progress.num_samples} of {progress.total_samples} samples, "
+        f"{progress.num_items} items, {progress.num_failed} failed, "
+        f"{progress.num_samples / max(progress.seconds, 1e-9):.2f} samples/s"
+        + (f", {left / 60:.0f} min left" if left is not None else "")
+    )
 
 
 def summary(record: dict[str, Any], out: Path) -> str:

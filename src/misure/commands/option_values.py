@@ -21,6 +21,16 @@ def numbers(name: str) -> Callable[..., tuple[int, ...] | None]:
     return parse
 
 
+def part_of(_ctx: Any, _param: Any, value: str | None) -> tuple[int, int] | None:
+    """A click callback for I/N, two whole numbers."""
+    if value is None:
+        return None
+    index, slash, number = value.partition("/")
+    if not slash or not index.isdecimal() or not number.isdecimal():
+        raise click.BadParameter(f"expected I/N, such as 0/4, got {value!r}.")
+    return int(index), int(number)
+
+
 def names(_ctx: Any, _param: Any, value: str | None) -> list[str] | None:
     """A click callback for names with commas between them."""
     return None if value is None else [name.strip() for name in value.split(",")]

@@ -5,8 +5,9 @@ open_dataset("triangle:30")
 
 from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
 
-from misure.datasets.image_files import ImageFiles
+from misure.datasets.image_files import ImageFiles, list_images
 from misure.datasets.sample import Dataset, Sample, SampleList
 from misure.datasets.triangle import TriangleDataset
 from misure.errors import InputError
@@ -14,21 +15,31 @@ from misure.errors import InputError
 _DEFAULT_NUM_SAMPLES = 30
 
 
-def open_dataset(spec: str) -> Dataset:
+def open_dataset(
+    spec: str, *, num_channels: int | None = None, slice_index: int | None = None
+) -> Dataset:
     """The data set that a word names.
 
     Args:
         spec: `triangle`, held-out samples of Triangle; `triangle-two`, with two triangles each;
             `triangle-disc`, with a disc that is needed too; `triangle:N`: so many (30 if not said).
+            Else the path of a folder of images, or of a text file with one path a line.
+        num_channels, slice_index: of image files, see `read_image`.
 
     Raises:
         InputError: another word, or a part after the colon that makes no sense.
         MissingDependencyError, MissingDataError: what it is read from is not there.
     """
     name, _, rest = spec.partition(":")
-    if name not in DATASETS:
-        raise InputError(f"open_dataset: expected one of {', '.join(DATASETS)}, got {spec!r}.")
-    return DATASETS[name](rest)
+    if name in DATASETS:
+        return DATASETS[name](rest)
+    path = Path(spec)
+    if not path.exists():
+        raise InputError(
+            f"open_dataset: expected one of {', '.join(DATASETS)}, a folder of images or a text "
+            f"file with their paths, got {spec!r}."
+        )
+    return ImageFiles(*list_images(path), num_channels=num_channels, slice_index=slice_index)
 
 
 def _triangle(rest: str) -> Dataset:

@@ -8,12 +8,17 @@ from misure.datasets.sample import Sample
 from misure.errors import InputError
 from misure.image import read_image, read_viewing_order
 
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".npy", ".nii", ".nii.gz",
+)  # fmt: skip
+
 
 class ImageFiles:
     """Files that `read_image` can read, each read when it is asked for.
 
     Args:
-        paths: the files; a path is the key of its sample.
+        paths: the files.
+        folder: what they lie in; the key of a sample is its path, relative to this folder if any.
         num_channels, slice_index: see `read_image`.
 
     Raises:
@@ -23,11 +28,15 @@ class ImageFiles:
     def __init__(
         self,
         paths: Sequence[Path],
+        folder: Path | None = None,
         *,
         num_channels: int | None = None,
         slice_index: int | None = None,
     ) -> None:
-        self.keys = [str(path) for path in paths]
+        self._paths = list(paths)
+        self.keys = [
+            (path.relative_to(folder) if folder else path).as_posix() for path in self._paths
+        ]
         twice = [key for key, num in Counter(self.keys).items() if num > 1]
         if not paths or twice:
             got = f"{twice[0]} twice" if twice else "none"
@@ -38,6 +47,42 @@ class ImageFiles:
         return len(self.keys)
 
     def __getitem__(self, index: int) -> Sample:
-        key = self.keys[index]
-        image = read_image(key, num_channels=self._num_channels, slice_index=self._slice_index)
-        return Sample(key, image, order=read_viewing_order(key))
+        path = self._paths[index]
+        image = read_image(path, num_channels=self._num_channels, slice_index=self._slice_index)
+        return Sample(self.keys[index], image, order=read_viewing_order(path))
+
+
+def list_images(path: Path) -> tuple[list[Path], Path | None]:
+    """The image files of a folder, or those that a text file names, and what they lie in.
+
+    Args:
+        path: a folder (searched through and through, in the order of the names; what begins with a
+            dot is left out), or a text file with one path a line, relative to the file.
+
+    Raises:
+        InputError: there is none.
+    """
+    if path.is_dir():
+        found = [one for one in sorted(path.rglob("*")) if _is_image(one.relative_to(path))]
+        folder = path
+    else:
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except ValueError as error:
+            raise InputError(
+                f"open_dataset: expected a folder or a text file with one path a line, got {path}. "
+                "To explain a single image use misure explain."
+            ) from error
+        found = [path.parent / line.strip() for line in lines if line.strip()]
+        folder = path.parent
+    if not found:
+        raise InputError(
+            f"open_dataset: expected images ({', '.join(SUFFIXES)}) in {path}, found none."
+        )
+    inside = all(one.is_relative_to(folder) for one in found)
+    return found, folder if inside else None
+
+
+def _is_image(path: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.parts)
+    return not hidden and path.name.lower().endswith(SUFFIXES)

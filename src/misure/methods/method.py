@@ -3,14 +3,17 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from misure.cost import Cost
 from misure.dependency import require
 from misure.device import seed_device, to_device
+from misure.durable_file import durable_file
 from misure.errors import InputError, ModelError
 from misure.explanation import Explanation
 from misure.image import check_image
@@ -41,6 +44,7 @@ class MethodResult:
 
     Attributes:
         method: its name.
+        target: what is explained.
         saliency_map: (*spatial) float32 on the CPU, larger matters more; only its order means
             something across methods.
         cost: forward and backward passes, one for each image shown, and seconds.
@@ -52,6 +56,7 @@ class MethodResult:
     """
 
     method: str
+    target: Target
     saliency_map: Tensor
     cost: Cost
     options: dict[str, Any] = field(default_factory=dict)
@@ -59,6 +64,27 @@ class MethodResult:
     layer: str = ""
     explanation: Explanation | None = None
     peak_memory_mb: float | None = None
+
+    def record(self) -> dict[str, Any]:
+        """The figures as plain values, named as in `explanation.json`."""
+        return {
+            "target": self.target.record(),
+            "layer": self.layer,
+            "settings": self.options,
+            "seed": self.seed,
+            "cost": self.cost.record(),
+        }
+
+    def save(self, path: Path) -> None:
+        """Writes `target`, `ignored` (bool) and `saliency_map` (float32) as one `.npz`."""
+        with durable_file(path) as unfinished, unfinished.open("wb") as file:
+            np.savez_compressed(
+                file,
+                allow_pickle=False,
+                target=self.target.region.numpy(),
+                ignored=self.target.ignored.numpy(),
+                saliency_map=self.saliency_map.numpy(),
+            )
 
 
 @dataclass(frozen=True)
@@ -156,6 +182,7 @@ class Method:
             )
         return MethodResult(
             self.name,
+            target.to("cpu"),
             saliency_map,
             cost,
             options,

@@ -1,0 +1,27 @@
+"""`misure export`."""
+
+from pathlib import Path
+
+import click
+
+from misure.errors import InputError
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write this CSV file.")
+@click.option("--parquet", type=click.Path(path_type=Path), help="Write this Parquet file.")
+def export(run: Path, csv_file: Path | None, parquet: Path | None) -> None:
+    """Write the figures of a run as a table, one line an item, one column a figure."""
+    from misure.run_table import write_csv, write_parquet
+    from misure.runs import read_run
+
+    if csv_file is None and parquet is None:
+        raise InputError("export: expected --csv FILE or --parquet FILE, got neither.")
+    records = read_run(run)
+    if csv_file:
+        write_csv(records, csv_file)
+    if parquet:
+        write_parquet(records, parquet)
+    written = " and ".join(str(one) for one in (csv_file, parquet) if one)
+    click.echo(f"{written}: {len(records)} items")

@@ -1,0 +1,34 @@
+"""Files that are either there and complete, or not there: also after a crash or a full disk."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def durable_file(path: Path) -> Iterator[Path]:
+    """A name to write to; the file appears at `path`, safely on disk, when the context ends well.
+
+    After an exception nothing is left and `path` is as it was.
+
+    Args:
+        path: in an existing folder; a file there is replaced at once.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        yield unfinished
+        sync(unfinished)
+        unfinished.replace(path)
+        sync(path.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Has the disk hold what a file, or a folder's list of names, now holds."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,131 @@
+"""The local engine: workers on this machine, each a process of its own that may die.
+
+Samples are handed out one by one, so that nobody waits for the slowest. A worker that dies (killed,
+out of memory, a crash in native code) is replaced and its sample given to another; a sample with
+which two workers died is recorded as failed.
+"""
+
+import multiprocessing
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from misure.errors import MisureError
+from misure.run_job import RunJob
+from misure.run_worker import Outcome, record_failure
+
+OnOutcome = Callable[[Outcome], None]
+
+TRIES = 3
+"""With how many workers that die a sample is tried."""
+
+
+def run_in_this_process(job: RunJob, keys: Mapping[int, str], on_outcome: OnOutcome) -> None:
+    """Works through samples here: for samples or models that no other process has.
+
+    Args:
+        job: what to do.
+        keys: number in the data set -> key, of the samples to work on.
+        on_outcome: told of each.
+    """
+    with job.threads():
+        worker = job.open_worker()
+        for index in keys:
+            on_outcome(worker.work(index))
+
+
+def run_locally(
+    job: RunJob, keys: Mapping[int, str], on_outcome: OnOutcome, *, num_workers: int
+) -> None:
+    """Works through samples in processes of their own.
+
+    Args:
+        job: what to do; everything in it named by words.
+        keys: number in the data set -> key, of the samples to work on.
+        on_outcome: told of each.
+        num_workers: how many processes.
+
+    Raises:
+        MisureError: a worker cannot begin, or cannot write; what was finished stays.
+    """
+    waiting, tries = deque(keys), Counter[int]()
+    workers = [_Worker.start(job, number) for number in range(min(num_workers, len(keys)))]
+    try:
+        while workers:
+            ready = wait([one.connection for one in workers])
+            for worker in [one for one in workers if one.connection in ready]:
+                index = worker.index
+                try:
+                    message = worker.connection.recv()
+                except (EOFError, OSError):  # it died
+                    workers.remove(worker)
+                    reason = worker.reason()
+                    if index is None:
+                        raise MisureError(f"run: a worker could not begin: {reason}.") from None
+                    tries[index] += 1
+                    if tries[index] < TRIES:
+                        waiting.appendleft(index)
+                    else:
+                        on_outcome(record_failure(job.folder, keys[index], f"run: {reason}."))
+                    if waiting:
+                        workers.append(_Worker.start(job, worker.number))
+                    continue
+                if isinstance(message, str):
+                    raise MisureError(message)
+                if isinstance(message, Outcome):
+                    on_outcome(message)
+                worker.index = waiting.popleft() if waiting else None
+                worker.connection.send(worker.index)
+                if worker.index is None:
+                    worker.process.join()
+                    workers.remove(worker)
+    finally:
+        for worker in workers:
+            worker.process.terminate()
+            worker.process.join()
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process, the connection to it, and the sample it works on."""
+
+    number: int
+    process: BaseProcess
+    connection: Connection
+    index: int | None = None
+
+    @classmethod
+    def start(cls, job: RunJob, number: int) -> "_Worker":
+        context = multiprocessing.get_context("spawn")
+        own, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(job, number, theirs), daemon=True)
+        process.start()
+        theirs.close()  # so that this end is told when the process dies
+        return cls(number, process, own)
+
+    def reason(self) -> str:
+        self.process.join()
+        code = self.process.exitcode
+        return (
+            f"the worker process was killed by signal {-code}"
+            if code is not None and code < 0
+            else f"the worker process ended with code {code}"
+        )
+
+
+def _work(job: RunJob, number: int, connection: "Connection[Any, Any]") -> None:
+    """What a worker process does: says that it is ready, then one sample after the other."""
+    try:
+        with job.threads():
+            worker = job.open_worker(number)
+            connection.send(os.getpid())
+            while (index := connection.recv()) is not None:
+                connection.send(worker.work(index))
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):  # the parent is gone
+        return
+    except (MisureError, OSError) as error:
+        connection.send(f"run: {error}" if isinstance(error, OSError) else str(error))

@@ -1,0 +1,123 @@
+"""The Ray engine: the local engine's work, by actors on a cluster.
+
+Each actor holds the model once, on a GPU of its own where the cluster has GPUs. Samples are handed
+out a few at a time to each actor, so memory stays bounded and nobody waits for the slowest. What an
+actor had in hand when it or its machine was lost is handed out again. Actors write into the run
+folder themselves: it must lie where all machines see it at the same path.
+"""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Any
+
+from misure.dependency import require
+from misure.errors import MisureError
+from misure.local_engine import TRIES, OnOutcome
+from misure.run_job import RunJob
+from misure.run_worker import Outcome, RunWorker, record_failure
+
+_IN_HAND = 2  # samples given to an actor, so that it never waits for the next one
+
+
+def run_on_ray(
+    job: RunJob,
+    keys: Mapping[int, str],
+    on_outcome: OnOutcome,
+    *,
+    num_workers: int,
+    address: str | None = None,
+) -> None:
+    """Works through samples by actors on a Ray cluster.
+
+    Args:
+        job: what to do; everything in it named by words.
+        keys: number in the data set -> key, of the samples to work on.
+        on_outcome: told of each.
+        num_workers: how many actors.
+        address: of the cluster; None: the one that `RAY_ADDRESS` names, else a new one here. A
+            cluster that this process is connected to already is used as it is.
+
+    Raises:
+        MissingDependencyError: without ray.
+        MisureError: no actor can begin, or one cannot write; what was finished stays.
+    """
+    ray = require("ray", extra="ray", purpose="run on a cluster")
+    was_connected = ray.is_initialized()
+    if not was_connected:
+        ray.init(address=address, log_to_driver=False)
+    try:
+        _Driver(ray, job, keys, on_outcome).run(min(num_workers, len(keys)))
+    finally:
+        if not was_connected:
+            ray.shutdown()
+
+
+class RayWorker:
+    """What an actor is: a worker that is opened on the machine where it works."""
+
+    def __init__(self, job: RunJob) -> None:
+        self._job = job
+        self._worker: RunWorker | None = None
+
+    def work(self, index: int) -> Outcome | str:
+        """See `RunWorker.work`; an error of a kind that would meet every sample, as text."""
+        try:
+            with self._job.threads():
+                self._worker = self._worker or self._job.open_worker()
+                return self._worker.work(index)
+        except (MisureError, OSError) as error:
+            return f"run: {error}" if isinstance(error, OSError) else str(error)
+
+
+class _Driver:
+    """Hands out samples and gathers outcomes."""
+
+    def __init__(
+        self, ray: Any, job: RunJob, keys: Mapping[int, str], on_outcome: OnOutcome
+    ) -> None:
+        self._ray, self._job, self._keys, self._on_outcome = ray, job, keys, on_outcome
+        has_gpus = ray.cluster_resources().get("GPU", 0) > 0
+        self._actor_class = ray.remote(
+            num_cpus=job.num_threads, num_gpus=1 if has_gpus else 0, max_restarts=0
+        )(RayWorker)
+        self._waiting, self._tries = deque(keys), Counter[int]()
+        self._in_hand: dict[Any, tuple[Any, int]] = {}
+
+    def run(self, num_workers: int) -> None:
+        actors = [self._actor_class.remote(self._job) for _ in range(num_workers)]
+        for _ in range(_IN_HAND):
+            for actor in actors:
+                self._hand_out(actor)
+        while self._in_hand:
+            (ready, *_), _ = self._ray.wait(list(self._in_hand), num_returns=1)
+            actor, index = self._in_hand.pop(ready)
+            try:
+                outcome = self._ray.get(ready)
+            except self._ray.exceptions.RayActorError as error:
+                self._lost(actor, index, error)
+                continue
+            if isinstance(outcome, str):
+                raise MisureError(outcome)
+            self._on_outcome(outcome)
+            self._hand_out(actor)
+
+    def _hand_out(self, actor: Any) -> None:
+        if self._waiting:
+            index = self._waiting.popleft()
+            self._in_hand[actor.work.remote(index)] = (actor, index)
+
+    def _lost(self, actor: Any, index: int, error: Exception) -> None:
+        """Gives what a lost actor had in hand to a new one."""
+        lost = [(reference, i) for reference, (who, i) in self._in_hand.items() if who is actor]
+        for reference, _ in lost:
+            del self._in_hand[reference]
+        self._tries[index] += 1  # the first in hand is the one it worked on
+        if self._tries[index] < TRIES:
+            self._waiting.appendleft(index)
+        else:
+            reason = f"run: the worker was lost: {' '.join(str(error).split())[:200]}"
+            self._on_outcome(record_failure(self._job.folder, self._keys[index], reason))
+        self._waiting.extendleft(i for _, i in lost)
+        replacement = self._actor_class.remote(self._job)
+        for _ in range(_IN_HAND):
+            self._hand_out(replacement)

@@ -1,0 +1,271 @@
+"""What a run does with one sample: all its objects explained, saved and recorded.
+
+The very same whether it is called in one process, in many, or on many machines. Nothing that is
+recorded depends on who does it or in which order: seeds come from the sample's key, and the objects
+of a sample are always explained together.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.datasets.sample import Dataset, Sample
+from misure.device import to_device
+from misure.drawing import as_colours, grey_range, viewing_plane
+from misure.errors import InputError, MisureError
+from misure.explainer import explain_all
+from misure.explanation import Explanation
+from misure.methods import METHODS
+from misure.methods.method import MethodResult
+from misure.methods.own import PRESET_OF
+from misure.model import SegmentationModel
+from misure.preprocessing import resize
+from misure.region import area_fraction
+from misure.run_folder import RunFolder, RunWriter
+from misure.segmentation import Segmentation, segment
+from misure.target import Target
+
+_THUMBNAIL_PX = 256  # of the longer side
+_LEFT_OUT = ("misure_version", "settings", "model_settings", "model", "preset", "image", "seed")
+"""Fields of `explanation.json` that are the same for all items, or said elsewhere."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do with every sample.
+
+    Attributes:
+        classes: names or numbers of the classes to explain; empty: all but class 0.
+        instances: each connected object by itself, instead of each class as a whole.
+        min_area: smallest object, as a fraction of the image.
+        method: name in `METHODS`.
+        method_options: its options.
+        dice_threshold: Dice from which a target counts as preserved.
+        seed: of the run; each sample has a seed of its own, made of this and its key.
+    """
+
+    classes: tuple[str, ...] = ()
+    instances: bool = False
+    min_area: float = 0.001
+    method: str = "misure"
+    method_options: Mapping[str, Any] = field(default_factory=dict)
+    dice_threshold: float = 0.9
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raises an InputError where something makes no sense, before any work is done."""
+        if self.method not in METHODS:
+            raise InputError(
+                f"run: expected a method among {', '.join(METHODS)}, got {self.method!r}."
+            )
+        METHODS[self.method].check_options(self.method_options)
+        if not 0 <= self.min_area < 1 or not 0 < self.dice_threshold <= 1:
+            raise InputError(
+                f"run: expected min_area in [0, 1) and dice_threshold in (0, 1], got "
+                f"{self.min_area} and {self.dice_threshold}."
+            )
+
+    def settings(self) -> dict[str, Any]:
+        """As plain values."""
+        return {**asdict(self), "classes": list(self.classes)}
+
+    def seed_of(self, key: str) -> int:
+        """The seed of a sample, in [0, 2**32)."""
+        digest = hashlib.sha256(f"{self.seed}:{key}".encode()).digest()
+        return int.from_bytes(digest[:4], "big")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One object to explain.
+
+    Attributes:
+        key: `SAMPLE#CLASS`, or `SAMPLE#CLASS.INSTANCE`; unique in a run.
+        target: the object.
+        instance: its number among the connected objects of its class, 0 the largest.
+    """
+
+    key: str
+    target: Target
+    instance: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How many items of a sample were done, and how many failed."""
+
+    num_done: int
+    num_failed: int
+
+
+class RunWorker:
+    """A worker: a model, a data set, and a file to write records to.
+
+    Args:
+        model: explains.
+        dataset: where samples come from.
+        plan: what to do with each.
+        folder: a run that has begun.
+    """
+
+    def __init__(
+        self, model: SegmentationModel, dataset: Dataset, plan: Plan, folder: RunFolder
+    ) -> None:
+        self._model, self._dataset, self._plan = model, dataset, plan
+        self._writer = RunWriter(folder)
+        self._class_indices = [model.find_class(name) for name in plan.classes]
+
+    def work(self, index: int) -> Outcome:
+        """Explains all objects of one sample and records them; whatever fails is recorded too.
+
+        Args:
+            index: of the sample in the data set.
+
+        Raises:
+            OSError: nothing can be written, so nothing can be recorded either.
+        """
+        key = self._dataset.keys[index]
+        try:
+            sample = self._dataset[index]
+            image = to_device(sample.image, self._model.device)
+            segmentation = segment(self._model, image)
+            items = list(self._items(key, segmentation))
+        except Exception as error:
+            self._writer.append([_failed(key, key, error), {"sample": key, "num_items": 1}])
+            return Outcome(0, 1)
+        lines = []
+        for item, made in zip(items, self._made(image, key, items), strict=True):
+            if isinstance(made, Exception):
+                lines.append({**_failed(item.key, key, made), **_about(item)})
+            else:
+                lines.append(self._recorded(sample, segmentation, item, made))
+        self._writer.append([*lines, {"sample": key, "num_items": len(lines)}])
+        num_failed = sum(line["status"] == "failed" for line in lines)
+        return Outcome(len(lines) - num_failed, num_failed)
+
+    def _items(self, key: str, segmentation: Segmentation) -> list[Item]:
+        """The objects of a sample, by class and size."""
+        plan, items = self._plan, []
+        found = {one.class_index: one for one in segmentation.found_classes()}
+        first = 0 if self._model.multilabel else 1
+        wanted = self._class_indices or [index for index in sorted(found) if index >= first]
+        for class_index in dict.fromkeys(wanted):
+            if class_index not in found:
+                continue
+            numbers = range(found[class_index].num_objects) if plan.instances else [None]
+            for number in numbers:
+                target = segmentation.target(class_index, instance=number)
+                if area_fraction(target.region) < plan.min_area:
+                    break  # the next ones are smaller
+                name = f"{key}#{class_index}" + ("" if number is None else f".{number}")
+                items.append(Item(name, target, number))
+        return items
+
+    def _made(
+        self, image: Tensor, key: str, items: Sequence[Item]
+    ) -> list[Explanation | MethodResult | Exception]:
+        """What explains each item, all found together; one by one where that fails."""
+        if not items:
+            return []
+        try:
+            return list(self._make(image, key, [item.target for item in items]))
+        except Exception as error:
+            if len(items) == 1:
+                return [error]
+        return [self._made(image, key, [item])[0] for item in items]
+
+    def _make(
+        self, image: Tensor, key: str, targets: Sequence[Target]
+    ) -> Sequence[Explanation | MethodResult]:
+        plan, seed = self._plan, self._plan.seed_of(key)
+        if plan.method in PRESET_OF:
+            return explain_all(
+                self._model,
+                image,
+                targets,
+                dice_threshold=plan.dice_threshold,
+                preset=PRESET_OF[plan.method],
+                seed=seed,
+                **plan.method_options,
+            )
+        method = METHODS[plan.method]
+        return [
+            method(self._model, image, one, seed=seed, **plan.method_options) for one in targets
+        ]
+
+    def _recorded(
+        self,
+        sample: Sample,
+        segmentation: Segmentation,
+        item: Item,
+        made: Explanation | MethodResult,
+    ) -> dict[str, Any]:
+        """The line of an explained item, its files already on disk."""
+        path, map_name = self._writer.place("maps", item.key, ".npz")
+        made.save(path)
+        record = {k: v for k, v in made.record().items() if k not in _LEFT_OUT}
+        seconds = record["cost"].pop("seconds")
+        if isinstance(made, Explanation):
+            record["context"] = _context(made, segmentation)
+        return {
+            "key": item.key,
+            "sample": sample.key,
+            "status": "done",
+            "reason": "",
+            **_about(item),
+            "map": map_name,
+            "thumbnail": self._thumbnail(sample, item),
+            **record,
+            "timing": {"seconds": seconds},
+        }
+
+    def _thumbnail(self, sample: Sample, item: Item) -> str:
+        """Of a volume the slice with most of the item, else the whole image."""
+        take, _ = viewing_plane(item.target.region, sample.order)
+        plane, (low, high) = take(sample.image).float().cpu(), grey_range(sample.image)
+        scale = min(1.0, _THUMBNAIL_PX / max(plane.shape[1:]))
+        small = resize(plane[None], [max(1, round(scale * side)) for side in plane.shape[1:]])[0]
+        pixels = (as_colours(small, low, high) * 255).round().astype(np.uint8)
+        key = sample.key if sample.image.ndim == 3 else item.key
+        return self._writer.save_thumbnail(key, pixels)
+
+
+def record_failure(folder: RunFolder, key: str, reason: str) -> Outcome:
+    """Records that a sample failed, for a reason that its worker could not tell any more."""
+    failed = _failed(key, key, MisureError(reason))
+    RunWriter(folder).append([failed, {"sample": key, "num_items": 1}])
+    return Outcome(0, 1)
+
+
+def _about(item: Item) -> dict[str, Any]:
+    return {
+        "class_index": item.target.class_index,
+        "class_name": item.target.class_name,
+        "instance": item.instance,
+    }
+
+
+def _failed(key: str, sample: str, error: Exception) -> dict[str, Any]:
+    text = " ".join(str(error).split())
+    reason = text if isinstance(error, MisureError) else f"{type(error).__name__}: {text}"
+    return {"key": key, "sample": sample, "status": "failed", "reason": reason}
+
+
+def _context(made: Explanation, segmentation: Segmentation) -> list[dict[str, Any]]:
+    """On which classes the region lies outside its object, by the model's own segmentation."""
+    outside = made.minimally_sufficient_region & ~made.target.region
+    classes, counts = torch.unique(segmentation.class_map().cpu()[outside], return_counts=True)
+    name = segmentation.model.class_name
+    return [
+        {
+            "class_index": int(one),
+            "class_name": name(int(one)) if one >= 0 else "none",
+            "pixels": int(num),
+        }
+        for one, num in zip(classes, counts, strict=True)
+    ]
