@@ -14,6 +14,7 @@ from misure.commands.demo import demo
 from misure.commands.explain import explain
 from misure.commands.export import export
 from misure.commands.merge import merge
+from misure.commands.report import report
 from misure.commands.run import run
 from misure.commands.train import train
 from misure.errors import MisureError
@@ -41,5 +42,5 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clean up as after an interrupt
 
 
-for command in (explain, classes, compare, run, merge, export, train, demo):
+for command in (explain, classes, compare, run, report, merge, export, train, demo):
     main.add_command(command)

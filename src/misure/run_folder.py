@@ -3,7 +3,7 @@
     run.json             settings, versions, the network's fingerprint; written once, at the start
     records-WRITER.jsonl one line for each item, appended by one writer and by no other
     maps/XX/KEY.npz      what the line's `map` names: plain arrays, no pickle
-    images/XX/KEY.png    what the line's `thumbnail` names: the image, small
+    images/XX/KEY.jpg    what the line's `thumbnail` names: the image, small
 
 A line is written after its files are safely on disk. A line without its end, left by a crash, is
 ignored. Items are named by their key; where several lines have the same key, the first that is done
@@ -168,10 +168,10 @@ class RunWriter:
         return path, relative
 
     def save_thumbnail(self, key: str, pixels: np.ndarray) -> str:
-        """Saves (H, W) or (H, W, 3) uint8 as a PNG, and gives its name in the run folder."""
-        path, relative = self.place("images", key, ".png")
+        """Saves (H, W) or (H, W, 3) uint8 as a JPEG, and gives its name in the run folder."""
+        path, relative = self.place("images", key, ".jpg")
         with durable_file(path) as unfinished:
-            Image.fromarray(pixels).save(unfinished, format="PNG")
+            Image.fromarray(pixels).save(unfinished, format="JPEG", quality=90)
         return relative
 
     def append(self, lines: Sequence[Mapping[str, Any]]) -> None:

@@ -30,7 +30,7 @@ from misure.run_folder import RunFolder, RunWriter
 from misure.segmentation import Segmentation, segment
 from misure.target import Target
 
-_THUMBNAIL_PX = 256  # of the longer side
+_THUMBNAIL_PX = 384  # of the longer side
 _LEFT_OUT = ("misure_version", "settings", "model_settings", "model", "preset", "image", "seed")
 """Fields of `explanation.json` that are the same for all items, or said elsewhere."""
 
@@ -221,6 +221,7 @@ class RunWorker:
             "map": map_name,
             "thumbnail": self._thumbnail(sample, item),
             **record,
+            "viewing_order": sample.order if item.target.region.ndim == 3 else None,
             "timing": {"seconds": seconds},
         }
 
