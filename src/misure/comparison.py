@@ -15,7 +15,7 @@ from torch import Tensor
 
 from misure.contents import make_contents
 from misure.cost import Cost
-from misure.datasets.sample import Dataset, Sample, SampleList
+from misure.datasets.sample import Dataset, Sample, as_dataset
 from misure.device import to_device
 from misure.errors import EmptyTargetError, InputError, MisureError
 from misure.methods import METHODS
@@ -171,9 +171,7 @@ def compare(
     shared = {"dice_threshold": dice_threshold, "baseline_image": baseline_image}
     chosen = _methods_of(model, methods, method_options or {}, shared)
     measured = metrics_of(metrics)
-    dataset: Dataset = SampleList(samples) if isinstance(samples, Sequence) else samples
-    if len(set(dataset.keys)) < len(dataset.keys):
-        raise InputError("compare: expected samples with different keys, got one key twice.")
+    dataset = as_dataset(samples)
     rows: list[Row] = []
     pictured: list[PicturedObject] = []
     total = len(dataset.keys) * len(chosen)

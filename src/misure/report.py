@@ -1,8 +1,9 @@
 """Reports: runs as one page to look at, self-contained, from the run folders alone.
 
 Several runs stand side by side, the same objects aligned by their keys. Each object carries its
-planes as one small PNG: red is the saliency map, blue the number of nested regions that hold a pixel,
-green the sum of 1 for the target, 2 for the sufficient and 4 for the minimally sufficient region.
+planes as one small PNG: red is the saliency map, blue the number of nested regions that hold a
+pixel, green the sum of 1 for the target, 2 for the sufficient and 4 for the minimally sufficient
+region.
 """
 
 import base64

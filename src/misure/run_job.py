@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 import misure
-from misure.datasets import Dataset, Sample, SampleList, open_dataset
+from misure.datasets import Dataset, Sample, as_dataset, open_dataset
 from misure.device import choose_device
 from misure.errors import InputError
 from misure.loaders import load_model
@@ -115,16 +115,8 @@ def make_job(
     Raises:
         InputError: they do not.
     """
-    plan.check()
-    job = RunJob(
-        SampleList(source)
-        if isinstance(source, Sequence) and not isinstance(source, str)
-        else source,
-        model,
-        plan,
-        Path(out).absolute(),
-        **options,
-    )
+    named = source if isinstance(source, str) else as_dataset(source)
+    job = RunJob(named, model, plan, Path(out).absolute(), **options)
     if job.num_threads < 1:
         raise InputError(f"run: expected num_threads of 1 or more, got {job.num_threads}.")
     return job

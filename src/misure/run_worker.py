@@ -22,7 +22,7 @@ from misure.explainer import explain_all
 from misure.explanation import Explanation
 from misure.methods import METHODS
 from misure.methods.method import MethodResult
-from misure.methods.own import PRESET_OF
+from misure.methods.own import PRESET_OF, check_own_options
 from misure.model import SegmentationModel
 from misure.preprocessing import resize
 from misure.region import area_fraction
@@ -57,13 +57,17 @@ class Plan:
     dice_threshold: float = 0.9
     seed: int = 0
 
-    def check(self) -> None:
+    def check(self, model: SegmentationModel) -> None:
         """Raises an InputError where something makes no sense, before any work is done."""
         if self.method not in METHODS:
             raise InputError(
                 f"run: expected a method among {', '.join(METHODS)}, got {self.method!r}."
             )
         METHODS[self.method].check_options(self.method_options)
+        if self.method in PRESET_OF:
+            check_own_options(self.method, model, self.method_options)
+        for name in self.classes:
+            model.find_class(name)
         if not 0 <= self.min_area < 1 or not 0 < self.dice_threshold <= 1:
             raise InputError(
                 f"run: expected min_area in [0, 1) and dice_threshold in (0, 1], got "

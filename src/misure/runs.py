@@ -184,11 +184,8 @@ def _begin(
     if limit is not None and limit < 1:
         raise InputError(f"run: expected limit of 1 or more, got {limit}.")
     model = job.open_model()
-    for name in job.plan.classes:
-        model.find_class(name)
+    job.plan.check(model)
     keys = job.open_source(model).keys
-    if len(set(keys)) != len(keys):
-        raise InputError("run: expected samples with different keys, got one key twice.")
     job.folder.begin(job.settings(model))
     finished = job.folder.finished_samples(retry_failed=retry_failed)
     index, step = shard or (0, 1)

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from misure.datasets.image_files import ImageFiles, list_images
-from misure.datasets.sample import Dataset, Sample, SampleList
+from misure.datasets.sample import Dataset, Sample, SampleList, as_dataset
 from misure.datasets.triangle import TriangleDataset
 from misure.errors import InputError
 
@@ -82,5 +82,6 @@ __all__ = [
     "Sample",
     "SampleList",
     "TriangleDataset",
+    "as_dataset",
     "open_dataset",
 ]

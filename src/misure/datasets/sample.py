@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from misure.errors import InputError
 from misure.image import AS_STORED, ViewingOrder
 
 
@@ -55,3 +56,17 @@ class SampleList(list[Sample]):
     def keys(self) -> list[str]:
         """The key of each sample."""
         return [sample.key for sample in self]
+
+
+def as_dataset(samples: Dataset | Sequence[Sample]) -> Dataset:
+    """A data set as it is; samples in a list or tuple as a data set.
+
+    Raises:
+        InputError: two samples with one key.
+    """
+    dataset: Dataset = samples if hasattr(samples, "keys") else SampleList(samples)
+    if len(set(dataset.keys)) < len(dataset.keys):
+        raise InputError(
+            "as_dataset: expected samples with different keys, got one key twice. Rename one."
+        )
+    return dataset
