@@ -25,6 +25,7 @@ PUBLIC = [
     "MisureError",
     "ModelError",
     "PRESETS",
+    "RunFolderError",
     "Segmentation",
     "SegmentationModel",
     "Target",
@@ -36,7 +37,10 @@ PUBLIC = [
     "load_model",
     "predicted_target",
     "read_image",
+    "read_run",
+    "run",
     "segment",
+    "write_report",
 ]
 
 
@@ -71,6 +75,7 @@ def test_contributing_is_short():
 
 ORDER = [
     "errors",
+    "durable_file",
     "dependency",
     "cost",
     "image",
@@ -111,6 +116,14 @@ ORDER = [
     "training",
     "loaders",
     "drawing",
+    "run_folder",
+    "run_worker",
+    "run_job",
+    "local_engine",
+    "ray_engine",
+    "runs",
+    "run_table",
+    "report",
     "picture",
     "comparison_table",
     "comparison_picture",
@@ -169,7 +182,16 @@ def test_the_commands_of_the_readme_exist():
                 text=True,
                 check=True,
             ).stdout
-            for name in ("explain", "classes", "compare", "train", "demo")
+            for name in (
+                "explain",
+                "classes",
+                "compare",
+                "run",
+                "report",
+                "merge",
+                "export",
+                "train",
+            )
         ]
         assert any(option in text for text in helps), option
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from misure.metrics import METRICS
     from misure.model import SegmentationModel
     from misure.presets import PRESETS
+    from misure.report import write_report
+    from misure.runs import read_run, run
     from misure.segmentation import Segmentation, predicted_target, segment
     from misure.target import Target
 
@@ -62,7 +64,10 @@ _MODULE_OF = {
     "load_model": "loaders",
     "predicted_target": "segmentation",
     "read_image": "image",
+    "read_run": "runs",
+    "run": "runs",
     "segment": "segmentation",
+    "write_report": "report",
 }
 
 __all__ = [  # noqa: PLE0604

@@ -1,4 +1,7 @@
-"""The demo: one corner item of a triangle, explained on held-out samples by the shipped network."""
+"""The demo: held-out triangles, explained by the shipped network.
+
+One corner item of each with pictures, then all of them as a run with its report.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,9 @@ from misure.explainer import explain
 from misure.loaders import load_model
 from misure.presentation import make_presentation
 from misure.region import area_fraction
+from misure.report import write_report
 from misure.result_folder import save_result
+from misure.runs import run
 from misure.segmentation import segment
 from misure.trial import OnStep
 
@@ -19,6 +24,8 @@ NUM_SAMPLES = 3
 
 def run_demo(folder: Path, on_step: OnStep | None = None) -> list[dict[str, Any]]:
     """Explains the first corner of three held-out samples and writes a folder for each.
+
+    All their items are explained by a run (`run`), which `report.html` shows.
 
     Args:
         folder: an existing folder.
@@ -53,6 +60,8 @@ def run_demo(folder: Path, on_step: OnStep | None = None) -> list[dict[str, Any]
                 "pass_equivalents": found.cost.pass_equivalents,
             }
         )
+    run(dataset, model=model, out=folder / "run", instances=True)
+    write_report([folder / "run"], folder / "report.html")
     return rows
 
 

@@ -12,7 +12,7 @@ from misure.terminal import progress, table
 @click.option("--out", type=click.Path(path_type=Path), default="demo", show_default=True)
 @quiet_option
 def demo(out: Path, quiet: bool) -> None:
-    """Explain three held-out triangles with the network that comes with misure."""
+    """Explain three held-out triangles with the network that comes with misure, and report."""
     from misure.demo import run_demo
     from misure.result_folder import writing_folder
 
@@ -26,4 +26,4 @@ def demo(out: Path, quiet: bool) -> None:
             for row in rows
         ]
         click.echo(table(list(rows[0]), cells))
-        click.echo(f"\nPictures: {out}/*/overview.png")
+        click.echo(f"\nPictures: {out}/*/overview.png; all nine items: {out}/report.html")
