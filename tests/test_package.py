@@ -158,17 +158,18 @@ def _snippets(language, document="README.md"):
     return re.findall(rf"```{language}\n(.*?)```", text, re.S)
 
 
-def test_the_python_of_the_readme_runs_and_prints_what_it_says(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("document", ["README.md", "docs/runs.md"])
+def test_python_in_documents_runs_and_prints_what_it_says(document, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (snippet,) = _snippets("python")
-    exec(compile(snippet, "README.md", "exec"), {})
+    (snippet,) = _snippets("python", document)
+    exec(compile(snippet, document, "exec"), {})
     printed = capsys.readouterr().out.split()
     promised = re.findall(r"# prints (.*)", snippet)
     assert " ".join(printed) == " ".join(" ".join(promised).split())
 
 
 def test_the_commands_of_the_readme_exist():
-    commands = "\n".join(_snippets("sh"))
+    commands = "\n".join([*_snippets("sh"), *_snippets("sh", "docs/runs.md")])
     for name in re.findall(r"^misure (\w+)", commands, re.M):
         done = subprocess.run(
             [sys.executable, "-m", "misure", name, "--help"], capture_output=True, check=True
