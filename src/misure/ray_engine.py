@@ -1,11 +1,13 @@
 """The Ray engine: the local engine's work, by actors on a cluster.
 
 Each actor holds the model once, on a GPU of its own where the cluster has GPUs. Samples are handed
-out a few at a time to each actor, so memory stays bounded and nobody waits for the slowest. What an
-actor had in hand when it or its machine was lost is handed out again. Actors write into the run
-folder themselves: it must lie where all machines see it at the same path.
+out a few at a time to each actor that has begun, so memory stays bounded and nobody waits for the
+slowest. What an actor had in hand when it or its machine was lost is handed out again; a new actor
+takes its place as soon as the cluster has room for one. Actors write into the run folder
+themselves: it must lie where all machines see it at the same path.
 """
 
+import os
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +19,7 @@ from misure.run_job import RunJob
 from misure.run_worker import Outcome, RunWorker, record_failure
 
 _IN_HAND = 2  # samples given to an actor, so that it never waits for the next one
+_PATIENCE_S = 600.0
 
 
 def run_on_ray(
@@ -33,7 +36,7 @@ def run_on_ray(
         job: what to do; everything in it named by words.
         keys: number in the data set -> key, of the samples to work on.
         on_outcome: told of each.
-        num_workers: how many actors.
+        num_workers: how many actors, if the cluster has room for them.
         address: of the cluster; None: the one that `RAY_ADDRESS` names, else a new one here. A
             cluster that this process is connected to already is used as it is.
 
@@ -44,7 +47,7 @@ def run_on_ray(
     ray = require("ray", extra="ray", purpose="run on a cluster")
     was_connected = ray.is_initialized()
     if not was_connected:
-        ray.init(address=address, log_to_driver=False)
+        ray.init(address=address or os.environ.get("RAY_ADDRESS", "local"), log_to_driver=False)
     try:
         _Driver(ray, job, keys, on_outcome).run(min(num_workers, len(keys)))
     finally:
@@ -59,14 +62,23 @@ class RayWorker:
         self._job = job
         self._worker: RunWorker | None = None
 
+    def begin(self) -> str:
+        """Opens the worker; the error's text where it cannot be opened."""
+        try:
+            self._worker = self._job.open_worker()
+        except (MisureError, OSError) as error:
+            return f"run: a worker could not begin: {error}"
+        return ""
+
     def work(self, index: int) -> Outcome | str:
-        """See `RunWorker.work`; an error of a kind that would meet every sample, as text."""
+        """See `RunWorker.work`; the text of an error that would meet every sample."""
+        if self._worker is None:
+            return "run: a worker was asked to work before it began."
         try:
             with self._job.threads():
-                self._worker = self._worker or self._job.open_worker()
                 return self._worker.work(index)
-        except (MisureError, OSError) as error:
-            return f"run: {error}" if isinstance(error, OSError) else str(error)
+        except OSError as error:
+            return f"run: {error}"
 
 
 class _Driver:
@@ -81,24 +93,42 @@ class _Driver:
             num_cpus=job.num_threads, num_gpus=1 if has_gpus else 0, max_restarts=0
         )(RayWorker)
         self._waiting, self._tries = deque(keys), Counter[int]()
-        self._in_hand: dict[Any, tuple[Any, int]] = {}
+        self._beginning: dict[Any, Any] = {}  # reference -> actor
+        self._in_hand: dict[Any, tuple[Any, int]] = {}  # reference -> actor, sample
 
     def run(self, num_workers: int) -> None:
-        actors = [self._actor_class.remote(self._job) for _ in range(num_workers)]
-        for _ in range(_IN_HAND):
-            for actor in actors:
-                self._hand_out(actor)
-        while self._in_hand:
-            (ready, *_), _ = self._ray.wait(list(self._in_hand), num_returns=1)
-            actor, index = self._in_hand.pop(ready)
-            try:
-                outcome = self._ray.get(ready)
-            except self._ray.exceptions.RayActorError as error:
-                self._lost(actor, index, error)
-                continue
-            if isinstance(outcome, str):
-                raise MisureError(outcome)
-            self._on_outcome(outcome)
+        for _ in range(num_workers):
+            self._begin_one()
+        while self._waiting or self._in_hand:
+            references = [*self._beginning, *self._in_hand]
+            ready, _ = self._ray.wait(references, num_returns=1, timeout=_PATIENCE_S)
+            if ready:
+                self._gather(ready[0])
+            elif not self._in_hand:
+                raise MisureError(
+                    f"run: expected a worker to begin within {_PATIENCE_S:.0f} s, the cluster has "
+                    "room for none. Ask for fewer threads, or add machines."
+                )
+
+    def _begin_one(self) -> None:
+        actor = self._actor_class.remote(self._job)
+        self._beginning[actor.begin.remote()] = actor
+
+    def _gather(self, reference: Any) -> None:
+        is_new = reference in self._beginning
+        actor, index = (
+            (self._beginning.pop(reference), None) if is_new else self._in_hand.pop(reference)
+        )
+        try:
+            found = self._ray.get(reference)
+        except self._ray.exceptions.RayActorError as error:
+            self._lost(actor, index, error)
+            return
+        if isinstance(found, str) and found:
+            raise MisureError(found)
+        if not is_new:
+            self._on_outcome(found)
+        for _ in range(_IN_HAND if is_new else 1):
             self._hand_out(actor)
 
     def _hand_out(self, actor: Any) -> None:
@@ -106,18 +136,17 @@ class _Driver:
             index = self._waiting.popleft()
             self._in_hand[actor.work.remote(index)] = (actor, index)
 
-    def _lost(self, actor: Any, index: int, error: Exception) -> None:
-        """Gives what a lost actor had in hand to a new one."""
+    def _lost(self, actor: Any, index: int | None, error: Exception) -> None:
+        """Takes back what a lost actor had in hand, and begins another in its place."""
         lost = [(reference, i) for reference, (who, i) in self._in_hand.items() if who is actor]
         for reference, _ in lost:
             del self._in_hand[reference]
-        self._tries[index] += 1  # the first in hand is the one it worked on
-        if self._tries[index] < TRIES:
-            self._waiting.appendleft(index)
-        else:
-            reason = f"run: the worker was lost: {' '.join(str(error).split())[:200]}"
-            self._on_outcome(record_failure(self._job.folder, self._keys[index], reason))
         self._waiting.extendleft(i for _, i in lost)
-        replacement = self._actor_class.remote(self._job)
-        for _ in range(_IN_HAND):
-            self._hand_out(replacement)
+        if index is not None:
+            self._tries[index] += 1
+            if self._tries[index] < TRIES:
+                self._waiting.appendleft(index)
+            else:
+                reason = f"run: the worker was lost: {' '.join(str(error).split())[:200]}"
+                self._on_outcome(record_failure(self._job.folder, self._keys[index], reason))
+        self._begin_one()
