@@ -187,6 +187,22 @@ def test_one_object_that_fails_leaves_the_others_of_its_image(model, tmp_path, m
     assert by_status["done"]["key"] == "a.png#1.1"
 
 
+def test_many_objects_are_explained_a_few_at_a_time(model, tmp_path, monkeypatch):
+    whole, sizes = misure.explainer.explain_all, []
+
+    def counts(model_, image, targets, **options):
+        sizes.append(len(targets))
+        return whole(model_, image, targets, **options)
+
+    monkeypatch.setattr("misure.run_worker.explain_all", counts)
+    image = torch.zeros(1, 30, 30)
+    image[0, 2::4, 2::4] = 1.0
+    samples = SampleList([Sample("dots", image[:, :, :11])])
+    done = _run(tmp_path / "run", model, samples, instances=True, min_area=0.0)
+    assert done.num_items == 21
+    assert sizes == [8, 8, 5]
+
+
 def test_a_folder_of_images_with_one_that_cannot_be_read(model, tmp_path):
     folder = tmp_path / "images"
     (folder / "deep").mkdir(parents=True)

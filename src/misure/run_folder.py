@@ -104,14 +104,18 @@ class RunFolder:
     def records(self) -> list[dict[str, Any]]:
         """One line for each item, sorted by key.
 
-        Of several with one key the first that is done counts, else the last.
+        Of several with one key the first that is done counts, else the last. A sample that failed as
+        a whole has a line of its own, with the sample's key, until it was looked at.
         """
         of_key: dict[str, dict[str, Any]] = {}
+        looked_at: set[str] = set()
         for line in self.lines():
-            key = line.get("key")
+            key, sample = line.get("key"), line.get("sample", "")
+            if key not in (None, sample) or line.get("num_items") == 0:
+                looked_at.add(sample)
             if key is not None and of_key.get(key, {}).get("status") != "done":
                 of_key[key] = line
-        return [of_key[key] for key in sorted(of_key)]
+        return [of_key[key] for key in sorted(of_key) if key not in looked_at]
 
     def finished_samples(self, *, retry_failed: bool = False) -> set[str]:
         """Keys of samples all of whose items have a line.

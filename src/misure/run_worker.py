@@ -1,8 +1,8 @@
 """What a run does with one sample: all its objects explained, saved and recorded.
 
 The very same whether it is called in one process, in many, or on many machines. Nothing that is
-recorded depends on who does it or in which order: seeds come from the sample's key, and the objects
-of a sample are always explained together.
+recorded depends on who does it or in which order: seeds come from the sample's key, and the same
+objects of a sample are always explained together.
 """
 
 import hashlib
@@ -30,6 +30,7 @@ from misure.run_folder import RunFolder, RunWriter
 from misure.segmentation import Segmentation, segment
 from misure.target import Target
 
+_AT_ONCE = 8  # objects of a sample explained together; more need more memory and gain little
 _THUMBNAIL_PX = 384  # of the longer side
 _LEFT_OUT = ("misure_version", "settings", "model_settings", "model", "preset", "image", "seed")
 """Fields of `explanation.json` that are the same for all items, or said elsewhere."""
@@ -173,14 +174,19 @@ class RunWorker:
     def _made(
         self, image: Tensor, key: str, items: Sequence[Item]
     ) -> list[Explanation | MethodResult | Exception]:
-        """What explains each item, all found together; one by one where that fails."""
-        if not items:
-            return []
-        try:
-            return list(self._make(image, key, [item.target for item in items]))
-        except Exception as error:
-            if len(items) == 1:
-                return [error]
+        """What explains each item; a few are found together, one by one where that fails."""
+        made: list[Explanation | MethodResult | Exception] = []
+        for start in range(0, len(items), _AT_ONCE):
+            some = items[start : start + _AT_ONCE]
+            try:
+                made += self._make(image, key, [item.target for item in some])
+            except Exception as error:
+                made += [error] if len(some) == 1 else self._one_by_one(image, key, some)
+        return made
+
+    def _one_by_one(
+        self, image: Tensor, key: str, items: Sequence[Item]
+    ) -> list[Explanation | MethodResult | Exception]:
         return [self._made(image, key, [item])[0] for item in items]
 
     def _make(
