@@ -104,8 +104,8 @@ class RunFolder:
     def records(self) -> list[dict[str, Any]]:
         """One line for each item, sorted by key.
 
-        Of several with one key the first that is done counts, else the last. A sample that failed as
-        a whole has a line of its own, with the sample's key, until it was looked at.
+        Of several with one key the first that is done counts, else the last. A sample that failed
+        as a whole has a line of its own, with the sample's key, until it was looked at.
         """
         of_key: dict[str, dict[str, Any]] = {}
         looked_at: set[str] = set()
