@@ -135,7 +135,10 @@ def test_one_word_opens_a_data_set_whose_keys_are_known_before_its_samples():
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("square", "triangle-disc, a folder of images or a text file with their paths, got 'square'"),
+        (
+            "square",
+            "triangle-disc, a folder of images or a text file with their paths, got 'square'",
+        ),
         ("triangle:x", "expected a number of samples after the colon, as in triangle:30, got 'x'"),
         ("triangle-disc:0", "got '0'"),
     ],
