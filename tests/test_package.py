@@ -170,30 +170,17 @@ def test_python_in_documents_runs_and_prints_what_it_says(document, tmp_path, mo
 
 def test_the_commands_of_the_readme_exist():
     commands = "\n".join([*_snippets("sh"), *_snippets("sh", "docs/runs.md")])
-    for name in re.findall(r"^misure (\w+)", commands, re.M):
-        done = subprocess.run(
-            [sys.executable, "-m", "misure", name, "--help"], capture_output=True, check=True
-        )
-        assert done.stdout
+    names = set(re.findall(r"^misure (\w+)", commands, re.M))
+    helps = [
+        subprocess.run(
+            [sys.executable, "-m", "misure", name, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for name in sorted(names)
+    ]
     for option in re.findall(r" (--[a-z-]+)", commands):
-        helps = [
-            subprocess.run(
-                [sys.executable, "-m", "misure", name, "--help"],
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-            for name in (
-                "explain",
-                "classes",
-                "compare",
-                "run",
-                "report",
-                "merge",
-                "export",
-                "train",
-            )
-        ]
         assert any(option in text for text in helps), option
 
 
