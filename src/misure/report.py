@@ -31,10 +31,11 @@ from misure.runs import read_run
 
 OBJECTS_OF_A_PAGE = 2000
 
-_SIZES_PX = ((150, 384), (600, 256), (OBJECTS_OF_A_PAGE, 160))
+_SIZES_PX = ((150, 384), (600, 256), (OBJECTS_OF_A_PAGE, 128))
 """Up to so many objects, so long is the longer side of their pictures."""
 
 _SHOWN = 0.4  # share of a small pixel from which a region is drawn there
+_SHADES = 15  # of the map; more would be noise that does not compress
 _ARRAYS = ("target", "sufficient_region", "minimally_sufficient_region")
 
 
@@ -250,7 +251,8 @@ def _planes(folder: Path, record: Mapping[str, Any], size_px: int) -> str:
     for level in levels:
         nested += small(saliency_map >= level) >= _SHOWN
     values = small(saliency_map.clamp(min=0))
-    brightness = (255 * values / max(float(values.max()), 1e-30)).round().astype(np.uint8)
+    levels_shown = (_SHADES * values / max(float(values.max()), 1e-30)).round()
+    brightness = (255 / _SHADES * levels_shown).round().astype(np.uint8)
     return _encoded(Image.fromarray(np.stack([brightness, flags, nested], 2)), "PNG")
 
 
