@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,8 +24,9 @@ from misure.cli import main
 from misure.datasets import Sample, SampleList, TriangleDataset
 from misure.durable_file import durable_file
 from misure.explanation import Explanation
+from misure.report import write_report
 from misure.run_folder import RunFolder, RunWriter
-from misure.run_table import as_frame
+from misure.run_table import as_frame, write_csv
 from misure.runs import read_run, run, shard_of_environment
 
 QUICK = {"max_passes": 40, "num_minimality_tests": 0}
@@ -185,6 +187,61 @@ def test_one_object_that_fails_leaves_the_others_of_its_image(model, tmp_path, m
     assert by_status["failed"]["reason"] == "explain: not this one."
     assert by_status["failed"]["class_name"] == "bright"
     assert by_status["done"]["key"] == "a.png#1.1"
+
+
+def test_a_figure_that_is_none_is_a_failure_of_its_item_alone(model, tmp_path, monkeypatch):
+    record = Explanation.record
+
+    def endless(self):
+        found = record(self)
+        if found["target"]["pixels"] == 25:
+            found["transfer_dice"] = float("nan")
+        return found
+
+    monkeypatch.setattr(Explanation, "record", endless)
+    done = _run(tmp_path / "run", model, SampleList(SAMPLES[:1]), instances=True)
+    assert (done.num_items, done.num_failed) == (1, 1)
+
+
+def test_a_run_folder_that_is_gone_ends_the_run(model, tmp_path):
+    def goes(progress):
+        if progress.num_samples == 1:
+            shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(OSError, match="No such file"):
+        _run(tmp_path / "run", model, on_progress=goes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_source_that_changes_meanwhile_ends_the_run(model, tmp_path):
+    samples = SampleList(SAMPLES)
+
+    def changes(progress):
+        if progress.num_samples == 1:
+            samples.pop(0)
+
+    with pytest.raises(misure.RunFolderError, match=r"expected sample 1 to be 'b\.png'"):
+        _run(tmp_path / "run", model, samples, on_progress=changes)
+
+
+def test_a_run_folder_inside_its_source_is_an_error(model, tmp_path):
+    Image.new("L", (9, 9)).save(tmp_path / "a.png")
+    with pytest.raises(misure.InputError, match="expected a run folder outside the source"):
+        run(str(tmp_path), model=model, out=tmp_path / "run")
+
+
+def test_a_name_that_is_not_utf_8_is_a_name_too(model, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    pixels = (toys.square_image()[0].numpy() * 255).astype(np.uint8)
+    name = os.fsencode(folder) + b"/caf\xe9.png"
+    with open(name, "wb") as file:  # noqa: PTH123
+        Image.fromarray(pixels).save(file, format="PNG")
+    assert run(str(folder), model=model, out=tmp_path / "run", method_options=QUICK).num_items == 1
+    records = read_run(tmp_path / "run")
+    write_csv(records, tmp_path / "t.csv")
+    assert "caf\\udce9.png" in (tmp_path / "t.csv").read_text()
+    write_report([tmp_path / "run"], tmp_path / "r.html")
 
 
 def test_many_objects_are_explained_a_few_at_a_time(model, tmp_path, monkeypatch):
@@ -434,6 +491,16 @@ def test_a_sample_that_kills_its_workers_is_recorded_and_the_others_are_done(fol
     assert [one["sample"] for one in records] == [f"{number}.png" for number in range(6)]
     assert records[3]["reason"] == "run: the worker process was killed by signal 9."
     assert [one["status"] for one in records].count("done") == 5
+
+
+def test_workers_that_die_before_they_begin_end_the_run(folder):
+    (folder / "net.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGKILL) if __import__('multiprocessing').parent_process() else None\n"
+        + textwrap.dedent(NETWORK)
+    )
+    done = subprocess.run(_command(folder, "run"), check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "no worker can begin: the worker process was killed by signal 9" in done.stderr
 
 
 def test_a_worker_that_cannot_write_ends_the_run_with_one_sentence(folder):

@@ -35,7 +35,7 @@ def run_in_this_process(job: RunJob, keys: Mapping[int, str], on_outcome: OnOutc
     with job.threads():
         worker = job.open_worker()
         for index in keys:
-            on_outcome(worker.work(index))
+            on_outcome(worker.work(index, keys[index]))
 
 
 def run_locally(
@@ -52,34 +52,34 @@ def run_locally(
     Raises:
         MisureError: a worker cannot begin, or cannot write; what was finished stays.
     """
-    waiting, tries = deque(keys), Counter[int]()
-    workers = [_Worker.start(job, number) for number in range(min(num_workers, len(keys)))]
+    waiting, tries = deque(keys), Counter[int | None]()
+    workers = [_Worker.start(job, keys, number) for number in range(min(num_workers, len(keys)))]
     try:
         while workers:
             ready = wait([one.connection for one in workers])
             for worker in [one for one in workers if one.connection in ready]:
-                index = worker.index
                 try:
                     message = worker.connection.recv()
+                    if isinstance(message, str):
+                        raise MisureError(message)
+                    if isinstance(message, Outcome):
+                        on_outcome(message)
+                        tries.pop(None, None)
+                    worker.index = waiting.popleft() if waiting else None
+                    worker.connection.send(worker.index)
                 except (EOFError, OSError):  # it died
                     workers.remove(worker)
-                    reason = worker.reason()
-                    if index is None:
-                        raise MisureError(f"run: a worker could not begin: {reason}.") from None
+                    index, reason = worker.index, worker.reason()
                     tries[index] += 1
-                    if tries[index] < TRIES:
+                    if index is None and tries[None] >= TRIES:
+                        raise MisureError(f"run: no worker can begin: {reason}.") from None
+                    if index is not None and tries[index] < TRIES:
                         waiting.appendleft(index)
-                    else:
+                    elif index is not None:
                         on_outcome(record_failure(job.folder, keys[index], f"run: {reason}."))
                     if waiting:
-                        workers.append(_Worker.start(job, worker.number))
+                        workers.append(_Worker.start(job, keys, worker.number))
                     continue
-                if isinstance(message, str):
-                    raise MisureError(message)
-                if isinstance(message, Outcome):
-                    on_outcome(message)
-                worker.index = waiting.popleft() if waiting else None
-                worker.connection.send(worker.index)
                 if worker.index is None:
                     worker.process.join()
                     workers.remove(worker)
@@ -99,10 +99,10 @@ class _Worker:
     index: int | None = None
 
     @classmethod
-    def start(cls, job: RunJob, number: int) -> "_Worker":
+    def start(cls, job: RunJob, keys: Mapping[int, str], number: int) -> "_Worker":
         context = multiprocessing.get_context("spawn")
         own, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(job, number, theirs), daemon=True)
+        process = context.Process(target=_work, args=(job, dict(keys), number, theirs), daemon=True)
         process.start()
         theirs.close()  # so that this end is told when the process dies
         return cls(number, process, own)
@@ -117,14 +117,16 @@ class _Worker:
         )
 
 
-def _work(job: RunJob, number: int, connection: "Connection[Any, Any]") -> None:
+def _work(
+    job: RunJob, keys: Mapping[int, str], number: int, connection: "Connection[Any, Any]"
+) -> None:
     """What a worker process does: says that it is ready, then one sample after the other."""
     try:
         with job.threads():
             worker = job.open_worker(number)
             connection.send(os.getpid())
             while (index := connection.recv()) is not None:
-                connection.send(worker.work(index))
+                connection.send(worker.work(index, keys[index]))
     except (EOFError, BrokenPipeError, KeyboardInterrupt):  # the parent is gone
         return
     except (MisureError, OSError) as error:

@@ -70,15 +70,15 @@ class RayWorker:
             return f"run: a worker could not begin: {error}"
         return ""
 
-    def work(self, index: int) -> Outcome | str:
+    def work(self, index: int, key: str) -> Outcome | str:
         """See `RunWorker.work`; the text of an error that would meet every sample."""
         if self._worker is None:
             return "run: a worker was asked to work before it began."
         try:
             with self._job.threads():
-                return self._worker.work(index)
-        except OSError as error:
-            return f"run: {error}"
+                return self._worker.work(index, key)
+        except (MisureError, OSError) as error:
+            return f"run: {error}" if isinstance(error, OSError) else str(error)
 
 
 class _Driver:
@@ -95,6 +95,7 @@ class _Driver:
         self._waiting, self._tries = deque(keys), Counter[int]()
         self._beginning: dict[Any, Any] = {}  # reference -> actor
         self._in_hand: dict[Any, tuple[Any, int]] = {}  # reference -> actor, sample
+        self._num_deaths = 0  # of actors at their beginning, one after the other
 
     def run(self, num_workers: int) -> None:
         for _ in range(num_workers):
@@ -121,20 +122,25 @@ class _Driver:
         )
         try:
             found = self._ray.get(reference)
-        except self._ray.exceptions.RayActorError as error:
+        except self._ray.exceptions.RayTaskError as error:
+            raise MisureError(
+                f"run: a worker raised {' '.join(str(error).split())[-300:]}"
+            ) from error
+        except self._ray.exceptions.RayError as error:  # the actor, its node, its memory
             self._lost(actor, index, error)
             return
         if isinstance(found, str) and found:
             raise MisureError(found)
         if not is_new:
             self._on_outcome(found)
+            self._num_deaths = 0
         for _ in range(_IN_HAND if is_new else 1):
             self._hand_out(actor)
 
     def _hand_out(self, actor: Any) -> None:
         if self._waiting:
             index = self._waiting.popleft()
-            self._in_hand[actor.work.remote(index)] = (actor, index)
+            self._in_hand[actor.work.remote(index, self._keys[index])] = (actor, index)
 
     def _lost(self, actor: Any, index: int | None, error: Exception) -> None:
         """Takes back what a lost actor had in hand, and begins another in its place."""
@@ -142,7 +148,12 @@ class _Driver:
         for reference, _ in lost:
             del self._in_hand[reference]
         self._waiting.extendleft(i for _, i in lost)
-        if index is not None:
+        if index is None:
+            self._num_deaths += 1
+            if self._num_deaths >= TRIES:
+                text = " ".join(str(error).split())[:300]
+                raise MisureError(f"run: no worker can begin: {text}") from error
+        else:
             self._tries[index] += 1
             if self._tries[index] < TRIES:
                 self._waiting.appendleft(index)

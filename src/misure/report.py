@@ -81,7 +81,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path) -> list[Path]:
             **overview, page=page.name, first=start + 1, num_here=len(some), data=data
         )
         with durable_file(page) as unfinished:
-            unfinished.write_text(text, encoding="utf-8")
+            unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
     return pages
 
 

@@ -162,11 +162,12 @@ class RunWriter:
             key: of the item or sample; any text.
             suffix: with its dot.
         """
-        digest = hashlib.sha256(key.encode()).hexdigest()
+        digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
         relative = f"{kind}/{digest[:2]}/{digest[:32]}{suffix}"
         path = self._path / relative
         if not path.parent.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.parent.mkdir(exist_ok=True)  # not the run folder itself, if that is gone
+            path.parent.mkdir(exist_ok=True)
             sync(path.parent.parent)
             sync(self._path)
         return path, relative

@@ -44,7 +44,7 @@ def write_csv(records: Sequence[Record], path: Path) -> None:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with (
         durable_file(path) as unfinished,
-        unfinished.open("w", newline="", encoding="utf-8") as file,
+        unfinished.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()

@@ -6,6 +6,7 @@ objects of a sample are always explained together.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor
 from misure.datasets.sample import Dataset, Sample
 from misure.device import to_device
 from misure.drawing import as_colours, grey_range, viewing_plane
-from misure.errors import InputError, MisureError
+from misure.errors import InputError, MisureError, RunFolderError
 from misure.explainer import explain_all
 from misure.explanation import Explanation
 from misure.methods import METHODS
@@ -81,7 +82,7 @@ class Plan:
 
     def seed_of(self, key: str) -> int:
         """The seed of a sample, in [0, 2**32)."""
-        digest = hashlib.sha256(f"{self.seed}:{key}".encode()).digest()
+        digest = hashlib.sha256(f"{self.seed}:{key}".encode("utf-8", "surrogateescape")).digest()
         return int.from_bytes(digest[:4], "big")
 
 
@@ -125,30 +126,33 @@ class RunWorker:
         self._writer = RunWriter(folder)
         self._class_indices = [model.find_class(name) for name in plan.classes]
 
-    def work(self, index: int) -> Outcome:
+    def work(self, index: int, key: str) -> Outcome:
         """Explains all objects of one sample and records them; whatever fails is recorded too.
 
         Args:
-            index: of the sample in the data set.
+            index, key: of the sample in the data set.
 
         Raises:
+            RunFolderError: the data set is another than at the beginning.
             OSError: nothing can be written, so nothing can be recorded either.
         """
-        key = self._dataset.keys[index]
+        if index >= len(self._dataset.keys) or self._dataset.keys[index] != key:
+            raise RunFolderError(
+                f"run: expected sample {index} to be {key!r} as at the beginning, the source has "
+                "changed. Give the same command again."
+            )
         try:
             sample = self._dataset[index]
             image = to_device(sample.image, self._model.device)
             segmentation = segment(self._model, image)
             items = list(self._items(key, segmentation))
         except Exception as error:
+            _raise_if_broken(error)
             self._writer.append([_failed(key, key, error), {"sample": key, "num_items": 1}])
             return Outcome(0, 1)
         lines = []
         for item, made in zip(items, self._made(image, key, items), strict=True):
-            if isinstance(made, Exception):
-                lines.append({**_failed(item.key, key, made), **_about(item)})
-            else:
-                lines.append(self._recorded(sample, segmentation, item, made))
+            lines.append(self._line(sample, segmentation, item, made))
         self._writer.append([*lines, {"sample": key, "num_items": len(lines)}])
         num_failed = sum(line["status"] == "failed" for line in lines)
         return Outcome(len(lines) - num_failed, num_failed)
@@ -181,6 +185,7 @@ class RunWorker:
             try:
                 made += self._make(image, key, [item.target for item in some])
             except Exception as error:
+                _raise_if_broken(error)
                 made += [error] if len(some) == 1 else self._one_by_one(image, key, some)
         return made
 
@@ -207,6 +212,25 @@ class RunWorker:
         return [
             method(self._model, image, one, seed=seed, **plan.method_options) for one in targets
         ]
+
+    def _line(
+        self,
+        sample: Sample,
+        segmentation: Segmentation,
+        item: Item,
+        made: Explanation | MethodResult | Exception,
+    ) -> dict[str, Any]:
+        """The line of an item, done or failed."""
+        try:
+            if isinstance(made, Exception):
+                raise made
+            line = self._recorded(sample, segmentation, item, made)
+            json.dumps(line, allow_nan=False)  # a figure that is none is a failure of this item
+        except OSError:
+            raise
+        except Exception as error:
+            return {**_failed(item.key, sample.key, error), **_about(item)}
+        return line
 
     def _recorded(
         self,
@@ -251,6 +275,15 @@ def record_failure(folder: RunFolder, key: str, reason: str) -> Outcome:
     failed = _failed(key, key, MisureError(reason))
     RunWriter(folder).append([failed, {"sample": key, "num_items": 1}])
     return Outcome(0, 1)
+
+
+def _raise_if_broken(error: Exception) -> None:
+    """Raises a CUDA error after which this process can compute nothing any more.
+
+    The process ends; its sample is tried by another one.
+    """
+    if "CUDA error" in str(error):
+        raise error
 
 
 def _about(item: Item) -> dict[str, Any]:

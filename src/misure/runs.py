@@ -183,6 +183,11 @@ def _begin(
         )
     if limit is not None and limit < 1:
         raise InputError(f"run: expected limit of 1 or more, got {limit}.")
+    if isinstance(job.source, str) and job.out.is_relative_to(Path(job.source).absolute()):
+        raise InputError(
+            f"run: expected a run folder outside the source {job.source}, got {job.out}. Its own "
+            "pictures would be taken for samples."
+        )
     model = job.open_model()
     job.plan.check(model)
     keys = job.open_source(model).keys
