@@ -1,6 +1,7 @@
 """The job of a run: all that a worker must know, small enough to be sent to another process."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,7 +61,8 @@ class RunJob:
             return self.model
         device = self.device
         if choose_device(device).type == "cuda" and ":" not in device:
-            device = f"cuda:{worker % torch.cuda.device_count()}"
+            local_rank = int(os.environ.get("LOCAL_RANK", 0))  # of torchrun
+            device = f"cuda:{(worker + local_rank) % torch.cuda.device_count()}"
         return load_model(self.model, **({"device": device} | dict(self.model_options)))
 
     def open_source(self, model: SegmentationModel) -> Dataset:
