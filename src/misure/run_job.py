@@ -61,7 +61,7 @@ class RunJob:
             return self.model
         device = self.device
         if choose_device(device).type == "cuda" and ":" not in device:
-            local_rank = int(os.environ.get("LOCAL_RANK", 0))  # of torchrun
+            local_rank = int(os.environ.get("LOCAL_RANK", "0"))  # of torchrun
             device = f"cuda:{(worker + local_rank) % torch.cuda.device_count()}"
         return load_model(self.model, **({"device": device} | dict(self.model_options)))
 
