@@ -17,7 +17,7 @@ from misure.contents import make_contents
 from misure.cost import Cost
 from misure.datasets.sample import Dataset, Sample, as_dataset
 from misure.device import to_device
-from misure.errors import EmptyTargetError, InputError, MisureError
+from misure.errors import EmptyTargetError, InputError, MisureError, reason_of
 from misure.methods import METHODS
 from misure.methods.method import Method, MethodResult
 from misure.methods.own import PRESET_OF, check_own_options
@@ -181,7 +181,9 @@ def compare(
             target = _target_of(model, sample, class_index, instance)
             trial = _trial_of(model, sample.image, target, dice_threshold, baseline_image, seed)
         except MisureError as error:
-            rows += [Row(key, None, method.name, {}, error=str(error)) for method, _ in chosen]
+            rows += [
+                Row(key, None, method.name, {}, error=reason_of(error)) for method, _ in chosen
+            ]
             continue
         drawn = PicturedObject(sample, target)
         pictured += [drawn][: _NUM_PICTURED - len(pictured)]
@@ -264,7 +266,7 @@ def _compare_one(
     try:
         result = method(model, sample.image, target, seed=seed, **options)
     except Exception as error:  # also of other libraries
-        return Row(sample.key, about, method.name, {}, error=_reason(error)), None
+        return Row(sample.key, about, method.name, {}, error=reason_of(error)), None
 
     def remake(other_model: SegmentationModel, image: Tensor, other_seed: int) -> Tensor:
         return method(other_model, image, target, seed=other_seed, **options).saliency_map
@@ -277,7 +279,7 @@ def _compare_one(
                 figures[metric.name] = _finite(metric.measure(subject))
             except Exception as error:
                 figures[metric.name] = None
-                errors.append(f"{metric.name}: {_reason(error)}")
+                errors.append(f"{metric.name}: {reason_of(error)}")
     row = Row(
         sample.key,
         about,
@@ -296,11 +298,6 @@ def _finite(figure: float | None) -> float | None:
     if figure is not None and not isfinite(figure):
         raise ValueError(f"it gave {figure}")
     return figure
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, MisureError) else f"{type(error).__name__}: {text}"
 
 
 def _methods_of(

@@ -19,6 +19,12 @@ class MisureError(Exception):
     """Any error that misure raises on purpose."""
 
 
+def reason_of(error: Exception) -> str:
+    """What an error says, as one line; with its kind, if misure did not raise it on purpose."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, MisureError) else f"{type(error).__name__}: {text}"
+
+
 class InputError(MisureError, ValueError):
     """An argument or a file cannot be used as it is."""
 

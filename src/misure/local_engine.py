@@ -58,17 +58,14 @@ def run_locally(
         while workers:
             ready = wait([one.connection for one in workers])
             for worker in [one for one in workers if one.connection in ready]:
-                try:
-                    message = worker.connection.recv()
-                    if isinstance(message, str):
-                        raise MisureError(message)
-                    if isinstance(message, Outcome):
-                        on_outcome(message)
-                        tries.pop(None, None)
-                    worker.index = waiting.popleft() if waiting else None
-                    worker.connection.send(worker.index)
-                except (EOFError, OSError):  # it died
-                    workers.remove(worker)
+                message = worker.receive()
+                if isinstance(message, str):
+                    raise MisureError(message)
+                if isinstance(message, Outcome):
+                    on_outcome(message)
+                    tries.pop(None, None)
+                if message is None or not worker.hand_out(waiting.popleft() if waiting else None):
+                    workers.remove(worker)  # it died
                     index, reason = worker.index, worker.reason()
                     tries[index] += 1
                     if index is None and tries[None] >= TRIES:
@@ -106,6 +103,22 @@ class _Worker:
         process.start()
         theirs.close()  # so that this end is told when the process dies
         return cls(number, process, own)
+
+    def receive(self) -> Any:
+        """What the process says; None where it died."""
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError):
+            return None
+
+    def hand_out(self, index: int | None) -> bool:
+        """Gives it the next sample, or None to end; False where it died before."""
+        self.index = index
+        try:
+            self.connection.send(index)
+        except OSError:
+            return False
+        return True
 
     def reason(self) -> str:
         self.process.join()

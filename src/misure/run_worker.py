@@ -18,7 +18,7 @@ from torch import Tensor
 from misure.datasets.sample import Dataset, Sample
 from misure.device import to_device
 from misure.drawing import as_colours, grey_range, viewing_plane
-from misure.errors import InputError, MisureError, RunFolderError
+from misure.errors import InputError, MisureError, RunFolderError, reason_of
 from misure.explainer import explain_all
 from misure.explanation import Explanation
 from misure.methods import METHODS
@@ -295,9 +295,7 @@ def _about(item: Item) -> dict[str, Any]:
 
 
 def _failed(key: str, sample: str, error: Exception) -> dict[str, Any]:
-    text = " ".join(str(error).split())
-    reason = text if isinstance(error, MisureError) else f"{type(error).__name__}: {text}"
-    return {"key": key, "sample": sample, "status": "failed", "reason": reason}
+    return {"key": key, "sample": sample, "status": "failed", "reason": reason_of(error)}
 
 
 def _context(made: Explanation, segmentation: Segmentation) -> list[dict[str, Any]]:

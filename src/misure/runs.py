@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,16 +126,14 @@ def run(
             "objects in memory. Name them, or use one local worker."
         )
     left = _begin(job, limit, shard, retry_failed)
-    start, done = time.perf_counter(), list[Outcome]()
+    start, counts = time.perf_counter(), Counter[str]()
 
     def progress() -> Progress:
         seconds = time.perf_counter() - start
-        items = sum(one.num_done for one in done)
-        failed = sum(one.num_failed for one in done)
-        return Progress(len(done), len(left), items, failed, seconds)
+        return Progress(counts["samples"], len(left), counts["done"], counts["failed"], seconds)
 
     def on_outcome(outcome: Outcome) -> None:
-        done.append(outcome)
+        counts.update(samples=1, done=outcome.num_done, failed=outcome.num_failed)
         if on_progress:
             on_progress(progress())
 
