@@ -341,9 +341,8 @@ def _target_of(
         wanted = None if sample.annotation is None else int(sample.annotation[sample.point])
         return segmentation.target(wanted, point=sample.point)
     if class_index is None:
-        first = 0 if model.multilabel else 1
         found = [one.class_index for one in segmentation.found_classes()]
-        classes = [one for one in found if one >= first]
+        classes = [one for one in found if not model.is_background(one)]
         if not classes:
             raise EmptyTargetError(
                 f"compare: expected {model.name} to find more than class 0 in {sample.key}, it "

@@ -175,6 +175,10 @@ class SegmentationModel:
         """Probability (N, *spatial) of a class in these logits (N, K, *spatial)."""
         return class_probability(logits, class_index, self.multilabel)
 
+    def is_background(self, class_index: int) -> bool:
+        """Whether a class is class 0 of classes that exclude each other, mostly a background."""
+        return class_index == 0 and not self.multilabel
+
     def class_name(self, class_index: int) -> str:
         """The name of a class; its number where no name is known."""
         known = class_index < len(self.class_names)

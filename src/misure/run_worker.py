@@ -161,9 +161,8 @@ class RunWorker:
         """The objects of a sample, by class and size."""
         plan, items = self._plan, []
         found = {one.class_index: one for one in segmentation.found_classes()}
-        first = 0 if self._model.multilabel else 1
-        wanted = self._class_indices or [index for index in sorted(found) if index >= first]
-        for class_index in dict.fromkeys(wanted):
+        foreground = [index for index in sorted(found) if not self._model.is_background(index)]
+        for class_index in dict.fromkeys(self._class_indices or foreground):
             if class_index not in found:
                 continue
             numbers = range(found[class_index].num_objects) if plan.instances else [None]

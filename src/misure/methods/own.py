@@ -1,6 +1,6 @@
 """Our own methods, as the others see them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -16,51 +16,6 @@ PRESET_OF: dict[str, str | None] = {
     "sufficient_region": "sufficient_region",
 }
 """Method -> preset of `explain`; None is the default one, which depends on the network."""
-
-
-def misure(
-    model: SegmentationModel,
-    image: Tensor,
-    target: Target,
-    *,
-    seed: int = 0,
-    dice_threshold: float = 0.9,
-    baseline_image: str = "mean",
-    **options: Any,
-) -> Made:
-    """The preset `certified`, or `forward_only` where there are no gradients."""
-    given = {"dice_threshold": dice_threshold, "baseline_image": baseline_image, "seed": seed}
-    return _explained("misure", model, image, target, given | options)
-
-
-def misure_paper(
-    model: SegmentationModel,
-    image: Tensor,
-    target: Target,
-    *,
-    seed: int = 0,
-    dice_threshold: float = 0.9,
-    baseline_image: str = "mean",
-    **options: Any,
-) -> Made:
-    """The preset `paper`."""
-    given = {"dice_threshold": dice_threshold, "baseline_image": baseline_image, "seed": seed}
-    return _explained("misure_paper", model, image, target, given | options)
-
-
-def sufficient_region(
-    model: SegmentationModel,
-    image: Tensor,
-    target: Target,
-    *,
-    seed: int = 0,
-    dice_threshold: float = 0.9,
-    baseline_image: str = "mean",
-    **options: Any,
-) -> Made:
-    """Stage 1 alone: nearness to the target, inside the sufficient region."""
-    given = {"dice_threshold": dice_threshold, "baseline_image": baseline_image, "seed": seed}
-    return _explained("sufficient_region", model, image, target, given | options)
 
 
 def check_own_options(method: str, model: SegmentationModel, options: Mapping[str, Any]) -> None:
@@ -79,14 +34,33 @@ def check_own_options(method: str, model: SegmentationModel, options: Mapping[st
     choose_preset(model, options.get("preset", PRESET_OF[method]), of_preset)
 
 
-def _explained(
-    method: str,
-    model: SegmentationModel,
-    image: Tensor,
-    target: Target,
-    options: Mapping[str, Any],
-) -> Made:
-    found = explain(
-        model, image, target, **{"preset": PRESET_OF[method], "num_minimality_tests": 0, **options}
-    )
-    return Made(found.saliency_map, explanation=found)
+def _method(name: str, doc: str) -> Callable[..., Made]:
+    """The function of one of our methods (see `Method`)."""
+
+    def explained(
+        model: SegmentationModel,
+        image: Tensor,
+        target: Target,
+        *,
+        seed: int = 0,
+        dice_threshold: float = 0.9,
+        baseline_image: str = "mean",
+        **options: Any,
+    ) -> Made:
+        given = {"preset": PRESET_OF[name], "num_minimality_tests": 0, **options}
+        given |= {"dice_threshold": dice_threshold, "baseline_image": baseline_image}
+        found = explain(model, image, target, seed=seed, **given)
+        return Made(found.saliency_map, explanation=found)
+
+    explained.__name__ = explained.__qualname__ = name
+    explained.__doc__ = doc
+    return explained
+
+
+misure = _method(
+    "misure", "The preset `certified`, or `forward_only` where there are no gradients."
+)
+misure_paper = _method("misure_paper", "The preset `paper`.")
+sufficient_region = _method(
+    "sufficient_region", "Stage 1 alone: nearness to the target, inside the sufficient region."
+)
