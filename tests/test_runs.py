@@ -524,17 +524,16 @@ def test_a_worker_that_cannot_write_ends_the_run_with_one_sentence(folder):
 def test_a_run_that_is_killed_again_and_again_gives_the_same_bytes_as_one_that_is_not(folder):
     (folder / "images" / "3.png").unlink()
     environment = {**os.environ, "SLOW": "1"}
-    killed = 0
-    for seconds in (6, 8, 9):
+    for num_records in (0, 1, 3):  # killed at the beginning, then with some items recorded
         process = subprocess.Popen(
             _command(folder, "killed", "--workers", "2"), env=environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        time.sleep(seconds)
-        killed += process.poll() is None
+        while not _children(process.pid) or _num_lines(folder / "killed") < num_records:
+            assert process.poll() is None, "the run ended before it could be killed"
+            time.sleep(0.02)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert killed >= 1
     for out, workers in (("killed", 5), ("one", 1), ("two", 2)):
         subprocess.run(_command(folder, out, "--workers", str(workers)), check=True)
         subprocess.run(
@@ -552,6 +551,10 @@ def test_a_run_that_is_killed_again_and_again_gives_the_same_bytes_as_one_that_i
     merged = [(folder / f"{out}.jsonl").read_bytes() for out in ("killed", "one", "two")]
     assert merged[0] == merged[1] == merged[2]
     assert len(merged[0].splitlines()) == 5
+
+
+def _num_lines(run_folder):
+    return sum(path.read_bytes().count(b"\n") for path in run_folder.glob("records-*.jsonl"))
 
 
 def test_workers_end_when_the_run_is_killed(folder):
