@@ -88,7 +88,7 @@ def test_bad_files(explanation, tmp_path):
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr("misure.explanation._UNPACKED_LIMIT_BYTES", 1000)
+    monkeypatch.setattr("misure.arrays._UNPACKED_LIMIT_BYTES", 1000)
     with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("target.npy", b"0" * 100_000)
     with pytest.raises(misure.InputError, match="unpacks to more than"):

@@ -331,7 +331,7 @@ def test_a_folder_that_is_no_run_is_an_error(model, tmp_path):
     lost = tmp_path / "lost"
     lost.mkdir()
     (lost / "records-1.jsonl").write_text("")
-    with pytest.raises(misure.RunFolderError, match=r"expected run\.json beside the records"):
+    with pytest.raises(misure.RunFolderError, match=r"with a run\.json in it"):
         _run(lost, model)
     file = tmp_path / "file"
     file.write_text("")
@@ -620,3 +620,51 @@ def test_two_runs_that_begin_at_once_agree(tmp_path):
     folder.begin({"a": 1})
     with pytest.raises(misure.RunFolderError, match="a: 1 there, 2 now"):
         RunFolder(tmp_path / "run").begin({"a": 2})
+
+
+# --- addresses -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["memory", "file"])
+def test_a_run_at_an_address_is_the_same_and_goes_on(model, tmp_path, scheme):
+    address = f"{scheme}://{tmp_path}/run"
+    _run(tmp_path / "local" / "run", model, instances=True)
+    _run(address, model, instances=True, limit=1)
+    assert len(read_run(address)) == 2
+    done = _run(address, model, instances=True)
+    assert done.total_samples == 2
+    assert read_run(address) == read_run(tmp_path / "local" / "run")
+    with pytest.raises(misure.RunFolderError, match="dice_threshold: 0.9 there, 0.8 now"):
+        _run(address, model, instances=True, dice_threshold=0.8)
+    pages = []
+    for where in (tmp_path / "local" / "run", address):
+        write_report([where], tmp_path / "report.html")
+        pages.append((tmp_path / "report.html").read_text())
+    assert pages[0] == pages[1]
+
+
+def test_an_address_that_nobody_knows_is_an_error(model):
+    with pytest.raises(misure.RunFolderError, match="expected a folder or an address"):
+        _run("nowhere://bucket/run", model)
+
+
+def test_a_record_cannot_name_a_file_outside_its_run(model, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "run" / "link").symlink_to(tmp_path / "secret")
+    for address in (tmp_path / "run", f"file://{tmp_path}/run"):
+        for name in ("../secret", str(tmp_path / "secret"), ""):
+            with pytest.raises(misure.RunFolderError, match="files inside the run folder"):
+                RunFolder(address).storage.read(name)
+    with pytest.raises(misure.RunFolderError, match="files inside the run folder"):
+        RunFolder(tmp_path / "run").storage.read("link")
+
+
+def test_another_file_behind_the_same_word_is_another_network(folder):
+    (folder / "images" / "3.png").unlink()
+    options = {"model_options": {"probabilities": False}, "method_options": QUICK, "limit": 1}
+    word = f"python:{folder}/net.py:make"
+    run(str(folder / "images"), model=word, out=folder / "run", **options)
+    (folder / "net.py").write_text(textwrap.dedent(NETWORK).replace("10 *", "11 *"))
+    with pytest.raises(misure.RunFolderError, match="fingerprint"):
+        run(str(folder / "images"), model=word, out=folder / "run", **options)

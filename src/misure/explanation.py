@@ -9,25 +9,22 @@ Saved as one `.npz` of plain arrays, without pickle:
 """
 
 import json
-import zipfile
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from misure.arrays import read_arrays, write_arrays
 from misure.cost import Cost
-from misure.durable_file import durable_file
 from misure.errors import InputError
 from misure.evidence import PresentedSufficiency
 from misure.nested_regions import map_value
 from misure.region import area_fraction, component_numbers
 from misure.removal import Minimality
 from misure.target import Target
-
-_UNPACKED_LIMIT_BYTES = 8_000_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,9 +164,8 @@ class Explanation:
             "cost": self.cost.record(),
         }
 
-    def save(self, path: str | Path) -> None:
+    def save(self, file: str | Path | BinaryIO) -> None:
         """Writes the explanation as one `.npz`, at once or not at all."""
-        path = Path(path)
         tensors = {
             "target": self.target.region,
             "ignored": self.target.ignored,
@@ -179,27 +175,23 @@ class Explanation:
         }
         arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
         arrays["record"] = np.array(json.dumps(self.record()))
-        with durable_file(path) as unfinished, unfinished.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+        write_arrays(file, arrays)
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, file: str | Path | BinaryIO) -> Self:
         """The explanation that was saved, equal to it, on the CPU.
 
         Raises:
             InputError: not such a file, damaged, or too large when unpacked.
         """
         try:
-            with zipfile.ZipFile(path) as archive:
-                if sum(entry.file_size for entry in archive.infolist()) > _UNPACKED_LIMIT_BYTES:
-                    raise ValueError("it unpacks to more than 8 GB")
-            with np.load(path, allow_pickle=False) as arrays:
-                tensors = {key: torch.from_numpy(arrays[key]) for key in arrays if key != "record"}
-                record = json.loads(str(arrays["record"]))
+            arrays = read_arrays(file)
+            record = json.loads(str(arrays.pop("record")))
+            tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
             return cls._from_parts(tensors, record)
-        except Exception as error:  # damaged archives raise many kinds
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
-                f"Explanation.load: expected a file written by Explanation.save, but {path} "
+                f"Explanation.load: expected a file written by Explanation.save, but {file} "
                 f"cannot be used: {error}"
             ) from error
 

@@ -4,7 +4,7 @@ Each actor holds the model once, on a GPU of its own where the cluster has GPUs.
 out a few at a time to each actor that has begun, so memory stays bounded and nobody waits for the
 slowest. What an actor had in hand when it or its machine was lost is handed out again; a new actor
 takes its place as soon as the cluster has room for one. Actors write into the run folder
-themselves: it must lie where all machines see it at the same path.
+themselves: it must be a path that all machines see, or an address of fsspec.
 """
 
 import os
@@ -65,7 +65,8 @@ class RayWorker:
     def begin(self) -> str:
         """Opens the worker; the error's text where it cannot be opened."""
         try:
-            self._worker = self._job.open_worker()
+            with self._job.threads():
+                self._worker = self._job.open_worker()
         except (MisureError, OSError) as error:
             return f"run: a worker could not begin: {error}"
         return ""

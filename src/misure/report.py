@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 
 import misure
+from misure.arrays import read_arrays
 from misure.drawing import viewing_plane
 from misure.durable_file import durable_file
 from misure.errors import InputError, RunFolderError
@@ -52,21 +53,21 @@ def write_report(runs: Sequence[str | Path], out: str | Path) -> list[Path]:
         RunFolderError: a folder is no run, or holds nothing yet.
         InputError: no run, or a file that cannot be written.
     """
-    folders, out = [Path(one) for one in runs], Path(out)
+    folders, out = [RunFolder(one) for one in runs], Path(out)
     if not folders:
         raise InputError("report: expected at least one run folder, got none.")
     if not out.parent.is_dir():
         raise InputError(f"report: expected a file in an existing folder, got {out}.")
-    records = [{one["key"]: one for one in read_run(folder)} for folder in folders]
+    records = [{one["key"]: one for one in read_run(one)} for one in runs]
     keys = sorted({key for of_run in records for key in of_run})
     if not keys:
-        raise RunFolderError(f"report: expected a run with records, {folders[0]} has none yet.")
-    names = _names(folders)
+        raise RunFolderError(f"report: expected a run with records, {runs[0]} has none yet.")
+    names = _names(runs)
     starts = range(0, len(keys), OBJECTS_OF_A_PAGE)
     pages = [out if not i else out.with_stem(f"{out.stem}-{i + 1}") for i in range(len(starts))]
     overview = {
         "runs": [
-            {"name": name, "settings": RunFolder(folder).settings(), **_at_a_glance(of_run)}
+            {"name": name, "settings": folder.settings(), **_at_a_glance(of_run)}
             for name, folder, of_run in zip(names, folders, records, strict=True)
         ],
         "pages": [page.name for page in pages],
@@ -97,10 +98,10 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html")
 
 
-def _names(folders: Sequence[Path]) -> list[str]:
+def _names(runs: Sequence[str | Path]) -> list[str]:
     """The folders' own names, or as much of their paths as tells them apart."""
-    short = [folder.resolve().name for folder in folders]
-    return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
+    short = [Path(one).resolve().name for one in runs]
+    return short if len(set(short)) == len(short) else [str(one) for one in runs]
 
 
 def _at_a_glance(records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def _shares(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _objects(
-    folders: Sequence[Path],
+    folders: Sequence[RunFolder],
     records: Sequence[Mapping[str, Mapping[str, Any]]],
     keys: Sequence[str],
     size_px: int,
@@ -182,7 +183,7 @@ def _objects(
             record = of_run.get(key)
             entries.append(None if record is None else _entry(folder, record, size_px))
             if record and record["status"] == "done" and image is None:
-                name = f"{folder}/{record['thumbnail']}"
+                name = f"{folder.address}/{record['thumbnail']}"
                 if name not in images:
                     images[name] = len(encoded)
                     encoded.append(_image(folder, record["thumbnail"], size_px))
@@ -199,7 +200,7 @@ def _objects(
     return {"images": encoded, "objects": objects}
 
 
-def _entry(folder: Path, record: Mapping[str, Any], size_px: int) -> dict[str, Any]:
+def _entry(folder: RunFolder, record: Mapping[str, Any], size_px: int) -> dict[str, Any]:
     """The figures of one object in one run, and its planes."""
     if record["status"] == "failed":
         return {"failed": record["reason"]}
@@ -229,9 +230,9 @@ def _entry(folder: Path, record: Mapping[str, Any], size_px: int) -> dict[str, A
     return entry
 
 
-def _planes(folder: Path, record: Mapping[str, Any], size_px: int) -> str:
+def _planes(folder: RunFolder, record: Mapping[str, Any], size_px: int) -> str:
     """The planes of one object as a PNG in base64 (see the top of this file)."""
-    arrays = _read_arrays(_inside(folder, record["map"]))
+    arrays = _map(folder, record["map"])
     saliency_map = arrays.pop("saliency_map")
     order = tuple((int(axis), bool(turn)) for axis, turn in record["viewing_order"] or AS_STORED)
     take, _ = viewing_plane(arrays["target"], order)
@@ -256,31 +257,29 @@ def _planes(folder: Path, record: Mapping[str, Any], size_px: int) -> str:
     return _encoded(Image.fromarray(np.stack([brightness, flags, nested], 2)), "PNG")
 
 
-def _read_arrays(path: Path) -> dict[str, torch.Tensor]:
+def _map(folder: RunFolder, name: str) -> dict[str, torch.Tensor]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            names = [*_ARRAYS, "saliency_map"]
-            return {name: torch.from_numpy(arrays[name]) for name in names if name in arrays}
-    except Exception as error:  # damaged archives raise many kinds
-        raise RunFolderError(f"report: expected a map in {path}, but {error}.") from error
+        arrays = read_arrays(io.BytesIO(folder.storage.read(name)))
+        return {
+            key: torch.from_numpy(arrays[key])
+            for key in (*_ARRAYS, "saliency_map")
+            if key in arrays
+        }
+    except (OSError, ValueError) as error:
+        raise RunFolderError(
+            f"report: expected a map in {name} of {folder.address}, but {error}."
+        ) from error
 
 
-def _image(folder: Path, name: str, size_px: int) -> str:
-    path = _inside(folder, name)
+def _image(folder: RunFolder, name: str, size_px: int) -> str:
     try:
-        with Image.open(path, formats=["JPEG"]) as picture:
+        with Image.open(io.BytesIO(folder.storage.read(name)), formats=["JPEG"]) as picture:
             picture.thumbnail((size_px, size_px), Image.Resampling.BOX)
             return _encoded(picture, "JPEG")
-    except Exception as error:
-        raise RunFolderError(f"report: expected an image in {path}, but {error}.") from error
-
-
-def _inside(folder: Path, name: str) -> Path:
-    """A file that a record names, which must lie in the run folder."""
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise RunFolderError(f"report: expected files inside {folder}, its records name {name!r}.")
-    return path
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise RunFolderError(
+            f"report: expected an image in {name} of {folder.address}, but {error}."
+        ) from error
 
 
 def _encoded(picture: Image.Image, kind: str) -> str:

@@ -14,31 +14,32 @@ Lines are of two kinds: of *items* (`key`, `status` = `done` or `failed`, `reaso
 """
 
 import hashlib
+import io
 import json
-import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from misure.durable_file import durable_file, sync
 from misure.errors import RunFolderError
+from misure.storage import open_storage
 
 _FORMAT = 1
 
 
 class RunFolder:
-    """One run on disk.
+    """One run, on disk or on an object store.
 
     Args:
-        path: the folder; it need not exist yet.
+        address: the folder, a path or an address of fsspec; it need not exist yet.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, address: str | Path) -> None:
+        self.address = address
+        self.storage = open_storage(address)
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Makes the folder, or checks that it is one of a run with the same settings.
@@ -47,19 +48,14 @@ class RunFolder:
             RunFolderError: other settings (the message names the difference), or a folder that
                 holds something else.
         """
-        file = self.path / "run.json"
+        text = json.dumps({"format": _FORMAT, "settings": settings}, indent=2) + "\n"
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            if not file.exists():
-                if any(one.name.startswith("records-") for one in self.path.iterdir()):
-                    raise RunFolderError(
-                        f"run: expected run.json beside the records in {self.path}. Put it back, "
-                        "or name another folder."
-                    )
-                self._write_settings(file, settings)
+            has_records = any(True for _ in self.storage.read_all("records-*.jsonl"))
+            if not has_records:
+                self.storage.create("run.json", text.encode())
         except OSError as error:
             raise RunFolderError(
-                f"run: expected a folder that can be written to, got {self.path}: {error}."
+                f"run: expected a folder that can be written to, got {self.address}: {error}."
             ) from error
         found, wanted = self.settings(), json.loads(json.dumps(settings))
         differences = [
@@ -69,7 +65,7 @@ class RunFolder:
         ]
         if differences:
             raise RunFolderError(
-                f"run: expected the settings that {self.path} was begun with, got others: "
+                f"run: expected the settings that {self.address} was begun with, got others: "
                 f"{'; '.join(differences)}. Name another folder."
             )
 
@@ -80,26 +76,26 @@ class RunFolder:
             RunFolderError: no run folder, or one of another version.
         """
         try:
-            found = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            found = json.loads(self.storage.read("run.json"))
             version, settings = found["format"], dict(found["settings"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunFolderError(
-                f"read_run: expected the folder of a run, with a run.json in it, got {self.path} "
-                f"({error})."
+                f"read_run: expected the folder of a run, with a run.json in it, got "
+                f"{self.address} ({error})."
             ) from error
         if version != _FORMAT:
             raise RunFolderError(
-                f"read_run: expected a run folder of format {_FORMAT}, {self.path} is of {version}."
+                f"read_run: expected a run folder of format {_FORMAT}, {self.address} is of "
+                f"{version}."
             )
         return settings
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """All lines that are complete, writer by writer."""
-        for file in sorted(self.path.glob("records-*.jsonl")):
-            with file.open("rb") as lines:
-                for line in lines:
-                    if line.endswith(b"\n") and (record := _parsed(line)) is not None:
-                        yield record
+        for content in self.storage.read_all("records-*.jsonl"):
+            for line in content.splitlines(keepends=True):
+                if line.endswith(b"\n") and (record := _parsed(line)) is not None:
+                    yield record
 
     def records(self) -> list[dict[str, Any]]:
         """One line for each item, sorted by key.
@@ -128,20 +124,6 @@ class RunFolder:
             done -= {one["sample"] for one in self.records() if one["status"] == "failed"}
         return done
 
-    def _write_settings(self, file: Path, settings: Mapping[str, Any]) -> None:
-        """Writes `run.json`, unless another process was faster."""
-        text = json.dumps({"format": _FORMAT, "settings": settings}, indent=2) + "\n"
-        unfinished = file.with_name(f".run.json.{secrets.token_hex(4)}")
-        try:
-            unfinished.write_text(text, encoding="utf-8")
-            sync(unfinished)
-            os.link(unfinished, file)
-            sync(self.path)
-        except FileExistsError:
-            pass
-        finally:
-            unfinished.unlink(missing_ok=True)
-
 
 class RunWriter:
     """One writer of a run: of all processes only this one appends to its file of records.
@@ -151,52 +133,40 @@ class RunWriter:
     """
 
     def __init__(self, folder: RunFolder) -> None:
-        self._path = folder.path
+        self._storage = folder.storage
         self._name = f"records-{secrets.token_hex(6)}.jsonl"
 
-    def place(self, kind: str, key: str, suffix: str) -> tuple[Path, str]:
-        """Where to put a file, and its name relative to the run folder.
+    def save(self, kind: str, key: str, suffix: str, write: Callable[[BinaryIO], None]) -> str:
+        """Saves a file of an item or sample, and gives its name in the run folder.
 
         Args:
             kind: `maps` or `images`.
             key: of the item or sample; any text.
             suffix: with its dot.
+            write: writes the content.
         """
         digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-        relative = f"{kind}/{digest[:2]}/{digest[:32]}{suffix}"
-        path = self._path / relative
-        if not path.parent.exists():
-            path.parent.parent.mkdir(exist_ok=True)  # not the run folder itself, if that is gone
-            path.parent.mkdir(exist_ok=True)
-            sync(path.parent.parent)
-            sync(self._path)
-        return path, relative
+        name = f"{kind}/{digest[:2]}/{digest[:32]}{suffix}"
+        buffer = io.BytesIO()
+        write(buffer)
+        self._storage.write(name, buffer.getvalue())
+        return name
 
     def save_thumbnail(self, key: str, pixels: np.ndarray) -> str:
         """Saves (H, W) or (H, W, 3) uint8 as a JPEG, and gives its name in the run folder."""
-        path, relative = self.place("images", key, ".jpg")
-        with durable_file(path) as unfinished:
-            Image.fromarray(pixels).save(unfinished, format="JPEG", quality=90)
-        return relative
+        picture = Image.fromarray(pixels)
+        return self.save(
+            "images", key, ".jpg", lambda file: picture.save(file, format="JPEG", quality=90)
+        )
 
     def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Appends lines at the end of the file, safely on disk when this returns."""
         text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
-        file = self._path / self._name
-        is_new = not file.exists()
-        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
-            view = memoryview(text.encode())
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fsync(descriptor)
+            self._storage.append(self._name, text.encode())
         except OSError:
             self._name = f"records-{secrets.token_hex(6)}.jsonl"  # its last line may be torn
             raise
-        finally:
-            os.close(descriptor)
-        if is_new:
-            sync(self._path)
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from misure.loaders import load_model
 from misure.model import SegmentationModel
 from misure.run_folder import RunFolder
 from misure.run_worker import Plan, RunWorker
+from misure.storage import is_remote
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class RunJob:
     source: str | Dataset
     model: str | SegmentationModel
     plan: Plan
-    out: Path
+    out: str | Path
     model_options: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
     slice_index: int | None = None
@@ -86,7 +87,7 @@ class RunJob:
             "model": self.model if isinstance(self.model, str) else model.name,
             "model_settings": {k: v for k, v in model.settings().items() if k != "device"},
             "class_names": list(model.class_names),
-            "fingerprint": fingerprint(model),
+            "fingerprint": fingerprint(model, self.model if isinstance(self.model, str) else ""),
             **self.plan.settings(),
             "device_type": model.device.type,
             "num_threads": self.num_threads,
@@ -118,14 +119,20 @@ def make_job(
         InputError: they do not.
     """
     named = source if isinstance(source, str) else as_dataset(source)
-    job = RunJob(named, model, plan, Path(out).absolute(), **options)
+    where = out if is_remote(out) else Path(out).absolute()
+    job = RunJob(named, model, plan, where, **options)
     if job.num_threads < 1:
         raise InputError(f"run: expected num_threads of 1 or more, got {job.num_threads}.")
     return job
 
 
-def fingerprint(model: SegmentationModel) -> str:
-    """A hash of the network's parameters and buffers; of anything without them its name."""
+def fingerprint(model: SegmentationModel, spec: str = "") -> str:
+    """A hash of the network's parameters and buffers, and of the files that its word names.
+
+    Args:
+        model: the network.
+        spec: the word it was loaded by.
+    """
     digest = hashlib.sha256(type(model.net).__name__.encode())
     if isinstance(model.net, torch.nn.Module):
         for name, tensor in sorted(model.net.state_dict().items()):
@@ -134,4 +141,8 @@ def fingerprint(model: SegmentationModel) -> str:
             digest.update(plain.flatten().view(torch.uint8).numpy().tobytes())
     else:
         digest.update(model.name.encode())
+    for part in spec.split(":"):
+        if Path(part).is_file():
+            with Path(part).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:32]

@@ -239,8 +239,7 @@ class RunWorker:
         made: Explanation | MethodResult,
     ) -> dict[str, Any]:
         """The line of an explained item, its files already on disk."""
-        path, map_name = self._writer.place("maps", item.key, ".npz")
-        made.save(path)
+        map_name = self._writer.save("maps", item.key, ".npz", made.save)
         record = {k: v for k, v in made.record().items() if k not in _LEFT_OUT}
         seconds = record["cost"].pop("seconds")
         if isinstance(made, Explanation):

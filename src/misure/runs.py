@@ -75,7 +75,7 @@ def run(
     Args:
         source: word of a data set, folder or list (see `open_dataset`), or samples in memory.
         model: word of a network (see `load_model`), or a model in memory.
-        out: the run folder (see `run_folder`).
+        out: the run folder (see `run_folder`), a path or an address of fsspec (`s3://bucket/run`).
         classes, instances, min_area, method, method_options, dice_threshold, seed: see `Plan`.
         model_options, device: see `load_model`.
         slice_index: axial slice of NIfTI volumes.
@@ -156,7 +156,7 @@ def read_run(path: str | Path) -> list[dict[str, Any]]:
     """The records of a run, one for each item, sorted by key; `timing` left out.
 
     Args:
-        path: the run folder.
+        path: the run folder, a path or an address.
 
     Raises:
         RunFolderError: it is none.
@@ -182,7 +182,7 @@ def _begin(
         )
     if limit is not None and limit < 1:
         raise InputError(f"run: expected limit of 1 or more, got {limit}.")
-    if isinstance(job.source, str) and job.out.is_relative_to(Path(job.source).absolute()):
+    if isinstance(job.source, str) and Path(job.out).is_relative_to(Path(job.source).absolute()):
         raise InputError(
             f"run: expected a run folder outside the source {job.source}, got {job.out}. Its own "
             "pictures would be taken for samples."

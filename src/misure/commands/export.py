@@ -8,10 +8,10 @@ from misure.errors import InputError
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run")
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write this CSV file.")
 @click.option("--parquet", type=click.Path(path_type=Path), help="Write this Parquet file.")
-def export(run: Path, csv_file: Path | None, parquet: Path | None) -> None:
+def export(run: str, csv_file: Path | None, parquet: Path | None) -> None:
     """Write the figures of a run as a table, one line an item, one column a figure."""
     from misure.run_table import write_csv, write_parquet
     from misure.runs import read_run

@@ -6,9 +6,9 @@ import click
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A .jsonl file.")
-def merge(run: Path, out: Path) -> None:
+def merge(run: str, out: Path) -> None:
     """Write the records of all writers of a run as one file, one line an item, sorted by key.
 
     Shards that were run into folders of their own are put together by copying them into one.

@@ -6,9 +6,9 @@ import click
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("runs", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), default="report.html", show_default=True)
-def report(runs: tuple[Path, ...], out: Path) -> None:
+def report(runs: tuple[str, ...], out: Path) -> None:
     """Write one run, or several side by side, as a page to look at; it needs no network."""
     from misure.report import write_report
 

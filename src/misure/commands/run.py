@@ -1,6 +1,5 @@
 """`misure run`."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -55,7 +54,7 @@ from misure.terminal import run_progress
     help="Only every N-th sample, from the I-th on (from 0).  [default: RANK/WORLD_SIZE]",
 )
 @click.option("--retry-failed", is_flag=True, help="Do samples with failed items once more.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The run folder.")
+@click.option("--out", required=True, help="The run folder, or an address as s3://bucket/run.")
 @quiet_option
 @click.pass_context
 def run(
@@ -79,7 +78,7 @@ def run(
     limit: int | None,
     shard: tuple[int, int] | None,
     retry_failed: bool,
-    out: Path,
+    out: str,
     quiet: bool,
 ) -> None:
     """Explain every object in a folder of images, a list of paths or a data set.

@@ -43,6 +43,7 @@ def load(argument: str, device: torch.device) -> tuple[Any, dict[str, Any]]:
     providers = [p for p in wanted if p in runtime.get_available_providers()]
     options = runtime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = torch.get_num_threads()
     with reading(f"an ONNX network in {path}"):
         session = runtime.InferenceSession(
             str(path), options, providers=[*providers, "CPUExecutionProvider"]

@@ -4,16 +4,15 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from misure.arrays import write_arrays
 from misure.cost import Cost
 from misure.dependency import require
 from misure.device import seed_device, to_device
-from misure.durable_file import durable_file
 from misure.errors import InputError, ModelError
 from misure.explanation import Explanation
 from misure.image import check_image
@@ -75,16 +74,14 @@ class MethodResult:
             "cost": self.cost.record(),
         }
 
-    def save(self, path: Path) -> None:
+    def save(self, file: str | Path | BinaryIO) -> None:
         """Writes `target`, `ignored` (bool) and `saliency_map` (float32) as one `.npz`."""
-        with durable_file(path) as unfinished, unfinished.open("wb") as file:
-            np.savez_compressed(
-                file,
-                allow_pickle=False,
-                target=self.target.region.numpy(),
-                ignored=self.target.ignored.numpy(),
-                saliency_map=self.saliency_map.numpy(),
-            )
+        tensors = {
+            "target": self.target.region,
+            "ignored": self.target.ignored,
+            "saliency_map": self.saliency_map,
+        }
+        write_arrays(file, {name: tensor.numpy() for name, tensor in tensors.items()})
 
 
 @dataclass(frozen=True)
