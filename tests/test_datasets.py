@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 import misure
-from misure.datasets import ImageFiles, SampleList, open_dataset
+from misure.datasets import ImageFiles, Reading, SampleList, open_dataset
 from misure.datasets.items import read_items
 from misure.datasets.triangle import TriangleDataset
 
@@ -151,7 +151,7 @@ def test_a_word_that_opens_nothing_is_an_error(spec, words):
 def test_image_files_are_read_when_asked_for(tmp_path):
     path, missing = tmp_path / "a.png", tmp_path / "missing.png"
     Image.new("RGB", (6, 4), (255, 0, 0)).save(path)
-    files = ImageFiles([path, missing], num_channels=1)
+    files = ImageFiles([path, missing], reading=Reading(1))
     assert files.keys == [str(path), str(missing)]
     assert len(files) == 2
     assert files[0].image.shape == (1, 4, 6)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from misure.dependency import require
 from misure.errors import InputError
+from misure.intensity import scale_intensity
 
 VOXEL_LIMIT = 200_000_000
 """Numbers in an array or volume above which it is refused.
@@ -25,7 +26,11 @@ _MODE_OF_CHANNELS = {1: "L", 3: "RGB"}
 
 
 def read_image(
-    path: str | Path, *, num_channels: int | None = None, slice_index: int | None = None
+    path: str | Path,
+    *,
+    num_channels: int | None = None,
+    slice_index: int | None = None,
+    intensity: str = "",
 ) -> Tensor:
     """The image (C, *spatial) float32 of a file.
 
@@ -42,6 +47,8 @@ def read_image(
         path: the file.
         num_channels: C that the model takes, if known. Pictures are converted to 1 or 3.
         slice_index: 0 or more; only for NIfTI.
+        intensity: how to scale the numbers of a NIfTI file (the whole volume, also where a slice
+            is taken of it); see `intensity`.
 
     Raises:
         InputError: the file is missing, empty, damaged, too large, not finite, or has other
@@ -56,7 +63,7 @@ def read_image(
     if slice_index is not None and not is_nifti(path):
         raise InputError(f"read_image: a slice can be taken of .nii and .nii.gz only, not {path}.")
     if is_nifti(path):
-        image = _read_nifti(path, slice_index)
+        image = _read_nifti(path, slice_index, intensity)
     elif path.suffix.lower() == ".npy":
         image = _read_array(path)
     else:
@@ -157,7 +164,7 @@ def _read_array(path: Path) -> Tensor:
     return torch.from_numpy(numbers if numbers.ndim > 2 else numbers[None])
 
 
-def _read_nifti(path: Path, slice_index: int | None) -> Tensor:
+def _read_nifti(path: Path, slice_index: int | None, intensity: str) -> Tensor:
     nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
     try:
         file = nibabel.load(path)
@@ -174,6 +181,7 @@ def _read_nifti(path: Path, slice_index: int | None) -> Tensor:
         ) from error
     channels = torch.from_numpy(np.ascontiguousarray(volume))
     channels = channels.movedim(-1, 0) if channels.ndim == 4 else channels[None]
+    channels = scale_intensity(channels, intensity)
     if slice_index is None:
         return channels
     axial = lay_out(channels, viewing_order(affine))

@@ -22,6 +22,7 @@ from misure.borrowed import borrowed
 from misure.cost import Cost
 from misure.device import autocast_type, device_and_dtype
 from misure.errors import InputError, ModelError
+from misure.intensity import check_rule
 from misure.logits import (
     all_finite,
     class_probability,
@@ -55,6 +56,8 @@ class SegmentationModel:
             probabilities.
         class_names: K names; may be empty.
         num_channels: C, where known; by default the length of `mean`.
+        intensity: how the numbers of NIfTI volumes are scaled when they are read for this network
+            (see `intensity`); images that are passed in are taken as they are.
         device: where a function computes; of a module, where its parameters are.
         autocast: compute in this type where torch sees fit: `bfloat16` or `float16`.
         batch_size: images at a time; by default at most 16 and about 4 million pixels.
@@ -78,6 +81,7 @@ class SegmentationModel:
         probabilities: bool | None = None,
         class_names: Sequence[str] = (),
         num_channels: int | None = None,
+        intensity: str = "",
         device: str | torch.device | None = None,
         autocast: torch.dtype | str | None = None,
         batch_size: int | None = None,
@@ -100,6 +104,9 @@ class SegmentationModel:
         mean_of_each = self.preprocessing.mean or ()
         known = len(mean_of_each) if len(mean_of_each) > 1 else None
         self.num_channels = num_channels if num_channels is not None else known
+        self.intensity = intensity
+        if intensity:
+            check_rule(intensity)
         self.device, self.dtype = device_and_dtype(net, device)
         self.autocast, self.batch_size = autocast_type(autocast), batch_size
         self.differentiable = differentiable
@@ -163,6 +170,7 @@ class SegmentationModel:
             "output": self.output,
             "multilabel": self.multilabel,
             "probabilities": bool(self.probabilities),
+            "intensity": self.intensity,
             "autocast": str(self.autocast).removeprefix("torch.") if self.autocast else None,
             "device": str(self.device),
         }

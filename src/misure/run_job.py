@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 import misure
-from misure.datasets import Dataset, Sample, as_dataset, open_dataset
+from misure.datasets import Dataset, Reading, Sample, as_dataset, open_dataset
 from misure.device import choose_device
 from misure.errors import InputError
 from misure.loaders import load_model
@@ -70,9 +70,7 @@ class RunJob:
         """The samples."""
         if not isinstance(self.source, str):
             return self.source
-        return open_dataset(
-            self.source, num_channels=model.num_channels, slice_index=self.slice_index
-        )
+        return open_dataset(self.source, Reading.for_model(model, self.slice_index))
 
     def open_worker(self, worker: int = 0) -> RunWorker:
         """A worker; its run must have begun."""

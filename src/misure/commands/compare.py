@@ -79,7 +79,7 @@ def compare(
     Writes comparison.json, comparison.csv, comparison.md and comparison.png into the --out folder.
     """
     from misure.comparison import DEFAULT_METHODS, DEFAULT_METRICS, compare
-    from misure.datasets import Dataset, ImageFiles, open_dataset
+    from misure.datasets import Dataset, ImageFiles, Reading, open_dataset
     from misure.loaders import load_model
     from misure.result_folder import save_comparison, writing_folder
 
@@ -94,10 +94,9 @@ def compare(
         raise InputError("compare: expected a network, got none. Name it with --model.")
     with writing_folder(out) as folder, progress(quiet) as on_step:
         model = load_model(spec, **({"device": device} | model_options))
+        reading = Reading.for_model(model, slice_index)
         samples: Dataset = (
-            open_dataset(dataset)
-            if dataset
-            else ImageFiles(images, num_channels=model.num_channels, slice_index=slice_index)
+            open_dataset(dataset, reading) if dataset else ImageFiles(images, reading=reading)
         )
         found = compare(
             model,

@@ -50,5 +50,10 @@ def load_model_and_image(
     from misure.loaders import load_model
 
     model = load_model(spec, **({"device": device} | options))
-    pixels = read_image(image, num_channels=model.num_channels, slice_index=slice_index)
+    pixels = read_image(
+        image,
+        num_channels=model.num_channels,
+        slice_index=slice_index,
+        intensity=model.intensity,
+    )
     return model, pixels.to(model.device)

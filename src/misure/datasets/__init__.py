@@ -8,23 +8,29 @@ from itertools import islice
 from pathlib import Path
 
 from misure.datasets.image_files import ImageFiles, list_images
-from misure.datasets.sample import Dataset, Sample, SampleList, as_dataset
+from misure.datasets.sample import (
+    AS_IT_IS,
+    AnnotatedObject,
+    Dataset,
+    Reading,
+    Sample,
+    SampleList,
+    as_dataset,
+)
 from misure.datasets.triangle import TriangleDataset
 from misure.errors import InputError
 
 _DEFAULT_NUM_SAMPLES = 30
 
 
-def open_dataset(
-    spec: str, *, num_channels: int | None = None, slice_index: int | None = None
-) -> Dataset:
+def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
     """The data set that a word names.
 
     Args:
         spec: `triangle`, held-out samples of Triangle; `triangle-two`, with two triangles each;
             `triangle-disc`, with a disc that is needed too; `triangle:N`: so many (30 if not said).
             Else the path of a folder of images, or of a text file with one path a line.
-        num_channels, slice_index: of image files, see `read_image`.
+        reading: how the network wants its images (see `Reading`).
 
     Raises:
         InputError: another word, or a part after the colon that makes no sense.
@@ -32,26 +38,26 @@ def open_dataset(
     """
     name, _, rest = spec.partition(":")
     if name in DATASETS:
-        return DATASETS[name](rest)
+        return DATASETS[name](rest, reading)
     path = Path(spec)
     if not path.exists():
         raise InputError(
             f"open_dataset: expected one of {', '.join(DATASETS)}, a folder of images or a text "
             f"file with their paths, got {spec!r}."
         )
-    return ImageFiles(*list_images(path), num_channels=num_channels, slice_index=slice_index)
+    return ImageFiles(*list_images(path), reading)
 
 
-def _triangle(rest: str) -> Dataset:
+def _triangle(rest: str, _reading: Reading) -> Dataset:
     return TriangleDataset(_num_samples(rest))
 
 
-def _two_triangles(rest: str) -> Dataset:
+def _two_triangles(rest: str, _reading: Reading) -> Dataset:
     """Items as large and as far apart as in `triangle`, on a larger canvas."""
     return TriangleDataset(_num_samples(rest), size_px=128, side_px=32, item_px=12, num_triangles=2)
 
 
-def _triangle_disc(rest: str) -> Dataset:
+def _triangle_disc(rest: str, _reading: Reading) -> Dataset:
     """Samples with a disc only, as without one there is nothing to explain."""
     num_samples = _num_samples(rest)
     dataset = TriangleDataset(100 * num_samples, disc=True)
@@ -68,17 +74,19 @@ def _num_samples(rest: str) -> int:
     return int(rest or _DEFAULT_NUM_SAMPLES)
 
 
-DATASETS: dict[str, Callable[[str], Dataset]] = {
+DATASETS: dict[str, Callable[[str, Reading], Dataset]] = {
     "triangle": _triangle,
     "triangle-two": _two_triangles,
     "triangle-disc": _triangle_disc,
 }
-"""Name -> what opens it, given the rest of the word."""
+"""Name -> what opens it, given the rest of the word and how to read images."""
 
 __all__ = [
     "DATASETS",
+    "AnnotatedObject",
     "Dataset",
     "ImageFiles",
+    "Reading",
     "Sample",
     "SampleList",
     "TriangleDataset",

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from misure.datasets.sample import Sample
+from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
 from misure.image import read_image, read_viewing_order
 
@@ -19,7 +20,7 @@ class ImageFiles:
     Args:
         paths: the files.
         folder: what they lie in; the key of a sample is its path, relative to this folder if any.
-        num_channels, slice_index: see `read_image`.
+        reading: how.
 
     Raises:
         InputError: no path, or one that comes twice.
@@ -29,9 +30,7 @@ class ImageFiles:
         self,
         paths: Sequence[Path],
         folder: Path | None = None,
-        *,
-        num_channels: int | None = None,
-        slice_index: int | None = None,
+        reading: Reading = AS_IT_IS,
     ) -> None:
         self._paths = list(paths)
         self.keys = [
@@ -41,14 +40,14 @@ class ImageFiles:
         if not paths or twice:
             got = f"{twice[0]} twice" if twice else "none"
             raise InputError(f"ImageFiles: expected paths of different images, got {got}.")
-        self._num_channels, self._slice_index = num_channels, slice_index
+        self._reading = reading
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def __getitem__(self, index: int) -> Sample:
         path = self._paths[index]
-        image = read_image(path, num_channels=self._num_channels, slice_index=self._slice_index)
+        image = read_image(path, **asdict(self._reading))
         return Sample(self.keys[index], image, order=read_viewing_order(path))
 
 

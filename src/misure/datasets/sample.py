@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from torch import Tensor
 
 from misure.errors import InputError
 from misure.image import AS_STORED, ViewingOrder
+from misure.model import SegmentationModel
 
 
 @dataclass(frozen=True)
@@ -17,11 +18,15 @@ class Sample:
     Attributes:
         key: name of the sample, unique within its data set.
         image: (C, *spatial) float.
-        annotation: (*spatial) int64, the class index of every pixel; None: nobody drew any.
+        annotation: (*spatial) int64, the class index of every pixel, -1 where nobody judged it;
+            None: nobody drew any.
+        objects: the annotated objects one by one, where they are known apart.
         relevance: (*spatial) bool: what a right explanation of the object at `point` must contain;
             None where that is not known.
         point: a pixel (*spatial) of the object that is to be explained; None: any.
         order: how to lay out a volume in pictures (see `read_viewing_order`).
+        affine: (4, 4) float64, from the voxel indices of a volume to millimetres (RAS+); None
+            where the image is none.
     """
 
     key: str
@@ -30,6 +35,44 @@ class Sample:
     relevance: Tensor | None = None
     point: tuple[int, ...] | None = None
     order: ViewingOrder = AS_STORED
+    objects: tuple["AnnotatedObject", ...] = ()
+    affine: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class AnnotatedObject:
+    """One object that somebody drew.
+
+    Attributes:
+        class_index: its class, among the data set's.
+        region: (*spatial) bool.
+        name: of the object in its data set, as `1768` of COCO.
+    """
+
+    class_index: int
+    region: Tensor
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a network wants its images read.
+
+    Attributes:
+        num_channels, slice_index, intensity: see `read_image`.
+    """
+
+    num_channels: int | None = None
+    slice_index: int | None = None
+    intensity: str = ""
+
+    @classmethod
+    def for_model(cls, model: SegmentationModel, slice_index: int | None = None) -> Self:
+        """What this model takes; of volumes, where asked for, one axial slice."""
+        return cls(model.num_channels, slice_index, model.intensity)
+
+
+AS_IT_IS = Reading()
 
 
 class Dataset(Protocol):
