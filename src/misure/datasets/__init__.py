@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
+from misure.datasets.coco import CocoDataset
 from misure.datasets.image_files import ImageFiles, list_images
 from misure.datasets.sample import (
     AS_IT_IS,
@@ -29,6 +30,8 @@ def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
     Args:
         spec: `triangle`, held-out samples of Triangle; `triangle-two`, with two triangles each;
             `triangle-disc`, with a disc that is needed too; `triangle:N`: so many (30 if not said).
+            `coco:FOLDER`, COCO 2017 with the classes of VOC; `coco-all:FOLDER` with its own 80;
+            `coco:FOLDER,train2017`: another split (see `CocoDataset`).
             Else the path of a folder of images, or of a text file with one path a line.
         reading: how the network wants its images (see `Reading`).
 
@@ -65,6 +68,24 @@ def _triangle_disc(rest: str, _reading: Reading) -> Dataset:
     return SampleList(islice(with_disc, num_samples))
 
 
+def _coco(rest: str, reading: Reading) -> Dataset:
+    """The classes of VOC, which most networks for photographs know."""
+    folder, split = _folder_and_split(rest)
+    return CocoDataset(folder, split, reading=reading)
+
+
+def _all_of_coco(rest: str, reading: Reading) -> Dataset:
+    folder, split = _folder_and_split(rest)
+    return CocoDataset(folder, split, None, reading)
+
+
+def _folder_and_split(rest: str) -> tuple[Path, str | None]:
+    folder, _, split = rest.partition(",")
+    if not folder:
+        raise InputError("open_dataset: expected coco:FOLDER or coco:FOLDER,SPLIT, got no folder.")
+    return Path(folder), split or None
+
+
 def _num_samples(rest: str) -> int:
     if rest and not (rest.isdecimal() and int(rest) > 0):
         raise InputError(
@@ -78,12 +99,15 @@ DATASETS: dict[str, Callable[[str, Reading], Dataset]] = {
     "triangle": _triangle,
     "triangle-two": _two_triangles,
     "triangle-disc": _triangle_disc,
+    "coco": _coco,
+    "coco-all": _all_of_coco,
 }
 """Name -> what opens it, given the rest of the word and how to read images."""
 
 __all__ = [
     "DATASETS",
     "AnnotatedObject",
+    "CocoDataset",
     "Dataset",
     "ImageFiles",
     "Reading",

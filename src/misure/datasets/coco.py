@@ -1,0 +1,178 @@
+"""COCO 2017 from a folder as it is downloaded: `val2017/` and `annotations/instances_val2017.json`.
+
+Annotations: CC BY 4.0, cocodataset.org. Crowds are left out of the objects, and nobody is judged
+on them: their pixels are -1 in the annotation.
+"""
+
+import contextlib
+import io
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.datasets.sample import AS_IT_IS, AnnotatedObject, Reading, Sample
+from misure.dependency import require
+from misure.errors import InputError, MissingDataError
+from misure.image import read_image
+
+VOC_CLASS_NAMES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
+    "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
+    "train", "tvmonitor",
+)  # fmt: skip
+"""The classes of Pascal VOC, in their usual order."""
+
+_VOC_NAME_OF_COCO = {
+    "airplane": "aeroplane",
+    "dining table": "diningtable",
+    "motorcycle": "motorbike",
+    "potted plant": "pottedplant",
+    "couch": "sofa",
+    "tv": "tvmonitor",
+}
+
+_SPLITS = ("val2017", "train2017")
+
+
+class CocoDataset:
+    """Photographs with their annotated objects.
+
+    Args:
+        folder: holds `SPLIT/` with the photographs and `annotations/instances_SPLIT.json`. Only
+            photographs that are there are samples.
+        split: `val2017` or `train2017`; None: the first of them that is there.
+        class_names: which classes, by COCO's or VOC's names, class 0 the background; None: all of
+            COCO. Objects of other classes count as background.
+        reading: how the network wants its images.
+
+    Raises:
+        MissingDataError: the folder or its annotations are not there.
+        InputError: a file that is no such annotation, or one of other photographs.
+        MissingDependencyError: pycocotools is missing.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        split: str | None = None,
+        class_names: Sequence[str] | None = VOC_CLASS_NAMES,
+        reading: Reading = AS_IT_IS,
+    ) -> None:
+        split = split or next((one for one in _SPLITS if (folder / one).is_dir()), _SPLITS[0])
+        self._photographs = folder / split
+        file = folder / "annotations" / f"instances_{split}.json"
+        if not self._photographs.is_dir() or not file.is_file():
+            raise MissingDataError(
+                f"CocoDataset: expected {split}/ and annotations/instances_{split}.json in "
+                f"{folder}. Get both from https://cocodataset.org/#download and unpack them there."
+            )
+        self._reading = reading
+        self._coco = _read(file)
+        names = {one["id"]: one["name"] for one in self._coco.dataset["categories"]}
+        self.class_names = tuple(class_names or ("background", *names.values()))
+        self._class_of_category = {
+            number: self.class_names.index(known)
+            for number, name in names.items()
+            for known in (name, _VOC_NAME_OF_COCO.get(name))
+            if known in self.class_names
+        }
+        there = {path.name for path in self._photographs.iterdir()}
+        listed = self._coco.dataset["images"]
+        self._entries = sorted(
+            (one for one in listed if one["file_name"] in there), key=lambda one: one["file_name"]
+        )
+        if not self._entries:
+            raise InputError(
+                f"CocoDataset: expected photographs that {file.name} lists in "
+                f"{self._photographs}, found none of its {len(listed)}. Are they of another year?"
+            )
+
+    @property
+    def keys(self) -> list[str]:
+        """The file name of each photograph."""
+        return [one["file_name"] for one in self._entries]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> Sample:
+        entry = self._entries[index]
+        path = self._photographs / entry["file_name"]
+        image = read_image(path, num_channels=self._reading.num_channels or 3)
+        if image.shape[1:] != (entry["height"], entry["width"]):
+            raise InputError(
+                f"CocoDataset: expected {path} to be {entry['height']} x {entry['width']} as its "
+                f"annotation, got {' x '.join(map(str, image.shape[1:]))}. Is it a changed copy?"
+            )
+        drawn = self._coco.imgToAnns.get(entry["id"], [])
+        objects = tuple(self._objects(drawn))
+        crowds = [self._region(one) for one in drawn if one.get("iscrowd")]
+        annotation = _paint(objects, crowds, (entry["height"], entry["width"]))
+        return Sample(entry["file_name"], image, annotation, objects=objects)
+
+    def _objects(self, drawn: Sequence[Mapping[str, Any]]) -> list[AnnotatedObject]:
+        return [
+            AnnotatedObject(
+                self._class_of_category[one["category_id"]], self._region(one), str(one["id"])
+            )
+            for one in drawn
+            if not one.get("iscrowd") and one["category_id"] in self._class_of_category
+        ]
+
+    def _region(self, drawn: Mapping[str, Any]) -> Tensor:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools with NumPy 2
+                mask: np.ndarray = self._coco.annToMask(drawn)
+        except Exception as error:  # whatever polygons and run lengths others wrote
+            raise InputError(
+                f"CocoDataset: expected polygons or run lengths in annotation {drawn.get('id')}, "
+                f"but they cannot be drawn: {error}"
+            ) from error
+        return torch.from_numpy(mask.astype(bool))
+
+
+def _read(file: Path) -> Any:
+    """The annotations, indexed by image."""
+    coco_module = require("pycocotools.coco", extra="coco", purpose="read COCO annotations")
+    try:
+        with file.open(encoding="utf-8") as text:
+            content = json.load(text)
+        for key, fields in (
+            ("images", ("id", "file_name", "height", "width")),
+            ("annotations", ("id", "image_id", "category_id", "segmentation")),
+            ("categories", ("id", "name")),
+        ):
+            for one in content[key]:
+                missing = [field for field in fields if field not in one]
+                if missing:
+                    raise ValueError(f"an entry of {key} has no {missing[0]}")
+        coco = coco_module.COCO()
+        coco.dataset = content
+        with contextlib.redirect_stdout(io.StringIO()):
+            coco.createIndex()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else error
+        raise InputError(
+            f"CocoDataset: expected instance annotations as COCO publishes them, but {file} "
+            f"cannot be used: {reason}."
+        ) from error
+    return coco
+
+
+def _paint(
+    objects: Sequence[AnnotatedObject], crowds: Sequence[Tensor], shape: tuple[int, int]
+) -> Tensor:
+    """The class of every pixel: crowds below, then objects, small ones over large ones."""
+    annotation = torch.zeros(shape, dtype=torch.int64)
+    for crowd in crowds:
+        annotation[crowd] = -1
+    for one in sorted(objects, key=lambda one: -int(one.region.sum())):
+        annotation[one.region] = one.class_index
+    return annotation

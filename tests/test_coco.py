@@ -1,0 +1,128 @@
+"""COCO as it is downloaded, and as it is broken."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+import misure
+from misure.cli import main
+from misure.datasets import Reading, open_dataset
+from misure.datasets.coco import VOC_CLASS_NAMES, CocoDataset
+
+pytest.importorskip("pycocotools")
+HEIGHT, WIDTH = 20, 30
+
+
+def _square(top, left, side):
+    bottom, right = top + side, left + side
+    return [[left, top, right, top, right, bottom, left, bottom]]
+
+
+def _annotation(number, image, category, segmentation, crowd=0):
+    return {
+        "id": number, "image_id": image, "category_id": category, "segmentation": segmentation,
+        "iscrowd": crowd, "area": 1, "bbox": [0, 0, 1, 1],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def content():
+    crowd = np.zeros((HEIGHT, WIDTH), int)
+    crowd[0:3] = 1
+    runs = np.diff(np.flatnonzero(np.diff(np.concatenate([[2], crowd.T.ravel(), [2]]))))
+    return {
+        "images": [
+            {"id": 7, "file_name": "b.jpg", "height": HEIGHT, "width": WIDTH},
+            {"id": 3, "file_name": "a.jpg", "height": HEIGHT, "width": WIDTH},
+            {"id": 9, "file_name": "elsewhere.jpg", "height": 5, "width": 5},
+        ],
+        "annotations": [
+            _annotation(1, 7, 63, _square(5, 5, 10)),
+            _annotation(2, 7, 17, _square(8, 8, 4)),
+            _annotation(3, 7, 90, _square(15, 20, 4)),
+            _annotation(4, 7, 1, {"size": [HEIGHT, WIDTH], "counts": [0, *runs.tolist()]}, 1),
+        ],
+        "categories": [
+            {"id": 1, "name": "person"}, {"id": 17, "name": "cat"},
+            {"id": 63, "name": "couch"}, {"id": 90, "name": "toothbrush"},
+        ],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, content):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "val2017").mkdir()
+    for name in "ab":
+        Image.new("RGB", (WIDTH, HEIGHT), (100, 50, 0)).save(tmp_path / "val2017" / f"{name}.jpg")
+    _write(tmp_path, content)
+    return tmp_path
+
+
+def _write(folder, content):
+    (folder / "annotations" / "instances_val2017.json").write_text(json.dumps(content))
+
+
+def test_objects_keep_apart_and_small_ones_lie_above(folder):
+    dataset = open_dataset(f"coco:{folder}", Reading(num_channels=3))
+    assert dataset.keys == ["a.jpg", "b.jpg"]
+    assert dataset[0].objects == ()
+    assert not dataset[0].annotation.any()
+    sample = dataset[1]
+    assert sample.image.shape == (3, HEIGHT, WIDTH)
+    assert [(one.class_index, one.name) for one in sample.objects] == [(18, "1"), (8, "2")]
+    expected = torch.zeros(HEIGHT, WIDTH, dtype=torch.int64)
+    expected[:3] = -1
+    expected[5:15, 5:15] = VOC_CLASS_NAMES.index("sofa")
+    expected[8:12, 8:12] = VOC_CLASS_NAMES.index("cat")
+    assert torch.equal(sample.annotation, expected)
+    assert int(sample.objects[0].region.sum()) == 100
+
+
+def test_all_classes_and_classes_of_ones_own(folder):
+    every = open_dataset(f"coco-all:{folder},val2017")
+    assert every.class_names == ("background", "person", "cat", "couch", "toothbrush")
+    assert [one.class_index for one in every[1].objects] == [3, 2, 4]
+    own = CocoDataset(folder, class_names=("rest", "couch"))
+    assert [one.class_index for one in own[1].objects] == [1]
+
+
+def test_grey_networks_get_grey_photographs(folder):
+    assert open_dataset(f"coco:{folder}", Reading(num_channels=1))[0].image.shape[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda c: c.pop("annotations"), "cannot be used: no 'annotations'"),
+        (lambda c: c["annotations"][0].pop("image_id"), "an entry of annotations has no image_id"),
+        (lambda c: c.update(images=[c["images"][2]]), "found none of its 1. Are they of another"),
+        (lambda c: c["images"][0].update(height=21), "to be 21 x 30 .* got 20 x 30"),
+        (lambda c: c["annotations"][0].update(segmentation=7), "run lengths in annotation 1"),
+        (lambda c: c["annotations"].append(3), "cannot be used"),
+    ],
+)
+def test_broken_annotations_are_one_sentence(folder, content, damage, words):
+    damage(content)
+    _write(folder, content)
+    with pytest.raises(misure.InputError, match=words) as raised:
+        CocoDataset(folder)[1]
+    assert "\n" not in str(raised.value)
+
+
+def test_what_is_not_there_is_said_with_where_to_get_it(folder):
+    for spec in (f"coco:{folder},test2017", f"coco:{folder}/val2017"):
+        with pytest.raises(misure.MissingDataError, match="cocodataset.org"):
+            open_dataset(spec)
+    (folder / "annotations" / "instances_val2017.json").write_text("{")
+    done = CliRunner().invoke(
+        main, ["run", f"coco:{folder}", "--model", "triangle", "--out", str(folder / "run")]
+    )
+    assert done.exit_code == 2
+    assert "expected instance annotations" in done.output
+    with pytest.raises(misure.InputError, match="got no folder"):
+        open_dataset("coco:")
