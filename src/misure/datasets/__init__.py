@@ -9,6 +9,7 @@ from pathlib import Path
 
 from misure.datasets.coco import CocoDataset
 from misure.datasets.image_files import ImageFiles, list_images
+from misure.datasets.nifti import open_nifti, open_nifti_slices
 from misure.datasets.sample import (
     AS_IT_IS,
     AnnotatedObject,
@@ -32,6 +33,8 @@ def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
             `triangle-disc`, with a disc that is needed too; `triangle:N`: so many (30 if not said).
             `coco:FOLDER`, COCO 2017 with the classes of VOC; `coco-all:FOLDER` with its own 80;
             `coco:FOLDER,train2017`: another split (see `CocoDataset`).
+            `nifti:IMAGES,LABELS`, volumes with annotations in two folders, or `nifti:FOLDER`;
+            `nifti-slices:...`, their axial slices with foreground (see `NiftiPairs`).
             Else the path of a folder of images, or of a text file with one path a line.
         reading: how the network wants its images (see `Reading`).
 
@@ -99,6 +102,8 @@ DATASETS: dict[str, Callable[[str, Reading], Dataset]] = {
     "triangle": _triangle,
     "triangle-two": _two_triangles,
     "triangle-disc": _triangle_disc,
+    "nifti": open_nifti,
+    "nifti-slices": open_nifti_slices,
     "coco": _coco,
     "coco-all": _all_of_coco,
 }

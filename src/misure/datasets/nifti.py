@@ -1,0 +1,247 @@
+"""NIfTI volumes with annotations, whole or slice by slice."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.datasets.pairing import Pair, find_pairs, folders_of
+from misure.datasets.sample import AS_IT_IS, Reading, Sample
+from misure.errors import InputError
+from misure.image import AS_STORED, ViewingOrder, lay_out, read_image, viewing_order
+from misure.intensity import scale_intensity
+from misure.volume_file import (
+    affine_as_laid_out,
+    check_same_place,
+    read_affine,
+    read_labels,
+    renumber,
+)
+
+
+class LabelledVolumes:
+    """Volumes (C, I, J, K) with annotations (I, J, K), each read when it is asked for.
+
+    Where `reading` names a slice, that axial slice, image and annotation laid out alike.
+
+    Args:
+        pairs: the files.
+        reading: how.
+        label_map: number in the file -> class index; without it they are the same.
+        class_names: of the classes, if known; a number above them is an error.
+        upright: lay the volumes out as axial slices (see `lay_out`), instead of as stored.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        reading: Reading = AS_IT_IS,
+        *,
+        label_map: Mapping[int, int] | None = None,
+        class_names: Sequence[str] = (),
+        upright: bool = False,
+    ) -> None:
+        self.pairs = list(pairs)
+        self.keys = [pair.case for pair in self.pairs]
+        self.class_names = tuple(class_names)
+        self._reading, self._label_map, self._upright = reading, label_map, upright
+        self._last: tuple[int, Sample] | None = None
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, index: int) -> Sample:
+        chosen = self._reading.slice_index
+        if chosen is None:
+            return self._volume(index)
+        return axial_slice(self._volume(index), chosen, self.keys[index])
+
+    def foreground_slices(self, index: int) -> list[int]:
+        """Numbers of the axial slices with annotated foreground; only the labels are read."""
+        labels, affine = self._labels(self.pairs[index])
+        return slices_with_foreground(lay_out(labels, viewing_order(affine)))
+
+    def axial_slice(self, index: int, number: int) -> Sample:
+        """One axial slice as a sample; the last volume is kept, so go through them in order."""
+        if self._last is None or self._last[0] != index:
+            self._last = None  # frees the memory first
+            self._last = (index, self._volume(index))
+        return axial_slice(self._last[1], number, slice_key(self.keys[index], number))
+
+    def _volume(self, index: int) -> Sample:
+        pair = self.pairs[index]
+        image, affine = self._image(pair)
+        labels, label_affine = self._labels(pair)
+        check_same_place((image.shape[1:], affine), (labels.shape, label_affine), pair.labels)
+        order = viewing_order(affine)
+        if self._upright:
+            affine = affine_as_laid_out(affine, order, labels.shape)
+            image, labels, order = lay_out(image, order), lay_out(labels, order), AS_STORED
+        return Sample(pair.case, image, labels, order=order, affine=torch.from_numpy(affine))
+
+    def _image(self, pair: Pair) -> tuple[Tensor, np.ndarray]:
+        channels = [read_image(path) for path in pair.channels]
+        affine = read_affine(pair.channels[0])
+        for path, one in zip(pair.channels[1:], channels[1:], strict=True):
+            shapes = channels[0].shape[1:], one.shape[1:]
+            check_same_place((shapes[0], affine), (shapes[1], read_affine(path)), path)
+        image, wanted = torch.cat(channels), self._reading.num_channels
+        if wanted not in (None, len(image)):
+            raise InputError(
+                f"nifti: expected {wanted} channels, got {len(image)} in {pair.channels[0]}."
+            )
+        return scale_intensity(image, self._reading.intensity), affine
+
+    def _labels(self, pair: Pair) -> tuple[Tensor, np.ndarray]:
+        labels, affine = read_labels(pair.labels)
+        if self._label_map is not None:
+            labels = renumber(labels, self._label_map, pair.labels)
+        elif self.class_names:
+            known = {number: number for number in range(len(self.class_names))}
+            labels = renumber(labels, known, pair.labels)
+        return labels, affine
+
+
+class NiftiPairs(LabelledVolumes):
+    """The volumes of a folder with the labels of another, paired by name (see `pairing`).
+
+    Args:
+        images, labels: a folder each, maybe the same one; or a file each.
+        reading, label_map, class_names, upright: as in `LabelledVolumes`.
+
+    Raises:
+        MissingDataError: there are none.
+        InputError: an image without labels, or the other way round.
+    """
+
+    def __init__(
+        self,
+        images: Path,
+        labels: Path,
+        reading: Reading = AS_IT_IS,
+        *,
+        label_map: Mapping[int, int] | None = None,
+        class_names: Sequence[str] = (),
+        upright: bool = False,
+    ) -> None:
+        super().__init__(
+            find_pairs(images, labels),
+            reading,
+            label_map=label_map,
+            class_names=class_names,
+            upright=upright,
+        )
+
+
+class Volumes(Protocol):
+    """Volumes that can be read slice by slice."""
+
+    @property
+    def keys(self) -> Sequence[str]: ...
+
+    def foreground_slices(self, index: int, /) -> list[int]: ...
+
+    def axial_slice(self, index: int, number: int, /) -> Sample: ...
+
+
+class Slices:
+    """Every axial slice with annotated foreground, as a sample (C, H, W) laid out for viewing.
+
+    The key is `CASE/slice012`, counted from the feet. The labels of all volumes are looked through
+    at the beginning.
+
+    Args:
+        volumes: where they come from.
+
+    Raises:
+        InputError: labels that cannot be read; no foreground anywhere.
+    """
+
+    def __init__(self, volumes: Volumes) -> None:
+        self._volumes = volumes
+        self._places = [
+            (index, number)
+            for index in range(len(volumes.keys))
+            for number in volumes.foreground_slices(index)
+        ]
+        self.keys = [slice_key(volumes.keys[index], number) for index, number in self._places]
+        if not self.keys:
+            raise InputError(
+                f"Slices: expected slices with annotated foreground, found none in "
+                f"{len(volumes.keys)} volumes. Check the label map."
+            )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._volumes.axial_slice(*self._places[index])
+
+
+def open_nifti(rest: str, reading: Reading) -> NiftiPairs:
+    """What `nifti:IMAGES,LABELS` or `nifti:FOLDER` names."""
+    return NiftiPairs(*two_paths(rest), reading)
+
+
+def open_nifti_slices(rest: str, reading: Reading) -> Slices:
+    """What `nifti-slices:IMAGES,LABELS` or `nifti-slices:FOLDER` names."""
+    refuse_slice(reading)
+    return Slices(open_nifti(rest, reading))
+
+
+def refuse_slice(reading: Reading) -> None:
+    """Raises an InputError where one slice is asked for of a data set that gives all."""
+    if reading.slice_index is not None:
+        raise InputError(
+            "open_dataset: expected no --slice for a data set of slices, got "
+            f"{reading.slice_index}. Leave it out, or name the volumes."
+        )
+
+
+def two_paths(text: str) -> tuple[Path, Path]:
+    """`IMAGES,LABELS`, or the images and labels inside of `FOLDER`.
+
+    Raises:
+        InputError: something else.
+        MissingDataError: there is no such folder.
+    """
+    images, comma, labels = text.partition(",")
+    if not text or (comma and not (images and labels)):
+        raise InputError(
+            f"open_dataset: expected nifti:IMAGES,LABELS or nifti:FOLDER, got {text!r}."
+        )
+    if not comma or Path(text).is_dir():
+        return folders_of(Path(text))
+    return Path(images), Path(labels)
+
+
+def slice_key(case: str, number: int) -> str:
+    """`CASE/slice012`."""
+    return f"{case}/slice{number:03d}"
+
+
+def slices_with_foreground(annotation: Tensor) -> list[int]:
+    """Numbers of the slices of (slices, rows, columns) in which something is annotated."""
+    return [int(one) for one in torch.nonzero((annotation > 0).flatten(1).any(1))[:, 0]]
+
+
+def axial_slice(volume: Sample, number: int, key: str) -> Sample:
+    """The slice (C, H, W) of a volume, laid out for viewing.
+
+    Raises:
+        InputError: it has no such slice.
+    """
+    order: ViewingOrder = volume.order
+    image = lay_out(volume.image, order)
+    if not 0 <= number < image.shape[1]:
+        raise InputError(
+            f"axial_slice: expected a slice from 0 to {image.shape[1] - 1}, got {number} for "
+            f"{volume.key}."
+        )
+    annotation = None
+    if volume.annotation is not None:
+        annotation = lay_out(volume.annotation, order)[number].contiguous()
+    return Sample(key, image[:, number].contiguous(), annotation)
