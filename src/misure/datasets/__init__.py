@@ -19,6 +19,7 @@ from misure.datasets.sample import (
     SampleList,
     as_dataset,
 )
+from misure.datasets.synapse import open_synapse, open_synapse_train, open_synapse_volumes
 from misure.datasets.triangle import TriangleDataset
 from misure.errors import InputError
 
@@ -35,6 +36,9 @@ def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
             `coco:FOLDER,train2017`: another split (see `CocoDataset`).
             `nifti:IMAGES,LABELS`, volumes with annotations in two folders, or `nifti:FOLDER`;
             `nifti-slices:...`, their axial slices with foreground (see `NiftiPairs`).
+            `synapse:FOLDER`, the test slices of the Synapse benchmark that show an organ;
+            `synapse-train:FOLDER`, its training slices; `synapse-volumes:FOLDER`, its test volumes
+            (see `misure.datasets.synapse`).
             Else the path of a folder of images, or of a text file with one path a line.
         reading: how the network wants its images (see `Reading`).
 
@@ -104,6 +108,9 @@ DATASETS: dict[str, Callable[[str, Reading], Dataset]] = {
     "triangle-disc": _triangle_disc,
     "nifti": open_nifti,
     "nifti-slices": open_nifti_slices,
+    "synapse": open_synapse,
+    "synapse-train": open_synapse_train,
+    "synapse-volumes": open_synapse_volumes,
     "coco": _coco,
     "coco-all": _all_of_coco,
 }
