@@ -21,7 +21,7 @@ from transformers import (
 
 import misure
 from misure.loaders.hf import preprocessing_settings
-from misure.networks.triangle import SHIPPED, load_triangle_network
+from misure.networks.trained import SHIPPED, load_trained
 
 
 class Bomb:
@@ -57,18 +57,18 @@ def test_triangle_is_shipped_small_and_good(tmp_path):
     assert SHIPPED.stat().st_size < 2_000_000
     model = misure.load_model("triangle", device="cpu")
     assert model.class_names == ("background", "triangle")
-    _, figures = load_triangle_network()
-    assert figures["foreground_dice"] >= 0.95
-    assert figures["distractor_fraction"] < 0.05
-    again = misure.load_model(f"triangle:{SHIPPED}", device="cpu")
+    _, about = load_trained()
+    assert about.figures["mean_test_dice"] >= 0.95
+    assert about.figures["distractor_fraction"] < 0.05
+    again = misure.load_model(f"trained:{SHIPPED}", device="cpu")
     assert torch.equal(model(IMAGE), again(IMAGE))
     (tmp_path / "cut.safetensors").write_bytes(SHIPPED.read_bytes()[:5000])
     save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
     for name in ("cut", "other"):
-        with pytest.raises(
-            misure.InputError, match="expected weights written by `misure train tri"
-        ):
-            misure.load_model(f"triangle:{tmp_path}/{name}.safetensors")
+        with pytest.raises(misure.InputError, match="expected a file written by `misure train`"):
+            misure.load_model(f"trained:{tmp_path}/{name}.safetensors")
+    with pytest.raises(misure.InputError, match=r"use trained:a\.safetensors"):
+        misure.load_model("triangle:a.safetensors")
 
 
 def _segformer_folder(folder, network=SegformerForSemanticSegmentation, processor=None):
@@ -365,7 +365,9 @@ def test_python_files(tmp_path):
 
 def test_unknown_specifications_and_devices():
     for spec in ("unet", "hf:", "caffe:net", ""):
-        with pytest.raises(misure.InputError, match=r"load_model: expected triangle\[:FILE\], hf:"):
+        with pytest.raises(
+            misure.InputError, match="load_model: expected triangle, trained:FILE_OR_FOLDER, hf:"
+        ):
             misure.load_model(spec)
     for device in ("cuda:99", "abacus"):
         with pytest.raises(misure.InputError, match="expected a device that is here"):

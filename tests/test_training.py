@@ -1,9 +1,29 @@
+"""Training: what a step sees, that it goes on where it was killed, what is measured and told."""
+
+import json
+from dataclasses import replace
+
+import nibabel
+import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import nn
 
-from misure.datasets.triangle import TriangleDataset
-from misure.training import measure_triangle, train_triangle
+import misure
+from misure.cli import main
+from misure.datasets import Sample, SampleList, TriangleDataset
+from misure.networks.registry import NETWORKS, build_network
+from misure.networks.trained import TrainedNetwork, load_trained, save_trained
+from misure.training import train
+from misure.training.augment import Augmentation
+from misure.training.batches import Batches, cut_or_pad
+from misure.training.fit import FitSettings, fit
+from misure.training.measure import class_dices, distractor_fraction, mean_dice
+from misure.training.recipes import split_by_case
+
+pytest.importorskip("monai")
+CPU = torch.device("cpu")
 
 
 class _Threshold(nn.Module):
@@ -17,35 +37,230 @@ class _Threshold(nn.Module):
         return torch.cat([self.grey - images, images - self.grey], 1)
 
 
-def test_what_is_measured():
+def _model(grey):
+    names = ("background", "triangle")
+    return misure.SegmentationModel(_Threshold(grey), probabilities=False, class_names=names)
+
+
+def test_what_is_measured_on_triangle():
     dataset = TriangleDataset(20)
-    nothing = measure_triangle(_Threshold(2.0), dataset)
-    assert nothing == {"foreground_dice": 0.0, "distractor_fraction": 0.0}
-    bright = measure_triangle(_Threshold(0.3), dataset)
-    assert bright["distractor_fraction"] == 1
-    assert 0.4 < bright["foreground_dice"] < 0.7
-    empty = TriangleDataset(5, empty_fraction=1.0)
-    assert measure_triangle(_Threshold(2.0), empty)["foreground_dice"] == 1
+    assert class_dices(_model(2.0), dataset) == {"triangle": 0.0}
+    assert distractor_fraction(_model(2.0), dataset) == 0
+    assert distractor_fraction(_model(0.3), dataset) == 1
+    assert 0.4 < mean_dice(_model(0.3), dataset) < 0.7
+    assert mean_dice(_model(2.0), TriangleDataset(3, empty_fraction=1.0)) == 0
 
 
-def test_training_is_deterministic_told_of_and_leaves_the_random_state():
+def test_slices_of_a_case_are_measured_together_and_unjudged_pixels_left_out():
+    image = torch.zeros(1, 2, 4)
+    image[..., :2] = 1
+    annotation = torch.tensor([[1, 1, 1, 1], [0, 0, 0, 0]])
+    unjudged = torch.tensor([[1, 1, 0, -1], [-1, -1, 0, 0]])
+    dataset = SampleList(
+        [
+            Sample("a/slice000", image, annotation),
+            Sample("a/slice001", image, torch.zeros(2, 4, dtype=torch.int64)),
+            Sample("b", image, unjudged),
+        ]
+    )
+    assert class_dices(_model(0.5), dataset) == {
+        "triangle": pytest.approx((2 * 2 / (8 + 4) + 1) / 2)
+    }
+
+
+def test_a_step_sees_the_same_whoever_asks_and_an_epoch_sees_every_sample():
+    samples = SampleList(
+        [
+            Sample(str(i), torch.full((1, 5, 9), float(i)), torch.zeros(5, 9, dtype=torch.int64))
+            for i in range(6)
+        ]
+    )
+    batches, again = (Batches(samples, 2, (8, 8), seed=3) for _ in range(2))
+    seen = [batches(step)[0] for step in range(6)]
+    assert all(torch.equal(again(step)[0], seen[step]) for step in (4, 1))
+    assert seen[0].shape == (2, 1, 8, 8)
+    for epoch in (seen[:3], seen[3:]):
+        assert sorted(float(one) for batch in epoch for one in batch.amax((1, 2, 3))) == [*range(6)]
+    assert not torch.equal(torch.stack(seen[:3]), torch.stack(seen[3:]))
+
+
+def test_parts_are_cut_alike_and_padded_at_the_end():
+    annotation = torch.zeros(20, 4, dtype=torch.int64)
+    annotation[15, 2] = 3
+    image = annotation[None].float()
+    hits = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        part, labels = cut_or_pad(image, annotation, (6, 8), rng)
+        assert part.shape == (1, 6, 8)
+        assert torch.equal(part[0].long(), labels)
+        assert not labels[:, 4:].any()
+        hits += bool(labels.any())
+    assert hits > 20
+
+
+def test_augmentation_changes_image_and_annotation_alike_and_only_by_its_seed():
+    annotation = torch.zeros(1, 40, 40, dtype=torch.int64)
+    annotation[0, 10:30, 5:15] = 1
+    image = annotation.float()
+    augment = Augmentation(2)
+    made = [augment(image, annotation[0], seed) for seed in (1, 2, 3, 4, 1)]
+    assert torch.equal(made[0][0], made[4][0])
+    assert any(not torch.equal(one[1], annotation[0]) for one in made)
+    for changed, labels in made:
+        grey = changed[0] - changed[0].min()
+        assert ((grey > grey.max() / 2) == (labels == 1)).float().mean() > 0.97
+
+
+def test_cases_are_kept_together_in_one_part():
+    keys = [f"case{case}/slice{number:03d}" for case in range(10) for number in range(3)]
+    nothing = torch.zeros(1, 2, 2)
+    parts = split_by_case(SampleList([Sample(key, nothing) for key in keys]), [0.6, 0.2], 0)
+    assert [len(part) for part in parts] == [18, 6, 6]
+    assert sorted(key for part in parts for key in part.keys) == keys
+    cases = [{key[:5] for key in part.keys} for part in parts]
+    assert not (cases[0] & cases[1] | cases[0] & cases[2] | cases[1] & cases[2])
+    with pytest.raises(misure.InputError, match="at least 3 cases"):
+        split_by_case(SampleList([Sample("a", nothing), Sample("b", nothing)]), [0.6, 0.2], 0)
+
+
+class _KilledError(Exception):
+    pass
+
+
+def test_training_that_is_killed_goes_on_to_the_same_weights(tmp_path):
     state = torch.get_rng_state()
-    told = []
-    first, figures = train_triangle(num_steps=2, seed=4, on_step=lambda *step: told.append(step))
-    second, again = train_triangle(num_steps=2, seed=4)
-    assert told == [("training", 1, 2), ("training", 2, 2)]
-    assert figures == again
-    assert not first.training
-    for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
-        assert torch.equal(a, b)
+    batches = Batches(TriangleDataset(64, split="train"), 2, (96, 96))
+    settings = FitSettings(6, 1e-2, validate_every=2, seed=1)
+
+    def run(checkpoint=None, kill_at=None):
+        net = misure.load_model("triangle").net
+        figures = iter([0.1, 0.3, 0.2] if kill_at != 5 else [0.1, 0.3])
+
+        def on_step(_doing, step, _total):
+            if step == kill_at:
+                raise _KilledError
+
+        history = fit(
+            net, batches, lambda _: next(figures), settings, device=CPU, checkpoint=checkpoint,
+            on_step=on_step,
+        )  # fmt: skip
+        return net.state_dict(), history
+
+    whole, history = run()
+    assert history.steps == [2, 4, 6]
+    checkpoint = tmp_path / "checkpoint.pt"
+    with pytest.raises(_KilledError):
+        run(checkpoint, kill_at=5)
+    net = misure.load_model("triangle").net
+    gone_on = fit(net, batches, lambda _: 0.2, settings, device=CPU, checkpoint=checkpoint)
+    assert gone_on == history
+    assert all(torch.equal(a, net.state_dict()[name]) for name, a in whole.items())
     assert torch.equal(torch.get_rng_state(), state)
+    with pytest.raises(misure.InputError, match="seed 1 there, 2 now"):
+        fit(net, batches, lambda _: 0, replace(settings, seed=2), device=CPU, checkpoint=checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:999])
+    with pytest.raises(misure.InputError, match="expected a checkpoint of misure"):
+        fit(net, batches, lambda _: 0, settings, device=CPU, checkpoint=checkpoint)
+
+
+def test_training_stops_when_nothing_gets_better_and_keeps_the_best():
+    batches = Batches(TriangleDataset(64, split="train"), 2, (96, 96))
+    net, kept = misure.load_model("triangle").net, []
+    figures = iter([0.5, 0.4, 0.3, 0.2])
+
+    def validate(trained):
+        kept.append({name: one.clone() for name, one in trained.state_dict().items()})
+        return next(figures)
+
+    settings = FitSettings(50, 1e-2, validate_every=1, patience=2)
+    history = fit(net, batches, validate, settings, device=CPU)
+    assert (history.stopped_by, history.steps) == ("patience", [1, 2, 3])
+    assert all(torch.equal(one, kept[0][name]) for name, one in net.state_dict().items())
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_can_be_built_saved_and_explained(name, dims, tmp_path):
+    if (name, dims) == ("small_unet", 3):
+        with pytest.raises(misure.InputError, match="Use unet"):
+            build_network(name, 1, 2, 3, (32, 32, 32))
+        return
+    size = (64 if name == "swinunetr" else 32,) * dims
+    about = TrainedNetwork(name, dims, size, 1, ("a", "b", "c"), (0.1,), (2.0,), "window:0:9")
+    save_trained(about.build(), about, tmp_path / "model.safetensors")
+    net, again = load_trained(tmp_path / "model.safetensors")
+    assert again == about
+    model = misure.load_model(f"trained:{tmp_path}", device="cpu")
+    assert model.intensity == "window:0:9"
+    image = torch.rand(1, 1, *(side - 3 for side in size))
+    logits = model(image)
+    assert logits.shape == (1, 3, *image.shape[2:])
+    assert not net.training
+
+
+def test_the_command_trains_on_volumes_of_separate_patients(tmp_path):
+    rng = np.random.default_rng(0)
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    for case in range(5):
+        labels = np.zeros((14, 12, 10), np.uint8)
+        labels[3:9, 2 + case : 6 + case, 3:7] = 1
+        image = labels * 500.0 + rng.normal(0, 50, labels.shape)
+        for folder, array in (("images", image.astype(np.float32)), ("labels", labels)):
+            nibabel.save(
+                nibabel.Nifti1Image(array, np.eye(4)), tmp_path / folder / f"{case}.nii.gz"
+            )
+    spec = f"nifti:{tmp_path}/images,{tmp_path}/labels"
+    command = [
+        "train",
+        spec,
+        "--steps",
+        "60",
+        "--validate-every",
+        "20",
+        "--out",
+        str(tmp_path / "net"),
+    ]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    card = json.loads((tmp_path / "net" / "card.json").read_text())
+    told = card["figures"]
+    cases = [case for part in ("train", "validation", "test") for case in told[f"{part}_cases"]]
+    assert sorted(cases) == [str(case) for case in range(5)]
+    assert told["mean_test_dice"] > 0.7
+    names = {path.name for path in (tmp_path / "net").iterdir()}
+    assert names == {"card.json", "card.md", "curve.png", "history.csv", "model.safetensors"}
+    assert "| mean |" in (tmp_path / "net" / "card.md").read_text()
+    out = tmp_path / "explained"
+    command = ["explain", f"{tmp_path}/images/0.nii.gz", "--model", f"trained:{tmp_path}/net"]
+    done = CliRunner().invoke(
+        main, [*command, "--class", "1", "--out", str(out), "--max-passes", "30"]
+    )
+    assert done.exit_code == 0, done.output
+
+
+def test_bad_input_of_training(tmp_path):
+    for arguments, words in (
+        (("sea",), "expected triangle, triangle-disc"),
+        (("triangle", "--network", "vgg"), "expected a network among small_unet"),
+        (("synapse:nowhere",), "nowhere"),
+    ):
+        done = CliRunner().invoke(main, ["train", *arguments, "--out", str(tmp_path / "x")])
+        assert done.exit_code == 2
+        assert words in done.output
+        assert not (tmp_path / "x").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(misure.InputError, match="is a file"):
+        train("triangle", num_steps=2, out=tmp_path / "file")
 
 
 @pytest.mark.slow
 def test_the_shipped_network_is_as_good_as_its_file_says():
-    from misure.networks.triangle import load_triangle_network
-
-    net, figures = load_triangle_network()
-    measured = measure_triangle(net, TriangleDataset(300, seed=figures["seed"]))
-    assert measured == {key: pytest.approx(figures[key], abs=2e-3) for key in measured}
-    assert measured["foreground_dice"] >= 0.95
+    _, about = load_trained()
+    model, dataset = misure.load_model("triangle"), TriangleDataset(300, seed=0)
+    told = about.figures
+    assert mean_dice(model, dataset) == pytest.approx(told["mean_test_dice"], abs=5e-3)
+    assert distractor_fraction(model, dataset) == pytest.approx(
+        told["distractor_fraction"], abs=2e-3
+    )

@@ -1,5 +1,6 @@
 """What a data set is made of."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -9,6 +10,8 @@ from torch import Tensor
 from misure.errors import InputError
 from misure.image import AS_STORED, ViewingOrder
 from misure.model import SegmentationModel
+
+_SLICE = re.compile(r"[/_]slice\d+$")
 
 
 @dataclass(frozen=True)
@@ -113,3 +116,12 @@ def as_dataset(samples: Dataset | Sequence[Sample]) -> Dataset:
             "as_dataset: expected samples with different keys, got one key twice. Rename one."
         )
     return dataset
+
+
+def case_of(key: str) -> str:
+    """Of whom a sample is: its key without the number of the slice.
+
+    >>> case_of("case0008/slice012"), case_of("case0005_slice003"), case_of("a.png")
+    ('case0008', 'case0005', 'a.png')
+    """
+    return _SLICE.sub("", key)

@@ -14,14 +14,15 @@ from torch import Tensor
 
 from misure.device import choose_device
 from misure.errors import InputError
-from misure.loaders import export, function, hf, onnx, python, torchscript, torchvision, triangle
+from misure.loaders import export, function, hf, onnx, python, torchscript, torchvision, trained
 from misure.model import SegmentationModel
 
 Loader = Callable[[str, torch.device], tuple[Callable[[Tensor], Any], dict[str, Any]]]
 """From (argument, device) to the network and the SegmentationModel arguments known for it."""
 
 LOADERS: dict[str, Loader] = {
-    "triangle": triangle.load,
+    "triangle": trained.load_shipped,
+    "trained": trained.load,
     "hf": hf.load,
     "torchvision": torchvision.load,
     "torchscript": torchscript.load,
@@ -39,8 +40,8 @@ OPTIONS = tuple(
 """Arguments of SegmentationModel that may be passed to load_model."""
 
 USAGE = (
-    "triangle[:FILE], hf:ID_OR_FOLDER, torchvision:NAME, torchscript:FILE, export:FILE.pt2, "
-    "onnx:FILE, python:FILE.py:FUNCTION or function:FILE.py:FUNCTION"
+    "triangle, trained:FILE_OR_FOLDER, hf:ID_OR_FOLDER, torchvision:NAME, torchscript:FILE, "
+    "export:FILE.pt2, onnx:FILE, python:FILE.py:FUNCTION or function:FILE.py:FUNCTION"
 )
 
 
@@ -50,7 +51,7 @@ def load_model(
     """The model that a specification names.
 
     Args:
-        spec: `triangle` (shipped; or `triangle:FILE`, written by `misure train triangle`),
+        spec: `triangle` (shipped), `trained:FILE_OR_FOLDER` (written by `misure train`),
             `hf:ID_OR_FOLDER` (transformers, semantic segmentation heads; preprocessing from the
             folder's processor config), `torchvision:NAME`, `torchscript:FILE`,
             `export:FILE.pt2`, `onnx:FILE` (no gradients), `python:FILE.py:FUNCTION` (a function

@@ -1,0 +1,25 @@
+"""A part of a data set."""
+
+from collections.abc import Sequence
+
+from misure.datasets.sample import Dataset, Sample
+
+
+class Subset:
+    """Some samples of a data set.
+
+    Args:
+        dataset: the whole.
+        indices: which of its samples, in this order.
+    """
+
+    def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:
+        self._dataset, self._indices = dataset, list(indices)
+        keys = dataset.keys
+        self.keys = [keys[index] for index in self._indices]
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._dataset[self._indices[index]]

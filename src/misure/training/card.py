@@ -1,0 +1,62 @@
+"""The model card of a trained network, and its curve."""
+
+import csv
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from matplotlib.figure import Figure
+
+from misure.durable_file import durable_file
+from misure.networks.registry import NETWORKS
+from misure.networks.trained import TrainedNetwork
+from misure.training.fit import History
+
+
+def save_card(about: TrainedNetwork, history: History, folder: Path) -> None:
+    """Writes `card.md`, `card.json`, `history.csv` and `curve.png`."""
+    _write(folder / "card.md", as_markdown(about))
+    _write(folder / "card.json", json.dumps(asdict(about), indent=2) + "\n")
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(["step", "loss", "validation_dice"])
+    writer.writerows(zip(history.steps, history.losses, history.dices, strict=True))
+    _write(folder / "history.csv", rows.getvalue())
+    with durable_file(folder / "curve.png") as unfinished:
+        _curve(history).savefig(unfinished, format="png", dpi=120)
+
+
+def as_markdown(about: TrainedNetwork) -> str:
+    """The card as Markdown."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("misure"),
+        autoescape=False,  # noqa: S701  Markdown, not HTML
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("card.md").render(
+        about=about, told=about.figures, source=NETWORKS[about.network].source
+    )
+
+
+def _curve(history: History) -> Figure:
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes: Any = figure.subplots()
+    axes.plot(history.steps, history.losses, color="#56B4E9", label="training loss")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss")
+    other = axes.twinx()
+    other.plot(history.steps, history.dices, color="#D55E00", label="validation Dice")
+    other.set_ylim(0, 1)
+    other.set_ylabel("Dice")
+    figure.legend(loc="outside upper center", ncols=2, frameon=False)
+    return figure
+
+
+def _write(path: Path, text: str) -> None:
+    with durable_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

@@ -1,0 +1,180 @@
+"""Recipes: for each data set that can be trained on, its parts and how to train on it.
+
+The test part is never looked at while training: stopping is decided on the validation part.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from misure.datasets import Reading, open_dataset
+from misure.datasets.sample import Dataset, case_of
+from misure.datasets.subset import Subset
+from misure.datasets.synapse import CLASS_NAMES as ORGANS
+from misure.datasets.synapse import WINDOW, SynapseSlices
+from misure.datasets.triangle import CLASS_NAMES, MEAN, TriangleDataset
+from misure.errors import InputError
+from misure.training.augment import Augmentation
+from misure.training.batches import Augment
+
+PERCENTILES = "percentiles:1:99"
+"""How volumes without a unit are scaled."""
+
+_LARGEST_PX = {2: 224, 3: 96}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained on, and how.
+
+    Attributes:
+        train, validation, test: samples with annotations; no case is in two of them.
+        class_names: K names.
+        spatial_dims: 2 or 3.
+        num_steps, batch_size: how long, unless somebody says otherwise.
+        size: (*spatial) that the network is trained on, before it is rounded up.
+        augment: see `Batches`.
+        mean, intensity: see SegmentationModel.
+        source: what the data are, for the model card.
+    """
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    class_names: Sequence[str]
+    spatial_dims: int
+    num_steps: int
+    batch_size: int
+    size: tuple[int, ...]
+    augment: Augment | None = None
+    mean: tuple[float, ...] | None = None
+    intensity: str = ""
+    source: str = ""
+
+
+def recipe_of(spec: str, *, num_steps: int | None = None, seed: int = 0) -> Recipe:
+    """The recipe for a data set.
+
+    Args:
+        spec: `triangle`, `triangle-disc`, `synapse:FOLDER` (prepared), `nifti:IMAGES,LABELS`.
+        num_steps: Triangle makes as many samples as are needed for so many.
+        seed: of samples, and of who is in which part where no split is published.
+
+    Raises:
+        InputError: another data set.
+    """
+    name, _, rest = spec.partition(":")
+    if name not in RECIPES:
+        raise InputError(
+            f"train: expected triangle, triangle-disc, synapse:FOLDER or nifti:IMAGES,LABELS, got "
+            f"{spec!r}."
+        )
+    return RECIPES[name](rest, num_steps, seed)
+
+
+def split_by_case(dataset: Dataset, fractions: Sequence[float], seed: int) -> list[Subset]:
+    """Parts of a data set; all samples of a case (keys `CASE/...`) are in the same one.
+
+    Args:
+        dataset: the whole.
+        fractions: of the cases in each part but the last, which gets the rest.
+        seed: of who is where.
+
+    Raises:
+        InputError: fewer cases than parts.
+    """
+    case_of_each = [case_of(key) for key in dataset.keys]
+    cases = sorted(set(case_of_each))
+    num_parts = len(fractions) + 1
+    if len(cases) < num_parts:
+        raise InputError(
+            f"train: expected at least {num_parts} cases, to train, validate and test on "
+            f"different ones, got {len(cases)}."
+        )
+    shuffled = [cases[i] for i in np.random.default_rng(seed).permutation(len(cases))]
+    parts: list[set[str]] = []
+    for i, fraction in enumerate(fractions):
+        most = len(shuffled) - (num_parts - 1 - i)
+        num = min(most, max(1, round(fraction * len(cases))))
+        parts.append({*shuffled[:num]})
+        del shuffled[:num]
+    parts.append({*shuffled})
+    return [
+        Subset(dataset, [i for i, one in enumerate(case_of_each) if one in part]) for part in parts
+    ]
+
+
+def _triangle(disc: bool) -> Callable[[str, int | None, int], Recipe]:
+    def recipe(_rest: str, num_steps: int | None, seed: int) -> Recipe:
+        num_steps, batch_size = num_steps or 1300, 16
+        return Recipe(
+            TriangleDataset(
+                num_steps * batch_size, seed=seed, split="train", disc=disc, empty_fraction=0.2
+            ),
+            TriangleDataset(100, seed=seed + 1, split="train", disc=disc),
+            TriangleDataset(300, seed=seed, split="test", disc=disc),
+            CLASS_NAMES,
+            2,
+            num_steps,
+            batch_size,
+            (96, 96),
+            mean=MEAN,
+            source="Triangle" + (" with a disc" if disc else ""),
+        )
+
+    return recipe
+
+
+def _synapse(rest: str, num_steps: int | None, seed: int) -> Recipe:
+    folder = Path(rest)
+    test, rest_of_it = SynapseSlices(folder), SynapseSlices(folder, split="train")
+    validation, train = split_by_case(rest_of_it, [0.15], seed)
+    shape = train[0].image.shape[1:]
+    return Recipe(
+        train,
+        validation,
+        test,
+        ORGANS,
+        2,
+        num_steps or 3000,
+        8,
+        tuple(min(_LARGEST_PX[2], side) for side in shape),
+        Augmentation(2),
+        intensity=WINDOW,
+        source=f"Synapse multi-organ CT{' (PHANTOM)' if test.is_phantom else ''}",
+    )
+
+
+def _nifti(rest: str, num_steps: int | None, seed: int) -> Recipe:
+    volumes = open_dataset(f"nifti:{rest}", Reading(intensity=PERCENTILES))
+    train, validation, test = split_by_case(volumes, [0.7, 0.1], seed)
+    samples = [train[i] for i in range(len(train))]
+    num_classes = 1 + max(
+        int(one.annotation.max()) for one in samples if one.annotation is not None
+    )
+    names = ("background", *(str(number) for number in range(1, num_classes)))
+    largest = np.max([one.image.shape[1:] for one in samples], axis=0)
+    return Recipe(
+        train,
+        validation,
+        test,
+        getattr(volumes, "class_names", None) or names,
+        3,
+        num_steps or 1200,
+        2,
+        tuple(min(_LARGEST_PX[3], int(side)) for side in largest),
+        Augmentation(3),
+        intensity=PERCENTILES,
+        source=f"NIfTI volumes ({rest})",
+    )
+
+
+RECIPES: dict[str, Callable[[str, int | None, int], Recipe]] = {
+    "triangle": _triangle(disc=False),
+    "triangle-disc": _triangle(disc=True),
+    "synapse": _synapse,
+    "nifti": _nifti,
+}
+"""Name of the data set -> (rest of the word, steps, seed) -> recipe."""

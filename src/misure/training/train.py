@@ -1,0 +1,212 @@
+"""Training a network on a data set, from the word for it to a folder with a model card."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import misure
+from misure.datasets.sample import Dataset, case_of
+from misure.datasets.triangle import TriangleDataset
+from misure.device import choose_device, seed_device
+from misure.durable_file import durable_file
+from misure.errors import InputError
+from misure.model import SegmentationModel
+from misure.networks.registry import NETWORKS
+from misure.networks.trained import TrainedNetwork, save_trained
+from misure.training.batches import Batches
+from misure.training.card import save_card
+from misure.training.fit import FitSettings, History, fit
+from misure.training.measure import class_dices, distractor_fraction, mean_dice
+from misure.training.recipes import Recipe, recipe_of
+from misure.trial import OnStep
+
+_NUM_FOR_STATISTICS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What came out.
+
+    Attributes:
+        net: in evaluation mode.
+        about: what its file tells, the figures on the test part among it.
+        history: losses and validations.
+    """
+
+    net: nn.Module
+    about: TrainedNetwork
+    history: History
+
+
+def train(
+    dataset: str,
+    *,
+    network: str = "unet",
+    num_steps: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    validate_every: int = 100,
+    patience: int = 10,
+    seed: int = 0,
+    device: str = "auto",
+    out: str | Path | None = None,
+    on_step: OnStep | None = None,
+) -> Training:
+    """Trains a network, and measures it on cases it has not seen.
+
+    Args:
+        dataset: see `recipe_of`.
+        network: name in `NETWORKS`.
+        num_steps, batch_size, learning_rate: None: what the recipe and the network suggest.
+        validate_every, patience: see `FitSettings`.
+        seed: of everything.
+        device: see `load_model`.
+        out: folder for `model.safetensors`, `card.md`, `card.json`, `history.csv` and `curve.png`;
+            a checkpoint in it lets the same call go on where it was killed. None: nothing is
+            written.
+        on_step: told of every step.
+
+    Raises:
+        InputError: an unknown data set or network, or a folder of training with other settings.
+        MissingDependencyError: MONAI or a reader is missing.
+    """
+    if network not in NETWORKS:
+        raise InputError(f"train: expected a network among {', '.join(NETWORKS)}, got {network!r}.")
+    place, kind = choose_device(device), NETWORKS[network]
+    recipe = recipe_of(dataset, num_steps=num_steps, seed=seed)
+    about = _about(recipe, network)
+    folder = None if out is None else _folder(Path(out))
+    settings = FitSettings(
+        num_steps or recipe.num_steps,
+        learning_rate or kind.learning_rate,
+        validate_every=validate_every,
+        patience=patience,
+        seed=seed,
+    )
+    net = _build(about, seed, place)
+    batches = Batches(
+        recipe.train, batch_size or recipe.batch_size, about.input_size, seed, recipe.augment
+    )
+
+    def model_of(trained: nn.Module) -> SegmentationModel:
+        return SegmentationModel(trained, name=network, **about.model_settings())
+
+    to_input = model_of(net).preprocessing.to_input
+    history = fit(
+        net,
+        batches,
+        lambda trained: mean_dice(model_of(trained), recipe.validation),
+        settings,
+        device=place,
+        to_input=to_input,
+        checkpoint=folder / "checkpoint.pt" if folder else None,
+        on_step=on_step,
+    )
+    figures = {
+        "data": recipe.source,
+        "dataset": dataset,
+        **_split(recipe),
+        **asdict(settings),
+        "batch_size": batches.batch_size,
+        "stopped_after": history.steps[-1],
+        "stopped_by": history.stopped_by,
+        **_test(model_of(net), recipe.test),
+        "num_parameters": sum(one.numel() for one in net.parameters()),
+        "date": datetime.now(UTC).date().isoformat(),
+        "misure_version": misure.__version__,
+        "torch_version": torch.__version__,
+    }
+    about = TrainedNetwork(**{**about.__dict__, "figures": figures})
+    if folder is not None:
+        with durable_file(folder / "model.safetensors") as unfinished:
+            save_trained(net, about, unfinished)
+        save_card(about, history, folder)
+        (folder / "checkpoint.pt").unlink(missing_ok=True)
+    return Training(net, about, history)
+
+
+def _about(recipe: Recipe, network: str) -> TrainedNetwork:
+    kind = NETWORKS[network]
+    size = tuple(ceil(side / kind.size_divisor) * kind.size_divisor for side in recipe.size)
+    samples = [recipe.train[i].image for i in _spread(recipe.train)]
+    if kind.fixed_size and {tuple(one.shape[1:]) for one in samples} != {size}:
+        raise InputError(
+            f"train: expected images of {' x '.join(map(str, size))} for {network}, which takes "
+            "one size only, the data set has others. Use unet or swinunetr."
+        )
+    mean, std = recipe.mean, None
+    if mean is None:
+        mean, std = _statistics(samples)
+    return TrainedNetwork(
+        network,
+        recipe.spatial_dims,
+        size,
+        len(samples[0]),
+        tuple(recipe.class_names),
+        mean,
+        std,
+        recipe.intensity,
+    )
+
+
+def _spread(dataset: Dataset) -> Sequence[int]:
+    """Numbers of at most a hundred samples, from all over a data set."""
+    total = len(dataset.keys)
+    return sorted({int(i) for i in np.linspace(0, total - 1, min(total, _NUM_FOR_STATISTICS))})
+
+
+def _statistics(images: Sequence[Tensor]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, over all pixels."""
+    flat = torch.cat([one.flatten(1) for one in images], dim=1)
+    deviations = (max(1e-3, float(one)) for one in flat.std(1))
+    return (
+        tuple(round(float(one), 4) for one in flat.mean(1)),
+        tuple(round(one, 4) for one in deviations),
+    )
+
+
+def _build(about: TrainedNetwork, seed: int, device: torch.device) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        seed_device(torch.device("cpu"), seed)
+        return about.build().to(device)
+
+
+def _split(recipe: Recipe) -> dict[str, Any]:
+    """Who is in which part; of samples that are made on demand only how many."""
+    parts = {"train": recipe.train, "validation": recipe.validation, "test": recipe.test}
+    told: dict[str, Any] = {}
+    for name, part in parts.items():
+        cases = sorted({case_of(key) for key in part.keys})
+        told[f"num_{name}"] = len(part.keys)
+        told[f"{name}_cases"] = len(cases) if isinstance(part, TriangleDataset) else cases
+    return told
+
+
+def _test(model: SegmentationModel, test: Dataset) -> dict[str, Any]:
+    dices = {name: round(figure, 4) for name, figure in class_dices(model, test).items()}
+    figures: dict[str, Any] = {
+        "test_dice": dices,
+        "mean_test_dice": round(sum(dices.values()) / max(1, len(dices)), 4),
+    }
+    if isinstance(test, TriangleDataset):
+        figures["distractor_fraction"] = round(distractor_fraction(model, test), 4)
+    return figures
+
+
+def _folder(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise InputError(f"train: expected a folder to write to, {path} is a file. Name another.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"train: expected a folder that can be made, got {path}: {error}."
+        ) from error
+    return path
