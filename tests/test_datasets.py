@@ -137,9 +137,11 @@ def test_one_word_opens_a_data_set_whose_keys_are_known_before_its_samples():
     [
         (
             "square",
-            "triangle-disc, a folder of images or a text file with their paths, got 'square'",
+            "a folder of images or a text file with their paths, got 'square'",
         ),
-        ("triangle:x", "expected a number of samples after the colon, as in triangle:30, got 'x'"),
+        ("triangle:x", "or options as in triangle:30,side=24 .* got 'x'"),
+        ("triangle:side=x", "got 'side=x'"),
+        ("triangle:3,colour=2", "got 'colour=2'"),
         ("triangle-disc:0", "got '0'"),
     ],
 )

@@ -34,7 +34,8 @@ DEFAULT_METRICS = tuple(group for group in GROUPS if group not in ("stability", 
 """All but the two groups that make every map eight times again."""
 
 _NUM_RESAMPLES = 2000
-_NUM_PICTURED = 12
+NUM_PICTURED = 12
+"""How many objects are kept with their maps, for a picture."""
 
 
 @dataclass(frozen=True)
@@ -179,14 +180,14 @@ def compare(
         try:
             sample = dataset[index]
             target = _target_of(model, sample, class_index, instance)
-            trial = _trial_of(model, sample.image, target, dice_threshold, baseline_image, seed)
+            trial = make_trial(model, sample.image, target, dice_threshold, baseline_image, seed)
         except MisureError as error:
             rows += [
                 Row(key, None, method.name, {}, error=reason_of(error)) for method, _ in chosen
             ]
             continue
         drawn = PicturedObject(sample, target)
-        pictured += [drawn][: _NUM_PICTURED - len(pictured)]
+        pictured += [drawn][: NUM_PICTURED - len(pictured)]
         is_known = class_index is None and instance is None and sample.point is not None
         relevance = sample.relevance if is_known else None
         for method, options in chosen:
@@ -272,26 +273,35 @@ def _compare_one(
         return method(other_model, image, target, seed=other_seed, **options).saliency_map
 
     subject = Subject(model, trial, result, remake, relevance)
-    figures, errors = {}, []
-    with model.counting() as spent, model.borrowed():
-        for metric in metrics:
-            try:
-                figures[metric.name] = _finite(metric.measure(subject))
-            except Exception as error:
-                figures[metric.name] = None
-                errors.append(f"{metric.name}: {reason_of(error)}")
+    figures, failed, passes = measure(subject, metrics)
     row = Row(
         sample.key,
         about,
         method.name,
         figures,
         result.cost,
-        "; ".join(errors),
+        failed,
         result.layer,
         result.peak_memory_mb,
-        spent.pass_equivalents,
+        passes,
     )
     return row, result
+
+
+def measure(
+    subject: Subject, metrics: Sequence[Metric]
+) -> tuple[dict[str, float | None], str, int]:
+    """The figures of one map, what went wrong with them, and the pass equivalents spent on them."""
+    figures: dict[str, float | None] = {}
+    errors = []
+    with subject.model.counting() as spent, subject.model.borrowed():
+        for metric in metrics:
+            try:
+                figures[metric.name] = _finite(metric.measure(subject))
+            except Exception as error:
+                figures[metric.name] = None
+                errors.append(f"{metric.name}: {reason_of(error)}")
+    return figures, "; ".join(errors), spent.pass_equivalents
 
 
 def _finite(figure: float | None) -> float | None:
@@ -352,7 +362,7 @@ def _target_of(
     return segmentation.target(class_index, instance=instance)
 
 
-def _trial_of(
+def make_trial(
     model: SegmentationModel,
     image: Tensor,
     target: Target,
@@ -360,6 +370,7 @@ def _trial_of(
     baseline_image: str,
     seed: int,
 ) -> Trial:
+    """What every map of a target is measured by: hard edges, one baseline image, one threshold."""
     own = to_device(image, model.device)
     return Trial(
         target.to(model.device),

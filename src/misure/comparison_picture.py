@@ -54,7 +54,7 @@ def save_comparison_picture(comparison: Comparison, path: Path) -> None:
         ScalarMappable(_SCALE, MAP_COLOURS), ax=grid[:, -1].tolist(), fraction=0.08, aspect=30
     )
     bar.set_label("matters more → (each map relative to its own largest values)", fontsize=8)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, format="png", dpi=100)
 
 
 def _draw_object(

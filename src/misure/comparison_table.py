@@ -70,11 +70,12 @@ def as_markdown(comparison: Comparison) -> str:
 def _cell(figures: dict[str, float] | None) -> str:
     if figures is None:
         return "–"
-    mean, low, high, median = (_short(figures[k]) for k in ("mean", "low", "high", "median"))
+    mean, low, high, median = (short(figures[k]) for k in ("mean", "low", "high", "median"))
     return f"{mean} [{low}, {high}]; {median}"
 
 
-def _short(figure: float) -> str:
+def short(figure: float) -> str:
+    """A number with about three digits."""
     size = abs(figure)
     if size >= 100:
         return f"{figure:.0f}"

@@ -90,9 +90,9 @@ class RunFolder:
             )
         return settings
 
-    def lines(self) -> Iterator[dict[str, Any]]:
-        """All lines that are complete, writer by writer."""
-        for content in self.storage.read_all("records-*.jsonl"):
+    def lines(self, pattern: str = "records-*.jsonl") -> Iterator[dict[str, Any]]:
+        """All lines that are complete, writer by writer, of files with such a name."""
+        for content in self.storage.read_all(pattern):
             for line in content.splitlines(keepends=True):
                 if line.endswith(b"\n") and (record := _parsed(line)) is not None:
                     yield record

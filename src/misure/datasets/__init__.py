@@ -20,7 +20,7 @@ from misure.datasets.sample import (
     as_dataset,
 )
 from misure.datasets.synapse import open_synapse, open_synapse_train, open_synapse_volumes
-from misure.datasets.triangle import TriangleDataset
+from misure.datasets.triangle import TriangleDataset, read_options
 from misure.errors import InputError
 
 _DEFAULT_NUM_SAMPLES = 30
@@ -31,7 +31,8 @@ def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
 
     Args:
         spec: `triangle`, held-out samples of Triangle; `triangle-two`, with two triangles each;
-            `triangle-disc`, with a disc that is needed too; `triangle:N`: so many (30 if not said).
+            `triangle-disc`, with a disc that is needed too; `triangle:N`: so many (30 if not said);
+            `triangle:N,side=24`: with options (see `read_options`).
             `coco:FOLDER`, COCO 2017 with the classes of VOC; `coco-all:FOLDER` with its own 80;
             `coco:FOLDER,train2017`: another split (see `CocoDataset`).
             `nifti:IMAGES,LABELS`, volumes with annotations in two folders, or `nifti:FOLDER`;
@@ -59,18 +60,22 @@ def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
 
 
 def _triangle(rest: str, _reading: Reading) -> Dataset:
-    return TriangleDataset(_num_samples(rest))
+    num_samples, options = read_options(rest)
+    return TriangleDataset(num_samples or _DEFAULT_NUM_SAMPLES, **options)
 
 
 def _two_triangles(rest: str, _reading: Reading) -> Dataset:
     """Items as large and as far apart as in `triangle`, on a larger canvas."""
-    return TriangleDataset(_num_samples(rest), size_px=128, side_px=32, item_px=12, num_triangles=2)
+    num_samples, options = read_options(rest)
+    options = {"size_px": 128, "side_px": 32, "item_px": 12, "num_triangles": 2} | options
+    return TriangleDataset(num_samples or _DEFAULT_NUM_SAMPLES, **options)
 
 
 def _triangle_disc(rest: str, _reading: Reading) -> Dataset:
     """Samples with a disc only, as without one there is nothing to explain."""
-    num_samples = _num_samples(rest)
-    dataset = TriangleDataset(100 * num_samples, disc=True)
+    num_samples, options = read_options(rest)
+    num_samples = num_samples or _DEFAULT_NUM_SAMPLES
+    dataset = TriangleDataset(100 * num_samples, disc=True, **options)
     with_disc = (sample for sample in map(dataset.__getitem__, range(len(dataset))) if sample.point)
     return SampleList(islice(with_disc, num_samples))
 
@@ -91,15 +96,6 @@ def _folder_and_split(rest: str) -> tuple[Path, str | None]:
     if not folder:
         raise InputError("open_dataset: expected coco:FOLDER or coco:FOLDER,SPLIT, got no folder.")
     return Path(folder), split or None
-
-
-def _num_samples(rest: str) -> int:
-    if rest and not (rest.isdecimal() and int(rest) > 0):
-        raise InputError(
-            f"open_dataset: expected a number of samples after the colon, as in triangle:30, got "
-            f"{rest!r}."
-        )
-    return int(rest or _DEFAULT_NUM_SAMPLES)
 
 
 DATASETS: dict[str, Callable[[str, Reading], Dataset]] = {

@@ -15,7 +15,7 @@ The construction of the paper (arXiv 2406.12173) is not at hand; this one is our
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -172,6 +172,45 @@ class TriangleDataset:
             f"{self.num_decoy_pairs} decoy pairs and {self.num_distractors} distractors on "
             f"{self.size_px} px. Ask for fewer or a larger size_px."
         )
+
+
+_OPTIONS = {
+    "side": "side_px",
+    "size": "size_px",
+    "item": "item_px",
+    "triangles": "num_triangles",
+    "decoys": "num_decoy_pairs",
+    "distractors": "num_distractors",
+}
+
+
+def read_options(words: str) -> tuple[int | None, dict[str, Any]]:
+    """The number of samples, if there is one, and arguments of `TriangleDataset`.
+
+    Args:
+        words: with commas, as `30,side=24,distractors=4`.
+
+    Raises:
+        InputError: anything else.
+
+    >>> read_options("30,side=24")
+    (30, {'side_px': 24})
+    """
+    num_samples: int | None = None
+    options: dict[str, Any] = {}
+    for word in filter(None, words.split(",")):
+        name, _, number = word.rpartition("=")
+        known = not name or name in _OPTIONS
+        if not known or not number.isdecimal() or (not name and int(number) < 1):
+            raise InputError(
+                f"open_dataset: expected a number of samples after the colon, or options as in "
+                f"triangle:30,side=24 ({', '.join(_OPTIONS)}), got {word!r}."
+            )
+        if name:
+            options[_OPTIONS[name]] = int(number)
+        else:
+            num_samples = int(number)
+    return num_samples, options
 
 
 def _triangle(side_px: float) -> np.ndarray:

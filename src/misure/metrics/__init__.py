@@ -16,11 +16,13 @@ from misure.metrics.fineness import effective_area, gini, num_parts, total_varia
 from misure.metrics.localisation import (
     average_precision,
     energy_inside,
+    growth_px,
     iou,
     outside_target,
     pointing_game,
     precision,
     recall,
+    relevance_distance_px,
 )
 from misure.metrics.metric import Metric
 from misure.metrics.sanity import randomisation_rank_correlation, randomisation_ssim
@@ -47,6 +49,8 @@ METRICS: dict[str, Metric] = {
         ("localisation", precision, "1", 0.0, 1.0, True, 0.0),
         ("localisation", recall, "1", 0.0, 1.0, True, 0.0),
         ("localisation", average_precision, "1", 0.0, 1.0, True, 0.0),
+        ("localisation", growth_px, "px", 0.0, _INF, None, None),
+        ("localisation", relevance_distance_px, "px", 0.0, _INF, None, None),
         ("fineness", effective_area, "image", 0.0, 1.0, False, 1.0),
         ("fineness", gini, "1", 0.0, 1.0, True, 0.0),
         ("fineness", total_variation, "1/px", 0.0, _INF, False, 0.0),

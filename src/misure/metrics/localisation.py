@@ -5,6 +5,7 @@ value count together.
 """
 
 import torch
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from misure.metrics.maps import check_same_shape, positive_part
@@ -99,3 +100,24 @@ def average_precision(saliency_map: Tensor, relevance: Tensor) -> float:
     hits = hits[last_of_value].double()
     rises = torch.diff(hits, prepend=hits.new_zeros(1)) / num_relevant
     return float((rises * hits / ranks).sum())
+
+
+def growth_px(growth_px: float) -> float:
+    """How far the sufficient region reaches beyond the target, in pixels, 0 or more.
+
+    Args:
+        growth_px: of a method that finds a sufficient region.
+    """
+    return growth_px
+
+
+def relevance_distance_px(relevance: Tensor, target_region: Tensor) -> float:
+    """How far what is known to matter reaches beyond the target, in pixels; 0 where it is inside.
+
+    Args:
+        relevance: (*spatial) bool.
+        target_region: (*spatial) bool, not empty.
+    """
+    check_same_shape("relevance_distance_px", relevance, target_region)
+    distance = torch.from_numpy(distance_transform_edt(~target_region.numpy()))
+    return float(distance[relevance].max()) if bool(relevance.any()) else 0.0

@@ -63,6 +63,11 @@ class Subject:
         """While the map was made."""
         return self.result.peak_memory_mb
 
+    @property
+    def growth_px(self) -> float | None:
+        """Of the sufficient region; None where the method finds none."""
+        return self.result.explanation.growth_px if self.result.explanation else None
+
     @cached_property
     def top(self) -> Tensor:
         """The smallest top part (*spatial) bool of the map that suffices."""

@@ -14,7 +14,7 @@ from misure.datasets.sample import Dataset, case_of
 from misure.datasets.subset import Subset
 from misure.datasets.synapse import CLASS_NAMES as ORGANS
 from misure.datasets.synapse import WINDOW, SynapseSlices
-from misure.datasets.triangle import CLASS_NAMES, MEAN, TriangleDataset
+from misure.datasets.triangle import CLASS_NAMES, MEAN, TriangleDataset, read_options
 from misure.errors import InputError
 from misure.training.augment import Augmentation
 from misure.training.batches import Augment
@@ -58,7 +58,8 @@ def recipe_of(spec: str, *, num_steps: int | None = None, seed: int = 0) -> Reci
     """The recipe for a data set.
 
     Args:
-        spec: `triangle`, `triangle-disc`, `synapse:FOLDER` (prepared), `nifti:IMAGES,LABELS`.
+        spec: `triangle`, `triangle-disc` (with options, as `triangle:side=24`), `synapse:FOLDER`
+            (prepared), `nifti:IMAGES,LABELS`.
         num_steps: Triangle makes as many samples as are needed for so many.
         seed: of samples, and of who is in which part where no split is published.
 
@@ -107,19 +108,21 @@ def split_by_case(dataset: Dataset, fractions: Sequence[float], seed: int) -> li
 
 
 def _triangle(disc: bool) -> Callable[[str, int | None, int], Recipe]:
-    def recipe(_rest: str, num_steps: int | None, seed: int) -> Recipe:
+    def recipe(rest: str, num_steps: int | None, seed: int) -> Recipe:
         num_steps, batch_size = num_steps or 1300, 16
+        num_samples, options = num_steps * batch_size, read_options(rest)[1]
+        train = TriangleDataset(
+            num_samples, seed=seed, split="train", disc=disc, empty_fraction=0.2, **options
+        )
         return Recipe(
-            TriangleDataset(
-                num_steps * batch_size, seed=seed, split="train", disc=disc, empty_fraction=0.2
-            ),
-            TriangleDataset(100, seed=seed + 1, split="train", disc=disc),
-            TriangleDataset(300, seed=seed, split="test", disc=disc),
+            train,
+            TriangleDataset(100, seed=seed + 1, split="train", disc=disc, **options),
+            TriangleDataset(300, seed=seed, split="test", disc=disc, **options),
             CLASS_NAMES,
             2,
             num_steps,
             batch_size,
-            (96, 96),
+            (train.size_px, train.size_px),
             mean=MEAN,
             source="Triangle" + (" with a disc" if disc else ""),
         )

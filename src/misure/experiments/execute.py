@@ -1,0 +1,209 @@
+"""Doing an experiment: networks, runs, figures, tables. What is done already is not done again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from misure.comparison import Comparison
+from misure.comparison_picture import save_comparison_picture
+from misure.comparison_table import as_csv, as_markdown
+from misure.datasets import Reading, open_dataset
+from misure.durable_file import durable_file
+from misure.errors import InputError
+from misure.experiments.figures import save_figures
+from misure.experiments.plan import ExperimentPlan, Part
+from misure.experiments.table import as_short_csv, as_short_markdown
+from misure.loaders import load_model
+from misure.measured_runs import compare_runs
+from misure.report import write_report
+from misure.runs import run
+from misure.trial import OnStep
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Places:
+    """What the placeholders of a plan stand for.
+
+    Attributes:
+        out: the folder of the experiment.
+        data: a folder of the user, `{data}`; empty where none was given.
+        model: a network of the user, `{model}`.
+    """
+
+    out: Path
+    data: str = ""
+    model: str = ""
+
+    def fill(self, word: str) -> str:
+        """The word, its placeholders filled in.
+
+        Raises:
+            InputError: nothing was given for one.
+        """
+        for name in ("data", "model"):
+            given = getattr(self, name)
+            if f"{{{name}}}" in word and not given:
+                raise InputError(
+                    f"experiment: expected --{name}, since it needs {word}. "
+                    "docs/experiments.md says what to give and where to get it."
+                )
+            word = word.replace(f"{{{name}}}", given)
+        return word.replace("{out}", str(self.out))
+
+
+def run_experiment(
+    plan: ExperimentPlan,
+    out: str | Path,
+    *,
+    data: str = "",
+    model: str = "",
+    num_workers: int = 1,
+    device: str = "auto",
+    say: Say = lambda _: None,
+    on_step: OnStep | None = None,
+) -> dict[str, Comparison]:
+    """Does an experiment, or goes on with it.
+
+    Writes into `out`: `experiment.toml`, `networks/`, `runs/PART/METHOD/`, for each part
+    `PART/comparison.md`, `.csv`, `.png` and `report.html`; of all parts `table.md`, `table.csv`,
+    `figure.png` and `figure.svg`.
+
+    Args:
+        plan: what to do.
+        out: the folder.
+        data, model: what stands for `{data}` and `{model}` in the plan.
+        num_workers: processes that explain.
+        device: see `load_model`.
+        say: told in words what is done, the passes to expect among it.
+        on_step: told of training and measuring.
+
+    Returns:
+        Name of the part -> its comparison.
+
+    Raises:
+        InputError: something is missing, or the folder holds another experiment.
+        MisureError: as `train`, `run` and `compare_runs`.
+    """
+    places = Places(Path(out).absolute(), data, model)
+    places = _begin(plan, places, say)
+    words = {part.name: _network(part, places, device, say, on_step) for part in plan.parts}
+    explain = _Explaining(plan, places, words, device, num_workers, on_step)
+    firsts = {part.name: explain.part(part, 1) for part in plan.parts}
+    num_passes = sum(map(_passes, firsts.values())) * plan.num_samples
+    say(
+        f"about {num_passes:,} pass equivalents in all, reckoned from the first sample of each "
+        f"part (of {plan.num_samples} each)"
+    )
+    found = {}
+    for part in plan.parts:
+        say(f"{part.name}: {plan.num_samples} samples, {len(plan.methods)} methods")
+        found[part.name] = explain.part(part, plan.num_samples)
+        _write_part(found[part.name], places.out / part.name)
+        runs = [explain.folder(part, method) for method in plan.methods]
+        write_report(runs, places.out / part.name / "report.html")
+    _write(places.out / "table.md", as_short_markdown(plan, found, words))
+    _write(places.out / "table.csv", as_short_csv(plan, found))
+    save_figures(plan, found, places.out)
+    return found
+
+
+def _begin(plan: ExperimentPlan, places: Places, say: Say) -> Places:
+    """The folder with the plan in it; phantoms where no data were given and they may stand in."""
+    file = places.out / "experiment.toml"
+    if file.exists() and file.read_text(encoding="utf-8") != plan.text:
+        raise InputError(
+            f"experiment: expected a folder of {plan.name}, {places.out} holds another experiment "
+            "(or this one quickly, or as it was before). Name another folder."
+        )
+    places.out.mkdir(parents=True, exist_ok=True)
+    _write(file, plan.text)
+    if plan.phantom and not places.data:
+        from misure.datasets.phantom import make_prepared_phantom
+
+        folder = places.out / "phantom"
+        say(f"no --data was given: PHANTOMS stand in, in {folder}")
+        make_prepared_phantom(folder)
+        return Places(places.out, str(folder), places.model)
+    return places
+
+
+def _network(part: Part, places: Places, device: str, say: Say, on_step: OnStep | None) -> str:
+    """The word of a part's network, which is trained where it has to be."""
+    if not part.train:
+        return places.fill(part.model)
+    from misure.training import train
+
+    options: Mapping[str, Any] = dict(part.train)
+    folder = places.out / "networks" / part.name
+    if not (folder / "model.safetensors").exists():
+        dataset = places.fill(options["dataset"])
+        say(f"{part.name}: training {options.get('network', 'unet')} on {dataset}")
+        others = {key: value for key, value in options.items() if key != "dataset"}
+        made = train(dataset, out=folder, device=device, on_step=on_step, **others)
+        say(f"{part.name}: Dice {made.about.figures['mean_test_dice']:.3f} on the test part")
+    return f"trained:{folder}"
+
+
+@dataclass(frozen=True)
+class _Explaining:
+    """Runs and measures the methods of a part."""
+
+    plan: ExperimentPlan
+    places: Places
+    words: Mapping[str, str]
+    device: str
+    num_workers: int
+    on_step: OnStep | None
+
+    def folder(self, part: Part, method: str) -> Path:
+        return self.places.out / "runs" / part.name / method
+
+    def part(self, part: Part, num_samples: int) -> Comparison:
+        """The comparison over the first so many samples."""
+        plan, source = self.plan, self.places.fill(part.dataset)
+        for method in plan.methods:
+            run(
+                source,
+                model=self.words[part.name],
+                out=self.folder(part, method),
+                classes=plan.classes,
+                instances=plan.instances,
+                min_area=plan.min_area,
+                method=method,
+                method_options=plan.method_options.get(method, {}),
+                model_options=plan.model_options,
+                device=self.device,
+                num_workers=self.num_workers,
+                limit=num_samples,
+            )
+        model = load_model(self.words[part.name], **({"device": self.device} | plan.model_options))
+        return compare_runs(
+            model,
+            open_dataset(source, Reading.for_model(model)),
+            [self.folder(part, method) for method in plan.methods],
+            metrics=plan.metrics,
+            on_step=self.on_step,
+        )
+
+
+def _passes(comparison: Comparison) -> int:
+    return sum(
+        row.metric_passes + (row.cost.pass_equivalents if row.cost else 0)
+        for row in comparison.rows
+    )
+
+
+def _write_part(comparison: Comparison, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    _write(folder / "comparison.md", as_markdown(comparison))
+    _write(folder / "comparison.csv", as_csv(comparison))
+    with durable_file(folder / "comparison.png") as unfinished:
+        save_comparison_picture(comparison, unfinished)
+
+
+def _write(path: Path, text: str) -> None:
+    with durable_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

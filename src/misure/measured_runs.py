@@ -1,0 +1,276 @@
+"""Metrics of the maps that lie in run folders: a comparison that can be stopped and gone on with.
+
+Each run is one method on the same data set with the same network. Figures are kept beside the
+records, in `metrics.jsonl`, one line a map, so that none is measured twice.
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from misure.arrays import read_arrays
+from misure.comparison import (
+    NUM_PICTURED,
+    Comparison,
+    PicturedObject,
+    Row,
+    make_trial,
+    measure,
+    metrics_of,
+)
+from misure.cost import Cost
+from misure.datasets.sample import Dataset, Sample
+from misure.errors import InputError, RunFolderError
+from misure.explanation import Explanation
+from misure.methods import METHODS
+from misure.methods.method import MethodResult
+from misure.methods.own import PRESET_OF
+from misure.metrics import Metric, Subject
+from misure.model import SegmentationModel
+from misure.run_folder import RunFolder
+from misure.target import Target
+from misure.trial import OnStep, Trial
+
+_FIGURES = "metrics.jsonl"
+_RELEVANT = 0.5  # part of a target that is known to matter from which relevance is about it
+
+
+def compare_runs(
+    model: SegmentationModel,
+    dataset: Dataset,
+    runs: Sequence[str | Path],
+    *,
+    metrics: Sequence[str],
+    baseline_image: str = "mean",
+    on_step: OnStep | None = None,
+) -> Comparison:
+    """Every metric of every map in some runs, object by object.
+
+    Args:
+        model: the network of the runs.
+        dataset: their samples.
+        runs: run folders, each of another method.
+        metrics: names in `METRICS`, or of groups of them; `all`.
+        baseline_image: what stands where metrics remove pixels.
+        on_step: told of every map.
+
+    Raises:
+        RunFolderError: a folder is no run.
+        InputError: an unknown metric; two runs of one method; runs without a single map.
+    """
+    folders = [RunFolder(one) for one in runs]
+    settings = [folder.settings() for folder in folders]
+    methods = [one["method"] for one in settings]
+    if len(set(methods)) < len(methods):
+        raise InputError(
+            f"compare_runs: expected runs of different methods, got {', '.join(methods)}."
+        )
+    threshold, seed = settings[0]["dice_threshold"], settings[0]["seed"]
+    measured = metrics_of(metrics)
+    measuring = _Measuring(model, measured, threshold, baseline_image, seed)
+    by_sample = _by_sample(folders)
+    numbers = {key: number for number, key in enumerate(dataset.keys)}
+    tables = [_Figures(folder, measuring.identity()) for folder in folders]
+    rows: list[Row] = []
+    pictured: list[PicturedObject] = []
+    total = sum(len(of_item) for items in by_sample.values() for of_item in items.values())
+    for sample_key in sorted(by_sample, key=lambda key: numbers.get(key, -1)):
+        if sample_key not in numbers:
+            raise InputError(
+                f"compare_runs: expected the data set of the runs, it has no sample {sample_key!r}."
+            )
+        sample: Sample | None = None
+        for item_key, of_item in sorted(by_sample[sample_key].items()):
+            drawn: PicturedObject | None = None
+            for number, record in sorted(of_item.items()):
+                if on_step:
+                    on_step("measuring", len(rows), total)
+                known = tables[number].get(item_key)
+                is_done = record["status"] == "done"
+                if is_done and (known is None or len(pictured) < NUM_PICTURED):
+                    sample = sample or dataset[numbers[sample_key]]
+                    result = read_result(folders[number], record, settings[number])
+                    if drawn is None:
+                        named = replace(sample, key=item_key)  # of one sample there may be several
+                        drawn = PicturedObject(named, result.target)
+                    drawn.maps[result.method] = result.saliency_map
+                    if known is None:
+                        known = measuring.figures(sample, result)
+                        tables[number].put(item_key, known)
+                rows.append(_row(item_key, methods[number], record, known))
+            if drawn is not None and len(pictured) < NUM_PICTURED:
+                pictured.append(drawn)
+    if not any(row.cost for row in rows):
+        raise InputError("compare_runs: expected at least one map in the runs, found none.")
+    told = {
+        "methods": {
+            one["method"]: {
+                "options": METHODS[one["method"]].options | one["method_options"],
+                "source": METHODS[one["method"]].source,
+            }
+            for one in settings
+        },
+        "metrics": {metric.name: metric.record() for metric in measured},
+        "dice_threshold": threshold,
+        "baseline_image": baseline_image,
+        "seed": seed,
+        "model": model.name,
+        "model_settings": model.settings(),
+    }
+    return Comparison(rows, told, pictured)
+
+
+def read_result(
+    folder: RunFolder, record: Mapping[str, Any], settings: Mapping[str, Any]
+) -> MethodResult:
+    """The map of a record, as its method returned it.
+
+    Raises:
+        RunFolderError: the file is missing or damaged.
+    """
+    method = settings["method"]
+    about: dict[str, Any] = {
+        "cost": _cost(record),
+        "options": dict(settings["method_options"]),
+        "seed": settings["seed"],
+        "layer": record.get("layer", ""),
+    }
+    try:
+        content = io.BytesIO(folder.storage.read(record["map"]))
+        if method in PRESET_OF:
+            found = Explanation.load(content)
+            return MethodResult(
+                method, found.target, found.saliency_map, explanation=found, **about
+            )
+        tensors = {name: torch.from_numpy(one) for name, one in read_arrays(content).items()}
+        target = Target(
+            record["class_index"],
+            tensors["target"],
+            tensors["ignored"],
+            record["class_name"],
+            record["target"]["multilabel"],
+        )
+        return MethodResult(method, target, tensors["saliency_map"], **about)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunFolderError(
+            f"compare_runs: expected a map in {record['map']} of {folder.address}, but {error}."
+        ) from error
+
+
+class _Measuring:
+    """Measures maps, the trial of a target made once for all of its methods."""
+
+    def __init__(
+        self,
+        model: SegmentationModel,
+        metrics: Sequence[Metric],
+        dice_threshold: float,
+        baseline_image: str,
+        seed: int,
+    ) -> None:
+        self._model, self._metrics, self._seed = model, metrics, seed
+        self._dice_threshold, self._baseline_image = dice_threshold, baseline_image
+        self._trial: tuple[str, Target, Trial] | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """What the figures depend on besides the map."""
+        names = [metric.name for metric in self._metrics]
+        return {"metrics": names, "baseline_image": self._baseline_image}
+
+    def figures(self, sample: Sample, result: MethodResult) -> dict[str, Any]:
+        """The figures of one map, as plain values."""
+        method = METHODS[result.method]
+
+        def remake(model: SegmentationModel, image: Tensor, seed: int) -> Tensor:
+            made = method(model, image, result.target, seed=seed, **result.options)
+            return made.saliency_map
+
+        subject = Subject(
+            self._model, self._trial_of(sample, result.target), result, remake,
+            relevance_of(sample, result.target),
+        )  # fmt: skip
+        figures, error, passes = measure(subject, self._metrics)
+        return {"figures": figures, "error": error, "passes": passes}
+
+    def _trial_of(self, sample: Sample, target: Target) -> Trial:
+        known = self._trial
+        if known and known[0] == sample.key and torch.equal(known[1].region, target.region):
+            return known[2]
+        trial = make_trial(
+            self._model,
+            sample.image,
+            target,
+            self._dice_threshold,
+            self._baseline_image,
+            self._seed,
+        )
+        self._trial = (sample.key, target, trial)
+        return trial
+
+
+def relevance_of(sample: Sample, target: Target) -> Tensor | None:
+    """What is known to matter for a target; None where that is about something else."""
+    relevance = sample.relevance
+    if relevance is None or not bool(relevance.any()):
+        return None
+    inside = int((target.region & relevance).sum()) / int(target.region.sum())
+    return relevance if inside >= _RELEVANT else None
+
+
+class _Figures:
+    """The figures of one run, kept beside its records."""
+
+    def __init__(self, folder: RunFolder, identity: Mapping[str, Any]) -> None:
+        self._storage, self._identity = folder.storage, dict(identity)
+        self._known: dict[str, dict[str, Any]] = {}
+        for line in folder.lines(_FIGURES.replace(".", "*.")):
+            if line.get("identity") == self._identity:
+                self._known[line["key"]] = line
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        return self._known.get(key)
+
+    def put(self, key: str, found: Mapping[str, Any]) -> None:
+        line = {"key": key, "identity": self._identity, **found}
+        self._storage.append(_FIGURES, (json.dumps(line, allow_nan=False) + "\n").encode())
+        self._known[key] = line
+
+
+def _by_sample(
+    folders: Sequence[RunFolder],
+) -> dict[str, dict[str, dict[int, dict[str, Any]]]]:
+    """Sample -> item -> number of the run -> record."""
+    found: dict[str, dict[str, dict[int, dict[str, Any]]]] = {}
+    for number, folder in enumerate(folders):
+        for record in folder.records():
+            of_sample = found.setdefault(record["sample"], {})
+            of_sample.setdefault(record["key"], {})[number] = record
+    return found
+
+
+def _row(key: str, method: str, record: Mapping[str, Any], known: Mapping[str, Any] | None) -> Row:
+    if known is None:
+        return Row(key, record.get("target"), method, {}, error=record["reason"])
+    cost = _cost(record)
+    return Row(
+        key,
+        record["target"],
+        method,
+        known["figures"],
+        cost,
+        known["error"],
+        record.get("layer", ""),
+        metric_passes=known["passes"],
+    )
+
+
+def _cost(record: Mapping[str, Any]) -> Cost:
+    told = record["cost"]
+    seconds = record.get("timing", {}).get("seconds", 0.0)
+    return Cost(told["forward_passes"], told["backward_passes"], seconds)
