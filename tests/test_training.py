@@ -95,6 +95,9 @@ def test_parts_are_cut_alike_and_padded_at_the_end():
         assert part.shape == (1, 6, 8)
         assert torch.equal(part[0].long(), labels)
         assert not labels[:, 4:].any()
+        grey, _ = cut_or_pad(image + 0.5, annotation, (6, 8), rng, (0.25,))
+        assert (grey[0, :, 4:] == 0.25).all()
+        assert (grey[0, :, :4] >= 0.5).all()
         hits += bool(labels.any())
     assert hits > 20
 
@@ -230,7 +233,14 @@ def test_the_command_trains_on_volumes_of_separate_patients(tmp_path):
     assert sorted(cases) == [str(case) for case in range(5)]
     assert told["mean_test_dice"] > 0.7
     names = {path.name for path in (tmp_path / "net").iterdir()}
-    assert names == {"card.json", "card.md", "curve.png", "history.csv", "model.safetensors"}
+    assert names == {
+        "card.json",
+        "card.md",
+        "curve.png",
+        "history.csv",
+        "model.safetensors",
+        "test.txt",
+    }
     assert "| mean |" in (tmp_path / "net" / "card.md").read_text()
     out = tmp_path / "explained"
     command = ["explain", f"{tmp_path}/images/0.nii.gz", "--model", f"trained:{tmp_path}/net"]

@@ -73,6 +73,7 @@ def _unet(
         channels=(16, 32, 64, 128),
         strides=(2, 2, 2),
         num_res_units=2,
+        norm="BATCH",  # of instances it would depend on how much of the image is shown
     )
     return net
 

@@ -29,7 +29,7 @@ class Augmentation:
                     prob=0.5,
                     rotate_range=[radians(10)] * axes,
                     scale_range=[0.1] * spatial_dims,
-                    padding_mode="zeros",
+                    padding_mode="border",
                 ),
                 transforms.RandScaleIntensityd(keys="image", factors=0.1, prob=0.5),
                 transforms.RandShiftIntensityd(keys="image", offsets=0.1, prob=0.5),

@@ -28,9 +28,10 @@ class Batches:
         dataset: its samples have annotations.
         batch_size: N.
         size: (*spatial) of what the network sees: larger images are cut at a random place, smaller
-            ones get zeros around them.
+            ones are filled up.
         seed: of the order, the places and the augmentation.
         augment: changes what was cut out; None: nothing does.
+        fill: C numbers that stand around smaller images: what the network takes for nothing.
     """
 
     dataset: Dataset
@@ -38,6 +39,7 @@ class Batches:
     size: Sequence[int]
     seed: int = 0
     augment: Augment | None = None
+    fill: Sequence[float] = (0.0,)
     _kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
     _num_kept: int = 0
 
@@ -53,7 +55,7 @@ class Batches:
         order = np.random.default_rng([self.seed, epoch]).permutation(total)
         image, annotation = self._read(int(order[place]))
         rng = np.random.default_rng([self.seed, 1, number])
-        image, annotation = cut_or_pad(image, annotation, self.size, rng)
+        image, annotation = cut_or_pad(image, annotation, self.size, rng, self.fill)
         if self.augment is not None:
             image, annotation = self.augment(image, annotation, int(rng.integers(2**31)))
         return image, annotation
@@ -75,9 +77,13 @@ class Batches:
 
 
 def cut_or_pad(
-    image: Tensor, annotation: Tensor, size: Sequence[int], rng: np.random.Generator
+    image: Tensor,
+    annotation: Tensor,
+    size: Sequence[int],
+    rng: np.random.Generator,
+    fill: Sequence[float] = (0.0,),
 ) -> tuple[Tensor, Tensor]:
-    """A part (C, *size) of an image at a random place, with zeros at the end where it is smaller.
+    """A part (C, *size) of an image at a random place, filled up at the end where it is smaller.
 
     Half of the parts are cut such that they hold a pixel of some class but class 0.
     """
@@ -87,8 +93,9 @@ def cut_or_pad(
     missing: list[int] = []
     for side, wanted in zip(reversed(annotation.shape), reversed(list(size)), strict=True):
         missing += [0, wanted - side]
+    ground = torch.tensor(fill).view(-1, *[1] * len(size))
     pad: Any = torch.nn.functional.pad
-    return pad(image, missing), pad(annotation, missing)
+    return pad(image - ground, missing) + ground, pad(annotation, missing)
 
 
 def _starts(annotation: Tensor, size: Sequence[int], rng: np.random.Generator) -> list[int]:

@@ -68,8 +68,8 @@ def train(
         validate_every, patience: see `FitSettings`.
         seed: of everything.
         device: see `load_model`.
-        out: folder for `model.safetensors`, `card.md`, `card.json`, `history.csv` and `curve.png`;
-            a checkpoint in it lets the same call go on where it was killed. None: nothing is
+        out: folder for `model.safetensors`, `card.md`, `card.json`, `history.csv`, `curve.png` and
+            `test.txt` (who is in the test part); a checkpoint in it lets the same call go on where it was killed. None: nothing is
             written.
         on_step: told of every step.
 
@@ -92,7 +92,12 @@ def train(
     )
     net = _build(about, seed, place)
     batches = Batches(
-        recipe.train, batch_size or recipe.batch_size, about.input_size, seed, recipe.augment
+        recipe.train,
+        batch_size or recipe.batch_size,
+        about.input_size,
+        seed,
+        recipe.augment,
+        about.mean or (0.0,),
     )
 
     def model_of(trained: nn.Module) -> SegmentationModel:
@@ -128,6 +133,7 @@ def train(
         with durable_file(folder / "model.safetensors") as unfinished:
             save_trained(net, about, unfinished)
         save_card(about, history, folder)
+        _write_list(folder / "test.txt", recipe.test)
         (folder / "checkpoint.pt").unlink(missing_ok=True)
     return Training(net, about, history)
 
@@ -187,6 +193,13 @@ def _split(recipe: Recipe) -> dict[str, Any]:
         told[f"num_{name}"] = len(part.keys)
         told[f"{name}_cases"] = len(cases) if isinstance(part, TriangleDataset) else cases
     return told
+
+
+def _write_list(path: Path, part: Dataset) -> None:
+    """The cases of a part, one a line: `nifti:IMAGES,LABELS,test.txt` opens only these."""
+    cases = dict.fromkeys(case_of(key) for key in part.keys)
+    with durable_file(path) as unfinished:
+        unfinished.write_text("".join(f"{one}\n" for one in cases), encoding="utf-8")
 
 
 def _test(model: SegmentationModel, test: Dataset) -> dict[str, Any]:
