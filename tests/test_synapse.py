@@ -1,12 +1,16 @@
+import json
 
 import h5py
+import nibabel
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 import misure
+from misure.cli import main
 from misure.datasets import Reading, open_dataset
-from misure.datasets.synapse import CLASS_NAMES, SynapseSlices, SynapseVolumes
+from misure.datasets.synapse import CLASS_NAMES, SynapseSlices, SynapseVolumes, is_phantom
 from misure.datasets.synapse_labels import (
     BTCV_LABELS,
     LABEL_MAPS,
@@ -149,3 +153,185 @@ def test_bad_files(tmp_path, monkeypatch):
         (folder / part).mkdir(parents=True)
         with pytest.raises(misure.MissingDataError, match=f"expected {part}/case000"):
             SynapseSlices(folder, "test" if part == "test_vol_h5" else "train")
+
+
+def _stored_as(path, codes, to):
+    file = nibabel.load(path)
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.io_orientation(file.affine), nibabel.orientations.axcodes2ornt(codes)
+    )
+    nibabel.save(file.as_reoriented(turn), to)
+
+
+def _phantom(folder, *options):
+    arguments = ["prepare", "phantom", str(folder), "--size", "40", "--slices", "12", *options]
+    result = CliRunner().invoke(main, [*arguments, "--cases", "5"])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("phantom")
+    output = _phantom(folder)
+    assert "5 phantoms, no patients" in output
+    assert "3 cases for training, 2 for testing (PHANTOM); 0 were there already" in output
+    return folder
+
+
+def test_a_phantom_is_prepared_and_read(phantom):
+    assert is_phantom(phantom)
+    assert is_phantom(phantom / "raw")
+    test, train = SynapseSlices(phantom), SynapseSlices(phantom, "train")
+    assert test.is_phantom
+    assert {key.split("/")[0] for key in test.keys} == {"case0008", "case0022"}
+    assert {key.split("_")[0] for key in train.keys} == {"case0031", "case0007", "case0009"}
+    assert len(train) == 36
+    lists = phantom / "lists"
+    assert lists.joinpath("train.txt").read_text().split() == train.keys
+    assert lists.joinpath("test_vol.txt").read_text().split() == ["case0008", "case0022"]
+    raw = SynapseSlices(phantom / "raw")
+    assert raw.keys == test.keys
+    raw_train = SynapseSlices(phantom / "raw", "train")
+    assert len({key.split("/")[0] for key in raw_train.keys}) == 3
+    for i in range(0, len(test), 5):
+        assert torch.equal(raw[i].image, test[i].image)
+        assert torch.equal(raw[i].annotation, test[i].annotation)
+
+
+def test_organs_of_a_phantom_lie_where_they_belong(phantom):
+    for volume in (SynapseVolumes(phantom)[i] for i in range(2)):
+        assert volume.annotation.unique().tolist() == list(range(9))
+        middle = {
+            name: (volume.annotation == i).nonzero().double().mean(0)
+            for i, name in enumerate(CLASS_NAMES)
+        }
+        for left, right in (("spleen", "liver"), ("left kidney", "right kidney")):
+            assert middle[left][2] > middle[right][2]  # right is on the left
+        assert middle["stomach"][1] < middle["aorta"][1]  # front is up
+        assert middle["liver"][0] > middle["right kidney"][0]  # feet first
+        hu = volume.image[0] * 400 - 125
+        assert hu[volume.annotation == 5].mean() == pytest.approx(108, abs=20)
+
+
+def test_the_affine_is_kept(phantom):
+    sample = SynapseVolumes(phantom)[0]
+    record = json.loads((phantom / "prepare.json").read_text())
+    assert record["settings"]["phantom"]
+    assert record["cases"]["case0008"]["voxel_size_mm"] == pytest.approx([220 / 12, 9, 9])
+    raw = nibabel.load(phantom / "raw/img/img0008.nii.gz")
+    assert raw.header["descrip"].item() == b"misure phantom"
+    voxel = [4, 20, 11]
+    at = sample.affine.numpy() @ [*voxel, 1]
+    i, j, k = (np.linalg.inv(raw.affine) @ at)[:3].round().astype(int)
+    expected = (float(raw.dataobj[i, j, k]) + 125) / 400
+    assert float(sample.image[0, *voxel]) == pytest.approx(min(max(expected, 0), 1), abs=1e-6)
+
+
+def test_the_same_seed_gives_the_same_files(phantom, tmp_path):
+    _phantom(tmp_path, "--raw-only")
+    assert not (tmp_path / "prepare.json").exists()
+    orientations = set()
+    for path in sorted(phantom.glob("raw/*/*.nii.gz")):
+        assert path.read_bytes() == (tmp_path / path.relative_to(phantom)).read_bytes()
+        orientations.add(nibabel.aff2axcodes(nibabel.load(path).affine))
+    assert len(orientations) == 4
+    _phantom(tmp_path / "other", "--raw-only", "--seed", "1")
+    name = "raw/img/img0008.nii.gz"
+    assert (tmp_path / "other" / name).read_bytes() != (phantom / name).read_bytes()
+
+
+def test_the_same_body_stored_in_two_ways_prepares_alike(phantom, tmp_path):
+    for number, codes in (("0001", "RAS"), ("0002", "SPL"), ("0003", "AIL")):
+        for part in ("img", "label"):
+            (tmp_path / f"raw/{part}").mkdir(parents=True, exist_ok=True)
+            _stored_as(
+                phantom / f"raw/{part}/{part}0008.nii.gz",
+                codes,
+                tmp_path / f"raw/{part}/{part}{number}.nii.gz",
+            )
+    misure_prepare(tmp_path / "raw", tmp_path / "out")
+    prepared = SynapseVolumes(tmp_path / "out")
+    expected = SynapseVolumes(phantom)[0]
+    assert not is_phantom(tmp_path / "out")
+    for sample in (prepared[i] for i in range(3)):
+        assert torch.equal(sample.image, expected.image)
+        assert torch.equal(sample.annotation, expected.annotation)
+        assert torch.allclose(sample.affine, expected.affine, atol=1e-4)
+
+
+def misure_prepare(raw, out, *options, exit_code=0):
+    result = CliRunner().invoke(main, ["prepare", "synapse", str(raw), str(out), *options])
+    assert result.exit_code == exit_code, result.output
+    return " ".join(result.output.split())
+
+
+def test_it_goes_on_where_it_stopped(phantom, tmp_path):
+    raw, out = phantom / "raw", tmp_path / "out"
+    misure_prepare(raw, out)
+    files = [out / "test_vol_h5/case0008.npy.h5", out / "train_npz/case0007_slice003.npz"]
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
+    files[0].unlink()
+    files[1].unlink()
+    assert "3 were there already" in misure_prepare(raw, out)
+    after = {path: path.stat().st_mtime_ns for path in out.rglob("*.npz")}
+    assert {p for p in before if before[p] == after[p]} == {
+        p for p in before if "0007" not in p.name
+    }
+    assert files[0].exists()
+    assert not list(out.rglob("*unfinished*"))
+    said = misure_prepare(raw, out, "--labels", "8=1", exit_code=2)
+    assert "expected the settings that" in said
+    assert "got another labels" in said
+    (out / "prepare.json").write_text("[]")
+    assert "expected a folder that misure prepared" in misure_prepare(raw, out, exit_code=2)
+
+
+def test_other_cases_and_labels(phantom, tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for part in ("img", "label"):
+        for number in ("0001", "0077"):
+            source = phantom / f"raw/{part}/{part}0008.nii.gz"
+            (raw / f"{part}{number}.nii.gz").write_bytes(source.read_bytes())
+    said = misure_prepare(raw, tmp_path / "a")
+    assert "0 cases for training, 2 for testing; 0" in said
+    assert "Not in the published split, so for testing: case0077. Use --test" in said
+    said = misure_prepare(raw, tmp_path / "b", "--test", "0077")
+    assert "1 cases for training, 1 for testing; 0" in said
+    assert SynapseVolumes(tmp_path / "b").keys == ["case0077"]
+    said = misure_prepare(raw, tmp_path / "c", "--test", "0002", exit_code=2)
+    assert "expected test cases among those in" in said
+    chosen = ",".join(f"{i}={int(i == 6) * 5}" for i in range(14))
+    pair = f"{raw}/img0001.nii.gz,{raw}/label0001.nii.gz"
+    misure_prepare(pair, tmp_path / "d", "--labels", chosen)
+    assert SynapseVolumes(tmp_path / "d")[0].annotation.unique().tolist() == [0, 5]
+    said = misure_prepare(pair, tmp_path / "e", "--labels", "8=1", exit_code=2)
+    assert "expected labels among 0, 8, got 1, 2, 3" in said
+    (raw / "label77.nii.gz").write_bytes(b"")
+    (raw / "img77.nii.gz").write_bytes(b"")
+    said = misure_prepare(raw, tmp_path / "f", exit_code=2)
+    assert "expected files with different numbers" in said
+
+
+@pytest.mark.parametrize(
+    "options", [["--cases", "31"], ["--size", "16"], ["--slices", "4"], ["--cases", "0"]]
+)
+def test_phantoms_that_cannot_be_made(tmp_path, options):
+    result = CliRunner().invoke(main, ["prepare", "phantom", str(tmp_path / "p"), *options])
+    assert result.exit_code == 2
+    assert "expected" in result.output
+
+
+def test_phantoms_are_not_mixed_with_other_volumes(tmp_path):
+    _phantom(tmp_path)
+    _phantom(tmp_path, "--slices", "9")
+    assert len(SynapseSlices(tmp_path, "train")) == 27
+    assert len(SynapseVolumes(tmp_path)) == 2
+    arguments = ["prepare", "phantom", str(tmp_path)]
+    result = CliRunner().invoke(main, [*arguments, "--cases", "2"])
+    assert "expected a folder without other volumes" in " ".join(result.output.split())
+    (tmp_path / "raw/PHANTOM.txt").unlink()
+    before = (tmp_path / "raw/img/img0008.nii.gz").read_bytes()
+    assert CliRunner().invoke(main, [*arguments, "--cases", "5"]).exit_code == 2
+    assert (tmp_path / "raw/img/img0008.nii.gz").read_bytes() == before

@@ -11,9 +11,11 @@ import misure
 from misure.commands.classes import classes
 from misure.commands.compare import compare
 from misure.commands.demo import demo
+from misure.commands.experiment import experiment
 from misure.commands.explain import explain
 from misure.commands.export import export
 from misure.commands.merge import merge
+from misure.commands.prepare import prepare
 from misure.commands.report import report
 from misure.commands.run import run
 from misure.commands.train import train
@@ -42,5 +44,17 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clean up as after an interrupt
 
 
-for command in (explain, classes, compare, run, report, merge, export, train, demo):
+for command in (
+    explain,
+    classes,
+    compare,
+    run,
+    report,
+    merge,
+    export,
+    train,
+    prepare,
+    experiment,
+    demo,
+):
     main.add_command(command)
