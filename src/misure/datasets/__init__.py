@@ -36,6 +36,7 @@ def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
             `coco:FOLDER`, COCO 2017 with the classes of VOC; `coco-all:FOLDER` with its own 80;
             `coco:FOLDER,train2017`: another split (see `CocoDataset`).
             `nifti:IMAGES,LABELS`, volumes with annotations in two folders, or `nifti:FOLDER`;
+            with `,LIST.txt` only the cases in it;
             `nifti-slices:...`, their axial slices with foreground (see `NiftiPairs`).
             `synapse:FOLDER`, the test slices of the Synapse benchmark that show an organ;
             `synapse-train:FOLDER`, its training slices; `synapse-volumes:FOLDER`, its test volumes

@@ -181,9 +181,24 @@ class Slices:
         return self._volumes.axial_slice(*self._places[index])
 
 
-def open_nifti(rest: str, reading: Reading) -> NiftiPairs:
-    """What `nifti:IMAGES,LABELS` or `nifti:FOLDER` names."""
-    return NiftiPairs(*two_paths(rest), reading)
+def open_nifti(rest: str, reading: Reading) -> LabelledVolumes:
+    """What `nifti:IMAGES,LABELS` or `nifti:FOLDER` names; with `,LIST.txt` only these cases."""
+    folders, comma, file = rest.rpartition(",")
+    if not (comma and file.endswith(".txt")):
+        return NiftiPairs(*two_paths(rest), reading)
+    pairs = {pair.case: pair for pair in find_pairs(*two_paths(folders))}
+    try:
+        wanted = Path(file).read_text(encoding="utf-8").split()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"open_dataset: expected a text file with one case a line, got {file}: {error}"
+        ) from error
+    unknown = [case for case in wanted if case not in pairs]
+    if unknown or not wanted:
+        raise InputError(
+            f"open_dataset: expected cases of {folders} in {file}, got {(unknown or ['none'])[0]}."
+        )
+    return LabelledVolumes([pairs[case] for case in wanted], reading)
 
 
 def open_nifti_slices(rest: str, reading: Reading) -> Slices:

@@ -9,6 +9,8 @@ from misure.comparison import Comparison
 from misure.comparison_picture import save_comparison_picture
 from misure.comparison_table import as_csv, as_markdown
 from misure.datasets import Reading, open_dataset
+from misure.datasets.phantom_files import write_phantoms
+from misure.datasets.synapse_prepare import prepare_synapse
 from misure.durable_file import durable_file
 from misure.errors import InputError
 from misure.experiments.figures import save_figures
@@ -100,10 +102,19 @@ def run_experiment(
     found = {}
     for part in plan.parts:
         say(f"{part.name}: {plan.num_samples} samples, {len(plan.methods)} methods")
-        found[part.name] = explain.part(part, plan.num_samples)
+        made = explain.part(part, plan.num_samples)
+        if not any(row.cost for row in made.rows):
+            say(f"{part.name}: left out, there is no map: the network draws nothing, or all failed")
+            continue
+        found[part.name] = made
         _write_part(found[part.name], places.out / part.name)
         runs = [explain.folder(part, method) for method in plan.methods]
         write_report(runs, places.out / part.name / "report.html")
+    if not found:
+        raise InputError(
+            f"experiment: expected at least one map, got none in {', '.join(words)}. Train longer, "
+            "or look into the runs for what failed."
+        )
     _write(places.out / "table.md", as_short_markdown(plan, found, words))
     _write(places.out / "table.csv", as_short_csv(plan, found))
     save_figures(plan, found, places.out)
@@ -121,11 +132,10 @@ def _begin(plan: ExperimentPlan, places: Places, say: Say) -> Places:
     places.out.mkdir(parents=True, exist_ok=True)
     _write(file, plan.text)
     if plan.phantom and not places.data:
-        from misure.datasets.phantom import make_prepared_phantom
-
         folder = places.out / "phantom"
         say(f"no --data was given: PHANTOMS stand in, in {folder}")
-        make_prepared_phantom(folder)
+        write_phantoms(folder / "raw", plan.num_phantoms)
+        prepare_synapse(folder / "raw", folder)
         return Places(places.out, str(folder), places.model)
     return places
 
@@ -177,7 +187,8 @@ class _Explaining:
                 model_options=plan.model_options,
                 device=self.device,
                 num_workers=self.num_workers,
-                limit=num_samples,
+                limit=num_samples * plan.every,
+                shard=(0, plan.every),
             )
         model = load_model(self.words[part.name], **({"device": self.device} | plan.model_options))
         return compare_runs(

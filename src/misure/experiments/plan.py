@@ -60,6 +60,7 @@ class ExperimentPlan:
     Attributes:
         name: of the experiment.
         text: the file as it stands.
+        every: only every so-many-th sample is explained, as slices beside each other are alike.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ExperimentPlan:
     headline: list[str]
     parts: list[Part]
     num_samples: int
+    every: int = 1
     instances: bool = True
     classes: list[str] = field(default_factory=list)
     min_area: float = 0.001
@@ -78,6 +80,7 @@ class ExperimentPlan:
     model_options: dict[str, Any] = field(default_factory=dict)
     scatter: list[str] = field(default_factory=list)
     phantom: bool = False
+    num_phantoms: int = 20
     note: str = ""
     quick: dict[str, Any] = field(default_factory=dict)
 

@@ -69,8 +69,8 @@ def train(
         seed: of everything.
         device: see `load_model`.
         out: folder for `model.safetensors`, `card.md`, `card.json`, `history.csv`, `curve.png` and
-            `test.txt` (who is in the test part); a checkpoint in it lets the same call go on where it was killed. None: nothing is
-            written.
+            `test.txt` (who is in the test part); a checkpoint in it lets the same call go on where
+            it was killed. None: nothing is written.
         on_step: told of every step.
 
     Raises:
