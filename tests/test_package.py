@@ -127,6 +127,7 @@ ORDER = [
     "ray_engine",
     "runs",
     "run_table",
+    "run_volumes",
     "report",
     "picture",
     "comparison_table",

@@ -434,7 +434,7 @@ def test_a_run_as_a_table(model, tmp_path):
     assert [json.loads(line) for line in merged.read_text().splitlines()] == records
     done = invoke(main, ["export", str(tmp_path / "run")])
     assert done.exit_code == 2
-    assert "expected --csv FILE or --parquet FILE" in done.output
+    assert "expected --csv FILE, --parquet FILE or --nifti DIR" in done.output
 
 
 # --- processes of their own -----------------------------------------------------------------------

@@ -164,16 +164,19 @@ class Explanation:
             "cost": self.cost.record(),
         }
 
-    def save(self, file: str | Path | BinaryIO) -> None:
-        """Writes the explanation as one `.npz`, at once or not at all."""
-        tensors = {
+    def tensors(self) -> dict[str, Tensor]:
+        """Name -> region (*spatial) bool; the saliency map float32."""
+        return {
             "target": self.target.region,
             "ignored": self.target.ignored,
             "sufficient_region": self.sufficient_region,
             "minimally_sufficient_region": self.minimally_sufficient_region,
             "saliency_map": self.saliency_map,
         }
-        arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+
+    def save(self, file: str | Path | BinaryIO) -> None:
+        """Writes the explanation as one `.npz`, at once or not at all."""
+        arrays = {name: tensor.cpu().numpy() for name, tensor in self.tensors().items()}
         arrays["record"] = np.array(json.dumps(self.record()))
         write_arrays(file, arrays)
 

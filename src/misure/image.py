@@ -237,3 +237,11 @@ def lay_out(volume: Tensor, order: ViewingOrder) -> Tensor:
     moved = volume.permute(*range(volume.ndim - 3), *(axis - 3 for axis, _ in order))
     turned = [position - 3 for position, (_, turn) in enumerate(order) if turn]
     return moved.flip(turned)
+
+
+def as_stored(laid_out: Tensor, order: ViewingOrder) -> Tensor:
+    """What `lay_out` laid out, in its stored order again: (..., slices, rows, columns) in."""
+    turned = [position - 3 for position, (_, turn) in enumerate(order) if turn]
+    place = [axis for axis, _ in order]
+    back = [place.index(axis) - 3 for axis in range(3)]
+    return laid_out.flip(turned).permute(*range(laid_out.ndim - 3), *back)

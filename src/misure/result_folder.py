@@ -17,6 +17,7 @@ from misure.image import AS_STORED, ViewingOrder
 from misure.picture import save_pictures
 from misure.presentation import Presentation
 from misure.segmentation import Segmentation
+from misure.volume_file import in_volume, read_affine, read_shape, write_regions
 
 
 def save_result(
@@ -26,8 +27,12 @@ def save_result(
     folder: Path,
     *,
     order: ViewingOrder = AS_STORED,
+    volume: Path | None = None,
 ) -> None:
     """Writes `explanation.json`, `explanation.npz`, `overview.png` and the single panels.
+
+    Of a NIfTI file also `target.nii.gz`, `sufficient_region.nii.gz`,
+    `minimally_sufficient_region.nii.gz` and `saliency_map.nii.gz`, to lay over it.
 
     Args:
         explanation: what to write.
@@ -35,11 +40,24 @@ def save_result(
         segmentation: what the model draws on the image.
         folder: an existing folder.
         order: how to lay out a volume in the pictures.
+        volume: the NIfTI file that the image, or the slice, is of; None: it is of none.
     """
     text = json.dumps(explanation.record(), indent=2) + "\n"
     (folder / "explanation.json").write_text(text)
     explanation.save(folder / "explanation.npz")
+    if volume is not None:
+        _save_volumes(explanation, volume, order, folder)
     save_pictures(explanation, presentation, segmentation, folder, order=order)
+
+
+def _save_volumes(
+    explanation: Explanation, volume: Path, order: ViewingOrder, folder: Path
+) -> None:
+    tensors = {name: one.cpu() for name, one in explanation.tensors().items() if name != "ignored"}
+    if explanation.slice_index is not None:
+        shape, number = read_shape(volume), explanation.slice_index
+        tensors = {name: in_volume(one, number, shape, order) for name, one in tensors.items()}
+    write_regions(tensors, read_affine(volume), folder, f"misure: {explanation.target.class_name}")
 
 
 def save_comparison(comparison: Comparison, folder: Path) -> None:

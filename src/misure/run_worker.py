@@ -253,6 +253,7 @@ class RunWorker:
             "map": map_name,
             "thumbnail": self._thumbnail(sample, item),
             **record,
+            "affine": None if sample.affine is None else sample.affine.tolist(),
             "viewing_order": sample.order if item.target.region.ndim == 3 else None,
             "timing": {"seconds": seconds},
         }

@@ -13,7 +13,7 @@ from torch import Tensor
 from misure.dependency import require
 from misure.durable_file import durable_file
 from misure.errors import InputError
-from misure.image import VOXEL_LIMIT, ViewingOrder
+from misure.image import VOXEL_LIMIT, ViewingOrder, as_stored
 
 _TOLERANCE = 1e-3  # of a voxel
 _LARGEST_LABEL = 65535
@@ -30,6 +30,12 @@ def read_affine(path: Path) -> np.ndarray:
         return np.asarray(nibabel.load(path).affine, np.float64)
     except Exception as error:  # nibabel raises many kinds on damaged files
         raise InputError(f"read_affine: expected a NIfTI file, got {path}: {error}") from error
+
+
+def read_shape(path: Path) -> tuple[int, ...]:
+    """The shape (I, J, K) of a NIfTI file that can be read."""
+    nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
+    return tuple(int(side) for side in nibabel.load(path).shape[:3])
 
 
 def read_labels(path: Path) -> tuple[Tensor, np.ndarray]:
@@ -163,3 +169,34 @@ def write_volume(path: Path, array: np.ndarray, affine: np.ndarray, description:
             name.replace(unfinished)
         finally:
             name.unlink(missing_ok=True)
+
+
+def write_regions(
+    tensors: Mapping[str, Tensor], affine: np.ndarray, folder: Path, description: str = ""
+) -> None:
+    """Writes regions and maps of a volume as `NAME.nii.gz`, to lay over it in any viewer.
+
+    Args:
+        tensors: name -> (I, J, K) bool (written as uint8) or float32.
+        affine: (4, 4) of the volume.
+        folder: an existing folder.
+        description: up to 79 characters for the header.
+    """
+    for name, tensor in tensors.items():
+        array = tensor.cpu().numpy()
+        array = array.astype(np.uint8) if array.dtype == bool else array.astype(np.float32)
+        write_volume(folder / f"{name}.nii.gz", array, affine, description)
+
+
+def in_volume(plane: Tensor, slice_index: int, shape: Sequence[int], order: ViewingOrder) -> Tensor:
+    """A volume (I, J, K) that is empty but for one axial slice, as stored.
+
+    Args:
+        plane: (rows, columns), laid out for viewing.
+        slice_index: its number, counted from the feet.
+        shape: (I, J, K).
+        order: how the volume is laid out (see `read_viewing_order`).
+    """
+    laid_out = plane.new_zeros([shape[axis] for axis, _ in order])
+    laid_out[slice_index] = plane
+    return as_stored(laid_out, order)

@@ -82,12 +82,13 @@ def explain(
 ) -> None:
     """Explain one segmentation: why did the network draw this object?
 
-    Writes explanation.json, explanation.npz, overview.png and its panels into the --out folder.
+    Writes explanation.json, explanation.npz, overview.png and its panels into the --out folder; of
+    NIfTI files the regions and the map as NIfTI too.
     """
     from dataclasses import replace
 
     from misure.explainer import explain
-    from misure.image import read_viewing_order
+    from misure.image import is_nifti, read_viewing_order
     from misure.presentation import make_presentations
     from misure.result_folder import save_result, writing_folder
     from misure.segmentation import segment
@@ -130,7 +131,8 @@ def explain(
             edge_px=found.settings["edge_px"],
             seed=seed,
         )[0]
-        save_result(found, presentation, segmentation, folder, order=order)
+        volume = image if is_nifti(image) else None
+        save_result(found, presentation, segmentation, folder, order=order, volume=volume)
     if not quiet:
         click.echo(summary(found.record(), out))
 

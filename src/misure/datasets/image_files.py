@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
+
 from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
-from misure.image import read_image, read_viewing_order
+from misure.image import is_nifti, read_image, read_viewing_order
+from misure.volume_file import read_affine
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".npy", ".nii", ".nii.gz",
@@ -48,7 +51,9 @@ class ImageFiles:
     def __getitem__(self, index: int) -> Sample:
         path = self._paths[index]
         image = read_image(path, **asdict(self._reading))
-        return Sample(self.keys[index], image, order=read_viewing_order(path))
+        is_volume = is_nifti(path) and self._reading.slice_index is None
+        affine = torch.from_numpy(read_affine(path)) if is_volume else None
+        return Sample(self.keys[index], image, order=read_viewing_order(path), affine=affine)
 
 
 def list_images(path: Path) -> tuple[list[Path], Path | None]:
