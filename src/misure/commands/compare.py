@@ -17,7 +17,7 @@ _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equi
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--dataset",
-    help="In place of images: triangle, triangle-two or triangle-disc, with :N for N samples.",
+    help="In place of images: triangle:30, coco:FOLDER, synapse:FOLDER, nifti:IMAGES,LABELS ...",
 )
 @with_model(required=False)
 @click.option(

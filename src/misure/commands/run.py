@@ -81,7 +81,7 @@ def run(
     out: str,
     quiet: bool,
 ) -> None:
-    """Explain every object in a folder of images, a list of paths or a data set.
+    """Explain every object in a folder of images, a list of paths or a data set (coco:FOLDER ...).
 
     The same command goes on where it stopped, with any number of workers. The exit code is 1 where
     something failed.
