@@ -12,11 +12,14 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import (
     BertConfig,
+    ConvNextConfig,
     MobileNetV2Config,
     MobileNetV2ForSemanticSegmentation,
     SegformerConfig,
     SegformerForImageClassification,
     SegformerForSemanticSegmentation,
+    UperNetConfig,
+    UperNetForSemanticSegmentation,
 )
 
 import misure
@@ -473,3 +476,21 @@ def test_processors_that_want_blue_first(tmp_path):
     (tmp_path / "preprocessor_config.json").write_text("[]")
     with pytest.raises(misure.InputError, match="expected an object in"):
         misure.load_model(f"hf:{tmp_path}")
+
+
+def test_upernet_has_the_form_that_is_expected(tmp_path):
+    backbone = ConvNextConfig(
+        hidden_sizes=[8, 8, 8, 8],
+        depths=[1, 1, 1, 1],
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    config = UperNetConfig(
+        backbone_config=backbone,
+        hidden_size=8,
+        num_labels=3,
+        use_auxiliary_head=False,
+        auxiliary_in_channels=8,
+    )
+    UperNetForSemanticSegmentation(config).save_pretrained(tmp_path)
+    model = misure.load_model(f"hf:{tmp_path}", device="cpu")
+    assert model(torch.rand(2, 3, 48, 64)).shape == (2, 3, 48, 64)

@@ -1,7 +1,7 @@
 """Doing an experiment: networks, runs, figures, tables. What is done already is not done again."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from misure.comparison_table import as_csv, as_markdown
 from misure.datasets import Reading, open_dataset
 from misure.datasets.phantom_files import write_phantoms
 from misure.datasets.synapse_prepare import prepare_synapse
+from misure.datasets.synapse_raw import is_phantom
 from misure.durable_file import durable_file
 from misure.errors import InputError
 from misure.experiments.figures import save_figures
@@ -91,6 +92,8 @@ def run_experiment(
     """
     places = Places(Path(out).absolute(), data, model)
     places = _begin(plan, places, say)
+    if plan.phantom and is_phantom(Path(places.data)):
+        plan = replace(plan, title=f"{plan.title} (PHANTOM)")
     words = {part.name: _network(part, places, device, say, on_step) for part in plan.parts}
     explain = _Explaining(plan, places, words, device, num_workers, on_step)
     firsts = {part.name: explain.part(part, 1) for part in plan.parts}
@@ -115,7 +118,7 @@ def run_experiment(
             f"experiment: expected at least one map, got none in {', '.join(words)}. Train longer, "
             "or look into the runs for what failed."
         )
-    _write(places.out / "table.md", as_short_markdown(plan, found, words))
+    _write(places.out / "table.md", as_short_markdown(plan, found, _told(plan, places, words)))
     _write(places.out / "table.csv", as_short_csv(plan, found))
     save_figures(plan, found, places.out)
     return found
@@ -198,6 +201,13 @@ class _Explaining:
             metrics=plan.metrics,
             on_step=self.on_step,
         )
+
+
+def _told(
+    plan: ExperimentPlan, places: Places, words: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    """Part -> the words of its data set and of its network."""
+    return {part.name: (places.fill(part.dataset), words[part.name]) for part in plan.parts}
 
 
 def _passes(comparison: Comparison) -> int:

@@ -11,14 +11,18 @@ from misure.metrics import METRICS
 
 
 def as_short_markdown(
-    plan: ExperimentPlan, found: Mapping[str, Comparison], networks: Mapping[str, str]
+    plan: ExperimentPlan, found: Mapping[str, Comparison], words: Mapping[str, tuple[str, str]]
 ) -> str:
-    """The table with its words around it; a cell is the mean and its 95 % bootstrap interval."""
+    """The table with its words around it; a cell is the mean and its 95 % bootstrap interval.
+
+    Args:
+        plan: what was done.
+        found: part -> what came out.
+        words: part -> the words of its data set and of its network.
+    """
     metrics = [METRICS[name] for name in plan.headline]
     lines = [f"# {plan.title}", "", plan.question, ""]
-    lines += [
-        f"- {part.name}: `{part.dataset}`, network `{networks[part.name]}`" for part in plan.parts
-    ]
+    lines += [f"- {part}: `{data}`, network `{net}`" for part, (data, net) in words.items()]
     lines += ["", *([plan.note, ""] if plan.note else [])]
     header = ["part", "method", *(f"{one.name}{arrow(one)}" for one in metrics), "n"]
     lines += [_line(header), f"|{'---|' * len(header)}"]
@@ -28,11 +32,11 @@ def as_short_markdown(
             counts = sorted({int(one["n"]) for one in known if one}) or [0]
             number = "–".join(str(n) for n in dict.fromkeys((counts[0], counts[-1])))
             lines.append(_line([part, f"`{method}`", *map(_cell, known), number]))
-    words = (
+    explained = (
         "Mean over objects [95 % bootstrap interval of the mean]. ↑ higher is better, ↓ lower is "
         "better. The figures are misure's own, not the paper's."
     )
-    lines += ["", words]
+    lines += ["", explained]
     return "\n".join(lines) + "\n"
 
 
