@@ -193,6 +193,23 @@ def test_a_head_that_the_logits_do_not_depend_on_is_not_the_head():
     assert last_feature_layer(model, toys.random_image(0)) == "stem"
 
 
+def test_an_activation_that_is_called_again_and_again_is_not_taken():
+    class Shared(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = torch.nn.Conv2d(2, 7, 3, padding=1)
+            self.middle = torch.nn.Conv2d(7, 7, 3, padding=1)
+            self.activation = torch.nn.LeakyReLU()
+            self.head = torch.nn.Conv2d(7, 3, 1)
+
+        def forward(self, images):
+            features = self.activation(self.middle(self.activation(self.stem(images))))
+            return self.head(features)
+
+    model = toys.model_of(Shared())
+    assert last_feature_layer(model, toys.random_image(0)) == "middle"
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning")
 def test_the_layers_of_torchscript_cannot_be_seen():
     model = toys.model_of(torch.jit.script(toys.random_network(0).eval()))

@@ -1,5 +1,6 @@
 """Layers: the feature maps of a network, by dotted name or found by one traced pass."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
@@ -16,7 +17,7 @@ def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
     """The dotted name of the last layer before the head whose output is a spatial feature map.
 
     Found by one traced forward pass: of all layers without layers of their own that the logits
-    depend on, in the order of their last call, the last one whose output is spatial and has another
+    depend on and that are called once, the last one whose output is spatial and has another
     number of channels than the network's output.
 
     Args:
@@ -26,7 +27,7 @@ def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
     Raises:
         InputError: no torch module, or no such layer.
     """
-    called, num_classes = called_layers(model, image)
+    called, num_classes = called_layers(model, image, once=True)
     for name, shape in reversed(called.items()):
         is_spatial = len(shape) == image.ndim + 1 and prod(shape[2:]) > 1
         if is_spatial and shape[1] not in (num_classes, 1):
@@ -38,7 +39,7 @@ def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
 
 
 def called_layers(
-    model: SegmentationModel, image: Tensor
+    model: SegmentationModel, image: Tensor, *, once: bool = False
 ) -> tuple[dict[str, tuple[int, ...]], int]:
     """The layers that a pass calls, and the number of classes that comes out.
 
@@ -49,14 +50,17 @@ def called_layers(
     Args:
         model: its network must be a torch module.
         image: (C, *spatial) float.
+        once: leave out layers that are called more than once (an activation used again and again).
 
     Raises:
         InputError: no torch module, or one of TorchScript.
     """
     called: dict[str, tuple[tuple[int, ...], Any]] = {}
+    num_calls = Counter[str]()
 
     def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            num_calls[name] += 1
             called.pop(name, None)  # the order is that of the last call
             if isinstance(output, Tensor):
                 called[name] = (tuple(output.shape), output.grad_fn)
@@ -73,7 +77,11 @@ def called_layers(
         for handle in handles:
             handle.remove()
     used = _nodes_behind(logits)
-    shapes = {name: shape for name, (shape, node) in called.items() if not used or node in used}
+    shapes = {
+        name: shape
+        for name, (shape, node) in called.items()
+        if (not used or node in used) and not (once and num_calls[name] > 1)
+    }
     return shapes, logits.shape[1]
 
 
