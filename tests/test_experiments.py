@@ -64,13 +64,42 @@ def test_nothing_is_measured_twice(model, samples, runs):
         again = compare_runs(model, samples, runs, metrics=METRICS)
     assert cost.pass_equivalents == 0
     assert [one.metrics for one in again.rows] == [one.metrics for one in first.rows]
-    file = runs[0] / "metrics.jsonl"
+    (file,) = runs[0].glob("metrics-*.jsonl")
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(lines[0] + lines[1][:20])  # torn by a kill
     third = compare_runs(model, samples, runs, metrics=METRICS)
     assert [one.metrics for one in third.rows] == [one.metrics for one in first.rows]
     other = compare_runs(model, samples, runs, metrics=["gini"])
     assert all(list(one.metrics) == ["gini"] for one in other.rows)
+
+
+def test_figures_at_an_address_are_kept_too(model, samples):
+    address = "memory://experiments/run"
+    run(samples, model=model, out=address, method="edges")
+    first, second = (
+        compare_runs(model, SampleList(samples), [address], metrics=["gini"]) for _ in range(2)
+    )
+    assert [one.metrics for one in first.rows] == [one.metrics for one in second.rows]
+    compare_runs(model, samples, [address], metrics=["effective_area"])
+    with model.counting() as cost:
+        compare_runs(model, samples, [address], metrics=["gini"])
+    assert cost.pass_equivalents == 0
+
+
+def test_runs_that_differ_in_more_than_the_method_are_not_compared(model, samples, runs, tmp_path):
+    run(samples, model=model, out=tmp_path / "other", method="random", dice_threshold=0.8)
+    with pytest.raises(misure.InputError, match="got other dice_threshold"):
+        compare_runs(model, samples, [runs[1], tmp_path / "other"], metrics=METRICS)
+
+
+def test_a_map_is_made_again_from_its_own_seed(model, samples, tmp_path):
+    run(samples, model=model, out=tmp_path / "random", method="random")
+    run(samples, model=model, out=tmp_path / "edges", method="edges")
+    runs = [tmp_path / "random", tmp_path / "edges"]
+    found = compare_runs(model, samples, runs, metrics=["noise_sensitivity"])
+    for row in found.rows:
+        if row.method == "random":
+            assert row.metrics["noise_sensitivity"] == 0  # noise does not change lots
 
 
 def test_what_failed_stays_an_empty_cell(model, samples, runs):

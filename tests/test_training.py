@@ -127,6 +127,23 @@ def test_cases_are_kept_together_in_one_part():
         split_by_case(SampleList([Sample("a", nothing), Sample("b", nothing)]), [0.6, 0.2], 0)
 
 
+def test_correctly_drawn_items_of_other_triangles_are_no_mistakes():
+    dataset = TriangleDataset(4, num_triangles=2, size_px=128, side_px=32, item_px=12)
+
+    class Right(nn.Module):
+        def forward(self, images):
+            (drawn,) = [
+                s.annotation
+                for s in map(dataset.__getitem__, range(4))
+                if torch.equal(s.image, images[0])
+            ]
+            return torch.stack([1 - drawn, drawn])[None].float() * 9
+
+    model = misure.SegmentationModel(Right(), probabilities=False, class_names=("a", "b"))
+    assert mean_dice(model, dataset) == 1
+    assert distractor_fraction(model, dataset) == 0
+
+
 class _KilledError(Exception):
     pass
 
@@ -248,6 +265,30 @@ def test_the_command_trains_on_volumes_of_separate_patients(tmp_path):
         main, [*command, "--class", "1", "--out", str(out), "--max-passes", "30"]
     )
     assert done.exit_code == 0, done.output
+
+
+def test_a_network_of_other_data_is_not_overwritten(tmp_path):
+    options = {"network": "small_unet", "num_steps": 2, "out": tmp_path / "net"}
+    train("triangle:side=26", **options)
+    with pytest.raises(misure.InputError, match="holds one of triangle:side=26"):
+        train("triangle:side=34", **options)
+
+
+def test_a_raw_folder_never_tests_on_what_it_trains_on(tmp_path):
+    from misure.datasets.phantom_files import write_phantoms
+    from misure.training.recipes import recipe_of
+
+    write_phantoms(tmp_path, 7, size_px=32, num_slices=8)
+    recipe = recipe_of(f"synapse:{tmp_path}")
+    parts = [
+        {key[:8] for key in part.keys} for part in (recipe.train, recipe.validation, recipe.test)
+    ]
+    assert not (parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2])
+    for path in tmp_path.rglob("*.nii.gz"):
+        if "case" + path.name[-11:-7] in parts[2]:
+            path.unlink()
+    with pytest.raises(misure.MissingDataError, match="published test split"):
+        recipe_of(f"synapse:{tmp_path}")
 
 
 def test_bad_input_of_training(tmp_path):

@@ -134,3 +134,26 @@ def test_a_list_names_the_cases_to_open(volume, tmp_path):
         open_dataset(f"{spec},{tmp_path}/only.txt")
     with pytest.raises(misure.InputError, match="a text file with one case a line"):
         open_dataset(f"{spec},{tmp_path}/gone.txt")
+
+
+def test_names_in_a_run_never_lead_out_of_the_folder(volume, tmp_path):
+    path, _, _ = volume
+    run = ("run", path.parent, *_model(tmp_path), "--out", tmp_path / "run", "--method", "edges")
+    _invoke(*run)
+    (map_file,) = (tmp_path / "run" / "maps").rglob("*.npz")
+    with np.load(map_file) as arrays:
+        kept = dict(arrays)
+    np.savez(map_file, **kept, **{"../../evil": np.zeros((2, 2, 2), np.float32)})
+    (records,) = (tmp_path / "run").glob("records-*")
+    records.write_text(records.read_text().replace('"key": "head.nii.gz#1"', '"key": ".."'))
+    _invoke("export", tmp_path / "run", "--nifti", tmp_path / "a" / "volumes")
+    written = [one for one in (tmp_path / "a").rglob("*") if one.is_file()]
+    assert len(written) == 2
+    assert {one.parent.parent for one in written} == {tmp_path / "a" / "volumes"}
+    assert not list(tmp_path.glob("evil*"))
+    map_file.write_bytes(b"garbage")
+    done = CliRunner().invoke(
+        main, ["export", str(tmp_path / "run"), "--nifti", str(tmp_path / "b")]
+    )
+    assert done.exit_code == 2
+    assert "export: expected a map in" in done.output

@@ -6,6 +6,7 @@ records, in `metrics.jsonl`, one line a map, so that none is measured twice.
 
 import io
 import json
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,10 +35,11 @@ from misure.methods.own import PRESET_OF
 from misure.metrics import Metric, Subject
 from misure.model import SegmentationModel
 from misure.run_folder import RunFolder
+from misure.run_worker import Plan
 from misure.target import Target
 from misure.trial import OnStep, Trial
 
-_FIGURES = "metrics.jsonl"
+_FIGURES = "metrics-*.jsonl"
 _RELEVANT = 0.5  # part of a target that is known to matter from which relevance is about it
 
 
@@ -72,8 +74,9 @@ def compare_runs(
             f"compare_runs: expected runs of different methods, got {', '.join(methods)}."
         )
     threshold, seed = settings[0]["dice_threshold"], settings[0]["seed"]
+    _check_alike(settings)
     measured = metrics_of(metrics)
-    measuring = _Measuring(model, measured, threshold, baseline_image, seed)
+    measuring = _Measuring(model, measured, settings[0], baseline_image)
     by_sample = _by_sample(folders)
     numbers = {key: number for number, key in enumerate(dataset.keys)}
     tables = [_Figures(folder, measuring.identity()) for folder in folders]
@@ -124,6 +127,20 @@ def compare_runs(
     return Comparison(rows, told, pictured)
 
 
+def _check_alike(settings: Sequence[Mapping[str, Any]]) -> None:
+    for one in settings[1:]:
+        other = [
+            key
+            for key in settings[0]
+            if key not in ("method", "method_options") and one.get(key) != settings[0][key]
+        ]
+        if other:
+            raise InputError(
+                "compare_runs: expected runs that differ in nothing but their method, got other "
+                f"{', '.join(other)}."
+            )
+
+
 def read_result(
     folder: RunFolder, record: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> MethodResult:
@@ -136,7 +153,7 @@ def read_result(
     about: dict[str, Any] = {
         "cost": _cost(record),
         "options": dict(settings["method_options"]),
-        "seed": settings["seed"],
+        "seed": Plan(seed=settings["seed"]).seed_of(record["sample"]),
         "layer": record.get("layer", ""),
     }
     try:
@@ -168,25 +185,26 @@ class _Measuring:
         self,
         model: SegmentationModel,
         metrics: Sequence[Metric],
-        dice_threshold: float,
+        settings: Mapping[str, Any],
         baseline_image: str,
-        seed: int,
     ) -> None:
-        self._model, self._metrics, self._seed = model, metrics, seed
-        self._dice_threshold, self._baseline_image = dice_threshold, baseline_image
+        self._model, self._metrics, self._baseline_image = model, metrics, baseline_image
+        self._dice_threshold, self._seed = settings["dice_threshold"], settings["seed"]
         self._trial: tuple[str, Target, Trial] | None = None
 
     def identity(self) -> dict[str, Any]:
         """What the figures depend on besides the map."""
         names = [metric.name for metric in self._metrics]
-        return {"metrics": names, "baseline_image": self._baseline_image}
+        return {"metrics": names, "baseline_image": self._baseline_image, "seed": self._seed}
 
     def figures(self, sample: Sample, result: MethodResult) -> dict[str, Any]:
         """The figures of one map, as plain values."""
-        method = METHODS[result.method]
+        method, options = METHODS[result.method], dict(result.options)
+        if result.method in PRESET_OF:
+            options |= {"dice_threshold": self._dice_threshold}
 
         def remake(model: SegmentationModel, image: Tensor, seed: int) -> Tensor:
-            made = method(model, image, result.target, seed=seed, **result.options)
+            made = method(model, image, result.target, seed=seed, **options)
             return made.saliency_map
 
         subject = Subject(
@@ -226,8 +244,9 @@ class _Figures:
 
     def __init__(self, folder: RunFolder, identity: Mapping[str, Any]) -> None:
         self._storage, self._identity = folder.storage, dict(identity)
+        self._name = _FIGURES.replace("*", secrets.token_hex(6))  # a file for each writer
         self._known: dict[str, dict[str, Any]] = {}
-        for line in folder.lines(_FIGURES.replace(".", "*.")):
+        for line in folder.lines(_FIGURES):
             if line.get("identity") == self._identity:
                 self._known[line["key"]] = line
 
@@ -236,7 +255,7 @@ class _Figures:
 
     def put(self, key: str, found: Mapping[str, Any]) -> None:
         line = {"key": key, "identity": self._identity, **found}
-        self._storage.append(_FIGURES, (json.dumps(line, allow_nan=False) + "\n").encode())
+        self._storage.append(self._name, (json.dumps(line, allow_nan=False) + "\n").encode())
         self._known[key] = line
 
 

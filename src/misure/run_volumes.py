@@ -1,5 +1,6 @@
 """The maps of a run over volumes as NIfTI files, to lay over the volumes in any viewer."""
 
+import hashlib
 import io
 import re
 from pathlib import Path
@@ -8,11 +9,12 @@ import numpy as np
 import torch
 
 from misure.arrays import read_arrays
-from misure.errors import InputError
+from misure.errors import InputError, RunFolderError
 from misure.run_folder import RunFolder
 from misure.volume_file import write_regions
 
 _NO_NAME = re.compile(r"[^\w.#=-]+")
+_WRITTEN = ("target", "sufficient_region", "minimally_sufficient_region", "saliency_map")
 
 
 def write_run_volumes(run: str | Path, out: Path) -> int:
@@ -31,13 +33,14 @@ def write_run_volumes(run: str | Path, out: Path) -> int:
     for record in folder.records():
         if record["status"] != "done" or record.get("affine") is None:
             continue
-        arrays = read_arrays(io.BytesIO(folder.storage.read(record["map"])))
-        tensors = {
-            name: torch.from_numpy(one)
-            for name, one in arrays.items()
-            if one.ndim == 3 and name != "ignored"
-        }
-        place = out / _NO_NAME.sub("_", record["key"])
+        try:
+            arrays = read_arrays(io.BytesIO(folder.storage.read(record["map"])))
+        except (OSError, ValueError) as error:
+            raise RunFolderError(
+                f"export: expected a map in {record['map']} of {run}, but {error}."
+            ) from error
+        tensors = {name: torch.from_numpy(arrays[name]) for name in _WRITTEN if name in arrays}
+        place = out / _file_name(record["key"])
         place.mkdir(parents=True, exist_ok=True)
         write_regions(tensors, np.array(record["affine"]), place, f"misure: {record['class_name']}")
         num_written += 1
@@ -46,3 +49,11 @@ def write_run_volumes(run: str | Path, out: Path) -> int:
             f"export: expected a run over volumes with an affine (NIfTI), {run} has none."
         )
     return num_written
+
+
+def _file_name(key: str) -> str:
+    """A name of its own for each key, the key itself where that is one."""
+    name = _NO_NAME.sub("_", key)
+    if name == key and name.strip("."):
+        return name
+    return f"{name}-{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"

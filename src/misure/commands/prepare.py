@@ -20,7 +20,7 @@ def prepare() -> None:
     "--labels",
     default="btcv",
     show_default=True,
-    help="Whose numbers they are: btcv, totalsegmentator, or NUMBER=CLASS with commas.",
+    help="Whose numbers they are: btcv, totalsegmentator (version 2), or NUMBER=CLASS with commas.",
 )
 @click.option(
     "--test",

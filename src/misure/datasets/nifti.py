@@ -188,11 +188,12 @@ def open_nifti(rest: str, reading: Reading) -> LabelledVolumes:
         return NiftiPairs(*two_paths(rest), reading)
     pairs = {pair.case: pair for pair in find_pairs(*two_paths(folders))}
     try:
-        wanted = Path(file).read_text(encoding="utf-8").split()
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise InputError(
             f"open_dataset: expected a text file with one case a line, got {file}: {error}"
         ) from error
+    wanted = [line.strip() for line in lines if line.strip()]
     unknown = [case for case in wanted if case not in pairs]
     if unknown or not wanted:
         raise InputError(

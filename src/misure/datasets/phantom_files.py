@@ -72,7 +72,7 @@ def write_phantoms(
 
 
 def _refuse_others(folder: Path, names: set[str]) -> None:
-    there = [path for path in sorted(folder.rglob("*")) if is_nifti(path)]
+    there = [path for path in sorted(folder.rglob("*")) if is_nifti(path) and path.name[0] != "."]
     others = [path for path in there if path.name not in names or not is_phantom(folder)]
     if others:
         raise InputError(

@@ -153,7 +153,7 @@ def open_volumes(
 ) -> SynapseVolumes | LabelledVolumes:
     """The volumes of a split, of a prepared folder (which has those of `test` only) or a raw one.
 
-    Of a raw folder that has no case of the published test split, all are for testing.
+    Of a raw folder that has no case of the published test split, those of none are for testing.
 
     Raises:
         MissingDataError: there are none.
@@ -162,12 +162,14 @@ def open_volumes(
     if is_prepared(folder):
         return SynapseVolumes(folder, reading)
     _check_reading(reading)
-    wanted = {f"case{number}" for number in (TEST_CASES if split == "test" else TRAIN_CASES)}
+    test, train = ({f"case{one}" for one in cases} for cases in (TEST_CASES, TRAIN_CASES))
     found = find_cases(folder)
-    pairs = [pair for pair in found if pair.case in wanted] or (found if split == "test" else [])
+    pairs = [pair for pair in found if pair.case in (test if split == "test" else train)]
+    if not pairs and split == "test":
+        pairs = [pair for pair in found if pair.case not in train]
     if not pairs:
         raise MissingDataError(
-            f"synapse: expected cases of the published training split in {folder}, found none."
+            f"synapse: expected cases of the published {split} split in {folder}, found none."
         )
     return LabelledVolumes(
         pairs,

@@ -133,8 +133,8 @@ def _split(case: str, test: Sequence[str] | None) -> str:
 
 
 def _is_phantom_source(source: str | Path) -> bool:
-    folders = {Path(source), *two_paths(str(source))}
-    return any(is_phantom(one) or is_phantom(one.parent) for one in folders)
+    paths = {Path(source).absolute(), *(one.absolute() for one in two_paths(str(source)))}
+    return any(is_phantom(folder) for one in paths for folder in (one, *one.parents))
 
 
 def _cases_there(out: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -97,7 +97,7 @@ def run_experiment(
     words = {part.name: _network(part, places, device, say, on_step) for part in plan.parts}
     explain = _Explaining(plan, places, words, device, num_workers, on_step)
     firsts = {part.name: explain.part(part, 1) for part in plan.parts}
-    num_passes = sum(map(_passes, firsts.values())) * plan.num_samples
+    num_passes = sum(map(_passes_of_first, firsts.values())) * plan.num_samples
     say(
         f"about {num_passes:,} pass equivalents in all, reckoned from the first sample of each "
         f"part (of {plan.num_samples} each)"
@@ -210,10 +210,13 @@ def _told(
     return {part.name: (places.fill(part.dataset), words[part.name]) for part in plan.parts}
 
 
-def _passes(comparison: Comparison) -> int:
+def _passes_of_first(comparison: Comparison) -> int:
+    """Spent on the first sample (on a folder that is gone on with there are more)."""
+    first = next((row.image.rpartition("#")[0] for row in comparison.rows), "")
     return sum(
         row.metric_passes + (row.cost.pass_equivalents if row.cost else 0)
         for row in comparison.rows
+        if row.image.rpartition("#")[0] == first
     )
 
 

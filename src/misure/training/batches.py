@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from misure.datasets.sample import Dataset
+from misure.datasets.triangle import TriangleDataset
 from misure.errors import InputError
 
 Augment = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
 """(image (C, *spatial), annotation (*spatial), seed) -> the same, changed."""
 
-_KEPT_NUMBERS = 500_000_000
+_KEPT_BYTES = 2_000_000_000
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Batches:
     augment: Augment | None = None
     fill: Sequence[float] = (0.0,)
     _kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    _num_kept: int = 0
+    _kept_bytes: int = 0
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Images (N, C, *size) float and annotations (N, *size) int64 of a step, from 0."""
@@ -70,9 +71,11 @@ class Batches:
                 "triangle, synapse: or nifti: data."
             )
         pair = sample.image, sample.annotation
-        if self._num_kept + sample.image.numel() <= _KEPT_NUMBERS:
+        size = sum(one.numel() * one.element_size() for one in pair)
+        seen_again = not isinstance(self.dataset, TriangleDataset)  # made for one epoch
+        if seen_again and self._kept_bytes + size <= _KEPT_BYTES:
             self._kept[index] = pair
-            self._num_kept += sample.image.numel()
+            self._kept_bytes += size
         return pair
 
 

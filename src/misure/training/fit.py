@@ -4,7 +4,8 @@ The same seed gives the same weights on a CPU, killed and gone on with or not.
 """
 
 import copy
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ def fit(
     settings: FitSettings,
     *,
     device: torch.device,
+    identity: Mapping[str, Any] | None = None,
     to_input: Callable[[Tensor], Tensor] = lambda images: images,
     checkpoint: Path | None = None,
     on_step: OnStep | None = None,
@@ -79,6 +81,7 @@ def fit(
         validate: a figure of the network, larger is better.
         settings: how.
         device: where.
+        identity: what else a checkpoint must agree in, as plain values.
         to_input: from images (N, C, *spatial) to what the network takes.
         checkpoint: kept up to date at each validation; where it is there, training goes on from it.
         on_step: told of every step.
@@ -86,7 +89,8 @@ def fit(
     Raises:
         InputError: a checkpoint of training with other settings, or a damaged one.
     """
-    state = _State(net, settings, device, len(batches.dataset.keys))
+    told = {**asdict(settings), "num_samples": len(batches.dataset.keys), **(identity or {})}
+    state = _State(net, settings, device, json.loads(json.dumps(told)))
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
     loss_of = _loss()
@@ -128,10 +132,14 @@ class _State:
     """All that training needs to go on."""
 
     def __init__(
-        self, net: nn.Module, settings: FitSettings, device: torch.device, num_samples: int
+        self,
+        net: nn.Module,
+        settings: FitSettings,
+        device: torch.device,
+        identity: dict[str, Any],
     ) -> None:
         self.net, self.settings = net, settings
-        self._identity = {**asdict(settings), "num_samples": num_samples}
+        self._identity = identity
         self.optimizer = torch.optim.AdamW(
             net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )

@@ -15,8 +15,9 @@ from misure.segmentation import segment
 def class_dices(model: SegmentationModel, dataset: Dataset) -> dict[str, float]:
     """Class name -> Dice in [0, 1], mean over the cases that have the class, annotated or drawn.
 
-    Slices of one case (keys `CASE/...`) are taken together, as papers on volumes do. Class 0 is
-    left out; so are pixels that nobody judged (-1), and classes that no case has.
+    Slices of one case (keys `CASE/...`) are taken together: of a data set of slices with foreground
+    those only. Class 0 is left out; so are pixels that nobody judged (-1), and classes that no case
+    has.
 
     Args:
         model: draws.
@@ -56,7 +57,8 @@ def distractor_fraction(model: SegmentationModel, dataset: TriangleDataset) -> f
     wrong = total = 0
     for sample in (dataset[i] for i in range(len(dataset))):
         drawn = segment(model, to_device(sample.image, model.device)).class_map().cpu() == 1
-        distractors = (sample.image[0] > STROKE_GREY) & ~sample.relevance
+        known = sample.relevance | (sample.annotation > 0)
+        distractors = (sample.image[0] > STROKE_GREY) & ~known
         wrong += int((drawn & distractors).sum())
         total += int(distractors.sum())
     return wrong / max(total, 1)

@@ -153,12 +153,12 @@ def _synapse(rest: str, num_steps: int | None, seed: int) -> Recipe:
 def _nifti(rest: str, num_steps: int | None, seed: int) -> Recipe:
     volumes = open_dataset(f"nifti:{rest}", Reading(intensity=PERCENTILES))
     train, validation, test = split_by_case(volumes, [0.7, 0.1], seed)
-    samples = [train[i] for i in range(len(train))]
-    num_classes = 1 + max(
-        int(one.annotation.max()) for one in samples if one.annotation is not None
-    )
+    num_classes, largest = 1, np.zeros(3, int)
+    for sample in (train[i] for i in range(len(train))):  # never all of them in memory
+        if sample.annotation is not None:
+            num_classes = max(num_classes, 1 + int(sample.annotation.max()))
+        largest = np.maximum(largest, sample.image.shape[1:])
     names = ("background", *(str(number) for number in range(1, num_classes)))
-    largest = np.max([one.image.shape[1:] for one in samples], axis=0)
     return Recipe(
         train,
         validation,

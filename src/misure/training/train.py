@@ -19,7 +19,7 @@ from misure.durable_file import durable_file
 from misure.errors import InputError
 from misure.model import SegmentationModel
 from misure.networks.registry import NETWORKS
-from misure.networks.trained import TrainedNetwork, save_trained
+from misure.networks.trained import TrainedNetwork, load_trained, save_trained
 from misure.training.batches import Batches
 from misure.training.card import save_card
 from misure.training.fit import FitSettings, History, fit
@@ -28,6 +28,7 @@ from misure.training.recipes import Recipe, recipe_of
 from misure.trial import OnStep
 
 _NUM_FOR_STATISTICS = 100
+_NUMBERS_FOR_STATISTICS = 100_000  # of each of these samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +82,9 @@ def train(
         raise InputError(f"train: expected a network among {', '.join(NETWORKS)}, got {network!r}.")
     place, kind = choose_device(device), NETWORKS[network]
     recipe = recipe_of(dataset, num_steps=num_steps, seed=seed)
+    _check_parts(recipe)
     about = _about(recipe, network)
-    folder = None if out is None else _folder(Path(out))
+    folder = None if out is None else _folder(Path(out), dataset)
     settings = FitSettings(
         num_steps or recipe.num_steps,
         learning_rate or kind.learning_rate,
@@ -109,6 +111,7 @@ def train(
         batches,
         lambda trained: mean_dice(model_of(trained), recipe.validation),
         settings,
+        identity={"dataset": dataset, "batch_size": batches.batch_size, "about": asdict(about)},
         device=place,
         to_input=to_input,
         checkpoint=folder / "checkpoint.pt" if folder else None,
@@ -169,13 +172,19 @@ def _spread(dataset: Dataset) -> Sequence[int]:
 
 
 def _statistics(images: Sequence[Tensor]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, over all pixels."""
-    flat = torch.cat([one.flatten(1) for one in images], dim=1)
+    """Mean and standard deviation of each channel, over some pixels of each image."""
+    flat = torch.cat([_some(one) for one in images], dim=1)
     deviations = (max(1e-3, float(one)) for one in flat.std(1))
     return (
         tuple(round(float(one), 4) for one in flat.mean(1)),
         tuple(round(one, 4) for one in deviations),
     )
+
+
+def _some(image: Tensor) -> Tensor:
+    """Pixels (C, n) from all over an image, at most a hundred thousand."""
+    flat = image.flatten(1)
+    return flat[:, :: ceil(flat.shape[1] / _NUMBERS_FOR_STATISTICS)].clone()
 
 
 def _build(about: TrainedNetwork, seed: int, device: torch.device) -> nn.Module:
@@ -197,7 +206,7 @@ def _split(recipe: Recipe) -> dict[str, Any]:
 
 def _write_list(path: Path, part: Dataset) -> None:
     """The cases of a part, one a line: `nifti:IMAGES,LABELS,test.txt` opens only these."""
-    cases = dict.fromkeys(case_of(key) for key in part.keys)
+    cases = dict.fromkeys(key if "/" not in key else case_of(key) for key in part.keys)
     with durable_file(path) as unfinished:
         unfinished.write_text("".join(f"{one}\n" for one in cases), encoding="utf-8")
 
@@ -213,9 +222,28 @@ def _test(model: SegmentationModel, test: Dataset) -> dict[str, Any]:
     return figures
 
 
-def _folder(path: Path) -> Path:
+def _check_parts(recipe: Recipe) -> None:
+    parts = [
+        {case_of(key) for key in part.keys}
+        for part in (recipe.train, recipe.validation, recipe.test)
+    ]
+    shared = parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+    if shared:
+        raise InputError(
+            f"train: expected different cases to train, validate and test on, {min(shared)} is in "
+            "two of these parts."
+        )
+
+
+def _folder(path: Path, dataset: str) -> Path:
     if path.exists() and not path.is_dir():
         raise InputError(f"train: expected a folder to write to, {path} is a file. Name another.")
+    finished = path / "model.safetensors"
+    if finished.exists() and (there := load_trained(finished)[1].figures["dataset"]) != dataset:
+        raise InputError(
+            f"train: expected a folder without a network of other data, {path} holds one of "
+            f"{there}. Name another folder with --out."
+        )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
