@@ -157,12 +157,11 @@ def test_classes(picture):
 
 
 def test_train_a_little(tmp_path, picture):
-    out = tmp_path / "folder" / "net.safetensors"
-    done = run("train", "triangle", "--steps", 2, "--out", out)
+    out = tmp_path / "folder" / "net"
+    done = run("train", "triangle", "--network", "small_unet", "--steps", 2, "--out", out)
     assert done.exit_code == 0, done.output
-    assert "foreground Dice 0." in done.output
-    assert run("classes", picture, "--model", f"triangle:{out}").exit_code == 0
-    assert [path.name for path in out.parent.iterdir()] == ["net.safetensors"]
+    assert "Dice on 300 test samples 0." in done.output
+    assert run("classes", picture, "--model", f"trained:{out}").exit_code == 0
 
 
 def test_a_volume_and_a_slice_of_it(tmp_path):
@@ -225,8 +224,11 @@ BAD = [
     (["explain", "{p}", "--model", "triangle"], "expected a class_index, a class_name or a point"),
     (["explain", "{p}", "--model", "triangle", "--point", "a,b"], "expected R,C, got 'a,b'"),
     (["explain", "{p}", "--model", "triangle", "--point", "999,0"], "expected a point inside"),
-    (["explain", "{p}", "--model", "caffe:x", "--class", "1"], "expected triangle[:FILE], hf:"),
-    (["explain", "{p}", "--model", "triangle:{d}/cut", "--class", "1"], "cannot be used"),
+    (
+        ["explain", "{p}", "--model", "caffe:x", "--class", "1"],
+        "expected triangle, trained:FILE_OR_FOLDER, hf:",
+    ),
+    (["explain", "{p}", "--model", "trained:{d}/cut", "--class", "1"], "cannot be used"),
     (["explain", "{p}", "--model", "torchscript:{d}/text.png", "--class", "1"], "TorchScript"),
     (["explain", "{p}", "--model", "python:{d}/nets.py:raises", "--class", "1"], "no such luck"),
     (["explain", "{p}", "--model", "python:{d}/nets.py:nan", "--class", "1"], "finite logits"),
@@ -272,8 +274,8 @@ BAD = [
         ],
         "posi",
     ),
-    (["train", "square"], "'square' is not 'triangle'"),
-    (["train", "triangle", "--out", "{d}"], "is a folder. Name a file in it"),
+    (["train", "square"], "expected triangle, triangle-disc"),
+    (["train", "triangle", "--out", "{d}/cut"], "is a file. Name another"),
     (["train", "triangle", "--steps", "0"], "x>=2"),
 ]
 
