@@ -25,6 +25,12 @@ def durable_file(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file in UTF-8, at once or not at all."""
+    with durable_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
 def sync(path: Path) -> None:
     """Has the disk hold what a file, or a folder's list of names, now holds."""
     descriptor = os.open(path, os.O_RDONLY)

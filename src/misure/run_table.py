@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from misure.dependency import require
-from misure.durable_file import durable_file
+from misure.durable_file import durable_file, write_text
 
 Record = Mapping[str, Any]
 
@@ -33,9 +33,7 @@ def flat(record: Record, beginning: str = "") -> dict[str, Any]:
 
 def write_jsonl(records: Sequence[Record], path: Path) -> None:
     """One record a line, as in the run folder."""
-    with durable_file(path) as unfinished:
-        text = "".join(json.dumps(record) + "\n" for record in records)
-        unfinished.write_text(text, encoding="utf-8")
+    write_text(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
 def write_csv(records: Sequence[Record], path: Path) -> None:

@@ -31,7 +31,7 @@ from misure.datasets.synapse_files import AXES_NOTE
 from misure.datasets.synapse_labels import CLASS_NAMES, TEST_CASES, TRAIN_CASES, WINDOW, label_map
 from misure.datasets.synapse_raw import PHANTOM_NOTE, case_name, find_cases, is_phantom
 from misure.dependency import require
-from misure.durable_file import durable_file
+from misure.durable_file import durable_file, write_text
 from misure.errors import InputError
 
 _PUBLISHED = {f"case{number}": "train" for number in TRAIN_CASES} | {
@@ -97,7 +97,7 @@ def prepare_synapse(
     for folder in (TEST_FOLDER, TRAIN_FOLDER, "lists"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     if phantom:
-        _write_text(out / PHANTOM_NOTE, "The bodies in this folder are phantoms, no patients.\n")
+        write_text(out / PHANTOM_NOTE, "The bodies in this folder are phantoms, no patients.\n")
     volumes = LabelledVolumes(
         pairs, Reading(1, None, WINDOW), label_map=numbers, class_names=CLASS_NAMES, upright=True
     )
@@ -217,19 +217,14 @@ def _write_record(out: Path, settings: dict[str, Any], cases: dict[str, dict[str
     for split, name in (("train", "train.txt"), ("test", "test_vol.txt")):
         chosen = {case: entry for case, entry in cases.items() if entry["split"] == split}
         lines = [line for case, entry in chosen.items() for line in names_of(case, entry)]
-        _write_text(out / "lists" / name, "".join(f"{line}\n" for line in lines))
+        write_text(out / "lists" / name, "".join(f"{line}\n" for line in lines))
     record = {
         "misure_version": misure.__version__,
         "class_names": CLASS_NAMES,
         "settings": settings,
         "cases": cases,
     }
-    _write_text(out / "prepare.json", json.dumps(record, indent=2) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    with durable_file(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+    write_text(out / "prepare.json", json.dumps(record, indent=2) + "\n")
 
 
 def _digest(path: Path) -> str:

@@ -12,7 +12,7 @@ from misure.datasets import Reading, open_dataset
 from misure.datasets.phantom_files import write_phantoms
 from misure.datasets.synapse_prepare import prepare_synapse
 from misure.datasets.synapse_raw import is_phantom
-from misure.durable_file import durable_file
+from misure.durable_file import durable_file, write_text
 from misure.errors import InputError
 from misure.experiments.figures import save_figures
 from misure.experiments.plan import ExperimentPlan, Part
@@ -118,8 +118,8 @@ def run_experiment(
             f"experiment: expected at least one map, got none in {', '.join(words)}. Train longer, "
             "or look into the runs for what failed."
         )
-    _write(places.out / "table.md", as_short_markdown(plan, found, _told(plan, places, words)))
-    _write(places.out / "table.csv", as_short_csv(plan, found))
+    write_text(places.out / "table.md", as_short_markdown(plan, found, _told(plan, places, words)))
+    write_text(places.out / "table.csv", as_short_csv(plan, found))
     save_figures(plan, found, places.out)
     return found
 
@@ -133,7 +133,7 @@ def _begin(plan: ExperimentPlan, places: Places, say: Say) -> Places:
             "(or this one quickly, or as it was before). Name another folder."
         )
     places.out.mkdir(parents=True, exist_ok=True)
-    _write(file, plan.text)
+    write_text(file, plan.text)
     if plan.phantom and not places.data:
         folder = places.out / "phantom"
         say(f"no --data was given: PHANTOMS stand in, in {folder}")
@@ -222,12 +222,7 @@ def _passes_of_first(comparison: Comparison) -> int:
 
 def _write_part(comparison: Comparison, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    _write(folder / "comparison.md", as_markdown(comparison))
-    _write(folder / "comparison.csv", as_csv(comparison))
+    write_text(folder / "comparison.md", as_markdown(comparison))
+    write_text(folder / "comparison.csv", as_csv(comparison))
     with durable_file(folder / "comparison.png") as unfinished:
         save_comparison_picture(comparison, unfinished)
-
-
-def _write(path: Path, text: str) -> None:
-    with durable_file(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from matplotlib.figure import Figure
 
-from misure.durable_file import durable_file
+from misure.durable_file import durable_file, write_text
 from misure.networks.registry import NETWORKS
 from misure.networks.trained import TrainedNetwork
 from misure.training.fit import History
@@ -18,13 +18,13 @@ from misure.training.fit import History
 
 def save_card(about: TrainedNetwork, history: History, folder: Path) -> None:
     """Writes `card.md`, `card.json`, `history.csv` and `curve.png`."""
-    _write(folder / "card.md", as_markdown(about))
-    _write(folder / "card.json", json.dumps(asdict(about), indent=2) + "\n")
+    write_text(folder / "card.md", as_markdown(about))
+    write_text(folder / "card.json", json.dumps(asdict(about), indent=2) + "\n")
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerow(["step", "loss", "validation_dice"])
     writer.writerows(zip(history.steps, history.losses, history.dices, strict=True))
-    _write(folder / "history.csv", rows.getvalue())
+    write_text(folder / "history.csv", rows.getvalue())
     with durable_file(folder / "curve.png") as unfinished:
         _curve(history).savefig(unfinished, format="png", dpi=120)
 
@@ -55,8 +55,3 @@ def _curve(history: History) -> Figure:
     other.set_ylabel("Dice")
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return figure
-
-
-def _write(path: Path, text: str) -> None:
-    with durable_file(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")

@@ -15,7 +15,7 @@ import misure
 from misure.datasets.sample import Dataset, case_of
 from misure.datasets.triangle import TriangleDataset
 from misure.device import choose_device, seed_device
-from misure.durable_file import durable_file
+from misure.durable_file import durable_file, write_text
 from misure.errors import InputError
 from misure.model import SegmentationModel
 from misure.networks.registry import NETWORKS
@@ -207,8 +207,7 @@ def _split(recipe: Recipe) -> dict[str, Any]:
 def _write_list(path: Path, part: Dataset) -> None:
     """The cases of a part, one a line: `nifti:IMAGES,LABELS,test.txt` opens only these."""
     cases = dict.fromkeys(key if "/" not in key else case_of(key) for key in part.keys)
-    with durable_file(path) as unfinished:
-        unfinished.write_text("".join(f"{one}\n" for one in cases), encoding="utf-8")
+    write_text(path, "".join(f"{one}\n" for one in cases))
 
 
 def _test(model: SegmentationModel, test: Dataset) -> dict[str, Any]:
