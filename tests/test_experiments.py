@@ -73,6 +73,14 @@ def test_nothing_is_measured_twice(model, samples, runs):
     assert all(list(one.metrics) == ["gini"] for one in other.rows)
 
 
+def test_a_run_that_went_further_is_compared_over_the_others_samples(model, samples, tmp_path):
+    run(samples, model=model, out=tmp_path / "edges", method="edges")
+    run(samples, model=model, out=tmp_path / "random", method="random", limit=1)
+    runs = [tmp_path / "edges", tmp_path / "random"]
+    found = compare_runs(model, samples, runs, metrics=["gini"])
+    assert {(row.image, row.method) for row in found.rows} == {("a#1", "edges"), ("a#1", "random")}
+
+
 def test_figures_at_an_address_are_kept_too(model, samples):
     address = "memory://experiments/run"
     run(samples, model=model, out=address, method="edges")

@@ -54,6 +54,9 @@ def compare_runs(
 ) -> Comparison:
     """Every metric of every map in some runs, object by object.
 
+    Only samples that every run has looked at are compared: where one run went further, its means
+    would be of other objects.
+
     Args:
         model: the network of the runs.
         dataset: their samples.
@@ -262,12 +265,15 @@ class _Figures:
 def _by_sample(
     folders: Sequence[RunFolder],
 ) -> dict[str, dict[str, dict[int, dict[str, Any]]]]:
-    """Sample -> item -> number of the run -> record."""
+    """Sample -> item -> number of the run -> record, of the samples that every run has."""
+    records = [folder.records() for folder in folders]
+    in_all = set.intersection(*({one["sample"] for one in of_run} for of_run in records))
     found: dict[str, dict[str, dict[int, dict[str, Any]]]] = {}
-    for number, folder in enumerate(folders):
-        for record in folder.records():
-            of_sample = found.setdefault(record["sample"], {})
-            of_sample.setdefault(record["key"], {})[number] = record
+    for number, of_run in enumerate(records):
+        for record in of_run:
+            if record["sample"] in in_all:
+                of_sample = found.setdefault(record["sample"], {})
+                of_sample.setdefault(record["key"], {})[number] = record
     return found
 
 
