@@ -13,11 +13,16 @@ from torch import nn
 from transformers import (
     BertConfig,
     ConvNextConfig,
+    EomtConfig,
+    EomtForUniversalSegmentation,
+    Mask2FormerConfig,
+    Mask2FormerForUniversalSegmentation,
     MobileNetV2Config,
     MobileNetV2ForSemanticSegmentation,
     SegformerConfig,
     SegformerForImageClassification,
     SegformerForSemanticSegmentation,
+    SwinConfig,
     UperNetConfig,
     UperNetForSemanticSegmentation,
 )
@@ -494,3 +499,58 @@ def test_upernet_has_the_form_that_is_expected(tmp_path):
     UperNetForSemanticSegmentation(config).save_pretrained(tmp_path)
     model = misure.load_model(f"hf:{tmp_path}", device="cpu")
     assert model(torch.rand(2, 3, 48, 64)).shape == (2, 3, 48, 64)
+
+
+def _mask2former_folder(folder):
+    backbone = SwinConfig(
+        image_size=64,
+        embed_dim=8,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 1, 2, 2],
+        window_size=4,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    config = Mask2FormerConfig(
+        backbone_config=backbone,
+        feature_size=32,
+        mask_feature_size=32,
+        hidden_dim=32,
+        encoder_feedforward_dim=16,
+        dim_feedforward=16,
+        encoder_layers=1,
+        decoder_layers=2,
+        num_attention_heads=2,
+        num_queries=6,
+        id2label={0: "wall", 1: "car", 2: "sky"},
+    )
+    Mask2FormerForUniversalSegmentation(config).save_pretrained(folder)
+
+
+def _eomt_folder(folder):
+    config = EomtConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=64,
+        patch_size=16,
+        num_queries=5,
+        num_blocks=1,
+        id2label={0: "wall", 1: "car", 2: "sky"},
+    )
+    EomtForUniversalSegmentation(config).save_pretrained(folder)
+
+
+@pytest.mark.parametrize("make", [_mask2former_folder, _eomt_folder])
+def test_masks_and_classes_of_queries_become_logits_of_classes(make, tmp_path):
+    make(tmp_path)
+    model = misure.load_model(f"hf:{tmp_path}", device="cpu")
+    assert model.class_names == ("wall", "car", "sky")
+    image = torch.rand(1, 3, 64, 64)
+    raw = model.net(image)
+    shares = raw.class_queries_logits.softmax(-1)
+    masks = raw.masks_queries_logits.sigmoid()
+    by_hand = sum(shares[:, q, :3, None, None] * masks[:, q, None] for q in range(masks.shape[1]))
+    by_hand = nn.functional.interpolate(by_hand.log(), (64, 64), mode="bilinear")
+    assert torch.allclose(model(image), by_hand, atol=1e-4)
+    target = misure.segment(model, image[0]).target(point=(9, 9))
+    assert misure.explain(model, image[0], target, max_passes=20).dice >= 0.9

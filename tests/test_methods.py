@@ -116,6 +116,31 @@ def test_seg_grad_cam_is_what_loops_and_captum_say():
     torch.testing.assert_close(twin.saliency_map, wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_a_decision_in_the_other_classs_logit_is_seen_by_the_margin_alone():
+    class Shift(nn.Module):  # the same softmax with the second class's logit taken from both
+        def __init__(self, net):
+            super().__init__()
+            self.net = net
+
+        def forward(self, images):
+            logits = self.net(images)
+            return logits - logits[:, 1:]
+
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 2, 1))
+    image = toys.random_image(0)
+    plain, shifted = toys.model_of(net), toys.model_of(Shift(net))
+    target = misure.predicted_target(plain, image, 1)
+    margins = [
+        METHODS["seg_grad_cam"](model, image, target, layer=layer, score="margin").saliency_map
+        for model, layer in ((plain, "0"), (shifted, "net.0"))
+    ]
+    torch.testing.assert_close(*margins)
+    assert margins[0].max() > 0
+    blind = METHODS["seg_grad_cam"](shifted, image, target, layer="net.0").saliency_map
+    assert blind.max() == 0
+
+
 def test_seg_xres_cam_with_the_smallest_and_the_largest_window():
     model, image, target, name = _layer_case()
     features, gradients = _features_and_gradients(model, image, target, name)
@@ -324,6 +349,7 @@ def test_edges_are_sobels():
         ("rise", {"num_masks": 0}, "expected num_masks"),
         ("rise", {"coverage": "some"}, "expected coverage"),
         ("seg_grad_cam", {"layer": "nowhere"}, "expected the dotted name of a layer"),
+        ("seg_grad_cam", {"score": "loss"}, "expected logit or margin, got 'loss'"),
         ("layer_grad_cam", {"layer": "nowhere"}, "expected the dotted name of a layer"),
         ("seg_xres_cam", {"window": 0}, "expected a window"),
         ("seg_xres_cam", {"pooling": "median"}, "expected a window"),

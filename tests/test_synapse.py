@@ -118,6 +118,24 @@ def test_bad_volumes(tmp_path, arrays, words):
         SynapseVolumes(tmp_path)[0]
 
 
+def test_numbers_in_other_files_are_not_read(tmp_path):
+    path = tmp_path / "test_vol_h5/case0001.npy.h5"
+    image, label = _arrays()
+    _write_h5(tmp_path / "secret.h5", image=image, label=label)
+    _write_h5(path, label=label)
+    with h5py.File(path, "a") as file:
+        file["image"] = h5py.ExternalLink(str(tmp_path / "secret.h5"), "image")
+    with pytest.raises(misure.InputError, match="expected data sets image and label"):
+        SynapseVolumes(tmp_path)[0]
+    (tmp_path / "secret.bin").write_bytes(image.tobytes())
+    with h5py.File(path, "w") as file:
+        outside = [(str(tmp_path / "secret.bin"), 0, h5py.h5f.UNLIMITED)]
+        file.create_dataset("image", image.shape, image.dtype, external=outside)
+        file["label"] = label
+    with pytest.raises(misure.InputError, match="they lie in another file"):
+        SynapseVolumes(tmp_path)[0]
+
+
 def test_bad_files(tmp_path, monkeypatch):
     _prepared(tmp_path)
     path = tmp_path / "test_vol_h5/case0001.npy.h5"

@@ -15,6 +15,7 @@ from torch import Tensor
 from misure.errors import ModelError
 
 _SMALLEST_PROBABILITY = 1e-7
+_QUERIES = (("class_queries_logits", "masks_queries_logits"), ("pred_logits", "pred_masks"))
 
 
 def find_tensor(output: Any, spatial_dims: int, entry: str | int | None = None) -> Tensor:
@@ -22,7 +23,9 @@ def find_tensor(output: Any, spatial_dims: int, entry: str | int | None = None) 
 
     A tensor is taken as it is; of a mapping the named entry, else `out`, else `logits`, else the
     only spatial entry; of any other object its `.logits`; of a tuple or list the entry with the
-    given index, else the first (deep supervision: the finest output usually stands first).
+    given index, else the first (deep supervision: the finest output usually stands first). Of
+    masks and classes of queries (MaskFormer, Mask2Former, EoMT) the logarithm of what these
+    networks add up for each class.
 
     Args:
         output: what the network returned.
@@ -61,6 +64,9 @@ def _descend(output: Any, spatial_dims: int, entry: str | int | None) -> Tensor 
 def _entry_of_mapping(output: Mapping[Any, Any], spatial_dims: int, entry: Any) -> Any:
     if entry is not None:
         return output.get(entry)
+    for classes, masks in _QUERIES:
+        if classes in output and masks in output:
+            return _log_scores(output[classes], output[masks])
     for key in ("out", "logits"):
         if key in output:
             return output[key]
@@ -70,6 +76,17 @@ def _entry_of_mapping(output: Mapping[Any, Any], spatial_dims: int, entry: Any) 
         if isinstance(value, Tensor) and value.ndim == spatial_dims + 2
     ]
     return spatial[0] if len(spatial) == 1 else None
+
+
+def _log_scores(classes: Tensor, masks: Tensor) -> Tensor:
+    """Classes (N, Q, K + 1) and masks (N, Q, *spatial) of queries, as (N, K, *spatial).
+
+    The sum over the queries of class probability (the last class is none) times mask probability;
+    softmax of its logarithm is each class's share of it.
+    """
+    shares = classes.float().softmax(-1)[..., :-1]
+    scores = torch.einsum("nqk,nq...->nk...", shares, masks.float().sigmoid())
+    return scores.clamp(min=_SMALLEST_PROBABILITY).log()
 
 
 def describe(output: Any) -> str:

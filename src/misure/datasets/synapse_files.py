@@ -37,13 +37,21 @@ def opened_volume(path: Path) -> Iterator[tuple[Any, Any, int]]:
     h5py = require("h5py", extra="medical", purpose="read prepared Synapse volumes")
     try:
         with h5py.File(path, "r") as file:
-            found = [file.get(name) for name in ("image", "label")]
+            links = [file.get(name, getlink=True) for name in ("image", "label")]
+            found = [
+                None if isinstance(link, h5py.ExternalLink) else file.get(name)
+                for link, name in zip(links, ("image", "label"), strict=True)
+            ]
             if not all(isinstance(one, h5py.Dataset) for one in found):
                 raise InputError(
                     f"synapse: expected data sets image and label in {path}, got "
                     f"{', '.join(file) or 'none'}."
                 )
             image, label = found
+            if any(one.external or one.is_virtual for one in found):
+                raise InputError(
+                    f"synapse: expected the numbers of {path} in itself, they lie in another file."
+                )
             _check_arrays(image, label, path, num_axes=3)
             yield image, label, _slice_axis(image)
     except InputError:

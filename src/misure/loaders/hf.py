@@ -28,7 +28,7 @@ def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any
     logging.disable_progress_bar()
     try:
         with reading(f"a transformers folder with a semantic segmentation network in {argument}"):
-            net, info = transformers.AutoModelForSemanticSegmentation.from_pretrained(
+            net, info = _kind(argument, transformers).from_pretrained(
                 argument, trust_remote_code=False, weights_only=True, output_loading_info=True
             )
             config = _read_processor_config(argument, transformers)
@@ -60,6 +60,14 @@ class FlipChannels(nn.Module):
 
     def forward(self, images: Tensor) -> Any:
         return self.net(images.flip(1))
+
+
+def _kind(argument: str, transformers: Any) -> Any:
+    """What opens a network of its kind: a class for each pixel, or masks and classes of queries."""
+    config = transformers.AutoConfig.from_pretrained(argument, trust_remote_code=False)
+    universal = transformers.AutoModelForUniversalSegmentation
+    is_universal = type(config) in universal._model_mapping
+    return universal if is_universal else transformers.AutoModelForSemanticSegmentation
 
 
 def _check_present(argument: str, transformers: Any) -> None:

@@ -1,6 +1,8 @@
 """Seg-Grad-CAM and Seg-XRes-CAM: feature maps weighted by the gradients of the target's score.
 
-The score is the sum of the class's logits over the target.
+The score is the sum of the class's logits over the target, as published. Softmax sees differences
+alone, and a network may put its decision into the *other* classes' logits, which that score does not
+ask for: with `score="margin"` it is the lead over the best other class that is summed.
 
 - Seg-Grad-CAM (Vinogradova, Dibrov, Myers 2020): channels are weighted by mean gradients.
 - Seg-XRes-CAM (Hasany, Petitjean, Mériaudeau 2023): gradients are pooled over windows, laid out
@@ -13,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from misure.errors import InputError
+from misure.logits import class_margin
 from misure.methods.layers import as_feature_map, captured, last_feature_layer
 from misure.methods.method import Made
 from misure.model import SegmentationModel
@@ -21,10 +24,21 @@ from misure.target import Target
 
 
 def seg_grad_cam(
-    model: SegmentationModel, image: Tensor, target: Target, *, layer: str = ""
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+    *,
+    layer: str = "",
+    score: str = "logit",
 ) -> Made:
-    """Seg-Grad-CAM at a layer; by default the last feature map before the head."""
-    features, gradients, layer = _features(model, image, target, layer)
+    """Seg-Grad-CAM at a layer; by default the last feature map before the head.
+
+    Args:
+        model, image, target: see `Method`.
+        layer: dotted name; by default the last feature map before the head.
+        score: `logit`, as published, or `margin`.
+    """
+    features, gradients, layer = _features(model, image, target, layer, score)
     weights = gradients.mean(tuple(range(2, gradients.ndim)), keepdim=True)
     return Made(_map_of(weights * features, model, image), layer)
 
@@ -37,6 +51,7 @@ def seg_xres_cam(
     layer: str = "",
     window: int = 4,
     pooling: str = "mean",
+    score: str = "logit",
 ) -> Made:
     """Seg-XRes-CAM at a layer.
 
@@ -45,6 +60,7 @@ def seg_xres_cam(
         layer: dotted name; by default the last feature map before the head.
         window: side of the windows, in elements of the feature map.
         pooling: `mean` or `max`.
+        score: `logit`, as published, or `margin`.
 
     Raises:
         InputError: a window below 1 or another pooling.
@@ -54,16 +70,18 @@ def seg_xres_cam(
             f"seg_xres_cam: expected a window of 1 or more and pooling mean or max, got {window} "
             f"and {pooling!r}."
         )
-    features, gradients, layer = _features(model, image, target, layer)
+    features, gradients, layer = _features(model, image, target, layer, score)
     sides = tuple(min(window, side) for side in gradients.shape[2:])
     pooled = _pooled(gradients, sides, pooling)
     return Made(_map_of(resize(pooled, features.shape[2:]) * features, model, image), layer)
 
 
 def _features(
-    model: SegmentationModel, image: Tensor, target: Target, layer: str
+    model: SegmentationModel, image: Tensor, target: Target, layer: str, score: str
 ) -> tuple[Tensor, Tensor, str]:
     """Feature map and gradients (1, K, *spatial') of the target's score, and the layer's name."""
+    if score not in ("logit", "margin"):
+        raise InputError(f"score: expected logit or margin, got {score!r}.")
     layer = layer or last_feature_layer(model, image)
     with torch.enable_grad(), captured(model, layer) as outputs:
         logits = model(image[None].clone().requires_grad_())
@@ -72,8 +90,12 @@ def _features(
                 f"layer: expected a layer that is called once in a pass, {layer} is called "
                 f"{len(outputs)} times. Choose another layer."
             )
-        score = logits[0, target.class_index][target.region].sum()
-        (gradients,) = torch.autograd.grad(score, outputs[0], allow_unused=True)
+        if score == "logit":
+            scores = logits[0, target.class_index]
+        else:
+            scores = class_margin(logits, target.class_index, target.multilabel)[0]
+        summed = scores[target.region].sum()
+        (gradients,) = torch.autograd.grad(summed, outputs[0], allow_unused=True)
     if gradients is None:
         raise InputError(
             f"layer: expected a layer that the target's score depends on, {layer} has no part in "
