@@ -144,20 +144,22 @@ def train(
 def _about(recipe: Recipe, network: str) -> TrainedNetwork:
     kind = NETWORKS[network]
     size = tuple(ceil(side / kind.size_divisor) * kind.size_divisor for side in recipe.size)
-    samples = [recipe.train[i].image for i in _spread(recipe.train)]
-    if kind.fixed_size and {tuple(one.shape[1:]) for one in samples} != {size}:
+    images = (recipe.train[i].image for i in _spread(recipe.train))  # one at a time in memory
+    looks = [(tuple(one.shape[1:]), _some(one)) for one in images]
+    if kind.fixed_size and {shape for shape, _ in looks} != {size}:
         raise InputError(
             f"train: expected images of {' x '.join(map(str, size))} for {network}, which takes "
             "one size only, the data set has others. Use unet or swinunetr."
         )
+    pixels = torch.cat([some for _, some in looks], dim=1)
     mean, std = recipe.mean, None
     if mean is None:
-        mean, std = _statistics(samples)
+        mean, std = _statistics(pixels)
     return TrainedNetwork(
         network,
         recipe.spatial_dims,
         size,
-        len(samples[0]),
+        len(pixels),
         tuple(recipe.class_names),
         mean,
         std,
@@ -171,12 +173,11 @@ def _spread(dataset: Dataset) -> Sequence[int]:
     return sorted({int(i) for i in np.linspace(0, total - 1, min(total, _NUM_FOR_STATISTICS))})
 
 
-def _statistics(images: Sequence[Tensor]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, over some pixels of each image."""
-    flat = torch.cat([_some(one) for one in images], dim=1)
-    deviations = (max(1e-3, float(one)) for one in flat.std(1))
+def _statistics(pixels: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of pixels (C, n)."""
+    deviations = (max(1e-3, float(one)) for one in pixels.std(1))
     return (
-        tuple(round(float(one), 4) for one in flat.mean(1)),
+        tuple(round(float(one), 4) for one in pixels.mean(1)),
         tuple(round(one, 4) for one in deviations),
     )
 
