@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from misure.augmented import augmented_dices
 from misure.datasets.sample import Dataset, Sample
 from misure.device import to_device
 from misure.drawing import as_colours, grey_range, viewing_plane
@@ -25,10 +26,11 @@ from misure.methods import METHODS
 from misure.methods.method import MethodResult
 from misure.methods.own import PRESET_OF, check_own_options
 from misure.model import SegmentationModel
+from misure.prediction import prediction_record
 from misure.preprocessing import resize
 from misure.region import area_fraction
 from misure.run_folder import RunFolder, RunWriter
-from misure.segmentation import Segmentation, segment
+from misure.segmentation import Segmentation, logits_of
 from misure.target import Target
 
 _AT_ONCE = 8  # objects of a sample explained together; more need more memory and gain little
@@ -49,6 +51,8 @@ class Plan:
         method_options: its options.
         dice_threshold: Dice from which a target counts as preserved.
         seed: of the run; each sample has a seed of its own, made of this and its key.
+        test_time_augmentation: also record how well each object is drawn again on slightly changed
+            images (see `augmented_dices`), for four passes a sample.
     """
 
     classes: tuple[str, ...] = ()
@@ -58,6 +62,7 @@ class Plan:
     method_options: Mapping[str, Any] = field(default_factory=dict)
     dice_threshold: float = 0.9
     seed: int = 0
+    test_time_augmentation: bool = False
 
     def check(self, model: SegmentationModel) -> None:
         """Raises an InputError where something makes no sense, before any work is done."""
@@ -144,18 +149,34 @@ class RunWorker:
         try:
             sample = self._dataset[index]
             image = to_device(sample.image, self._model.device)
-            segmentation = segment(self._model, image)
+            logits = logits_of(self._model, image)
+            segmentation = Segmentation(self._model, logits, image.device)
             items = list(self._items(key, segmentation))
+            told = self._told(image, key, logits, items)
+            del logits  # large, and of no use while the objects are explained
         except Exception as error:
             _raise_if_broken(error)
             self._writer.append([_failed(key, key, error), {"sample": key, "num_items": 1}])
             return Outcome(0, 1)
         lines = []
-        for item, made in zip(items, self._made(image, key, items), strict=True):
-            lines.append(self._line(sample, segmentation, item, made))
+        for item, about, made in zip(items, told, self._made(image, key, items), strict=True):
+            lines.append(self._line(sample, segmentation, item, about, made))
         self._writer.append([*lines, {"sample": key, "num_items": len(lines)}])
         num_failed = sum(line["status"] == "failed" for line in lines)
         return Outcome(len(lines) - num_failed, num_failed)
+
+    def _told(
+        self, image: Tensor, key: str, logits: Tensor, items: Sequence[Item]
+    ) -> list[dict[str, Any]]:
+        """What is recorded of each object besides what explains it."""
+        targets = [item.target for item in items]
+        told: list[dict[str, Any]] = []
+        told += [{"prediction": prediction_record(logits, one)} for one in targets]
+        if self._plan.test_time_augmentation and items:
+            dices = augmented_dices(self._model, image, targets, self._plan.seed_of(key))
+            for one, of_target in zip(told, dices, strict=True):
+                one["augmented_dice"] = of_target
+        return told
 
     def _items(self, key: str, segmentation: Segmentation) -> list[Item]:
         """The objects of a sample, by class and size."""
@@ -217,18 +238,19 @@ class RunWorker:
         sample: Sample,
         segmentation: Segmentation,
         item: Item,
+        about: Mapping[str, Any],
         made: Explanation | MethodResult | Exception,
     ) -> dict[str, Any]:
         """The line of an item, done or failed."""
         try:
             if isinstance(made, Exception):
                 raise made
-            line = self._recorded(sample, segmentation, item, made)
+            line = {**self._recorded(sample, segmentation, item, made), **about}
             json.dumps(line, allow_nan=False)  # a figure that is none is a failure of this item
         except OSError:
             raise
         except Exception as error:
-            return {**_failed(item.key, sample.key, error), **_about(item)}
+            return {**_failed(item.key, sample.key, error), **_about(item), **about}
         return line
 
     def _recorded(

@@ -54,6 +54,7 @@ def run(
     method: str = "misure",
     method_options: Mapping[str, Any] | None = None,
     dice_threshold: float = 0.9,
+    test_time_augmentation: bool = False,
     seed: int = 0,
     model_options: Mapping[str, Any] | None = None,
     device: str = "auto",
@@ -76,7 +77,8 @@ def run(
         source: word of a data set, folder or list (see `open_dataset`), or samples in memory.
         model: word of a network (see `load_model`), or a model in memory.
         out: the run folder (see `run_folder`), a path or an address of fsspec (`s3://bucket/run`).
-        classes, instances, min_area, method, method_options, dice_threshold, seed: see `Plan`.
+        classes, instances, min_area, method, method_options, dice_threshold: see `Plan`.
+        test_time_augmentation, seed: see `Plan`.
         model_options, device: see `load_model`.
         slice_index: axial slice of NIfTI volumes.
         engine: `local`, processes on this machine; `ray`, actors on a Ray cluster.
@@ -104,6 +106,7 @@ def run(
         dict(method_options or {}),
         dice_threshold,
         seed,
+        test_time_augmentation,
     )
     job = make_job(
         source,

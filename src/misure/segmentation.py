@@ -211,11 +211,16 @@ def segment(model: SegmentationModel, image: Tensor) -> Segmentation:
         InputError: not such an image, or one that is not finite.
         ModelError: the network fails on it.
     """
+    return Segmentation(model, logits_of(model, image), image.device)
+
+
+def logits_of(model: SegmentationModel, image: Tensor) -> Tensor:
+    """The logits (K, *spatial) of an image, by one forward pass; see `segment`."""
     check_image(image)
 
-    def work(_all: slice) -> Segmentation:
+    def work(_all: slice) -> Tensor:
         with torch.no_grad():
-            return Segmentation(model, model(image[None])[0], image.device)
+            return model(image[None])[0]
 
     return model.in_batches(work, 1, image.shape[1:])[0]
 

@@ -33,6 +33,11 @@ from misure.terminal import run_progress
     help="An option of the method, e.g. max_passes=60.",
 )
 @click.option("--dice-threshold", default=0.9, show_default=True, help="When it counts as kept.")
+@click.option(
+    "--test-time-augmentation",
+    is_flag=True,
+    help="Also look whether slightly changed images give the same (4 passes each).",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option(
     "--engine",
@@ -70,6 +75,7 @@ def run(
     method: str,
     method_options: dict[str, Any],
     dice_threshold: float,
+    test_time_augmentation: bool,
     seed: int,
     engine: str,
     workers: int,
@@ -99,6 +105,7 @@ def run(
             method=method,
             method_options=method_options,
             dice_threshold=dice_threshold,
+            test_time_augmentation=test_time_augmentation,
             seed=seed,
             model_options=model_options,
             device=device,

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from misure.datasets.coco import CocoDataset
+from misure.datasets.corrupted import CorruptedDataset, read_corruption
 from misure.datasets.image_files import ImageFiles, list_images
 from misure.datasets.nifti import open_nifti, open_nifti_slices
 from misure.datasets.sample import (
@@ -41,6 +42,7 @@ def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
             `synapse:FOLDER`, the test slices of the Synapse benchmark that show an organ;
             `synapse-train:FOLDER`, its training slices; `synapse-volumes:FOLDER`, its test volumes
             (see `misure.datasets.synapse`).
+            `corrupted:noise=0.1,WORD`: another data set, its images made worse (see `CORRUPTIONS`).
             Else the path of a folder of images, or of a text file with one path a line.
         reading: how the network wants its images (see `Reading`).
 
@@ -92,6 +94,11 @@ def _all_of_coco(rest: str, reading: Reading) -> Dataset:
     return CocoDataset(folder, split, None, reading)
 
 
+def _corrupted(rest: str, reading: Reading) -> Dataset:
+    corruption, word = read_corruption(rest)
+    return CorruptedDataset(open_dataset(word, reading), corruption)
+
+
 def _folder_and_split(rest: str) -> tuple[Path, str | None]:
     folder, _, split = rest.partition(",")
     if not folder:
@@ -110,6 +117,7 @@ DATASETS: dict[str, Callable[[str, Reading], Dataset]] = {
     "synapse-volumes": open_synapse_volumes,
     "coco": _coco,
     "coco-all": _all_of_coco,
+    "corrupted": _corrupted,
 }
 """Name -> what opens it, given the rest of the word and how to read images."""
 
@@ -117,6 +125,7 @@ __all__ = [
     "DATASETS",
     "AnnotatedObject",
     "CocoDataset",
+    "CorruptedDataset",
     "Dataset",
     "ImageFiles",
     "Reading",

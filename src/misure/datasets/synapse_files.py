@@ -38,7 +38,7 @@ def opened_volume(path: Path) -> Iterator[tuple[Any, Any, int]]:
     try:
         with h5py.File(path, "r") as file:
             links = [file.get(name, getlink=True) for name in ("image", "label")]
-            found = [
+            found: list[Any] = [
                 None if isinstance(link, h5py.ExternalLink) else file.get(name)
                 for link, name in zip(links, ("image", "label"), strict=True)
             ]
@@ -48,7 +48,7 @@ def opened_volume(path: Path) -> Iterator[tuple[Any, Any, int]]:
                     f"{', '.join(file) or 'none'}."
                 )
             image, label = found
-            if any(one.external or one.is_virtual for one in found):
+            if any(one.external or one.is_virtual for one in (image, label)):
                 raise InputError(
                     f"synapse: expected the numbers of {path} in itself, they lie in another file."
                 )

@@ -1,8 +1,8 @@
 """Seg-Grad-CAM and Seg-XRes-CAM: feature maps weighted by the gradients of the target's score.
 
 The score is the sum of the class's logits over the target, as published. Softmax sees differences
-alone, and a network may put its decision into the *other* classes' logits, which that score does not
-ask for: with `score="margin"` it is the lead over the best other class that is summed.
+alone, and a network may put its decision into the *other* classes' logits, which that score does
+not ask for: with `score="margin"` it is the lead over the best other class that is summed.
 
 - Seg-Grad-CAM (Vinogradova, Dibrov, Myers 2020): channels are weighted by mean gradients.
 - Seg-XRes-CAM (Hasany, Petitjean, Mériaudeau 2023): gradients are pooled over windows, laid out

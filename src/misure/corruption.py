@@ -1,0 +1,92 @@
+"""Corruptions: an image made worse in a known way, by a known strength.
+
+For asking whether anybody notices: a data set can be opened corrupted (`corrupted:noise=0.1,...`),
+and weak ones serve as test-time augmentation.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from misure.errors import InputError
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """One kind of corruption, and how strong it is.
+
+    Attributes:
+        kind: name in `CORRUPTIONS`.
+        strength: 0 changes nothing (see `CORRUPTIONS`).
+
+    Raises:
+        InputError: an unknown kind, or a strength outside [0, 1].
+    """
+
+    kind: str
+    strength: float
+
+    def __post_init__(self) -> None:
+        if self.kind not in CORRUPTIONS or not 0 <= self.strength <= 1:
+            raise InputError(
+                f"corruption: expected one of {', '.join(CORRUPTIONS)} with a strength in [0, 1], "
+                f"got {self.kind} with {self.strength}."
+            )
+
+    def __call__(self, image: Tensor, seed: int = 0) -> Tensor:
+        """The corrupted image (C, *spatial), in the range of the image's own numbers.
+
+        Args:
+            image: (C, *spatial) float.
+            seed: of noise, and of where something is hidden.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        low, high = image.min(), image.max()
+        return CORRUPTIONS[self.kind](image, self.strength, generator).clamp(low, high)
+
+
+def _noise(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(image.shape, generator=generator).to(image)
+    return image + strength * (image.max() - image.min()) * noise
+
+
+def _blur(image: Tensor, strength: float, _generator: torch.Generator) -> Tensor:
+    sigma = strength * min(image.shape[1:])
+    axes = tuple(range(1, image.ndim))
+    blurred = ndimage.gaussian_filter(image.cpu().numpy(), sigma, axes=axes, mode="nearest")
+    return torch.from_numpy(blurred).to(image)
+
+
+def _contrast(image: Tensor, strength: float, _generator: torch.Generator) -> Tensor:
+    mean = image.mean(tuple(range(1, image.ndim)), keepdim=True)
+    return mean + (1 - strength) * (image - mean)
+
+
+def _occlusion(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    sides = [round(side * strength ** (1 / (image.ndim - 1))) for side in image.shape[1:]]
+    places = torch.rand(image.ndim - 1, generator=generator).tolist()
+    hidden = image.clone()
+    where = [slice(None)]
+    for side, whole, place in zip(sides, image.shape[1:], places, strict=True):
+        start = int(place * (whole - side + 1))
+        where.append(slice(start, start + side))
+    hidden[tuple(where)] = image.mean(tuple(range(1, image.ndim)), keepdim=True)
+    return hidden
+
+
+CORRUPTIONS: dict[str, Callable[[Tensor, float, torch.Generator], Tensor]] = {
+    "noise": _noise,
+    "blur": _blur,
+    "contrast": _contrast,
+    "occlusion": _occlusion,
+}
+"""Name -> function of (image, strength, generator).
+
+- `noise`: Gaussian; the strength is its standard deviation, as a part of the image's range;
+- `blur`: Gaussian; its standard deviation, as a part of the short side;
+- `contrast`: so much of it is taken away, around each channel's mean;
+- `occlusion`: one box of the image's proportions and mean colour, covering so much of it.
+"""

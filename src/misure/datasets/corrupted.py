@@ -1,0 +1,63 @@
+"""A data set whose images are made worse in a known way; its annotations stay."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from misure.corruption import CORRUPTIONS, Corruption
+from misure.datasets.sample import Dataset, Sample
+from misure.errors import InputError
+
+
+class CorruptedDataset:
+    """The samples of another data set, under the same keys, with corrupted images.
+
+    Args:
+        dataset: the samples.
+        corruption: what is done to each image; its seed comes from the sample's key.
+    """
+
+    def __init__(self, dataset: Dataset, corruption: Corruption) -> None:
+        self._dataset, self._corruption = dataset, corruption
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """Those of the other data set."""
+        return self._dataset.keys
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Those of the other data set; empty where it knows none."""
+        return getattr(self._dataset, "class_names", ())
+
+    def __len__(self) -> int:
+        return len(self._dataset.keys)
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self._dataset[index]
+        digest = hashlib.sha256(sample.key.encode("utf-8", "surrogateescape")).digest()
+        seed = int.from_bytes(digest[:4], "big")
+        return replace(sample, image=self._corruption(sample.image, seed))
+
+
+def read_corruption(rest: str) -> tuple[Corruption, str]:
+    """The corruption and the word of the data set, from `noise=0.1,triangle:200`.
+
+    Raises:
+        InputError: not of this form, an unknown corruption or a strength outside [0, 1].
+
+    >>> read_corruption("blur=0.02,coco:photographs")
+    (Corruption(kind='blur', strength=0.02), 'coco:photographs')
+    """
+    told, _, word = rest.partition(",")
+    kind, _, number = told.partition("=")
+    try:
+        strength = float(number)
+    except ValueError:
+        strength = float("nan")
+    if not word or strength != strength:  # noqa: PLR0124
+        raise InputError(
+            f"open_dataset: expected corrupted:KIND=STRENGTH,WORD with a kind among "
+            f"{', '.join(CORRUPTIONS)}, got corrupted:{rest}."
+        )
+    return Corruption(kind, strength), word
