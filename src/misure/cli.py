@@ -16,6 +16,7 @@ from misure.commands.explain import explain
 from misure.commands.export import export
 from misure.commands.merge import merge
 from misure.commands.prepare import prepare
+from misure.commands.reliability import reliability
 from misure.commands.report import report
 from misure.commands.run import run
 from misure.commands.train import train
@@ -50,6 +51,7 @@ for command in (
     compare,
     run,
     report,
+    reliability,
     merge,
     export,
     train,

@@ -1,0 +1,41 @@
+"""Post-hoc reliability: how far a segmentation can be trusted where nobody annotated it.
+
+examples = read_examples(["run"], ["coco:photographs"])
+model = fit_reliability(examples, names_of(["all"]))
+rows = score_run("another-run", model)
+"""
+
+from misure.reliability.annotated import matched_dices, object_dices
+from misure.reliability.evaluation import Evaluation, evaluate_reliability
+from misure.reliability.examples import read_examples
+from misure.reliability.features import FEATURES, GROUPS, Feature, feature_matrix, names_of
+from misure.reliability.learners import LEARNERS
+from misure.reliability.measures import MEASURES, Predicted
+from misure.reliability.model import (
+    Examples,
+    Reliability,
+    ReliabilityModel,
+    fit_reliability,
+)
+from misure.reliability.scoring import score_run
+
+__all__ = [
+    "FEATURES",
+    "GROUPS",
+    "LEARNERS",
+    "MEASURES",
+    "Evaluation",
+    "Examples",
+    "Feature",
+    "Predicted",
+    "Reliability",
+    "ReliabilityModel",
+    "evaluate_reliability",
+    "feature_matrix",
+    "fit_reliability",
+    "matched_dices",
+    "names_of",
+    "object_dices",
+    "read_examples",
+    "score_run",
+]

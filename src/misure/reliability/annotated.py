@@ -1,0 +1,146 @@
+"""How good each object of a run is, where somebody annotated the images.
+
+The Dice of an object of a run with
+
+- the whole class in the annotation, where the run took each class as a whole;
+- the annotated objects that are its own, where it took connected objects one by one. Each annotated
+  object belongs to the one of the run's objects of its class that it shares most pixels with. An
+  object that none belongs to is compared with the annotated object it shares most pixels with, and
+  has a Dice of 0 where there is none.
+
+Pixels that nobody judged (-1) count neither way.
+"""
+
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from misure.arrays import read_arrays
+from misure.datasets.sample import Dataset, Sample
+from misure.errors import InputError, RunFolderError
+from misure.region import component_numbers, dice
+from misure.run_folder import RunFolder
+
+
+def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
+    """Key of each finished item -> its Dice in [0, 1] with the annotation.
+
+    Samples without an annotation are left out, and objects that lie where nobody judged.
+
+    Args:
+        run: a run folder.
+        dataset: the samples of the run, with annotations; their images are not looked at.
+
+    Raises:
+        RunFolderError: no run, or a damaged file in it.
+        InputError: the data set has none of the run's samples, or not its classes.
+    """
+    folder = RunFolder(run)
+    is_whole = not folder.settings()["instances"]
+    of_sample: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for record in folder.records():
+        if record["status"] == "done":
+            of_sample[record["sample"]].append(record)
+    numbers = {key: number for number, key in enumerate(dataset.keys)}
+    missing = [key for key in of_sample if key not in numbers]
+    if missing:
+        raise InputError(
+            f"reliability: expected annotations of the samples of {folder.address}, {missing[0]!r} "
+            f"(and {len(missing) - 1} more) of its {len(of_sample)} are not among the "
+            f"{len(numbers)} annotated ones. Name the data set that the run was made of."
+        )
+    class_names = list(getattr(dataset, "class_names", ()))
+    found: dict[str, float] = {}
+    for key, records in of_sample.items():
+        sample = dataset[numbers[key]]
+        if sample.annotation is None:
+            continue
+        regions = {record["key"]: _region(folder, record) for record in records}
+        for record in records:
+            if regions[record["key"]].shape != sample.annotation.shape:
+                raise InputError(
+                    f"reliability: expected an annotation of {tuple(regions[record['key']].shape)} "
+                    f"for {key}, got {tuple(sample.annotation.shape)}. Is it of another image?"
+                )
+        for class_index in {record["class_index"] for record in records}:
+            some = [one for one in records if one["class_index"] == class_index]
+            drawn = [regions[one["key"]] for one in some]
+            index = _index(some[0], class_names)
+            annotated = _objects(sample, sample.annotation == index, index, is_whole)
+            judged = sample.annotation >= 0
+            for one, figure in zip(some, matched_dices(drawn, annotated, judged), strict=True):
+                if figure is not None:
+                    found[one["key"]] = figure
+    return found
+
+
+def matched_dices(
+    drawn: Sequence[Tensor], annotated: Sequence[Tensor], judged: Tensor
+) -> list[float | None]:
+    """The Dice in [0, 1] of each drawn object with the annotated ones that are its own.
+
+    None for an object that lies where nobody judged.
+
+    Args:
+        drawn, annotated: objects of one class, (*spatial) bool.
+        judged: (*spatial) bool; other pixels count neither way.
+    """
+    shared = torch.zeros(len(drawn), len(annotated))
+    for i, one in enumerate(drawn):
+        for j, other in enumerate(annotated):
+            shared[i, j] = int((one & other & judged).sum())
+    own: dict[int, list[int]] = defaultdict(list)
+    for j in range(len(annotated)):
+        if len(drawn) and shared[:, j].max() > 0:
+            own[int(shared[:, j].argmax())].append(j)
+    dices: list[float | None] = []
+    for i, one in enumerate(drawn):
+        mine = own.get(i)
+        if mine is None and len(annotated) and shared[i].max() > 0:
+            mine = [int(shared[i].argmax())]
+        wanted = torch.zeros_like(one)
+        for j in mine or ():
+            wanted |= annotated[j]
+        is_judged = bool((one & judged).any())
+        dices.append(dice(one & judged, wanted & judged) if is_judged else None)
+    return dices
+
+
+def _objects(sample: Sample, whole: Tensor, class_index: int, is_whole: bool) -> list[Tensor]:
+    """The annotated objects of a class; connected parts where objects are not told apart."""
+    if not bool(whole.any()):
+        return []
+    if is_whole:
+        return [whole]
+    if sample.objects:
+        return [one.region for one in sample.objects if one.class_index == class_index]
+    parts = component_numbers(whole)
+    return [parts == number for number in range(1, int(parts.max()) + 1)]
+
+
+def _index(record: Mapping[str, Any], class_names: Sequence[str]) -> int:
+    """The class of a record among those of the annotations."""
+    if not class_names:
+        return int(record["class_index"])
+    name = record["class_name"]
+    if name not in class_names:
+        raise InputError(
+            f"reliability: expected annotations with the classes of the run, {name!r} is not among "
+            f"{', '.join(class_names)}."
+        )
+    return class_names.index(name)
+
+
+def _region(folder: RunFolder, record: Mapping[str, Any]) -> Tensor:
+    try:
+        arrays = read_arrays(io.BytesIO(folder.storage.read(record["map"])))
+        return torch.from_numpy(arrays["target"])
+    except (OSError, ValueError, KeyError) as error:
+        raise RunFolderError(
+            f"reliability: expected a map in {record['map']} of {folder.address}, but {error}."
+        ) from error

@@ -1,0 +1,53 @@
+"""Examples to learn from: the objects of runs, and how good they are by the annotations."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from misure.datasets import Dataset, open_dataset
+from misure.datasets.sample import case_of
+from misure.errors import InputError
+from misure.reliability.annotated import object_dices
+from misure.reliability.model import Examples
+from misure.reliability.scoring import check_made_alike, how_made
+from misure.runs import read_run
+
+
+def read_examples(runs: Sequence[str | Path], annotations: Sequence[str | Dataset]) -> Examples:
+    """The annotated objects of some runs.
+
+    Objects of one image, or one patient, are one group, in whichever run they are: the same image
+    corrupted is no other image.
+
+    Args:
+        runs: run folders.
+        annotations: of each run, or once for all: word of a data set, or the data set.
+
+    Raises:
+        InputError, RunFolderError: see `object_dices`; or another number of annotations.
+    """
+    if len(annotations) not in (1, len(runs)) or not runs:
+        raise InputError(
+            f"reliability: expected one data set of annotations for all runs or one for each, got "
+            f"{len(annotations)} for {len(runs)}."
+        )
+    made = how_made(runs[0])
+    for run in runs[1:]:
+        check_made_alike(run, made)
+    opened: dict[int | str, Dataset] = {}
+    records: list[dict[str, Any]] = []
+    dices: list[float] = []
+    groups: list[str] = []
+    for number, run in enumerate(runs):
+        given = annotations[number if len(annotations) > 1 else 0]
+        name = given if isinstance(given, str) else id(given)
+        dataset = opened.setdefault(name, open_dataset(given) if isinstance(given, str) else given)
+        known = object_dices(run, dataset)
+        for record in read_run(run):
+            if record["key"] in known:
+                records.append(record)
+                dices.append(known[record["key"]])
+                groups.append(f"{name}:{case_of(record['sample'])}")
+    return Examples(records, np.array(dices, dtype=float), np.array(groups, dtype=str), made)
