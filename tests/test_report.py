@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import time
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ import misure
 import toys
 from misure.cli import main
 from misure.datasets import Sample, SampleList
+from misure.reliability import Examples, fit_reliability, names_of, score_run
+from misure.reliability.scoring import how_made
 from misure.report import _planes, write_report
 from misure.run_folder import RunFolder
 from misure.runs import read_run, run
@@ -238,6 +241,51 @@ def test_the_large_view_is_driven_by_keys_and_its_slider_goes_through_the_nested
     opened.switch_to.active_element.send_keys(Keys.ESCAPE)
     _until(lambda: not opened.execute_script("return document.getElementById('large').open"))
     assert "card" in opened.switch_to.active_element.get_attribute("class")
+
+
+@pytest.fixture(scope="module")
+def reviewed(folder):
+    """The page of one run with its list for review; what is learnt are made-up Dices."""
+    records = [one for one in read_run(folder / "first") if one["status"] == "done"]
+    many = [records[i % len(records)] for i in range(40)]
+    dices = np.array([0.3 if one["class_name"].startswith("ship") else 0.9 for one in many])
+    examples = Examples(many, dices, np.arange(40), how_made(folder / "first"))
+    model = fit_reliability(examples, names_of(["all"]))
+    write_report([folder / "first"], folder / "reviewed.html", reliability=model)
+    return folder / "reviewed.html", score_run(folder / "first", model)
+
+
+def test_the_list_for_review_opens_its_objects(browser, reviewed):
+    page, wanted = reviewed
+    browser.get(page.as_uri())
+    _until(lambda: _cards(browser))
+    keys = [one.text for one in browser.find_elements("css selector", ".review tbody th")]
+    assert keys == [row["key"] for row in wanted]
+    assert wanted[0]["class_name"].startswith("ship")
+    assert not browser.execute_script("return document.querySelector('.review b')")
+    button = browser.find_elements("css selector", ".to-object")[1]
+    _choose(browser, "search", "nothing has this name")
+    browser.execute_script("arguments[0].focus(); arguments[0].click()", button)
+    assert browser.find_element("id", "large-title").text.endswith(keys[1])
+    figures = browser.find_element("css selector", "#large .figures").text
+    assert f"predicted Dice {wanted[1]['predicted_dice']:.2f}" in figures
+    browser.execute_script("document.getElementById('large').close()")
+    _until(lambda: browser.switch_to.active_element.text == keys[1])
+    _choose(browser, "sort", "failure_probability")
+    chances = [row["failure_probability"] for row in wanted]
+    of_key = {row["key"]: row["failure_probability"] for row in wanted}
+    shown = [name.rpartition(" · ")[2] for name in _cards(browser)]
+    assert [of_key[key] for key in shown if key in of_key] == pytest.approx(chances)
+    assert not [one for one in browser.get_log("browser") if one["level"] == "SEVERE"]
+
+
+def test_an_address_with_a_key_opens_that_object(browser, reviewed):
+    page, wanted = reviewed
+    key = wanted[2]["key"]
+    browser.get("about:blank")
+    browser.get(f"{page.as_uri()}#{quote(key, safe='')}")
+    _until(lambda: _cards(browser))
+    assert browser.find_element("id", "large-title").text.endswith(key)
 
 
 def test_a_narrow_screen_does_not_scroll_sideways(opened):

@@ -27,10 +27,12 @@ from misure.errors import InputError, RunFolderError
 from misure.image import AS_STORED
 from misure.nested_regions import map_value
 from misure.preprocessing import resize
+from misure.reliability import ReliabilityModel, score_run
 from misure.run_folder import RunFolder
 from misure.runs import read_run
 
 OBJECTS_OF_A_PAGE = 2000
+_FOR_REVIEW = 1000  # objects in the list; misure reliability score writes all of them
 
 _SIZES_PX = ((150, 384), (600, 256), (OBJECTS_OF_A_PAGE, 128))
 """Up to so many objects, so long is the longer side of their pictures."""
@@ -40,7 +42,12 @@ _SHADES = 15  # of the map; more would be noise that does not compress
 _ARRAYS = ("target", "sufficient_region", "minimally_sufficient_region")
 
 
-def write_report(runs: Sequence[str | Path], out: str | Path) -> list[Path]:
+def write_report(
+    runs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    reliability: ReliabilityModel | None = None,
+) -> list[Path]:
     """Writes the report of one run or of several, and gives the pages, the first one `out`.
 
     More than `OBJECTS_OF_A_PAGE` objects make more pages, `report-2.html` beside `report.html`.
@@ -48,10 +55,12 @@ def write_report(runs: Sequence[str | Path], out: str | Path) -> list[Path]:
     Args:
         runs: run folders.
         out: the file to write.
+        reliability: says how far each object can be trusted; its list for review is shown too.
 
     Raises:
         RunFolderError: a folder is no run, or holds nothing yet.
-        InputError: no run, or a file that cannot be written.
+        InputError: no run, a file that cannot be written, or a run that the reliability model
+            cannot judge.
     """
     folders, out = [RunFolder(one) for one in runs], Path(out)
     if not folders:
@@ -65,11 +74,20 @@ def write_report(runs: Sequence[str | Path], out: str | Path) -> list[Path]:
     names = _names(runs)
     starts = range(0, len(keys), OBJECTS_OF_A_PAGE)
     pages = [out if not i else out.with_stem(f"{out.stem}-{i + 1}") for i in range(len(starts))]
+    reviews = [score_run(one, reliability) if reliability else [] for one in runs]
+    page_of = {key: pages[i // OBJECTS_OF_A_PAGE].name for i, key in enumerate(keys)}
     overview = {
         "runs": [
-            {"name": name, "settings": folder.settings(), **_at_a_glance(of_run)}
-            for name, folder, of_run in zip(names, folders, records, strict=True)
+            {
+                "name": name,
+                "settings": folder.settings(),
+                **_at_a_glance(of_run),
+                "review": [{**row, "page": page_of[row["key"]]} for row in rows[:_FOR_REVIEW]],
+                "num_likely": sum(row["failure_probability"] >= 0.5 for row in rows),
+            }
+            for name, folder, of_run, rows in zip(names, folders, records, reviews, strict=True)
         ],
+        "reliability": reliability,
         "pages": [page.name for page in pages],
         "num_objects": len(keys),
         "version": misure.__version__,
@@ -78,6 +96,7 @@ def write_report(runs: Sequence[str | Path], out: str | Path) -> list[Path]:
         some = keys[start : start + OBJECTS_OF_A_PAGE]
         size_px = next(px for most, px in _SIZES_PX if len(some) <= most)
         data = _objects(folders, records, some, size_px)
+        _add_reliability(data, reviews)
         text = _template().render(
             **overview, page=page.name, first=start + 1, num_here=len(some), data=data
         )
@@ -198,6 +217,16 @@ def _objects(
             }
         )
     return {"images": encoded, "objects": objects}
+
+
+def _add_reliability(data: dict[str, Any], reviews: Sequence[Sequence[Mapping[str, Any]]]) -> None:
+    """What the reliability model says, beside the other figures of each object."""
+    of_key = [{row["key"]: row for row in rows} for rows in reviews]
+    for one in data["objects"]:
+        for entry, known in zip(one["runs"], of_key, strict=True):
+            if entry and (row := known.get(one["key"])):
+                names = ("predicted_dice", "low", "high", "failure_probability", "speaking")
+                entry |= {name: row[name] for name in names}
 
 
 def _entry(folder: RunFolder, record: Mapping[str, Any], size_px: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Feature:
         name: its own.
         group: see `GROUPS`.
         formula: how it comes about, in words and signs.
-        read: a record to the number; raises KeyError or TypeError where the record lacks it.
+        read: a record to the number; raises where the record lacks it (a KeyError ...).
     """
 
     name: str
@@ -35,7 +35,7 @@ class Feature:
         """The number; NaN where the record has none."""
         try:
             number = float(self.read(record))
-        except (KeyError, TypeError, IndexError):
+        except (LookupError, TypeError, ValueError, ArithmeticError):
             return math.nan
         return number if math.isfinite(number) else math.nan
 

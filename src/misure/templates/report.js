@@ -88,6 +88,12 @@ function figuresOf(entry) {
 }
 
 function allFiguresOf(entry) {
+  return regionFiguresOf(entry) + (entry.predicted_dice === undefined ? "" : `; predicted Dice ${entry.predicted_dice.toFixed(2)} ` +
+    `(${entry.low.toFixed(2)} to ${entry.high.toFixed(2)}), chance of failure ${percent(entry.failure_probability)}` +
+    entry.speaking.map(([name, part]) => `, ${name.replaceAll("_", " ")} ${part.toFixed(2)}`).join(""));
+}
+
+function regionFiguresOf(entry) {
   if (entry.relative_area === undefined) return figuresOf(entry);
   const context = entry.context.filter(([, share]) => share >= 0.01).map(([name, share]) => `${name} ${percent(share)}`);
   return `${figuresOf(entry)}; minimally sufficient region ${percent(entry.area)} of the image, Dice ${entry.dice.toFixed(3)}, ` +
@@ -215,7 +221,7 @@ function slide() {
 // --- tables, filters, keys --------------------------------------------------------------------
 
 for (const table of document.querySelectorAll(".sortable")) {
-  table.querySelectorAll("thead th").forEach((heading, column) => heading.firstElementChild.addEventListener("click", () => {
+  table.querySelectorAll("thead th").forEach((heading, column) => heading.firstElementChild?.addEventListener("click", () => {
     const direction = heading.getAttribute("aria-sort") === "descending" ? "ascending" : "descending";
     table.querySelectorAll("thead th").forEach((other) => other.removeAttribute("aria-sort"));
     heading.setAttribute("aria-sort", direction);
@@ -243,6 +249,18 @@ for (const button of document.querySelectorAll(".to-class, .to-context")) button
   byId("filters").scrollIntoView();
   byId("cards").querySelector("button")?.focus({ preventScroll: true });
 });
+// Opens the object of this key, its filters off, where this page has it.
+function openKey(key) {
+  if (!data.objects.some((object) => object.key === key)) return;
+  byId("filters").reset();
+  update();
+  open(shown.findIndex((object) => object.key === key));
+}
+
+for (const button of document.querySelectorAll(".to-object")) button.addEventListener("click", () => {
+  openKey(button.dataset.key);
+  byId("large").addEventListener("close", () => button.focus(), { once: true });
+});
 byId("filters").addEventListener("input", update);
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("reset", () => setTimeout(update));
@@ -260,3 +278,4 @@ byId("large").addEventListener("close", () => byId("cards").children[current]?.f
 new IntersectionObserver(([entry]) => { if (entry.isIntersecting && numMade < shown.length) makeMore(); },
   { rootMargin: "800px" }).observe(document.querySelector("footer"));
 update();
+if (location.hash.length > 1) openKey(decodeURIComponent(location.hash.slice(1)));
