@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
 import misure
+import toys
 from misure.cli import main
 from misure.datasets import Sample, SampleList, open_dataset
 from misure.reliability import (
@@ -301,6 +303,49 @@ def test_dices_of_a_run(noisy_run):
     there = dict(zip(FEATURES, ~np.isnan(matrix).any(0), strict=True))
     assert all(there[n] for n in names_of(["confidence", "form", "augmentation"]))
     assert not any(there[n] for n in names_of(["context"]))
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A run over pictures, and a folder of their annotations."""
+    folder, labels = tmp_path / "photographs", tmp_path / "labels"
+    (folder / "sub").mkdir(parents=True)
+    (labels / "sub").mkdir(parents=True)
+    pixels = np.zeros((24, 24), np.uint8)
+    pixels[4:12, 4:12] = 255
+    for name in ("a", "sub/b", "c"):
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    run(
+        str(folder), model=toys.model_of(toys.OwnBrightness()), out=tmp_path / "run", method="edges"
+    )
+    classes = (pixels > 0).astype(np.uint8)
+    Image.fromarray(classes).save(labels / "a.png")
+    classes[8:12, 4:12] = 0
+    classes[0:2] = 255  # not judged
+    with_palette = Image.fromarray(classes, "P")
+    with_palette.putpalette([*range(30)])
+    with_palette.save(labels / "sub" / "b.png")
+    return tmp_path / "run", labels
+
+
+def test_annotations_as_a_folder_of_pictures(photographs):
+    run_folder, labels = photographs
+    examples = read_examples([run_folder], [str(labels)])
+    assert dict(zip([one["key"] for one in examples.records], examples.dices, strict=True)) == {
+        "a.png#1": 1.0,
+        "sub/b.png#1": pytest.approx(2 * 32 / (64 + 32)),
+    }  # nobody annotated c
+    Image.fromarray(np.zeros((24, 24, 3), np.uint8)).save(labels / "a.png")
+    with pytest.raises(misure.InputError, match="expected a picture of class numbers.* got RGB"):
+        read_examples([run_folder], [str(labels)])
+    (labels / "a.png").write_bytes(b"\x89PNG")
+    with pytest.raises(misure.InputError, match="cannot be read"):
+        read_examples([run_folder], [str(labels)])
+    (labels / "none").mkdir()
+    with pytest.raises(
+        misure.MissingDataError, match=r"such as a\.png for a\.png, found none of 3"
+    ):
+        read_examples([run_folder], [str(labels / "none")])
 
 
 def test_annotations_of_other_data_are_errors(noisy_run):

@@ -105,7 +105,7 @@ def _check_size(path: Path, shape: tuple[int, ...]) -> None:
 
 def _read_picture(path: Path, num_channels: int | None) -> Tensor:
     try:
-        with _open_picture(path) as picture:
+        with open_picture(path) as picture:
             upright = ImageOps.exif_transpose(picture)
             if upright.mode.startswith(("I", "F")):
                 return _read_deep_grey(upright, path, num_channels)
@@ -122,7 +122,7 @@ def _read_picture(path: Path, num_channels: int | None) -> Tensor:
     return torch.from_numpy(np.atleast_3d(pixels).transpose(2, 0, 1).astype(np.float32) / 255)
 
 
-def _open_picture(path: Path) -> Image.Image:
+def open_picture(path: Path) -> Image.Image:
     """The picture, its pixels not decoded yet; one that Pillow warns of is refused."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)

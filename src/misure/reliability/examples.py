@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from misure.datasets import Dataset, open_dataset
+from misure.datasets.label_files import LabelFiles
 from misure.datasets.sample import case_of
 from misure.errors import InputError
 from misure.reliability.annotated import object_dices
@@ -23,7 +24,8 @@ def read_examples(runs: Sequence[str | Path], annotations: Sequence[str | Datase
 
     Args:
         runs: run folders.
-        annotations: of each run, or once for all: word of a data set, or the data set.
+        annotations: of each run, or once for all: word of a data set, a data set, or a folder of
+            annotations (see `LabelFiles`).
 
     Raises:
         InputError, RunFolderError: see `object_dices`; or another number of annotations.
@@ -43,9 +45,16 @@ def read_examples(runs: Sequence[str | Path], annotations: Sequence[str | Datase
     for number, run in enumerate(runs):
         given = annotations[number if len(annotations) > 1 else 0]
         name = given if isinstance(given, str) else id(given)
-        dataset = opened.setdefault(name, open_dataset(given) if isinstance(given, str) else given)
+        of_run = read_run(run)
+        if isinstance(given, str) and Path(given).is_dir():
+            samples = list(dict.fromkeys(one["sample"] for one in of_run))
+            dataset: Dataset = LabelFiles(Path(given), samples)
+        else:
+            if name not in opened:
+                opened[name] = open_dataset(given) if isinstance(given, str) else given
+            dataset = opened[name]
         known = object_dices(run, dataset)
-        for record in read_run(run):
+        for record in of_run:
             if record["key"] in known:
                 records.append(record)
                 dices.append(known[record["key"]])

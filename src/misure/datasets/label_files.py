@@ -1,0 +1,85 @@
+"""Annotations in a folder, one file an image: pictures of class numbers, or NIfTI labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.datasets.sample import Sample
+from misure.errors import InputError, MissingDataError
+from misure.image import is_nifti, open_picture
+from misure.volume_file import read_labels
+
+_SUFFIXES = (".png", ".nii.gz", ".nii")
+_NOT_JUDGED = 255  # the border of Pascal VOC's objects, and what most annotation tools leave open
+
+
+class LabelFiles:
+    """The annotations of some images; the images themselves are not looked at.
+
+    Of the image `a/b.jpg` the annotation is `a/b.png` in the folder, a picture of one channel (or a
+    palette) whose numbers are the classes, 255 where nobody judged; of a volume `b.nii.gz`. An
+    image without such a file has no annotation.
+
+    Args:
+        folder: holds the files.
+        keys: paths of the images relative to their own folder, as the samples of a run have them.
+
+    Raises:
+        MissingDataError: the folder has an annotation of none of them.
+    """
+
+    def __init__(self, folder: Path, keys: Sequence[str]) -> None:
+        self._folder, self.keys = folder, list(keys)
+        self._paths = [self._path_of(key) for key in keys]
+        if not any(self._paths):
+            raise MissingDataError(
+                f"LabelFiles: expected annotations in {folder}, such as {_stem(self.keys[0])}.png "
+                f"for {self.keys[0]}, found none of {len(self.keys)} images."
+            )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __getitem__(self, index: int) -> Sample:
+        path = self._paths[index]
+        if path is None:
+            return Sample(self.keys[index], torch.zeros(1, 1, 1))
+        labels = read_labels(path)[0] if is_nifti(path) else read_class_picture(path)
+        return Sample(self.keys[index], labels[None].float(), labels)
+
+    def _path_of(self, key: str) -> Path | None:
+        beginning = _stem(key)
+        inside = not Path(beginning).is_absolute() and ".." not in Path(beginning).parts
+        found = (self._folder / f"{beginning}{suffix}" for suffix in _SUFFIXES)
+        return next((path for path in found if inside and path.is_file()), None)
+
+
+def _stem(key: str) -> str:
+    return key[: -len(".nii.gz")] if key.endswith(".nii.gz") else str(Path(key).with_suffix(""))
+
+
+def read_class_picture(path: Path) -> Tensor:
+    """The class (H, W) int64 of each pixel, -1 where the picture says 255.
+
+    Raises:
+        InputError: damaged, too large, or a picture of colours.
+    """
+    try:
+        with open_picture(path) as picture:
+            if picture.mode not in ("1", "L", "P", "I;16", "I"):
+                raise InputError(
+                    f"read_class_picture: expected a picture of class numbers, in one channel or "
+                    f"with a palette, got {picture.mode} in {path}. Is it a picture of colours?"
+                )
+            numbers: np.ndarray = np.asarray(picture).astype(np.int64)
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's readers raise many kinds on damaged files
+        raise InputError(
+            f"read_class_picture: expected a picture of class numbers, but {path} cannot be read: "
+            f"{error}"
+        ) from error
+    return torch.from_numpy(np.where(numbers == _NOT_JUDGED, -1, numbers))
