@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import misure
+from misure.reliability import FEATURES
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,6 +85,7 @@ ORDER = [
     "image",
     "volume_file",
     "region",
+    "corruption",
     "batches",
     "borrowed",
     "device",
@@ -93,6 +95,8 @@ ORDER = [
     "baseline_image",
     "model",
     "target",
+    "prediction",
+    "augmented",
     "segmentation",
     "presentation",
     "contents",
@@ -116,6 +120,7 @@ ORDER = [
     "metrics",
     "datasets",
     "comparison",
+    "comparison_table",
     "networks",
     "training",
     "loaders",
@@ -128,9 +133,9 @@ ORDER = [
     "runs",
     "run_table",
     "run_volumes",
+    "reliability",
     "report",
     "picture",
-    "comparison_table",
     "comparison_picture",
     "measured_runs",
     "experiments",
@@ -165,7 +170,7 @@ def _snippets(language, document="README.md"):
     return re.findall(rf"```{language}\n(.*?)```", text, re.S)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/runs.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/runs.md", "docs/reliability.md"])
 def test_python_in_documents_runs_and_prints_what_it_says(document, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (snippet,) = _snippets("python", document)
@@ -176,11 +181,17 @@ def test_python_in_documents_runs_and_prints_what_it_says(document, tmp_path, mo
 
 
 def test_the_commands_of_the_readme_exist():
-    commands = "\n".join([*_snippets("sh"), *_snippets("sh", "docs/runs.md")])
-    names = set(re.findall(r"^misure (\w+)", commands, re.M))
+    commands = "\n".join(
+        [
+            *_snippets("sh"),
+            *_snippets("sh", "docs/runs.md"),
+            *_snippets("sh", "docs/reliability.md"),
+        ]
+    )
+    names = set(re.findall(r"^misure ((?:reliability |prepare )?\w+)", commands, re.M))
     helps = [
         subprocess.run(
-            [sys.executable, "-m", "misure", name, "--help"],
+            [sys.executable, "-m", "misure", *name.split(), "--help"],
             capture_output=True,
             text=True,
             check=True,
@@ -210,3 +221,9 @@ def test_the_metrics_have_a_line_each_in_their_document_and_in_the_readme():
         assert f"`{metric.name}`" in readme
     for name in misure.METHODS:
         assert f"`{name}`" in readme
+
+
+def test_the_features_have_a_line_each_in_their_document():
+    text = (ROOT / "docs/reliability.md").read_text()
+    for feature in FEATURES.values():
+        assert f"| `{feature.name}` | {feature.formula} |" in text
