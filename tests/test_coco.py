@@ -126,3 +126,77 @@ def test_what_is_not_there_is_said_with_where_to_get_it(folder):
     assert "expected instance annotations" in done.output
     with pytest.raises(misure.InputError, match="got no folder"):
         open_dataset("coco:")
+
+
+# --- panoptic -----------------------------------------------------------------------------------
+
+SEGMENTS = [
+    {"id": 7, "category_id": 1, "iscrowd": 0},
+    {"id": 256 * 2 + 3, "category_id": 184, "iscrowd": 0},
+    {"id": 65536 * 9 + 1, "category_id": 1, "iscrowd": 1},
+]
+
+
+def _panoptic(folder, segments=SEGMENTS, side=8):
+    (folder / "val2017").mkdir()
+    (folder / "annotations/panoptic_val2017").mkdir(parents=True)
+    Image.new("RGB", (side, 8), (90, 120, 30)).save(folder / "val2017/000000000009.jpg")
+    colours = np.zeros((8, 8, 3), np.uint8)
+    colours[:4, :4] = (7, 0, 0)
+    colours[4:] = (3, 2, 0)
+    colours[0, 7] = (1, 0, 9)
+    Image.fromarray(colours).save(folder / "annotations/panoptic_val2017/000000000009.png")
+    content = {
+        "images": [{"id": 9, "file_name": "000000000009.jpg"}, {"id": 5, "file_name": "gone.jpg"}],
+        "annotations": [
+            {"image_id": 9, "file_name": "000000000009.png", "segments_info": segments},
+            {"image_id": 5, "file_name": "gone.png", "segments_info": []},
+        ],
+        "categories": [
+            {"id": 1, "name": "person", "isthing": 1},
+            {"id": 184, "name": "tree-merged", "isthing": 0},
+        ],
+    }
+    path = folder / "annotations/panoptic_val2017.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_panoptic_annotations(tmp_path):
+    _panoptic(tmp_path)
+    dataset = open_dataset(f"coco-panoptic:{tmp_path}")
+    assert dataset.keys == ["000000000009.jpg"]
+    assert dataset.class_names == ("unlabelled", "person", "tree-merged")
+    sample = dataset[0]
+    wanted = torch.full((8, 8), -1)
+    wanted[:4, :4], wanted[4:] = 1, 2
+    assert torch.equal(sample.annotation, wanted)
+    (person,) = sample.objects
+    assert (person.class_index, person.name) == (1, "7")
+    assert torch.equal(person.region, wanted == 1)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f, _: f.write_text("{}"), "as COCO publishes them, but .* no 'categories'"),
+        (lambda f, _: f.unlink(), "expected val2017/, annotations/panoptic_val2017.json"),
+        (lambda _, p: p.write_bytes(p.read_bytes()[:60]), "expected a PNG of segments, but"),
+        (lambda _, p: Image.new("RGB", (5, 5)).save(p), "to be 5 x 5 as its annotation, got 8 x 8"),
+        (
+            lambda f, _: f.write_text(
+                f.read_text().replace('"category_id": 184', '"category_id": 3')
+            ),
+            "a known category_id",
+        ),
+        (
+            lambda f, _: f.write_text(f.read_text().replace("000000000009.jpg", "other.jpg")),
+            "found none of its 2",
+        ),
+    ],
+)
+def test_damaged_panoptic_annotations(damage, message, tmp_path):
+    file = _panoptic(tmp_path)
+    damage(file, tmp_path / "annotations/panoptic_val2017/000000000009.png")
+    with pytest.raises(misure.MisureError, match=message):
+        open_dataset(f"coco-panoptic:{tmp_path}")[0]

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from misure.datasets.coco import CocoDataset
+from misure.datasets.coco_panoptic import CocoPanopticDataset
 from misure.datasets.corrupted import CorruptedDataset, read_corruption
 from misure.datasets.image_files import ImageFiles, list_images
 from misure.datasets.nifti import open_nifti, open_nifti_slices
@@ -35,7 +36,8 @@ def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
             `triangle-disc`, with a disc that is needed too; `triangle:N`: so many (30 if not said);
             `triangle:N,side=24`: with options (see `read_options`).
             `coco:FOLDER`, COCO 2017 with the classes of VOC; `coco-all:FOLDER` with its own 80;
-            `coco:FOLDER,train2017`: another split (see `CocoDataset`).
+            `coco:FOLDER,train2017`: another split (see `CocoDataset`); `coco-panoptic:FOLDER`, the
+            panoptic annotations, things and stuff.
             `nifti:IMAGES,LABELS`, volumes with annotations in two folders, or `nifti:FOLDER`;
             with `,LIST.txt` only the cases in it;
             `nifti-slices:...`, their axial slices with foreground (see `NiftiPairs`).
@@ -99,6 +101,10 @@ def _corrupted(rest: str, reading: Reading) -> Dataset:
     return CorruptedDataset(open_dataset(word, reading), corruption)
 
 
+def _panoptic(rest: str, reading: Reading) -> Dataset:
+    return CocoPanopticDataset(*_folder_and_split(rest), reading)
+
+
 def _folder_and_split(rest: str) -> tuple[Path, str | None]:
     folder, _, split = rest.partition(",")
     if not folder:
@@ -117,6 +123,7 @@ DATASETS: dict[str, Callable[[str, Reading], Dataset]] = {
     "synapse-volumes": open_synapse_volumes,
     "coco": _coco,
     "coco-all": _all_of_coco,
+    "coco-panoptic": _panoptic,
     "corrupted": _corrupted,
 }
 """Name -> what opens it, given the rest of the word and how to read images."""
@@ -125,6 +132,7 @@ __all__ = [
     "DATASETS",
     "AnnotatedObject",
     "CocoDataset",
+    "CocoPanopticDataset",
     "CorruptedDataset",
     "Dataset",
     "ImageFiles",

@@ -64,7 +64,7 @@ class CocoDataset:
         class_names: Sequence[str] | None = VOC_CLASS_NAMES,
         reading: Reading = AS_IT_IS,
     ) -> None:
-        split = split or next((one for one in _SPLITS if (folder / one).is_dir()), _SPLITS[0])
+        split = split or find_split(folder)
         self._photographs = folder / split
         file = folder / "annotations" / f"instances_{split}.json"
         if not self._photographs.is_dir() or not file.is_file():
@@ -136,6 +136,11 @@ class CocoDataset:
                 f"but they cannot be drawn: {error}"
             ) from error
         return torch.from_numpy(mask.astype(bool))
+
+
+def find_split(folder: Path) -> str:
+    """The first of val2017 and train2017 that is in a folder; val2017 where neither is."""
+    return next((one for one in _SPLITS if (folder / one).is_dir()), _SPLITS[0])
 
 
 def _read(file: Path) -> Any:
