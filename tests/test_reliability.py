@@ -31,10 +31,13 @@ from misure.reliability import (
     score_run,
 )
 from misure.reliability.evaluation import FEATURE_SETS
+from misure.reliability.evaluation import _predicted as _cross_predicted
 from misure.reliability.learners import _as_trees, folds, score_of
 from misure.reliability.measures import MEASURES, auroc, measured, reliability_bins, risk_coverage
+from misure.reliability.model import _platt
 from misure.runs import read_run, run
 
+OPTIONS = {"learner": "linear", "cut": 0.5, "coverage": 0.9, "seed": 0}
 SURE = ("max_probability", "margin", "border_margin", "soft_dice")
 
 
@@ -84,6 +87,7 @@ def _predicted(said, examples, cut):
         cut,
         examples.dices,
         examples.groups,
+        np.zeros(len(examples)),
         *(
             np.array([getattr(one, name) for one in said])
             for name in ("dice", "low", "high", "failure_probability")
@@ -188,6 +192,9 @@ def test_trees_of_plain_numbers_say_what_those_of_scikit_learn_say(kind):
         (lambda p: p["scaling"].update(std=[0.0] * 4), "scaling does not fit"),
         (lambda p: p.update(slope=float("nan")), "a number in it is none"),
         (lambda p: p.pop("failure"), "'failure'"),
+        (lambda p: p.update(about={}), "does not say what it was learnt from"),
+        (lambda p: p.update(half_width=-3), "out of their range"),
+        (lambda p: p["scaling"].update(flagged=[0, 0]), "flagged twice"),
         (
             lambda p: p.update(dice={"kind": "trees", "bias": 0, "trees": [
                 {"column": [0], "threshold": [0.0], "left": [0], "right": [0], "value": [0.0]}]}),
@@ -206,7 +213,7 @@ def test_files_that_are_no_models(change, message, tmp_path):
 
 
 def test_files_that_are_not_even_json(tmp_path):
-    for content in (b"", b"\x80\x04", b"[]", b"1"):
+    for content in (b"", b"\x80\x04", b"[]", b"1", b"[" * 200_000):
         (tmp_path / "model.json").write_bytes(content)
         with pytest.raises(misure.InputError, match="expected a file written by"):
             ReliabilityModel.load(tmp_path / "model.json")
@@ -254,6 +261,11 @@ def _regions(*rows):
 ALL = torch.ones(1, 8, dtype=torch.bool)
 
 
+def _numbers(row):
+    letters = sorted(set(row) - {"."})
+    return torch.tensor([[0 if sign == "." else 1 + letters.index(sign) for sign in row]])
+
+
 @pytest.mark.parametrize(
     ("drawn", "annotated", "wanted"),
     [
@@ -268,6 +280,7 @@ ALL = torch.ones(1, 8, dtype=torch.bool)
 def test_objects_are_compared_with_those_that_are_their_own(drawn, annotated, wanted):
     found = matched_dices(_regions(drawn), _regions(annotated), ALL)
     assert found == pytest.approx(wanted)
+    assert matched_dices(_regions(drawn), _numbers(annotated), ALL) == found
 
 
 def test_pixels_that_nobody_judged_count_neither_way():
@@ -361,8 +374,10 @@ def test_annotations_of_other_data_are_errors(noisy_run):
     cut = [Sample(one.key, one.image, one.annotation[1:]) for one in samples]
     with pytest.raises(misure.InputError, match="expected an annotation of"):
         object_dices(noisy_run, SampleList(cut))
-    bare = [Sample(one.key, one.image) for one in samples]
-    assert object_dices(noisy_run, SampleList(bare)) == {}
+    bare = SampleList([Sample(one.key, one.image) for one in samples])
+    assert object_dices(noisy_run, bare) == {}
+    with pytest.raises(misure.InputError, match="expected annotated objects, there is none in"):
+        read_examples([noisy_run], [bare])
     with pytest.raises(misure.InputError, match="one data set of annotations for all runs or one"):
         read_examples([noisy_run], ["triangle:12", "triangle:12"])
 
@@ -397,7 +412,9 @@ def test_records_without_features(noisy_run):
 def _some_predictions():
     generator = np.random.default_rng(2)
     dices, failure, said = generator.random((3, 57))
-    return Predicted(0.5, dices, np.arange(57) // 2, said, said - 0.2, said + 0.2, failure)
+    return Predicted(
+        0.5, dices, np.arange(57) // 2, np.zeros(57), said, said - 0.2, said + 0.2, failure
+    )
 
 
 def test_measures_are_what_loops_say():
@@ -414,9 +431,65 @@ def test_measures_are_what_loops_say():
     assert MEASURES["interval_coverage"].of(one) == pytest.approx(np.mean(inside))
 
 
+def test_ranks_are_compared_within_folds():
+    """Two folds, each in perfect order, the second one's figures all too high."""
+    dices = np.array([0.1, 0.3, 0.7, 0.9] * 2)
+    said = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9])
+    fold = np.repeat([0, 1], 4)
+    one = Predicted(0.5, dices, np.arange(8), fold, said, said, said, 1 - said)
+    assert MEASURES["auroc"].of(one) == MEASURES["spearman"].of(one) == pytest.approx(1)
+    pooled = Predicted(0.5, dices, np.arange(8), 0 * fold, said, said, said, 1 - said)
+    assert MEASURES["auroc"].of(pooled) < 0.8
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.4])
+def test_chances_stay_chances_where_scores_are_skewed_and_failures_rare(share):
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        scores = generator.exponential(size=300)
+        failed = generator.random(300) < share
+        failed[:2] = True, False
+        slope, intercept = _platt(scores, failed)
+        chances = 1 / (1 + np.exp(-(slope * scores + intercept)))
+        assert slope >= 0
+        assert chances.mean() == pytest.approx(failed.mean(), abs=0.02)
+        assert ((chances > 1e-3) & (chances < 1 - 1e-3)).mean() > 0.9
+
+
+def test_features_that_know_nothing_add_nothing():
+    generator = np.random.default_rng(5)
+    gains = []
+    for seed in range(6):
+        examples = _examples(150, seed, lambda sure: generator.random(len(sure)))
+        few, many = (
+            _cross_predicted(examples, examples, names, OPTIONS | {"seed": seed})
+            for names in (["margin"], list(SURE))
+        )
+        gains.append([MEASURES[n].of(many) - MEASURES[n].of(few) for n in ("auroc", "spearman")])
+    assert np.abs(np.mean(gains, axis=0)).max() < 0.06
+
+
+def test_images_of_both_conditions_are_never_fitted_and_tested_on_at_once():
+    num = 150
+    generator = np.random.default_rng(0)
+    names, dice_of = generator.random((num // 3, 2)), generator.random(num // 3)
+    records = [
+        _record(i, max_probability=names[i // 3, 0], margin=names[i // 3, 1]) for i in range(num)
+    ]
+    clean = Examples(records, dice_of[np.arange(num) // 3], np.arange(num) // 3)
+    other = Examples(records, clean.dices, clean.groups + 1000)
+    options = OPTIONS | {"learner": "boosting"}
+    same, different = (
+        MEASURES["spearman"].of(_cross_predicted(clean, test, ["max_probability", "margin"], options))
+        for test in (clean, other)
+    )
+    assert same < 0.4
+    assert different > 0.8  # taken for other images, which these are not
+
+
 def test_measures_without_failures_say_so():
     one = _some_predictions()
-    good = Predicted(0.0, one.dices, one.groups, one.said, one.low, one.high, one.failure)
+    good = Predicted(0.0, one.dices, one.groups, one.fold, one.said, one.low, one.high, one.failure)
     assert math.isnan(MEASURES["auroc"].of(good))
     assert math.isnan(MEASURES["auprc"].of(good))
     assert MEASURES["mae"].of(good) == MEASURES["mae"].of(one)

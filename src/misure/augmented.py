@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from misure.corruption import Corruption
+from misure.image import AS_STORED, ViewingOrder
 from misure.model import SegmentationModel
 from misure.target import Target
 
@@ -23,7 +24,11 @@ AUGMENTATIONS = ("mirrored", *_WEAK)
 
 
 def augmented_dices(
-    model: SegmentationModel, image: Tensor, targets: Sequence[Target], seed: int = 0
+    model: SegmentationModel,
+    image: Tensor,
+    targets: Sequence[Target],
+    seed: int = 0,
+    order: ViewingOrder = AS_STORED,
 ) -> list[dict[str, float]]:
     """Dice of each target, in [0, 1], with what the model draws on each of `AUGMENTATIONS`.
 
@@ -35,14 +40,16 @@ def augmented_dices(
         image: (C, *spatial), on the model's device.
         targets: from what the model draws on it.
         seed: of the noise.
+        order: how a volume is laid out: its columns are mirrored, left and right of the body.
     """
-    changed = [image.flip(-1), *(weak(image, seed) for weak in _WEAK.values())]
+    axis = 1 + order[2][0] if image.ndim == 4 else 2
+    changed = [image.flip(axis), *(weak(image, seed) for weak in _WEAK.values())]
 
     def work(some: slice) -> list[list[float]]:
         with torch.no_grad():
             logits = model(torch.stack(changed[some]))
         upright = [
-            one.flip(-1) if number == 0 else one
+            one.flip(axis) if number == 0 else one
             for number, one in enumerate(logits, start=some.start)
         ]
         return [[target.dice_of_logits(one[None])[0] for target in targets] for one in upright]

@@ -4,6 +4,7 @@ No pass is spent on it: all is read from the logits that the target came from. T
 what plain confidence knows, and what an explanation has to add something to.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor
 from misure.logits import class_probability
 from misure.region import component_numbers, distance_px_up_to, soft_dice
 from misure.target import Target
+
+_AT_ONCE = 100_000  # pixels, whatever the number of classes
 
 BORDER_PX = 2
 """Pixels of the border: at most so far from the object's contour, inside and outside."""
@@ -60,23 +63,28 @@ def prediction_record(logits: Tensor, target: Target) -> dict[str, Any]:
 
 def _confidence(logits: Tensor, pixels: Tensor, target: Target) -> dict[str, float | None]:
     """Means over some pixels (*spatial) bool; None where there are none."""
-    chosen = logits[:, pixels].double()  # (K, n)
-    if not chosen.shape[1]:
-        return dict.fromkeys(("max_probability", "margin", "entropy"))
+    names = ("max_probability", "margin", "entropy")
+    numbers = torch.nonzero(pixels.flatten()).ravel()
+    if not len(numbers):
+        return dict.fromkeys(names)
+    total = torch.zeros(3, dtype=torch.float64)
+    for some in torch.split(numbers, _AT_ONCE):
+        total += _confidence_sums(logits.flatten(1)[:, some].double(), target).cpu()
+    return dict(zip(names, (total / len(numbers)).tolist(), strict=True))
+
+
+def _confidence_sums(logits: Tensor, target: Target) -> Tensor:
+    """Sums over pixels (K, n) of the largest probability, the margin and the entropy."""
     if target.multilabel:
-        own = chosen[target.class_index]
-        chosen = torch.stack([-own / 2, own / 2])
-    log_p = chosen.log_softmax(0)
+        own = logits[target.class_index]
+        logits = torch.stack([-own / 2, own / 2])
+    log_p = logits.log_softmax(0)
     p = log_p.exp()
     if len(p) < 2:  # a single class has no rival
-        return {"max_probability": 1.0, "margin": 1.0, "entropy": 0.0}
+        return torch.tensor([p.shape[1], p.shape[1], 0.0], dtype=torch.float64)
     first, second = p.topk(2, dim=0).values
-    entropy = -(p * log_p).sum(0) / torch.log(torch.tensor(float(len(p))))
-    return {
-        "max_probability": float(first.mean()),
-        "margin": float((first - second).mean()),
-        "entropy": float(entropy.mean()),
-    }
+    entropy = -(p * log_p).sum() / math.log(len(p))
+    return torch.stack([first.sum(), (first - second).sum(), entropy])
 
 
 def _faces(region: Tensor) -> tuple[int, int]:

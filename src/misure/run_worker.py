@@ -152,7 +152,7 @@ class RunWorker:
             logits = logits_of(self._model, image)
             segmentation = Segmentation(self._model, logits, image.device)
             items = list(self._items(key, segmentation))
-            told = self._told(image, key, logits, items)
+            told = self._told(image, sample, logits, items)
             del logits  # large, and of no use while the objects are explained
         except Exception as error:
             _raise_if_broken(error)
@@ -166,14 +166,15 @@ class RunWorker:
         return Outcome(len(lines) - num_failed, num_failed)
 
     def _told(
-        self, image: Tensor, key: str, logits: Tensor, items: Sequence[Item]
+        self, image: Tensor, sample: Sample, logits: Tensor, items: Sequence[Item]
     ) -> list[dict[str, Any]]:
         """What is recorded of each object besides what explains it."""
         targets = [item.target for item in items]
         told: list[dict[str, Any]] = []
         told += [{"prediction": prediction_record(logits, one)} for one in targets]
         if self._plan.test_time_augmentation and items:
-            dices = augmented_dices(self._model, image, targets, self._plan.seed_of(key))
+            seed = self._plan.seed_of(sample.key)
+            dices = augmented_dices(self._model, image, targets, seed, sample.order)
             for one, of_target in zip(told, dices, strict=True):
                 one["augmented_dice"] = of_target
         return told

@@ -185,7 +185,10 @@ def _begin(
         )
     if limit is not None and limit < 1:
         raise InputError(f"run: expected limit of 1 or more, got {limit}.")
-    if isinstance(job.source, str) and Path(job.out).is_relative_to(Path(job.source).absolute()):
+    source = job.source if isinstance(job.source, str) else ""
+    while source.startswith("corrupted:"):
+        source = source.partition(",")[2]
+    if source and Path(job.out).is_relative_to(Path(source).absolute()):
         raise InputError(
             f"run: expected a run folder outside the source {job.source}, got {job.out}. Its own "
             "pictures would be taken for samples."

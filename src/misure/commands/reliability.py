@@ -102,9 +102,10 @@ def score(run: str, model: Path, out: Path) -> None:
         f"{known.cut:g}. Written to {out}, the worst first:"
     )
     for row in rows[:5]:
+        key = row["key"].encode(errors="backslashreplace").decode()
         because = ", ".join(name for name, _ in row["speaking"]) or "nothing in particular"
         click.echo(
-            f"  {row['key']} ({row['class_name']}): Dice {row['predicted_dice']:.2f} "
+            f"  {key} ({row['class_name']}): Dice {row['predicted_dice']:.2f} "
             f"[{row['low']:.2f}, {row['high']:.2f}], failure {row['failure_probability']:.0%}: "
             f"{because}"
         )
@@ -144,6 +145,8 @@ def evaluate(
     from misure.reliability.curves import save_curves
     from misure.reliability.tables import evaluation_markdown, write_evaluation
 
+    if test_annotations and not tests:
+        raise click.UsageError("--test-annotations needs --test: name the runs that they are of.")
     examples = read_examples(runs, annotations)
     test = read_examples(tests, test_annotations or annotations) if tests else None
     with progress(quiet) as on_step:

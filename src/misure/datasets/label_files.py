@@ -35,9 +35,10 @@ class LabelFiles:
         self._folder, self.keys = folder, list(keys)
         self._paths = [self._path_of(key) for key in keys]
         if not any(self._paths):
+            wanted = f", such as {_stem(keys[0])}.png for {keys[0]}" if keys else ""
             raise MissingDataError(
-                f"LabelFiles: expected annotations in {folder}, such as {_stem(self.keys[0])}.png "
-                f"for {self.keys[0]}, found none of {len(self.keys)} images."
+                f"LabelFiles: expected annotations in {folder}{wanted}, found none of {len(keys)} "
+                "images (whose paths must lie within their own folder)."
             )
 
     def __len__(self) -> int:
@@ -47,8 +48,12 @@ class LabelFiles:
         path = self._paths[index]
         if path is None:
             return Sample(self.keys[index], torch.zeros(1, 1, 1))
-        labels = read_labels(path)[0] if is_nifti(path) else read_class_picture(path)
-        return Sample(self.keys[index], labels[None].float(), labels)
+        if not is_nifti(path):
+            classes = read_class_picture(path)
+            return Sample(self.keys[index], classes[None].float(), classes)
+        labels, affine = read_labels(path)
+        place = torch.from_numpy(affine)
+        return Sample(self.keys[index], labels[None].float(), labels, affine=place)
 
     def _path_of(self, key: str) -> Path | None:
         beginning = _stem(key)

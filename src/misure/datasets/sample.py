@@ -11,7 +11,7 @@ from misure.errors import InputError
 from misure.image import AS_STORED, ViewingOrder
 from misure.model import SegmentationModel
 
-_SLICE = re.compile(r"[/_]slice\d+$")
+_SLICE = re.compile(r"[/_]slice\d+(\.\w+)*$")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def as_dataset(samples: Dataset | Sequence[Sample]) -> Dataset:
 def case_of(key: str) -> str:
     """Of whom a sample is: its key without the number of the slice.
 
-    >>> case_of("case0008/slice012"), case_of("case0005_slice003"), case_of("a.png")
+    >>> case_of("case0008/slice012"), case_of("case0005_slice003.png"), case_of("a.png")
     ('case0008', 'case0005', 'a.png')
     """
     return _SLICE.sub("", key)

@@ -62,11 +62,7 @@ def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
             continue
         regions = {record["key"]: _region(folder, record) for record in records}
         for record in records:
-            if regions[record["key"]].shape != sample.annotation.shape:
-                raise InputError(
-                    f"reliability: expected an annotation of {tuple(regions[record['key']].shape)} "
-                    f"for {key}, got {tuple(sample.annotation.shape)}. Is it of another image?"
-                )
+            _check_place(record, regions[record["key"]], sample)
         for class_index in {record["class_index"] for record in records}:
             some = [one for one in records if one["class_index"] == class_index]
             drawn = [regions[one["key"]] for one in some]
@@ -79,48 +75,91 @@ def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
     return found
 
 
+def _check_place(record: Mapping[str, Any], region: Tensor, sample: Sample) -> None:
+    """Raises an InputError unless the annotation lies pixel by pixel on the image."""
+    if sample.annotation is not None and region.shape != sample.annotation.shape:
+        raise InputError(
+            f"reliability: expected an annotation of {tuple(region.shape)} for {sample.key}, got "
+            f"{tuple(sample.annotation.shape)}. Is it of another image?"
+        )
+    if record["affine"] is None or sample.affine is None:
+        return
+    if not torch.allclose(torch.tensor(record["affine"]).double(), sample.affine, atol=1e-3):
+        raise InputError(
+            f"reliability: expected an annotation in the place and orientation of {sample.key}, "
+            "its affine is another. Resample it to the image."
+        )
+
+
 def matched_dices(
-    drawn: Sequence[Tensor], annotated: Sequence[Tensor], judged: Tensor
+    drawn: Sequence[Tensor], annotated: Sequence[Tensor] | Tensor, judged: Tensor
 ) -> list[float | None]:
     """The Dice in [0, 1] of each drawn object with the annotated ones that are its own.
 
     None for an object that lies where nobody judged.
 
     Args:
-        drawn, annotated: objects of one class, (*spatial) bool.
+        drawn: objects of one class, (*spatial) bool.
+        annotated: the same; or the number (*spatial) int64 of the annotated object that each pixel
+            belongs to, 0 for none.
         judged: (*spatial) bool; other pixels count neither way.
     """
-    shared = torch.zeros(len(drawn), len(annotated))
-    for i, one in enumerate(drawn):
-        for j, other in enumerate(annotated):
-            shared[i, j] = int((one & other & judged).sum())
+    objects = _Numbered(annotated) if isinstance(annotated, Tensor) else _Apart(annotated)
+    shared = [objects.shared(one & judged) for one in drawn]
     own: dict[int, list[int]] = defaultdict(list)
-    for j in range(len(annotated)):
-        if len(drawn) and shared[:, j].max() > 0:
-            own[int(shared[:, j].argmax())].append(j)
+    if shared and len(shared[0]):
+        most, owner = torch.stack(shared).max(0)
+        for j in torch.nonzero(most).ravel().tolist():
+            own[int(owner[j])].append(j)
     dices: list[float | None] = []
     for i, one in enumerate(drawn):
-        mine = own.get(i)
-        if mine is None and len(annotated) and shared[i].max() > 0:
+        mine = own.get(i, [])
+        if not mine and len(shared[i]) and shared[i].max() > 0:
             mine = [int(shared[i].argmax())]
-        wanted = torch.zeros_like(one)
-        for j in mine or ():
-            wanted |= annotated[j]
-        is_judged = bool((one & judged).any())
-        dices.append(dice(one & judged, wanted & judged) if is_judged else None)
+        wanted = objects.union(mine, one) & judged
+        dices.append(dice(one & judged, wanted) if bool((one & judged).any()) else None)
     return dices
 
 
-def _objects(sample: Sample, whole: Tensor, class_index: int, is_whole: bool) -> list[Tensor]:
-    """The annotated objects of a class; connected parts where objects are not told apart."""
-    if not bool(whole.any()):
-        return []
+class _Apart:
+    """Objects as regions of their own, which may overlap."""
+
+    def __init__(self, regions: Sequence[Tensor]) -> None:
+        self._regions = regions
+
+    def shared(self, region: Tensor) -> Tensor:
+        """Pixels that each object shares with a region."""
+        return torch.tensor([int((one & region).sum()) for one in self._regions])
+
+    def union(self, numbers: Sequence[int], like: Tensor) -> Tensor:
+        """The pixels of some objects."""
+        found = torch.zeros_like(like)
+        for number in numbers:
+            found |= self._regions[number]
+        return found
+
+
+class _Numbered:
+    """Objects as numbers of pixels: however many they are, they take the memory of one."""
+
+    def __init__(self, numbers: Tensor) -> None:
+        self._numbers, self._count = numbers, int(numbers.max())
+
+    def shared(self, region: Tensor) -> Tensor:
+        return torch.bincount(self._numbers[region], minlength=self._count + 1)[1:]
+
+    def union(self, numbers: Sequence[int], _like: Tensor) -> Tensor:
+        return torch.isin(self._numbers, torch.tensor(numbers, dtype=torch.int64) + 1)
+
+
+def _objects(
+    sample: Sample, whole: Tensor, class_index: int, is_whole: bool
+) -> list[Tensor] | Tensor:
+    """The annotated objects of a class; connected parts where they are not told apart."""
     if is_whole:
         return [whole]
-    if sample.objects:
-        return [one.region for one in sample.objects if one.class_index == class_index]
-    parts = component_numbers(whole)
-    return [parts == number for number in range(1, int(parts.max()) + 1)]
+    own = [one.region for one in sample.objects if one.class_index == class_index]
+    return own or component_numbers(whole)
 
 
 def _index(record: Mapping[str, Any], class_names: Sequence[str]) -> int:

@@ -1,8 +1,9 @@
 """How well reliability can be predicted, and what the explanation adds to plain confidence.
 
 Every row of the table is a set of features and a learner. Cross-validated by image, or fitted on
-one condition and tested on another. The question is nested: the same features with those of the
-explanation and without, and the difference with its bootstrap interval over images.
+one condition and tested on another; images that are in both are left out of fitting in turn. The
+question is nested: the same features with those of the explanation and without, and the difference
+with its bootstrap interval over images.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,14 @@ from misure.errors import InputError
 from misure.reliability.features import FEATURES, feature_matrix, names_of
 from misure.reliability.learners import folds
 from misure.reliability.measures import Predicted, bootstrap_difference, measured
-from misure.reliability.model import Examples, ReliabilityModel, fit_reliability
+from misure.reliability.model import (
+    FEWEST_IMAGES,
+    FEWEST_OBJECTS,
+    Examples,
+    Reliability,
+    fit_reliability,
+)
+from misure.reliability.scoring import check_has_features
 from misure.trial import OnStep
 
 FEATURE_SETS: dict[str, tuple[str, ...]] = {
@@ -82,8 +90,8 @@ def evaluate_reliability(
 
     Args:
         examples: annotated objects.
-        test: of another condition, to test on what was fitted on `examples`; None:
-            cross-validation by image.
+        test: of another condition, to test on what was fitted on `examples`; None: on
+            `examples` themselves. No image is ever fitted and tested on at once.
         learners: names in `LEARNERS`.
         cut, coverage, seed: see `fit_reliability`.
         num_resamples: of the bootstrap.
@@ -115,11 +123,7 @@ def evaluate_reliability(
             "coverage": coverage,
             "seed": seed,
         }
-        predicted[row, learner] = (
-            _cross_validated(examples, rows[row], options)
-            if test is None
-            else _said(fit_reliability(examples, rows[row], **options), test)
-        )
+        predicted[row, learner] = _predicted(examples, test or examples, rows[row], options)
     tested = next(iter(predicted.values()))
     return Evaluation(
         predicted,
@@ -153,31 +157,39 @@ def _there(examples: Examples, groups: Sequence[str]) -> list[str]:
     return there if of_group == {FEATURES[name].group for name in names} else []
 
 
-def _cross_validated(
-    examples: Examples, names: Sequence[str], options: Mapping[str, Any]
+def _predicted(
+    examples: Examples, test: Examples, names: Sequence[str], options: Mapping[str, Any]
 ) -> Predicted:
-    """Each object judged by a model that has seen nothing of its image."""
-    parts, order = [], []
-    for fit, test in folds(examples.groups, options["seed"]):
-        model = fit_reliability(examples.take(fit), names, **options)
-        parts.append(_said(model, examples.take(test)))
-        order.append(test)
-    back = np.argsort(np.concatenate(order))
+    """Each object of `test` judged by a model that has seen nothing of its image."""
+    parts = folds(test.groups, options["seed"])
+    if not set(test.groups.tolist()) & set(examples.groups.tolist()):
+        parts = [(np.arange(0), np.arange(len(test)))]  # one model will do for all
+    said: list[Reliability | None] = [None] * len(test)
+    fold = np.zeros(len(test), dtype=int)
+    for number, (_, tested) in enumerate(parts):
+        seen = np.flatnonzero(~np.isin(examples.groups, test.groups[tested]))
+        model = fit_reliability(_checked(examples.take(seen), options["cut"]), names, **options)
+        some = test.take(tested)
+        check_has_features(some.records, model)
+        for place, one in zip(tested.tolist(), model.predict(some.records), strict=True):
+            said[place] = one
+        fold[tested] = number
     arrays = [
-        np.concatenate([getattr(one, name) for one in parts])[back]
-        for name in ("dices", "groups", "said", "low", "high", "failure")
+        np.array([getattr(one, name) for one in said])
+        for name in ("dice", "low", "high", "failure_probability")
     ]
-    return Predicted(options["cut"], *arrays)
+    return Predicted(options["cut"], test.dices, test.groups, fold, *arrays)
 
 
-def _said(model: ReliabilityModel, examples: Examples) -> Predicted:
-    said = model.predict(examples.records)
-    return Predicted(
-        model.cut,
-        examples.dices,
-        examples.groups,
-        np.array([one.dice for one in said]),
-        np.array([one.low for one in said]),
-        np.array([one.high for one in said]),
-        np.array([one.failure_probability for one in said]),
-    )
+def _checked(examples: Examples, cut: float) -> Examples:
+    """Raises an InputError where what is left for fitting has too few images, or one outcome."""
+    failed = examples.dices < cut
+    num_images = len(np.unique(examples.groups))
+    too_few = num_images < FEWEST_IMAGES or len(examples) < FEWEST_OBJECTS
+    if too_few or failed.all() or not failed.any():
+        raise InputError(
+            "reliability: expected images enough to leave a fifth of them out and still learn from "
+            f"failures and successes; {num_images} images are left, {failed.mean():.0%} of their "
+            f"objects below the cut {cut:g}. Give more runs, or another --cut."
+        )
+    return examples

@@ -40,7 +40,7 @@ class Scaling:
         std = np.nanstd(features, axis=0)
         return cls(
             np.nanmean(features, axis=0).tolist(),
-            np.where(std > 1e-12, std, 1.0).tolist(),
+            np.where(std > 1e-9, std, 1.0).tolist(),
             np.flatnonzero(np.isnan(features).any(axis=0)).tolist(),
         )
 
@@ -133,7 +133,8 @@ class Learner:
 
 def _linear(columns: np.ndarray, dices: np.ndarray, failed: np.ndarray, parts: Folds) -> Learner:
     linear_model = _sklearn("linear_model")
-    ridge = linear_model.Ridge(alpha=_best(linear_model.Ridge(), "alpha", columns, dices, parts))
+    ridge = linear_model.Ridge()
+    ridge.alpha = _best(ridge, "alpha", columns, dices, parts, "neg_mean_squared_error")
     logistic = linear_model.LogisticRegression(max_iter=1000)
     both = [
         (fit, test) for fit, test in parts if _has_both(failed[fit]) and _has_both(failed[test])
@@ -147,9 +148,7 @@ def _linear(columns: np.ndarray, dices: np.ndarray, failed: np.ndarray, parts: F
     return Learner(lambda x, y, _: fitted(ridge, x, y), lambda x, y, _: fitted(logistic, x, y))
 
 
-def _best(
-    kind: Any, name: str, x: np.ndarray, y: np.ndarray, parts: Folds, scoring: str | None = None
-) -> float:
+def _best(kind: Any, name: str, x: np.ndarray, y: np.ndarray, parts: Folds, scoring: str) -> float:
     """The strength of a penalty that does best on what it was not fitted on."""
     if len(parts) < 2:
         return 1.0

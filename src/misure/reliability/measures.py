@@ -24,6 +24,8 @@ class Predicted:
         cut: Dice below which one counts as failed.
         dices: (n,) true, in [0, 1].
         groups: (n,) of which image each is.
+        fold: (n,) which model judged each. Models of different folds differ by a constant that
+            leans against their own test objects, so ranks are only compared within a fold.
         said: (n,) predicted Dices, in [0, 1].
         low, high: (n,) the intervals.
         failure: (n,) chances that the Dice is below the cut.
@@ -32,6 +34,7 @@ class Predicted:
     cut: float
     dices: np.ndarray
     groups: np.ndarray
+    fold: np.ndarray
     said: np.ndarray
     low: np.ndarray
     high: np.ndarray
@@ -39,7 +42,9 @@ class Predicted:
 
     def take(self, numbers: np.ndarray) -> "Predicted":
         """Some of the objects, again and again where a number stands several times."""
-        arrays = (self.dices, self.groups, self.said, self.low, self.high, self.failure)
+        arrays = (
+            self.dices, self.groups, self.fold, self.said, self.low, self.high, self.failure,
+        )  # fmt: skip
         return Predicted(self.cut, *(one[numbers] for one in arrays))
 
     @property
@@ -49,23 +54,42 @@ class Predicted:
         return below
 
 
+def _within_folds(
+    one: Predicted, figure: Callable[[Predicted], float], weight: Callable[[Predicted], float]
+) -> float:
+    """The weighted mean of a figure over the folds; NaN where no fold has any weight."""
+    parts = [one.take(np.flatnonzero(one.fold == number)) for number in np.unique(one.fold)]
+    weights = [weight(part) for part in parts]
+    if not any(weights):
+        return float("nan")
+    weighed = [w * figure(part) for part, w in zip(parts, weights, strict=True) if w]
+    return sum(weighed) / sum(weights)
+
+
 def auroc(one: Predicted) -> float:
     """That a failed object has a higher chance of failure than a good one; in [0, 1], 0.5 by luck.
 
-    NaN where none or all failed.
+    Over all pairs within folds. NaN where there is none.
     """
-    if one.failed.all() or not one.failed.any():
-        return float("nan")
     metrics = require("sklearn.metrics", extra="reliability", purpose="measure reliability")
-    return float(metrics.roc_auc_score(one.failed, one.failure))
+    return _within_folds(
+        one,
+        lambda part: float(metrics.roc_auc_score(part.failed, part.failure)),
+        lambda part: float(part.failed.sum() * (~part.failed).sum()),
+    )
 
 
 def auprc(one: Predicted) -> float:
-    """Average precision of finding the failed ones, in [0, 1]; by luck their share."""
-    if not one.failed.any():
-        return float("nan")
+    """Average precision of finding the failed ones, in [0, 1]; by luck their share.
+
+    Of folds the mean, weighted by their failed ones; NaN where none failed.
+    """
     metrics = require("sklearn.metrics", extra="reliability", purpose="measure reliability")
-    return float(metrics.average_precision_score(one.failed, one.failure))
+    return _within_folds(
+        one,
+        lambda part: float(metrics.average_precision_score(part.failed, part.failure)),
+        lambda part: float(part.failed.sum()),
+    )
 
 
 def mean_absolute_error(one: Predicted) -> float:
@@ -74,10 +98,16 @@ def mean_absolute_error(one: Predicted) -> float:
 
 
 def rank_correlation(one: Predicted) -> float:
-    """Spearman's, of predicted and true Dices, in [-1, 1]; NaN where one of them never changes."""
-    if np.ptp(one.said) == 0 or np.ptp(one.dices) == 0:
-        return float("nan")
-    return float(stats.spearmanr(one.said, one.dices).statistic)
+    """Spearman's, of predicted and true Dices, in [-1, 1], the mean over folds; 0 where one of them
+    never changes.
+    """  # noqa: D205
+
+    def figure(part: Predicted) -> float:
+        if np.ptp(part.said) == 0 or np.ptp(part.dices) == 0:
+            return 0.0
+        return float(stats.spearmanr(part.said, part.dices).statistic)
+
+    return _within_folds(one, figure, lambda part: float(len(part.dices)))
 
 
 def expected_calibration_error(one: Predicted) -> float:
@@ -105,8 +135,13 @@ def risk_coverage(one: Predicted) -> np.ndarray:
 
 
 def area_under_risk_coverage(one: Predicted) -> float:
-    """Mean risk over all coverages, in [0, 1]; small where the good ones come first."""
-    return float(risk_coverage(one).mean())
+    """Mean risk over all coverages, in [0, 1]; small where the good ones come first.
+
+    Of folds the mean, weighted by their objects.
+    """
+    return _within_folds(
+        one, lambda part: float(risk_coverage(part).mean()), lambda part: float(len(part.dices))
+    )
 
 
 def interval_coverage(one: Predicted) -> float:

@@ -1,9 +1,10 @@
 """Reliability models: from the features of an object to how far it can be trusted.
 
 Two scores of the same features: the Dice that the object would have with an annotation, and the
-chance that this Dice lies below a cut. The interval is a conformal one: as wide as the errors that
-cross-validation by image made (Vovk 2015, cross-conformal; what is seen later must be like what was
-fitted on, and no coverage is guaranteed where it is not). The chance is calibrated by a logistic
+chance that this Dice lies below a cut. The interval is as wide as the errors of cross-validation by
+image, by the quantile of split conformal prediction (Vovk 2015 of folds). No coverage is
+guaranteed: objects of one image are alike, and what is seen later may be unlike what was fitted
+on. The chance is calibrated by a logistic
 curve on the same cross-validation's scores (Platt 1999).
 """
 
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from scipy import optimize
 
 from misure.durable_file import write_text
 from misure.errors import InputError
-from misure.reliability.features import FEATURES, feature_matrix
+from misure.reliability.features import FEATURES, feature_matrix, names_of
 from misure.reliability.learners import (
     LEARNERS,
     Scaling,
@@ -32,9 +34,10 @@ from misure.reliability.learners import (
 )
 
 FORMAT = "misure reliability 1"
-_FEWEST_OBJECTS, _FEWEST_IMAGES = 20, 5
+FEWEST_OBJECTS, FEWEST_IMAGES = 20, 5
 _SIZE_LIMIT = 50_000_000  # bytes of a file
 _NUM_SPEAKING = 3
+_LEAST_STD = 1e-12
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,15 @@ class ReliabilityModel:
                 raise ValueError(f"it has more than {_SIZE_LIMIT:,} bytes")
             plain = json.loads(path.read_text(encoding="utf-8"))
             return cls._from_plain(plain)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             raise InputError(
                 f"reliability: expected a file written by `misure reliability fit`, but {path} "
                 f"cannot be used: {error}"
@@ -191,6 +202,8 @@ class ReliabilityModel:
             or not all(0 <= one < len(names) for one in scaling.flagged)
         ):
             raise ValueError("its scaling does not fit its features")
+        if len(set(scaling.flagged)) < len(scaling.flagged):
+            raise ValueError("a feature is flagged twice")
         num_columns = len(names) + len(scaling.flagged)
         numbers = {
             name: float(plain[name])
@@ -198,6 +211,13 @@ class ReliabilityModel:
         }
         if not all(map(math.isfinite, numbers.values())):
             raise ValueError("a number in it is none")
+        if numbers["slope"] < 0 or not all(
+            0 <= numbers[name] <= 1 for name in ("half_width", "coverage", "cut")
+        ):
+            raise ValueError("half_width, coverage, cut or slope out of their range")
+        about = dict(plain["about"])
+        if not isinstance(about.get("made"), dict) or not isinstance(about["num_objects"], int):
+            raise ValueError("it does not say what it was learnt from")  # noqa: TRY004
         return cls(
             names,
             scaling,
@@ -205,7 +225,7 @@ class ReliabilityModel:
             from_plain(plain["failure"], num_columns),
             **numbers,
             learner=str(plain["learner"]),
-            about=dict(plain["about"]),
+            about=about,
         )
 
 
@@ -222,7 +242,8 @@ def fit_reliability(
 
     Args:
         examples: objects with their Dices.
-        feature_names: names in `FEATURES`; those that no example has are left out.
+        feature_names: names of features or of groups of them (see `names_of`); those that no
+            example has are left out.
         learner: name in `LEARNERS`.
         cut: Dice below which a segmentation counts as failed, in (0, 1].
         coverage: of the interval, in (0, 1).
@@ -239,12 +260,13 @@ def fit_reliability(
             f"{coverage}."
         )
     _check_examples(examples, cut)
-    features = feature_matrix(examples.records, feature_names)
+    wanted = names_of(feature_names)
+    features = feature_matrix(examples.records, wanted)
     there = ~np.isnan(features).all(axis=0)
-    names = [name for name, is_there in zip(feature_names, there, strict=True) if is_there]
+    names = [name for name, is_there in zip(wanted, there, strict=True) if is_there]
     if not names:
         raise InputError(
-            f"reliability: expected records with {', '.join(feature_names)}, they have none of "
+            f"reliability: expected records with {', '.join(wanted)}, they have none of "
             "these. Explain with a method that finds regions (misure), and run with "
             "--test-time-augmentation where those are asked for."
         )
@@ -284,10 +306,10 @@ def fit_reliability(
 
 def _check_examples(examples: Examples, cut: float) -> None:
     num_images = len(np.unique(examples.groups))
-    if len(examples) < _FEWEST_OBJECTS or num_images < _FEWEST_IMAGES:
+    if len(examples) < FEWEST_OBJECTS or num_images < FEWEST_IMAGES:
         raise InputError(
-            f"reliability: expected at least {_FEWEST_OBJECTS} annotated objects of "
-            f"{_FEWEST_IMAGES} images to learn from, got {len(examples)} of {num_images}. Give "
+            f"reliability: expected at least {FEWEST_OBJECTS} annotated objects of "
+            f"{FEWEST_IMAGES} images to learn from, got {len(examples)} of {num_images}. Give "
             "more runs."
         )
     failed = examples.dices < cut
@@ -308,7 +330,7 @@ def _conformal_quantile(errors: np.ndarray, coverage: float) -> float:
 
 
 def _platt(scores: np.ndarray, failed: np.ndarray) -> tuple[float, float]:
-    """Slope and intercept of the logistic curve nearest to what happened; by Newton's method.
+    """Slope (0 or more) and intercept of the logistic curve nearest to what happened.
 
     With Platt's targets, (n + 1) / (n + 2) and 1 / (m + 2), so that no chance becomes 0 or 1.
     """
@@ -316,21 +338,22 @@ def _platt(scores: np.ndarray, failed: np.ndarray) -> tuple[float, float]:
     wanted = np.where(
         failed, (num_failed + 1) / (num_failed + 2), 1 / (len(failed) - num_failed + 2)
     )
-    spread = float(scores.std()) or 1.0
-    design = np.stack([(scores - scores.mean()) / spread, np.ones_like(scores)], axis=1)
+    middle, spread = float(scores.mean()), float(scores.std()) or 1.0
+    scaled = (scores - middle) / spread
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        lead = weights[0] * scaled + weights[1]
+        error = _logistic(lead) - wanted
+        value = float(np.mean(np.logaddexp(0, lead) - wanted * lead))
+        return value, np.array([float(np.mean(error * scaled)), float(np.mean(error))])
+
     share = float(wanted.mean())
-    weights = np.array([0.0, math.log(share / (1 - share))])
-    for _ in range(100):
-        chance = _logistic(design @ weights)
-        gradient = design.T @ (chance - wanted)
-        curvature = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-6 * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        weights -= step
-        if float(np.abs(step).max()) < 1e-10:
-            break
-    slope = max(0.0, float(weights[0]) / spread)  # a higher score never lowers the chance
-    intercept = float(weights[1]) - slope * float(scores.mean())
-    return slope, intercept
+    start = np.array([0.0, math.log(share / (1 - share))])
+    found = optimize.minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]
+    ).x
+    slope = float(found[0]) / spread
+    return slope, float(found[1]) - slope * middle
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:

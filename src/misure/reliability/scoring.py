@@ -1,11 +1,16 @@
 """A run scored: what a reliability model says of each of its objects."""
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from misure.errors import InputError
-from misure.reliability.model import ReliabilityModel
-from misure.reliability.tables import for_review
+from misure.methods import METHODS
+from misure.reliability.features import feature_matrix
+from misure.reliability.model import Reliability, ReliabilityModel
 from misure.run_folder import RunFolder
 from misure.runs import read_run
 
@@ -19,7 +24,10 @@ def how_made(run: str | Path) -> dict[str, Any]:
         RunFolderError: no run.
     """
     settings = RunFolder(run).settings()
-    return {name: settings[name] for name in _ALIKE}
+    known = METHODS[settings["method"]].options if settings["method"] in METHODS else {}
+    said_or_not = json.dumps(known | settings["method_options"], default=str)
+    found = {name: settings[name] for name in _ALIKE}
+    return {**found, "method_options": json.loads(said_or_not)}
 
 
 def check_made_alike(run: str | Path, wanted: dict[str, Any]) -> None:
@@ -48,4 +56,47 @@ def score_run(run: str | Path, model: ReliabilityModel) -> list[dict[str, Any]]:
     records = [one for one in read_run(run) if one["status"] == "done"]
     if not records:
         raise InputError(f"reliability: expected a run with finished objects, {run} has none.")
+    check_has_features(records, model)
     return for_review(records, model.predict(records))
+
+
+def check_has_features(records: Sequence[Mapping[str, Any]], model: ReliabilityModel) -> None:
+    """Raises an InputError where no record has a feature that all had that were learnt from."""
+    missing = np.isnan(feature_matrix(records, model.feature_names)).all(axis=0)
+    flagged = set(model.scaling.flagged)
+    lacking = [
+        name
+        for number, name in enumerate(model.feature_names)
+        if missing[number] and number not in flagged
+    ]
+    if lacking:
+        raise InputError(
+            f"reliability: expected records with {', '.join(lacking)} as those that were learnt "
+            "from, none has them. Make the run again in the same way (--test-time-augmentation?)."
+        )
+
+
+def for_review(
+    records: Sequence[Mapping[str, Any]], said: Sequence[Reliability]
+) -> list[dict[str, Any]]:
+    """The objects in the order in which to look at them: the likeliest to have failed first.
+
+    Args:
+        records: of a run, done ones.
+        said: of each.
+    """
+    rows = [
+        {
+            "key": record["key"],
+            "sample": record["sample"],
+            "class_name": record["class_name"],
+            "predicted_dice": one.dice,
+            "low": one.low,
+            "high": one.high,
+            "failure_probability": one.failure_probability,
+            "speaking": one.speaking,
+        }
+        for record, one in zip(records, said, strict=True)
+    ]
+    rows.sort(key=lambda row: (-row["failure_probability"], row["predicted_dice"], row["key"]))
+    return [{"rank": rank, **row} for rank, row in enumerate(rows, start=1)]

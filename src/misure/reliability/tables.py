@@ -11,35 +11,8 @@ from misure.comparison_table import short
 from misure.durable_file import durable_file
 from misure.reliability.evaluation import Evaluation
 from misure.reliability.measures import MEASURES
-from misure.reliability.model import Reliability
 
 _ARROWS = {True: " ↑", False: " ↓", None: ""}
-
-
-def for_review(
-    records: Sequence[Mapping[str, Any]], said: Sequence[Reliability]
-) -> list[dict[str, Any]]:
-    """The objects in the order in which to look at them: the likeliest to have failed first.
-
-    Args:
-        records: of a run, done ones.
-        said: of each.
-    """
-    rows = [
-        {
-            "key": record["key"],
-            "sample": record["sample"],
-            "class_name": record["class_name"],
-            "predicted_dice": one.dice,
-            "low": one.low,
-            "high": one.high,
-            "failure_probability": one.failure_probability,
-            "speaking": one.speaking,
-        }
-        for record, one in zip(records, said, strict=True)
-    ]
-    rows.sort(key=lambda row: (-row["failure_probability"], row["predicted_dice"], row["key"]))
-    return [{"rank": rank, **row} for rank, row in enumerate(rows, start=1)]
 
 
 def write_review(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
