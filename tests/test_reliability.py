@@ -480,7 +480,9 @@ def test_images_of_both_conditions_are_never_fitted_and_tested_on_at_once():
     other = Examples(records, clean.dices, clean.groups + 1000)
     options = OPTIONS | {"learner": "boosting"}
     same, different = (
-        MEASURES["spearman"].of(_cross_predicted(clean, test, ["max_probability", "margin"], options))
+        MEASURES["spearman"].of(
+            _cross_predicted(clean, test, ["max_probability", "margin"], options)
+        )
         for test in (clean, other)
     )
     assert same < 0.4
