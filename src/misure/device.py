@@ -1,4 +1,6 @@
-"""Where a network computes, and in which type of number."""
+"""Where a network computes, in which type of number, and from which seeds."""
+
+import hashlib
 
 import torch
 from torch import Tensor, nn
@@ -82,3 +84,9 @@ def seed_device(device: torch.device, seed: int) -> None:
     if device.type == "cuda":
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)
+
+
+def seed_of(text: str) -> int:
+    """A seed in [0, 2**32) that depends on nothing but a text."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:4], "big")

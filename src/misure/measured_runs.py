@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from misure.arrays import read_arrays
 from misure.comparison import (
     NUM_PICTURED,
     Comparison,
@@ -160,13 +159,12 @@ def read_result(
         "layer": record.get("layer", ""),
     }
     try:
-        content = io.BytesIO(folder.storage.read(record["map"]))
         if method in PRESET_OF:
-            found = Explanation.load(content)
+            found = Explanation.load(io.BytesIO(folder.storage.read(record["map"])))
             return MethodResult(
                 method, found.target, found.saliency_map, explanation=found, **about
             )
-        tensors = {name: torch.from_numpy(one) for name, one in read_arrays(content).items()}
+        tensors = folder.read_map(record["map"])
         target = Target(
             record["class_index"],
             tensors["target"],

@@ -20,7 +20,6 @@ import torch
 from PIL import Image
 
 import misure
-from misure.arrays import read_arrays
 from misure.drawing import viewing_plane
 from misure.durable_file import durable_file
 from misure.errors import InputError, RunFolderError
@@ -261,7 +260,7 @@ def _entry(folder: RunFolder, record: Mapping[str, Any], size_px: int) -> dict[s
 
 def _planes(folder: RunFolder, record: Mapping[str, Any], size_px: int) -> str:
     """The planes of one object as a PNG in base64 (see the top of this file)."""
-    arrays = _map(folder, record["map"])
+    arrays = folder.read_map(record["map"])
     saliency_map = arrays.pop("saliency_map")
     order = tuple((int(axis), bool(turn)) for axis, turn in record["viewing_order"] or AS_STORED)
     take, _ = viewing_plane(arrays["target"], order)
@@ -284,20 +283,6 @@ def _planes(folder: RunFolder, record: Mapping[str, Any], size_px: int) -> str:
     levels_shown = (_SHADES * values / max(float(values.max()), 1e-30)).round()
     brightness = (255 / _SHADES * levels_shown).round().astype(np.uint8)
     return _encoded(Image.fromarray(np.stack([brightness, flags, nested], 2)), "PNG")
-
-
-def _map(folder: RunFolder, name: str) -> dict[str, torch.Tensor]:
-    try:
-        arrays = read_arrays(io.BytesIO(folder.storage.read(name)))
-        return {
-            key: torch.from_numpy(arrays[key])
-            for key in (*_ARRAYS, "saliency_map")
-            if key in arrays
-        }
-    except (OSError, ValueError) as error:
-        raise RunFolderError(
-            f"report: expected a map in {name} of {folder.address}, but {error}."
-        ) from error
 
 
 def _image(folder: RunFolder, name: str, size_px: int) -> str:

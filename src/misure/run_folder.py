@@ -22,8 +22,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
+from misure.arrays import read_arrays
 from misure.errors import RunFolderError
 from misure.storage import open_storage
 
@@ -112,6 +115,29 @@ class RunFolder:
             if key is not None and of_key.get(key, {}).get("status") != "done":
                 of_key[key] = line
         return [of_key[key] for key in sorted(of_key) if key not in looked_at]
+
+    def read_map(self, name: str) -> dict[str, Tensor]:
+        """The regions (*spatial) bool and the saliency map of an item, by their names.
+
+        Args:
+            name: `map` of its record.
+
+        Raises:
+            RunFolderError: the file is missing or damaged, or holds no target and map.
+        """
+        try:
+            arrays = read_arrays(io.BytesIO(self.storage.read(name)))
+            found = {
+                k: torch.from_numpy(one) for k, one in arrays.items() if one.dtype.kind in "bf"
+            }
+            missing = {"target", "saliency_map"} - set(found)
+            if missing:
+                raise ValueError(f"it has no {min(missing)}")
+        except (OSError, ValueError) as error:
+            raise RunFolderError(
+                f"read_run: expected a map in {name} of {self.address}, but {error}."
+            ) from error
+        return found
 
     def finished_samples(self, *, retry_failed: bool = False) -> set[str]:
         """Keys of samples all of whose items have a line.

@@ -5,7 +5,6 @@ recorded depends on who does it or in which order: seeds come from the sample's 
 objects of a sample are always explained together.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from misure.augmented import augmented_dices
 from misure.datasets.sample import Dataset, Sample
-from misure.device import to_device
+from misure.device import seed_of, to_device
 from misure.drawing import as_colours, grey_range, viewing_plane
 from misure.errors import InputError, MisureError, RunFolderError, reason_of
 from misure.explainer import explain_all
@@ -87,8 +86,7 @@ class Plan:
 
     def seed_of(self, key: str) -> int:
         """The seed of a sample, in [0, 2**32)."""
-        digest = hashlib.sha256(f"{self.seed}:{key}".encode("utf-8", "surrogateescape")).digest()
-        return int.from_bytes(digest[:4], "big")
+        return seed_of(f"{self.seed}:{key}")
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """A data set whose images are made worse in a known way; its annotations stay."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
 from misure.corruption import CORRUPTIONS, Corruption
 from misure.datasets.sample import Dataset, Sample
+from misure.device import seed_of
 from misure.errors import InputError
 
 
@@ -35,9 +35,7 @@ class CorruptedDataset:
 
     def __getitem__(self, index: int) -> Sample:
         sample = self._dataset[index]
-        digest = hashlib.sha256(sample.key.encode("utf-8", "surrogateescape")).digest()
-        seed = int.from_bytes(digest[:4], "big")
-        return replace(sample, image=self._corruption(sample.image, seed))
+        return replace(sample, image=self._corruption(sample.image, seed_of(sample.key)))
 
 
 def read_corruption(rest: str) -> tuple[Corruption, str]:

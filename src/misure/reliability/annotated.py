@@ -11,7 +11,6 @@ The Dice of an object of a run with
 Pixels that nobody judged (-1) count neither way.
 """
 
-import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,9 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from misure.arrays import read_arrays
 from misure.datasets.sample import Dataset, Sample
-from misure.errors import InputError, RunFolderError
+from misure.errors import InputError
 from misure.region import component_numbers, dice
 from misure.run_folder import RunFolder
 
@@ -60,7 +58,7 @@ def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
         sample = dataset[numbers[key]]
         if sample.annotation is None:
             continue
-        regions = {record["key"]: _region(folder, record) for record in records}
+        regions = {one["key"]: folder.read_map(one["map"])["target"] for one in records}
         for record in records:
             _check_place(record, regions[record["key"]], sample)
         for class_index in {record["class_index"] for record in records}:
@@ -173,13 +171,3 @@ def _index(record: Mapping[str, Any], class_names: Sequence[str]) -> int:
             f"{', '.join(class_names)}."
         )
     return class_names.index(name)
-
-
-def _region(folder: RunFolder, record: Mapping[str, Any]) -> Tensor:
-    try:
-        arrays = read_arrays(io.BytesIO(folder.storage.read(record["map"])))
-        return torch.from_numpy(arrays["target"])
-    except (OSError, ValueError, KeyError) as error:
-        raise RunFolderError(
-            f"reliability: expected a map in {record['map']} of {folder.address}, but {error}."
-        ) from error
