@@ -326,7 +326,9 @@ def test_an_interrupt_leaves_nothing_behind(picture, tmp_path, sent):
     command = [sys.executable, "-m", "misure", "explain", str(picture), "--model", "triangle"]
     command += ["--class", "triangle", "--out", str(tmp_path / "out")]
     command += ["--preset", "paper", "--option", "num_iterations=100000"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # A shell that runs tests in the background has them ignore interrupts, and all they start.
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **heeding)
     try:
         deadline = time.time() + 300
         while not list(tmp_path.glob(".out-*")) and time.time() < deadline:
