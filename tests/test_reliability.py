@@ -69,9 +69,6 @@ def _mixed(sure):
     ("learner", "error", "ranking"), [("linear", 0.01, 0.99), ("boosting", 0.04, 0.97)]
 )
 def test_features_that_determine_the_dice_are_learnt(learner, error, ranking):
-    found = evaluate_reliability(_examples(answer=_mixed), learners=[learner], cut=0.6)
-    assert "all" not in found.figures  # no explanations in these records
-    assert found.figures["soft_dice", learner]["auroc"] < ranking  # one of the two does not do
     model = fit_reliability(_examples(answer=_mixed), SURE, learner=learner, cut=0.6)
     fresh = _examples(300, 1, _mixed)
     said = model.predict(fresh.records)
@@ -80,6 +77,13 @@ def test_features_that_determine_the_dice_are_learnt(learner, error, ranking):
     assert auroc(predicted) > ranking
     inside = [a.low <= b <= a.high for a, b in zip(said, fresh.dices, strict=True)]
     assert 0.8 < np.mean(inside) <= 1
+
+
+def test_rows_whose_features_are_missing_are_left_out():
+    found = evaluate_reliability(_examples(90, answer=_mixed), learners=["linear"], cut=0.6)
+    assert {row for row, _ in found.figures} == {"max_probability", "soft_dice"}
+    assert found.figures["soft_dice", "linear"]["auroc"] < 0.95  # the other half of the answer
+    assert not found.gains
 
 
 def _predicted(said, examples, cut):
