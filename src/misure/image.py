@@ -5,6 +5,8 @@ is decoded.
 """
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -104,25 +106,41 @@ def _check_size(path: Path, shape: tuple[int, ...]) -> None:
 
 
 def _read_picture(path: Path, num_channels: int | None) -> Tensor:
-    try:
-        with open_picture(path) as picture:
-            upright = ImageOps.exif_transpose(picture)
-            if upright.mode.startswith(("I", "F")):
-                return _read_deep_grey(upright, path, num_channels)
-            is_grey = upright.mode in ("1", "L", "LA")
-            channels = num_channels or (1 if is_grey else 3)
-            pixels = np.asarray(upright.convert(_MODE_OF_CHANNELS.get(channels, "RGB")))
-    except InputError:
-        raise
-    except Exception as error:  # Pillow's readers raise many kinds on damaged files
-        raise InputError(
-            f"read_image: expected a picture that Pillow reads (.png, .jpg, .tif ...), an .npy "
-            f"array or a NIfTI file, but {path} cannot be read: {error}"
-        ) from error
+    expected = (
+        "read_image: expected a picture that Pillow reads (.png, .jpg, .tif ...), an .npy array or "
+        "a NIfTI file"
+    )
+    with opened_picture(path, expected) as picture:
+        upright = ImageOps.exif_transpose(picture)
+        if upright.mode.startswith(("I", "F")):
+            return _read_deep_grey(upright, path, num_channels)
+        is_grey = upright.mode in ("1", "L", "LA")
+        channels = num_channels or (1 if is_grey else 3)
+        pixels = np.asarray(upright.convert(_MODE_OF_CHANNELS.get(channels, "RGB")))
     return torch.from_numpy(np.atleast_3d(pixels).transpose(2, 0, 1).astype(np.float32) / 255)
 
 
-def open_picture(path: Path) -> Image.Image:
+@contextmanager
+def opened_picture(path: Path, expected: str) -> Iterator[Image.Image]:
+    """A picture whose pixels are decoded in this context.
+
+    Args:
+        path: the file.
+        expected: the beginning of the sentence for a file that cannot be read.
+
+    Raises:
+        InputError: too large, or damaged, also where decoding finds it out.
+    """
+    try:
+        with _open_picture(path) as picture:
+            yield picture
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's readers raise many kinds on damaged files
+        raise InputError(f"{expected}, but {path} cannot be read: {error}") from error
+
+
+def _open_picture(path: Path) -> Image.Image:
     """The picture, its pixels not decoded yet; one that Pillow warns of is refused."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)

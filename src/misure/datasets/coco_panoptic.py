@@ -14,7 +14,7 @@ import torch
 from misure.datasets.coco import find_split
 from misure.datasets.sample import AS_IT_IS, AnnotatedObject, Reading, Sample
 from misure.errors import InputError, MissingDataError
-from misure.image import open_picture, read_image
+from misure.image import opened_picture, read_image
 
 
 class CocoPanopticDataset:
@@ -116,14 +116,7 @@ class CocoPanopticDataset:
 
 def _read_numbers(path: Path) -> np.ndarray:
     """The number (H, W) of the segment that each pixel belongs to."""
-    try:
-        with open_picture(path) as picture:
-            colours = np.asarray(picture.convert("RGB")).astype(np.int64)
-    except InputError:
-        raise
-    except Exception as error:  # Pillow's readers raise many kinds on damaged files
-        raise InputError(
-            f"CocoPanopticDataset: expected a PNG of segments, but {path} cannot be read: {error}"
-        ) from error
+    with opened_picture(path, "CocoPanopticDataset: expected a PNG of segments") as picture:
+        colours = np.asarray(picture.convert("RGB")).astype(np.int64)
     numbers: np.ndarray = colours @ np.array([1, 256, 65536])
     return numbers

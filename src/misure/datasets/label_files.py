@@ -9,7 +9,7 @@ from torch import Tensor
 
 from misure.datasets.sample import Sample
 from misure.errors import InputError, MissingDataError
-from misure.image import is_nifti, open_picture
+from misure.image import is_nifti, opened_picture
 from misure.volume_file import read_labels
 
 _SUFFIXES = (".png", ".nii.gz", ".nii")
@@ -72,19 +72,12 @@ def read_class_picture(path: Path) -> Tensor:
     Raises:
         InputError: damaged, too large, or a picture of colours.
     """
-    try:
-        with open_picture(path) as picture:
-            if picture.mode not in ("1", "L", "P", "I;16", "I"):
-                raise InputError(
-                    f"read_class_picture: expected a picture of class numbers, in one channel or "
-                    f"with a palette, got {picture.mode} in {path}. Is it a picture of colours?"
-                )
-            numbers: np.ndarray = np.asarray(picture).astype(np.int64)
-    except InputError:
-        raise
-    except Exception as error:  # Pillow's readers raise many kinds on damaged files
-        raise InputError(
-            f"read_class_picture: expected a picture of class numbers, but {path} cannot be read: "
-            f"{error}"
-        ) from error
+    expected = "read_class_picture: expected a picture of class numbers"
+    with opened_picture(path, expected) as picture:
+        if picture.mode not in ("1", "L", "P", "I;16", "I"):
+            raise InputError(
+                f"{expected}, in one channel or with a palette, got {picture.mode} in {path}. Is "
+                "it a picture of colours?"
+            )
+        numbers: np.ndarray = np.asarray(picture).astype(np.int64)
     return torch.from_numpy(np.where(numbers == _NOT_JUDGED, -1, numbers))

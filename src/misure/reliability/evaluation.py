@@ -14,7 +14,7 @@ import numpy as np
 
 from misure.errors import InputError
 from misure.reliability.features import FEATURES, feature_matrix, names_of
-from misure.reliability.learners import folds
+from misure.reliability.learners import folds, has_both
 from misure.reliability.measures import Predicted, bootstrap_difference, measured
 from misure.reliability.model import (
     FEWEST_IMAGES,
@@ -186,7 +186,7 @@ def _checked(examples: Examples, cut: float) -> Examples:
     failed = examples.dices < cut
     num_images = len(np.unique(examples.groups))
     too_few = num_images < FEWEST_IMAGES or len(examples) < FEWEST_OBJECTS
-    if too_few or failed.all() or not failed.any():
+    if too_few or not has_both(failed):
         raise InputError(
             "reliability: expected images enough to leave a fifth of them out and still learn from "
             f"failures and successes; {num_images} images are left, {failed.mean():.0%} of their "

@@ -136,9 +136,7 @@ def _linear(columns: np.ndarray, dices: np.ndarray, failed: np.ndarray, parts: F
     ridge = linear_model.Ridge()
     ridge.alpha = _best(ridge, "alpha", columns, dices, parts, "neg_mean_squared_error")
     logistic = linear_model.LogisticRegression(max_iter=1000)
-    both = [
-        (fit, test) for fit, test in parts if _has_both(failed[fit]) and _has_both(failed[test])
-    ]
+    both = [(fit, test) for fit, test in parts if has_both(failed[fit]) and has_both(failed[test])]
     logistic.C = _best(logistic, "C", columns, failed, both, "neg_log_loss")
 
     def fitted(kind: Any, x: np.ndarray, y: np.ndarray) -> Score:
@@ -158,7 +156,8 @@ def _best(kind: Any, name: str, x: np.ndarray, y: np.ndarray, parts: Folds, scor
     return float(search.fit(x, y).best_params_[name])
 
 
-def _has_both(failed: np.ndarray) -> bool:
+def has_both(failed: np.ndarray) -> bool:
+    """Whether some failed and some did not."""
     return bool(failed.any() and not failed.all())
 
 

@@ -29,6 +29,7 @@ from misure.reliability.learners import (
     check_learner,
     folds,
     from_plain,
+    has_both,
     most_of,
     score_of,
 )
@@ -278,7 +279,7 @@ def fit_reliability(
     for fit, test in parts:
         of_dice = ask.dice(columns[fit], examples.dices[fit], seed)
         dices[test] = score_of(of_dice, columns[test])
-        if failed[fit].any() and not failed[fit].all():
+        if has_both(failed[fit]):
             of_failure = ask.failure(columns[fit], failed[fit], seed)
             scores[test] = score_of(of_failure, columns[test])
     known = ~np.isnan(scores)
@@ -313,7 +314,7 @@ def _check_examples(examples: Examples, cut: float) -> None:
             "more runs."
         )
     failed = examples.dices < cut
-    if failed.all() or not failed.any():
+    if not has_both(failed):
         side = "below" if failed.all() else "at or above"
         raise InputError(
             f"reliability: expected segmentations on both sides of the cut {cut:g}, all "
