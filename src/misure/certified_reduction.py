@@ -3,9 +3,11 @@
 A score for each cell says how much it is needed; the region is the best `num_cells` of them. A step
 shows that region and takes the gradient of the loss (see `showing`) with respect to visibility: the
 first-order gain of adding each cell that is hidden, and of keeping each that is seen. Gradients,
-and a smoothed copy of them that moves neighbours together, are gathered with momentum. Where the
-region holds, the number of cells shrinks; where not, it grows a little. The smallest region that
-held is the result; nothing soft is left to be thresholded.
+and a smoothed copy of them that moves neighbours together, are gathered with momentum; the copy
+moves a cell the less, the less its pixels differ from what stands there when they are removed,
+since nobody can see whether such a cell is shown. Where the region holds, the number of cells
+shrinks; where not, it grows a little. The smallest region that held is the result; nothing soft is
+left to be thresholded.
 
 Where a network has lost the object its gradient says little, and where it sees everything it may
 say nothing. So the search begins with the sufficient region half seen, and then with the hidden
@@ -55,7 +57,7 @@ _CALMING_MISSES = 5  # after so many misses in a row, steps are half as long
 _SHARE_OF_GROWING = 0.125
 _GROWTHS_AT_ONCE = 4
 _SMOOTHING = 3.0
-_SMOOTHED_SHARE = 0.5
+_SMOOTHED_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ class CertifiedReduction(SearchingReduction):
         """The score of the best region, the regions that held (smallest first), why it ended."""
         num_inside = int(grid.inside.sum())
         num_cells, fewest = max(1, int(_START * num_inside)), num_inside
+        contrast = _contrast_share(trial, grid)
         momentum = torch.zeros_like(score)
         best_score, held = score, list[Tensor]()
         a_step = _PASSES_OF_A_STEP * trial.num_views
@@ -145,7 +148,7 @@ class CertifiedReduction(SearchingReduction):
         everything = seen(grid.limit)
         if passes_left >= _PASSES_OF_A_STEP * len(trial.presentations):
             (answer,) = yield Ask([_HALF_SEEN * everything], gradient=True)
-            score = score + _direction(answer, grid)
+            score = score + _direction(answer, grid, contrast)
         while trial.passes_left(self._budget(len(held))) >= a_step:
             if held and since_gain > self.patience:
                 return best_score, held, "patience"
@@ -165,7 +168,7 @@ class CertifiedReduction(SearchingReduction):
             else:
                 leak, misses = min(_LEAK_RISES * leak, _MOST_LEAK), misses + (not leak)
                 num_cells = min(int(_GROW * num_cells) + 1, int(_BELOW_THE_BEST * fewest) + 1)
-            momentum = _MOMENTUM * momentum + (1 - _MOMENTUM) * _direction(answer, grid)
+            momentum = _MOMENTUM * momentum + (1 - _MOMENTUM) * _direction(answer, grid, contrast)
             score = score + momentum / (1 + misses / _CALMING_MISSES)
         return best_score, held, "max_passes"
 
@@ -176,13 +179,25 @@ def _nearness(target: Tensor, grid: Grid) -> Tensor:
     return -distance / distance[grid.inside].max().clamp(min=1)
 
 
-def _direction(answer: Answer, grid: Grid) -> Tensor:
+def _contrast_share(trial: Trial, grid: Grid) -> Tensor:
+    """How far a cell differs from what stands in its place, in [0, 1); half where as far as most.
+
+    Of several baseline images the one that differs most counts.
+    """
+    squares = torch.stack(
+        [(one.image - one.baseline_image).float().square().sum(0) for one in trial.presentations]
+    )
+    contrast = (grid.sums(squares.amax(0)) / grid.num_px.clamp(min=1)).sqrt()
+    return contrast / (contrast + _size(contrast, grid))
+
+
+def _direction(answer: Answer, grid: Grid, contrast: Tensor) -> Tensor:
     """The gradient of each cell and a smoothed copy, each in units of its own mean size."""
     if answer.gradient is None:
         raise InputError("CertifiedReduction: expected an answer with a gradient, got none.")
     gradient = grid.sums(answer.gradient)
     own = gradient / _size(gradient, grid)
-    smoothed = smooth(gradient, _SMOOTHING)
+    smoothed = smooth(gradient, _SMOOTHING) * contrast
     return own + _SMOOTHED_SHARE * smoothed / _size(smoothed, grid)
 
 
