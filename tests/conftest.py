@@ -1,4 +1,9 @@
-"""Every test begins with the same random state, and hypothesis with the same examples."""
+"""Every test begins with the same random state, and hypothesis with the same examples; none waits
+for the network."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported
 
 import pytest
 import torch

@@ -120,19 +120,20 @@ def test_presets_baseline_images_and_options(picture, tmp_path):
 def test_budget_grain_and_several_baseline_images(picture, sample, tmp_path):
     done = run(
         "explain", picture, "--model", "triangle", "--point", _point(sample), "--out",
-        tmp_path / "out", "--max-passes", 150, "--grain-px", 2, "--certify",
+        tmp_path / "out", "--max-passes", 150, "--grain-px", 8, "--certify",
+        "--option", "minimality_cell_px=16",
         "--baseline-image", "mean,noise",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     record = json.loads((tmp_path / "out" / "explanation.json").read_text())
     assert record["cost"]["pass_equivalents"] <= 150
     small = record["minimally_sufficient_region"]
-    assert small["grain_px"] == 2
+    assert small["grain_px"] == 8
     assert small["dice"] == min(small["dice_by_baseline_image"].values()) >= 0.9
     assert list(small["dice_by_baseline_image"]) == ["mean", "noise"]
     minimality = record["minimality"]
     assert minimality["cells_left"] == minimality["cells_tested"] > 0 == minimality["removable"]
-    assert "no single block of 4 px can be removed" in done.output
+    assert "no single block of 16 px can be removed" in done.output
 
 
 def test_boxes_instances_and_the_default_folder(picture, tmp_path, monkeypatch):
