@@ -30,6 +30,18 @@ def test_where_the_dice_rises_the_smallest_is_found_within_1_percent(seed, share
     assert num_passes <= 30
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1000), st.integers(2, 12), st.integers(0, 11))
+def test_of_a_map_of_few_values_the_smallest_top_is_found_exactly(seed, num_values, level):
+    generator = torch.Generator().manual_seed(seed)
+    saliency_map = (num_values * torch.rand(SIZE, SIZE, generator=generator) ** 6).ceil()
+    areas = [int((saliency_map >= value).sum()) for value in saliency_map.unique()]
+    needed = areas[level % len(areas)]
+    found, num_passes = _search(saliency_map, lambda region: int(region.sum()) >= needed)
+    assert int(found.region.sum()) == needed
+    assert num_passes <= 30
+
+
 def test_the_empty_region_is_tried_first():
     found, _ = _search(torch.rand(SIZE, SIZE), lambda region: True)
     assert not found.region.any()

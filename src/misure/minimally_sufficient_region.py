@@ -189,7 +189,10 @@ def _values_from_the_top(saliency_map: Tensor) -> tuple[list[float], np.ndarray]
 
 
 def _spread(counts: np.ndarray, low: int, high: int, num_levels: int) -> list[int]:
-    """Levels strictly between two, their areas evenly spread on a logarithmic scale."""
+    """Levels strictly between two, their areas evenly spread on a logarithmic scale; at least one.
+
+    Empty where there is none between them, or where the two differ by less than `_FINE_ENOUGH`.
+    """
     if high - low < 2:
         return []
     largest = counts[high]
@@ -197,5 +200,5 @@ def _spread(counts: np.ndarray, low: int, high: int, num_levels: int) -> list[in
     if low >= 0 and largest - smallest <= _FINE_ENOUGH * largest:
         return []
     areas = np.geomspace(smallest, largest, num_levels + 2)[1:-1]
-    levels = np.searchsorted(counts, areas)
-    return sorted({int(level) for level in levels if low < level < high})
+    levels = np.searchsorted(counts, areas).clip(low + 1, high - 1)  # values may have many pixels
+    return sorted({int(level) for level in levels})
