@@ -1,5 +1,7 @@
 """The registry of methods, and each method against an independent reference."""
 
+import statistics
+
 import captum.attr
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import misure
 import toys
 from misure.methods import METHODS, as_captum_forward
 from misure.methods.layers import as_feature_map, last_feature_layer
-from misure.methods.rise import random_mask
+from misure.methods.rise import PUBLISHED, random_mask
 
 SIGNED = ("occlusion", "integrated_gradients", "input_x_gradient", "guided_backprop")
 
@@ -308,6 +310,20 @@ def test_rise_is_what_a_plain_loop_says(coverage):
             shown += mask
     divisor = {"counted": shown.clamp(min=1e-30), "expected": 9 * 0.5, "none": 9.0}[coverage]
     torch.testing.assert_close(result.saliency_map, total / divisor, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_settings_of_rise_are_options(name):
+    model, image, target = _case()
+    settings = PUBLISHED[name] | {"num_masks": 4}
+    result = METHODS["rise"](model, image, target, **settings)
+    assert result.options == settings
+    assert result.cost.forward_passes == 4
+
+
+def test_the_keep_probability_of_published_code_is_that_of_a_normal_number_below_a_tenth():
+    kept = statistics.NormalDist().cdf(0.1)
+    assert PUBLISHED["hasany"]["keep_probability"] == pytest.approx(kept, abs=0.005)
 
 
 def test_masks_of_rise_show_as_much_as_they_should():

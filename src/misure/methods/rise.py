@@ -3,6 +3,8 @@
 Petsiuk, Das, Saenko 2018, with the Dice of the model's hard segmentation in place of a class score.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,8 +16,21 @@ from misure.showing import try_regions
 from misure.target import Target
 from misure.trial import Trial
 
-PUBLISHED = {"num_masks": 4000, "grid_size": 7, "keep_probability": 0.5, "coverage": "expected"}
-"""The settings of the publication (for its smaller network): sums divided by `keep_probability`."""
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "petsiuk": {
+        "num_masks": 4000,
+        "grid_size": 7,
+        "keep_probability": 0.5,
+        "coverage": "expected",
+    },
+    "hasany": {"grid_size": 7, "keep_probability": 0.54, "coverage": "none"},
+}
+"""Published settings, as options: `METHODS["rise"](..., **PUBLISHED["hasany"])`.
+
+`petsiuk`: the publication's (for its smaller network); sums are divided by `keep_probability`.
+`hasany`: those of published code for segmentation, as far as known. It keeps a cell where a
+standard normal number is below 0.1, with a probability of 0.54, and does not divide.
+"""
 
 _AT_ONCE = 64
 
