@@ -52,6 +52,7 @@ def test_figures_of_runs_are_those_of_a_comparison(model, samples, runs):
             assert same.metrics[name] == pytest.approx(one.metrics[name]), name
         assert same.cost.pass_equivalents == one.cost.pass_equivalents
     assert found.methods == ["misure", "saliency", "edges"]
+    assert {row.case for row in found.rows} == {"a", "b"}
     assert all(row.metrics["iou"] is not None for row in found.rows)
     ours = [row for row in found.rows if row.method == "misure"]
     assert all(row.metrics["growth_px"] is not None for row in ours)

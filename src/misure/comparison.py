@@ -52,6 +52,7 @@ class Row:
         layer: the layer whose feature map was used, where one was.
         peak_memory_mb: while the map was made.
         metric_passes: pass equivalents spent on measuring.
+        case: of whom the image is, where several rows of a method are of one image or one patient.
     """
 
     image: str
@@ -63,6 +64,7 @@ class Row:
     layer: str = ""
     peak_memory_mb: float | None = None
     metric_passes: int = 0
+    case: str = ""
 
     def record(self) -> dict[str, Any]:
         """As plain values."""
@@ -112,18 +114,21 @@ class Comparison:
         """Method -> metric -> mean and median over objects, interval of the mean, and n.
 
         The interval from `low` to `high` is the 95 % percentile bootstrap interval of the mean,
-        objects drawn with replacement. Objects without a figure are left out; a metric without any
-        is too.
+        images drawn with replacement, each with all of its objects (slices of one patient count as
+        one image). Objects without a figure are left out; a metric without any is too.
         """
         found: dict[str, dict[str, dict[str, float]]] = {}
         for method in self.methods:
             rows = [row for row in self.rows if row.method == method]
             found[method] = {}
             for metric in self.metrics:
-                figures = [row.metrics.get(metric) for row in rows]
-                known = [figure for figure in figures if figure is not None]
+                known = [
+                    (figure, row.case or row.image)
+                    for row in rows
+                    if (figure := row.metrics.get(metric)) is not None
+                ]
                 if known:
-                    found[method][metric] = summarise(known)
+                    found[method][metric] = summarise(*zip(*known, strict=True))
         return found
 
     def record(self) -> dict[str, Any]:
@@ -234,15 +239,19 @@ def metrics_of(names: Sequence[str]) -> list[Metric]:
     return [one for one in METRICS.values() if {one.name, one.group, "all"} & {*names}]
 
 
-def summarise(figures: Sequence[float]) -> dict[str, float]:
+def summarise(figures: Sequence[float], cases: Sequence[str]) -> dict[str, float]:
     """Mean, median, n, and the 95 % bootstrap interval of the mean, `low` to `high`.
 
     Args:
         figures: at least one.
+        cases: of whom each figure is; figures of one case are drawn together.
     """
     values = np.asarray(figures, dtype=float)
-    chosen = np.random.default_rng(0).integers(len(values), size=(_NUM_RESAMPLES, len(values)))
-    low, high = np.quantile(values[chosen].mean(1), [0.025, 0.975])
+    _, of_case = np.unique(cases, return_inverse=True)
+    sums, counts = np.bincount(of_case, values), np.bincount(of_case)
+    chosen = np.random.default_rng(0).integers(len(sums), size=(_NUM_RESAMPLES, len(sums)))
+    means = sums[chosen].sum(1) / counts[chosen].sum(1)
+    low, high = np.quantile(means, [0.025, 0.975])
     return {
         "mean": float(values.mean()),
         "median": float(np.median(values)),

@@ -25,7 +25,7 @@ from misure.comparison import (
     metrics_of,
 )
 from misure.cost import Cost
-from misure.datasets.sample import Dataset, Sample
+from misure.datasets.sample import Dataset, Sample, case_of
 from misure.errors import InputError, RunFolderError
 from misure.explanation import Explanation
 from misure.methods import METHODS
@@ -288,6 +288,7 @@ def _row(key: str, method: str, record: Mapping[str, Any], known: Mapping[str, A
         known["error"],
         record.get("layer", ""),
         metric_passes=known["passes"],
+        case=case_of(record["sample"]),
     )
 
 
