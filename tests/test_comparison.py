@@ -118,6 +118,22 @@ def test_a_metric_that_fails_leaves_its_own_cell_empty(model, monkeypatch):
     assert row.error == "gini: gini: expected luck.; total_variation: ValueError: it gave inf"
 
 
+def test_a_sample_that_cannot_be_read_is_a_cell_and_slices_of_a_patient_one_case(model):
+    class Damaged(SampleList):
+        def __getitem__(self, index):
+            if index == 1:
+                raise OSError("disk")
+            return super().__getitem__(index)
+
+    names = ("case0001/slice000", "case0001/slice001", "case0001/slice002")
+    samples = Damaged([_beacon_sample(name) for name in names])
+    found = compare(model, samples, methods=("edges",), metrics=("gini",))
+    assert [row.error for row in found.rows] == ["", "OSError: disk", ""]
+    assert {row.case for row in found.rows} == {"case0001"}
+    figures = found.summary()["edges"]["gini"]
+    assert figures["low"] == figures["high"] == figures["mean"]
+
+
 def test_nothing_known_gives_no_figure_and_no_error(model):
     nobody_said = replace(_beacon_sample(), relevance=None, point=None, annotation=None)
     (row,) = compare(model, [nobody_said], methods=("edges",), metrics=("iou", "gini")).rows
@@ -260,9 +276,9 @@ def test_files_say_the_same_and_nothing_of_them_is_markup(model, failing, tmp_pa
 
 def test_a_table_counts_the_objects_behind_each_figure():
     rows = [
-        Row("a", {"class_index": 1}, "edges", {"gini": 0.5, "iou": None}),
-        Row("b", {"class_index": 1}, "edges", {"gini": 1.0, "iou": 0.25}),
-        Row("b", {"class_index": 1}, "random", {"gini": 123.4, "iou": None}),
+        Row("a", "a", {"class_index": 1}, "edges", {"gini": 0.5, "iou": None}),
+        Row("b", "b", {"class_index": 1}, "edges", {"gini": 1.0, "iou": 0.25}),
+        Row("b", "b", {"class_index": 1}, "random", {"gini": 123.4, "iou": None}),
     ]
     settings = {
         "methods": {"edges": {}, "random": {}}, "metrics": ["gini", "iou", "recall"],

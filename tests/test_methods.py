@@ -1,5 +1,6 @@
 """The registry of methods, and each method against an independent reference."""
 
+import dataclasses
 import statistics
 
 import captum.attr
@@ -370,12 +371,107 @@ def test_edges_are_sobels():
         ("seg_xres_cam", {"window": 0}, "expected a window"),
         ("seg_xres_cam", {"pooling": "median"}, "expected a window"),
         ("occlusion", {"window": 3, "stride": 5}, "expected 1 <= stride"),
+        ("occlusion", {"window": 2.5}, "expected option window to be like 0, got 2.5"),
+        ("occlusion", {"baseline_image": "mean,noise"}, "expected one for this method"),
+        ("rise", {"num_masks": "abc"}, "expected option num_masks to be like 1000, got 'abc'"),
+        ("rise", {"keep_probability": float("nan")}, "expected option keep_probability"),
+        ("seg_grad_cam", {"layer": 0}, "got 0. Write layer="),
+        ("misure", {"other_image": "x.png"}, "expected other_image to be a tensor"),
+        ("integrated_gradients", {"num_steps": 0}, "expected num_steps of 1 or more"),
     ],
 )
 def test_options_that_make_no_sense_are_errors(name, options, message):
     model, image, target = _case()
     with pytest.raises(misure.InputError, match=message):
         METHODS[name](model, image, target, **options)
+
+
+def test_a_target_of_a_class_that_the_model_lacks_is_an_error():
+    model, image, target = _case()
+    named = misure.SegmentationModel(model.net, class_names=("a", "b", "c"))
+    with pytest.raises(
+        misure.InputError, match="expected a target of one of 3 classes, got class 7"
+    ):
+        METHODS["saliency"](named, image, dataclasses.replace(target, class_index=7))
+
+
+@pytest.mark.parametrize("name", ["saliency", "input_x_gradient", "integrated_gradients"])
+def test_a_network_that_ignores_the_image_has_a_gradient_of_zero(name):
+    model = toys.model_of(toys.Constant())
+    image = toys.square_image()
+    target = misure.predicted_target(model, image, 1)
+    assert not METHODS[name](model, image, target, **FAST.get(name, {})).saliency_map.any()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning")
+def test_guided_backprop_says_where_there_is_nothing_to_guide():
+    net = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU6(), nn.Conv2d(4, 3, 1))
+    image = toys.random_image(0)
+    for one in (net, torch.jit.script(nn.Sequential(net[0], nn.ReLU(), net[2]))):
+        model = toys.model_of(one)
+        found = misure.segment(model, image).found_classes()
+        target = misure.predicted_target(model, image, found[0].class_index)
+        with pytest.raises(misure.InputError, match=r"expected a network with layers of torch.nn"):
+            METHODS["guided_backprop"](model, image, target)
+
+
+class _Windows(nn.Module):
+    """Works on quarters of the image as a batch, as Swin does."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside = nn.Conv2d(2, 5, 1)
+        self.last = nn.LayerNorm(5)
+        self.head = nn.Conv2d(5, 3, 1)
+
+    def forward(self, images):
+        quarters = images.unflatten(2, (2, 8)).unflatten(4, (2, 8)).permute(0, 2, 4, 1, 3, 5)
+        inside = self.inside(quarters.flatten(0, 2))
+        whole = inside.unflatten(0, (-1, 2, 2)).permute(0, 3, 1, 4, 2, 5).flatten(4, 5)
+        return self.head(self.last(whole.flatten(2, 3).movedim(1, -1)).movedim(-1, 1))
+
+
+@pytest.mark.parametrize(
+    ("method", "layer", "message"),
+    [
+        ("seg_grad_cam", "inside", "expected a layer with one output for the image"),
+        ("layer_grad_cam", "inside", "of windows"),
+        ("layer_grad_cam", "last", "has its channels last"),
+    ],
+)
+def test_a_layer_that_is_no_map_of_the_image_is_refused(method, layer, message):
+    model = toys.model_of(_Windows())
+    image = toys.random_image(0, size=16)
+    found = misure.segment(model, image).found_classes()
+    target = misure.predicted_target(model, image, found[0].class_index)
+    assert METHODS["seg_grad_cam"](model, image, target, layer="last").saliency_map.shape == (
+        16,
+        16,
+    )
+    with pytest.raises(misure.InputError, match=message):
+        METHODS[method](model, image, target, layer=layer)
+
+
+def test_features_of_as_many_channels_as_classes_are_found_before_the_head():
+    net = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 1))
+    assert last_feature_layer(toys.model_of(net), toys.random_image(0)) == "1"
+
+
+def test_cut_off_windows_are_laid_out_where_they_are():
+    net = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.Conv2d(1, 1, 1))
+    with torch.no_grad():
+        net[0].weight.fill_(1.0)
+        net[1].weight.fill_(1.0)
+        net[1].bias.fill_(-0.5)
+    image = torch.ones(1, 9, 9)
+    image[0, 4:8, 4:8] = 2.0
+    model = toys.model_of(net)
+    region = torch.zeros(9, 9, dtype=torch.bool)
+    region[4:8, 4:8] = True
+    target = misure.Target(1, region, ~region)
+    found = METHODS["seg_xres_cam"](model, image, target, layer="0", window=4, pooling="max")
+    rows = (found.saliency_map.sum(1) * torch.arange(9)).sum() / found.saliency_map.sum()
+    assert float(rows) == pytest.approx(5.5, abs=0.3)
 
 
 def test_a_target_of_another_image_is_an_error():

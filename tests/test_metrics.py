@@ -371,6 +371,7 @@ def test_ssim_is_that_of_scikit_image_where_a_map_shows_anything():
     with pytest.raises(misure.InputError, match="expected maps of 3 pixels or more a side"):
         ssim(torch.rand(2, 20), [torch.rand(2, 20)])
     nothing = torch.zeros(20, 24)
+    assert ssim(a, [nothing]) == ssim(nothing, [a]) == 0
     assert ssim(nothing, [nothing]) == METRICS["randomisation_ssim"].when_empty
 
 
@@ -395,6 +396,24 @@ def test_a_network_is_randomised_from_the_head_down_and_stays_as_it_is(num_dimen
         assert torch.equal(value, before[key])
     again = make_randomised_maps(model, image, remake, 5)
     assert all(torch.equal(a, b) for a, b in zip(maps, again, strict=True))
+
+
+def test_weights_that_are_worked_out_of_others_are_drawn_anew_too():
+    net = torch.nn.Sequential(
+        torch.nn.utils.spectral_norm(torch.nn.Conv2d(2, 4, 3, padding=1)),
+        torch.nn.utils.spectral_norm(torch.nn.Conv2d(4, 3, 1)),
+    )
+    before = {name: one.detach().clone() for name, one in net.named_parameters()}
+    seen = []
+
+    def remake(other, _image, _seed):
+        now = dict(other.net.named_parameters())
+        seen.append({name for name in before if not torch.equal(now[name], before[name])})
+        return torch.zeros(9, 9)
+
+    make_randomised_maps(toys.model_of(net), toys.random_image(0, size=9), remake, 0)
+    assert "1.weight_orig" in seen[0]
+    assert {"0.weight_orig", "1.weight_orig"} <= seen[-1]
 
 
 def test_parameters_without_a_layer_that_resets_them_are_drawn_anew_too():

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from misure.contents import make_contents
 from misure.cost import Cost
-from misure.datasets.sample import Dataset, Sample, as_dataset
+from misure.datasets.sample import Dataset, Sample, as_dataset, case_of
 from misure.device import to_device
-from misure.errors import EmptyTargetError, InputError, MisureError, reason_of
+from misure.errors import EmptyTargetError, InputError, reason_of
 from misure.methods import METHODS
 from misure.methods.method import Method, MethodResult
 from misure.methods.own import PRESET_OF, check_own_options
@@ -44,6 +44,7 @@ class Row:
 
     Attributes:
         image: key of the sample.
+        case: of whom it is (see `case_of`); rows of one case are not independent.
         target: class and area of the object (see `Target.record`); None where there is none.
         method: name of the method.
         metrics: name -> figure; None where it could not be measured or makes no sense.
@@ -52,10 +53,10 @@ class Row:
         layer: the layer whose feature map was used, where one was.
         peak_memory_mb: while the map was made.
         metric_passes: pass equivalents spent on measuring.
-        case: of whom the image is, where several rows of a method are of one image or one patient.
     """
 
     image: str
+    case: str
     target: dict[str, Any] | None
     method: str
     metrics: dict[str, float | None]
@@ -64,7 +65,6 @@ class Row:
     layer: str = ""
     peak_memory_mb: float | None = None
     metric_passes: int = 0
-    case: str = ""
 
     def record(self) -> dict[str, Any]:
         """As plain values."""
@@ -123,7 +123,7 @@ class Comparison:
             found[method] = {}
             for metric in self.metrics:
                 known = [
-                    (figure, row.case or row.image)
+                    (figure, row.case)
                     for row in rows
                     if (figure := row.metrics.get(metric)) is not None
                 ]
@@ -186,9 +186,10 @@ def compare(
             sample = dataset[index]
             target = _target_of(model, sample, class_index, instance)
             trial = make_trial(model, sample.image, target, dice_threshold, baseline_image, seed)
-        except MisureError as error:
+        except Exception as error:  # also of a data set of somebody's own
             rows += [
-                Row(key, None, method.name, {}, error=reason_of(error)) for method, _ in chosen
+                Row(key, case_of(key), None, method.name, {}, error=reason_of(error))
+                for method, _ in chosen
             ]
             continue
         drawn = PicturedObject(sample, target)
@@ -272,11 +273,11 @@ def _compare_one(
     metrics: Sequence[Metric],
     seed: int,
 ) -> tuple[Row, MethodResult | None]:
-    about = target.record()
+    about, case = target.record(), case_of(sample.key)
     try:
         result = method(model, sample.image, target, seed=seed, **options)
     except Exception as error:  # also of other libraries
-        return Row(sample.key, about, method.name, {}, error=reason_of(error)), None
+        return Row(sample.key, case, about, method.name, {}, error=reason_of(error)), None
 
     def remake(other_model: SegmentationModel, image: Tensor, other_seed: int) -> Tensor:
         return method(other_model, image, target, seed=other_seed, **options).saliency_map
@@ -285,6 +286,7 @@ def _compare_one(
     figures, failed, passes = measure(subject, metrics)
     row = Row(
         sample.key,
+        case,
         about,
         method.name,
         figures,

@@ -63,6 +63,11 @@ def make_contents(image: Tensor, *, other_image: Tensor | None = None, seed: int
     Raises:
         InputError: another shape.
     """
+    if other_image is not None and not isinstance(other_image, Tensor):
+        raise InputError(
+            f"explain: expected other_image to be a tensor, got {other_image!r}. It can be given from "
+            "Python only."
+        )
     if other_image is not None and other_image.shape != image.shape:
         raise InputError(
             f"make_contents: expected another image of shape {tuple(image.shape)}, got "

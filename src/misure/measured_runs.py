@@ -276,11 +276,13 @@ def _by_sample(
 
 
 def _row(key: str, method: str, record: Mapping[str, Any], known: Mapping[str, Any] | None) -> Row:
+    case = case_of(record["sample"])
     if known is None:
-        return Row(key, record.get("target"), method, {}, error=record["reason"])
+        return Row(key, case, record.get("target"), method, {}, error=record["reason"])
     cost = _cost(record)
     return Row(
         key,
+        case,
         record["target"],
         method,
         known["figures"],
@@ -288,7 +290,6 @@ def _row(key: str, method: str, record: Mapping[str, Any], known: Mapping[str, A
         known["error"],
         record.get("layer", ""),
         metric_passes=known["passes"],
-        case=case_of(record["sample"]),
     )
 
 

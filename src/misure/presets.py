@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from math import isfinite
 from typing import Any
 
 from torch import Tensor
@@ -107,7 +108,7 @@ def make_preset(name: str, options: Mapping[str, Any]) -> Preset:
                 f"got {option!r}."
             )
         is_tensor = option == "baseline_image" and isinstance(value, Tensor)
-        if not is_tensor and not _is_like(value, known[option]):
+        if not is_tensor and not is_like(value, known[option]):
             raise InputError(
                 f"explain: expected option {option} of preset {name} to be like {known[option]!r}, "
                 f"got {value!r}."
@@ -122,9 +123,11 @@ def _options(reduction: Any) -> dict[str, Any]:
     return {field.name: getattr(reduction, field.name) for field in fields(reduction)}
 
 
-def _is_like(value: Any, example: Any) -> bool:
+def is_like(value: Any, example: Any) -> bool:
+    """Whether the value of an option is of the kind of another one; numbers must be finite."""
     if isinstance(example, float):
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return is_number and isfinite(value)
     if isinstance(example, list):
-        return isinstance(value, tuple) and all(_is_like(one, 1.0) for one in value)
+        return isinstance(value, tuple) and all(is_like(one, 1.0) for one in value)
     return type(value) is type(example)

@@ -115,7 +115,8 @@ def compare(
     if quiet:
         return
     summary = found.summary()
-    shown = [name for name in _SHOWN if any(name in figures for figures in summary.values())]
+    known = [name for name in found.metrics if any(name in one for one in summary.values())]
+    shown = [name for name in _SHOWN if name in known] or known[: len(_SHOWN)]
     cells = [
         [method, *(f"{figures[name]['mean']:.3f}" if name in figures else "-" for name in shown)]
         for method, figures in summary.items()

@@ -39,7 +39,8 @@ class ImageFiles:
         self.keys = [
             (path.relative_to(folder) if folder else path).as_posix() for path in self._paths
         ]
-        twice = [key for key, num in Counter(self.keys).items() if num > 1]
+        files = Counter(path.resolve() for path in self._paths)
+        twice = [path for path in self._paths if files[path.resolve()] > 1]
         if not paths or twice:
             got = f"{twice[0]} twice" if twice else "none"
             raise InputError(f"ImageFiles: expected paths of different images, got {got}.")

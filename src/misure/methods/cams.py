@@ -73,7 +73,11 @@ def seg_xres_cam(
     features, gradients, layer = _features(model, image, target, layer, score)
     sides = tuple(min(window, side) for side in gradients.shape[2:])
     pooled = _pooled(gradients, sides, pooling)
-    return Made(_map_of(resize(pooled, features.shape[2:]) * features, model, image), layer)
+    whole = tuple(num * side for num, side in zip(pooled.shape[2:], sides, strict=True))
+    laid_out = resize(pooled, whole)
+    for axis, side in enumerate(features.shape[2:], start=2):
+        laid_out = laid_out.narrow(axis, 0, side)  # the last windows may be cut off
+    return Made(_map_of(laid_out * features, model, image), layer)
 
 
 def _features(
@@ -90,12 +94,19 @@ def _features(
                 f"layer: expected a layer that is called once in a pass, {layer} is called "
                 f"{len(outputs)} times. Choose another layer."
             )
+        if len(outputs[0]) != 1:
+            raise InputError(
+                f"layer: expected a layer with one output for the image, that of {layer} is "
+                f"{tuple(outputs[0].shape)} (windows, perhaps). Choose another layer."
+            )
         if score == "logit":
             scores = logits[0, target.class_index]
         else:
             scores = class_margin(logits, target.class_index, target.multilabel)[0]
         summed = scores[target.region].sum()
-        (gradients,) = torch.autograd.grad(summed, outputs[0], allow_unused=True)
+        gradients = None
+        if outputs[0].requires_grad and summed.requires_grad:
+            (gradients,) = torch.autograd.grad(summed, outputs[0], allow_unused=True)
     if gradients is None:
         raise InputError(
             f"layer: expected a layer that the target's score depends on, {layer} has no part in "

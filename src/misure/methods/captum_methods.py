@@ -15,7 +15,7 @@ from torch import Tensor
 
 from misure.dependency import require
 from misure.errors import InputError
-from misure.methods.layers import last_feature_layer, layer_of_name
+from misure.methods.layers import as_feature_map, last_feature_layer, layer_of_name
 from misure.methods.method import Made
 from misure.model import SegmentationModel
 from misure.presentation import make_presentation
@@ -27,7 +27,8 @@ _AT_ONCE = 8  # images in a batch
 def as_captum_forward(model: SegmentationModel, target: Target) -> Callable[[Tensor], Tensor]:
     """The target's score as captum wants it: (N, C, *spatial) images to (N,) scores.
 
-    The score is the sum of the class's logits over the target, differentiable.
+    The score is the sum of the class's logits over the target, differentiable; where the network
+    ignores the image its gradient is zero.
 
     Args:
         model: the model to explain.
@@ -36,7 +37,10 @@ def as_captum_forward(model: SegmentationModel, target: Target) -> Callable[[Ten
 
     def forward(images: Tensor) -> Tensor:
         logits = model(images)[:, target.class_index]
-        return logits[:, target.region.to(logits.device)].sum(1)
+        scores = logits[:, target.region.to(logits.device)].sum(1)
+        if images.requires_grad and not scores.requires_grad:
+            return scores + 0 * images.flatten(1).sum(1)
+        return scores
 
     return forward
 
@@ -101,7 +105,12 @@ def integrated_gradients(
         seed: of the baseline image `noise`.
         num_steps: gradients on the way.
         baseline_image: where the way begins.
+
+    Raises:
+        InputError: no steps.
     """
+    if num_steps < 1:
+        raise InputError(f"integrated_gradients: expected num_steps of 1 or more, got {num_steps}.")
     start = _baseline(model, image, baseline_image, seed)
     method = _captum("IntegratedGradients")(as_captum_forward(model, target))
     found = method.attribute(
@@ -117,8 +126,19 @@ def guided_backprop(
 ) -> Tensor:
     """Gradients of which ReLU layers pass the positive part (Springenberg et al. 2015); signed.
 
-    The network's ReLUs must be layers, each called once in a pass.
+    Layers of `torch.nn.ReLU` only: other activations (ReLU6, GELU, functions) pass gradients as
+    they are, and where a network has both the map is guided in part.
+
+    Raises:
+        InputError: the network has no such layer.
     """
+    net = model.net
+    layers = net.modules() if isinstance(net, torch.nn.Module) else ()
+    if not any(isinstance(one, torch.nn.ReLU) for one in layers):
+        raise InputError(
+            f"guided_backprop: expected a network with layers of torch.nn.ReLU, {model.name} has "
+            "none that can be seen. Use saliency, which is what would come out."
+        )
     method = _captum("GuidedBackprop")(CaptumModule(model, target))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Setting backward hooks on ReLU")
@@ -128,10 +148,33 @@ def guided_backprop(
 def layer_grad_cam(
     model: SegmentationModel, image: Tensor, target: Target, *, layer: str = ""
 ) -> Made:
-    """Captum's Grad-CAM at a layer: an independent twin of `seg_grad_cam`."""
+    """Captum's Grad-CAM at a layer: an independent twin of `seg_grad_cam`.
+
+    Raises:
+        InputError: a layer whose output is no feature map (N, K, *spatial), or has no part in the
+            score.
+    """
     layer = layer or last_feature_layer(model, image)
     method = _captum("LayerGradCam")(CaptumModule(model, target), layer_of_name(model, layer))
-    found = method.attribute(_leaf(image), relu_attributions=True)
+    outputs: list[Any] = []
+    handle = layer_of_name(model, layer).register_forward_hook(
+        lambda _module, _inputs, output: outputs.append(output)
+    )
+    try:
+        found = method.attribute(_leaf(image), relu_attributions=True)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise InputError(
+            f"layer_grad_cam: expected a layer that captum can explain, got {layer}: {error} "
+            "Choose another layer, or use seg_grad_cam."
+        ) from error
+    finally:
+        handle.remove()
+    shape = model.preprocessing.resized_shape(image.shape[1:])
+    if not all(len(one) == 1 and as_feature_map(one, shape) is one for one in outputs):
+        raise InputError(
+            f"layer_grad_cam: expected a layer with an output (1, K, *spatial) for an image, that "
+            f"of {layer} has its channels last, or is of windows. Use seg_grad_cam, or another."
+        )
     return Made(model.preprocessing.to_image(found, image.shape[1:])[0, 0], layer)
 
 
@@ -185,6 +228,11 @@ def _leaf(image: Tensor) -> Tensor:
 
 
 def _baseline(model: SegmentationModel, image: Tensor, kind: str, seed: int) -> Tensor:
+    if "," in kind:
+        raise InputError(
+            f"baseline_image: expected one for this method, got {kind}. Choose one with "
+            "--method-option METHOD.baseline_image=mean, or method_options."
+        )
     shown = make_presentation(model, image, baseline_image=kind, seed=seed)
     return shown.baseline_image[None].contiguous()
 

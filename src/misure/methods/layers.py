@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from misure.errors import InputError
+from misure.logits import describe
 from misure.model import SegmentationModel
 
 
@@ -18,7 +20,8 @@ def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
 
     Found by one traced forward pass: of all layers without layers of their own that the logits
     depend on and that are called once, the last one whose output is spatial and has another
-    number of channels than the network's output.
+    number of channels than the network's output. Where none has, the last one that is called before
+    the last layer with parameters, which is the head then.
 
     Args:
         model: its network must be a torch module.
@@ -28,10 +31,18 @@ def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
         InputError: no torch module, or no such layer.
     """
     called, num_classes = called_layers(model, image, once=True)
-    for name, shape in reversed(called.items()):
-        is_spatial = len(shape) == image.ndim + 1 and prod(shape[2:]) > 1
-        if is_spatial and shape[1] not in (num_classes, 1):
-            return name
+    spatial = [
+        name
+        for name, shape in called.items()
+        if len(shape) == image.ndim + 1 and prod(shape[2:]) > 1
+    ]
+    features = [name for name in spatial if called[name][1] not in (num_classes, 1)]
+    if not features:
+        heads = [name for name in called if [*layer_of_name(model, name).parameters()]]
+        behind = [*called].index(heads[-1]) if heads else 0
+        features = [name for name in [*called][:behind] if name in spatial]
+    if features:
+        return features[-1]
     raise InputError(
         f"last_feature_layer: expected a network with a spatial feature map before its head, "
         f"{model.name} has none that can be found. Name a layer: layer='decoder.3'."
@@ -126,7 +137,13 @@ def captured(model: SegmentationModel, layer: str) -> Iterator[list[Tensor]]:
     outputs: list[Tensor] = []
 
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        tensor = output if isinstance(output, Tensor) else next(iter(output))
+        first = next(iter(output), None) if isinstance(output, (tuple, list)) else output
+        if not isinstance(first, Tensor):
+            raise InputError(
+                f"layer: expected a layer that returns a tensor, {layer} returns "
+                f"{describe(output)}. Choose another layer."
+            )
+        tensor = first
         outputs.append(tensor)
         # What follows gets a copy: an activation that works in place would change what is kept.
         copy = tensor.clone()
@@ -144,8 +161,8 @@ def as_feature_map(tensor: Tensor, input_shape: tuple[int, ...]) -> Tensor:
 
     Args:
         tensor: (N, K, *spatial'), or (N, *spatial', K) where only that has the input's aspect
-            (Swin), or tokens (N, L, K) in the order of the pixels, perhaps with a few more in front
-            (a class token).
+            (Swin), or tokens (N, L, K) in the order of the pixels; where patches divide the input,
+            perhaps with up to five more in front (a class token, registers).
         input_shape: (*spatial) of the network's input, for the tokens' aspect.
 
     Raises:
@@ -161,7 +178,9 @@ def as_feature_map(tensor: Tensor, input_shape: tuple[int, ...]) -> Tensor:
             num = tensor.shape[1] - extra
             scale = (num / prod(input_shape)) ** (1 / len(input_shape))
             sides = tuple(round(side * scale) for side in input_shape)
-            if num > 0 and prod(sides) == num:
+            patches = {Fraction(long, side) for long, side in zip(input_shape, sides, strict=True)}
+            is_exact = len(patches) == 1 and next(iter(patches)).denominator == 1
+            if num > 0 and prod(sides) == num and (is_exact or not extra):
                 tokens = tensor[:, extra:].transpose(1, 2)
                 return tokens.reshape(*tokens.shape[:2], *sides)
     raise InputError(

@@ -19,6 +19,7 @@ from misure.image import check_image
 from misure.logits import all_finite
 from misure.memory import PeakMemory
 from misure.model import SegmentationModel
+from misure.presets import is_like
 from misure.target import Target
 
 
@@ -113,7 +114,7 @@ class Method:
         }
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        """Raises an InputError where an option has a name that the method does not know."""
+        """Raises an InputError where an option has a name or a kind that the method has not."""
         parameters = inspect.signature(self.function).parameters.values()
         takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
         unknown = set(options) - set(self.options)
@@ -122,6 +123,14 @@ class Method:
                 f"{self.name}: expected options among {', '.join(self.options) or 'none'}, got "
                 f"{', '.join(sorted(unknown))}."
             )
+        for key, value in options.items():
+            is_tensor = key == "baseline_image" and isinstance(value, Tensor)
+            if key in self.options and not is_tensor and not is_like(value, self.options[key]):
+                advice = f" Write {key}='\"{value}\"'." if self.options[key] == "" else ""
+                raise InputError(
+                    f"{self.name}: expected option {key} to be like {self.options[key]!r}, got "
+                    f"{value!r}.{advice}"
+                )
 
     def __call__(
         self,
@@ -151,6 +160,11 @@ class Method:
                 f"{self.name}: expected a target of the image's shape {tuple(image.shape[1:])}, "
                 f"got {tuple(target.region.shape)}. Take it from this image."
             )
+        if model.class_names and not 0 <= target.class_index < len(model.class_names):
+            raise InputError(
+                f"{self.name}: expected a target of one of {len(model.class_names)} classes, got "
+                f"class {target.class_index}. Take it from this model's prediction."
+            )
         self.check_options(options)
         if self.needs_gradients and not model.differentiable:
             raise InputError(
@@ -173,9 +187,10 @@ class Method:
             made = Made(found) if isinstance(found, Tensor) else found
             saliency_map = made.saliency_map.detach().to("cpu", torch.float32)
         if saliency_map.shape != target.region.shape or not all_finite(saliency_map):
+            got = tuple(saliency_map.shape)
             raise ModelError(
                 f"{self.name}: expected a finite map of shape {tuple(target.region.shape)}, got "
-                f"{tuple(saliency_map.shape)}."
+                f"{got if got != target.region.shape else 'NaN or infinity in it'}."
             )
         return MethodResult(
             self.name,

@@ -41,7 +41,8 @@ def randomisation_rank_correlation(
 def randomisation_ssim(saliency_map: Tensor, randomised_maps: Sequence[Tensor]) -> float:
     """Mean structural similarity of the map with those of randomised networks, in [-1, 1].
 
-    Of each map the positive part without its offset, divided by its largest value; scikit-image's
+    0 where only one of two maps is empty. Of each map the positive part without its offset, divided
+    by its largest value; scikit-image's
     SSIM, in windows of 7 pixels a side (less in smaller images), averaged over the pixels where at
     least one of the two is positive. (Elsewhere both are flat, and a map
     of few pixels would be similar to any other.) Two empty maps give 1.
@@ -103,12 +104,18 @@ def make_randomised_maps(
 
 
 def _draw_anew(layer: nn.Module) -> None:
-    """Draws the layer's own parameters anew, not those of layers inside it."""
+    """Draws the layer's own parameters anew, not those of layers inside it.
+
+    What a layer's own `reset_parameters` leaves as it was (weights that it works out of others, as
+    with weight normalisation) is drawn by a Gaussian.
+    """
+    before = [parameter.clone() for parameter in layer.parameters(recurse=False)]
     reset = getattr(layer, "reset_parameters", None)
     if callable(reset):
         reset()
-        return
-    for parameter in layer.parameters(recurse=False):
+    for parameter, old in zip(layer.parameters(recurse=False), before, strict=True):
+        if not torch.equal(parameter, old):
+            continue
         mean, deviation = parameter.float().mean(), parameter.float().std(correction=0)
         parameter.copy_(mean + deviation * torch.randn(parameter.shape).to(deviation))
 
@@ -126,5 +133,6 @@ def _ssim(a: Tensor, b: Tensor) -> float:
     _, of_each_pixel = metrics.structural_similarity(
         first, second, win_size=window, data_range=1.0, full=True
     )
-    somewhere = (first > 0) | (second > 0)
-    return float(of_each_pixel[somewhere].mean()) if somewhere.any() else 1.0
+    if not first.any() or not second.any():
+        return float(first.any() == second.any())
+    return float(of_each_pixel[(first > 0) | (second > 0)].mean())
