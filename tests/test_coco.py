@@ -13,7 +13,7 @@ from misure.cli import main
 from misure.datasets import Reading, open_dataset
 from misure.datasets.coco import VOC_CLASS_NAMES, CocoDataset
 
-pytest.importorskip("pycocotools")
+coco_masks = pytest.importorskip("pycocotools.mask")
 HEIGHT, WIDTH = 20, 30
 
 
@@ -63,6 +63,29 @@ def folder(tmp_path, content):
     return tmp_path
 
 
+def _redraw(content, segmentation):
+    content["annotations"][0]["segmentation"] = segmentation
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_run_lengths_are_those_of_pycocotools(folder, content, seed):
+    drawn = np.random.default_rng(seed).random((HEIGHT, WIDTH)) < 0.02 + 0.2 * seed
+    text = coco_masks.encode(np.asfortranarray(drawn.astype(np.uint8)))["counts"].decode()
+    begins = np.flatnonzero(np.diff(drawn.T.ravel().astype(int), prepend=0))
+    runs = np.diff(np.concatenate([[0], begins, [drawn.size]])).tolist()
+    for counts in (text, runs):
+        _redraw(content, {"size": [HEIGHT, WIDTH], "counts": counts})
+        _write(folder, content)
+        assert np.array_equal(CocoDataset(folder)[1].objects[0].region, drawn)
+
+
+def test_annotations_nested_too_deep_are_one_sentence(folder):
+    deep = "[" * 200_000
+    (folder / "annotations" / "instances_val2017.json").write_text(deep)
+    with pytest.raises(misure.InputError, match="cannot be used"):
+        CocoDataset(folder)
+
+
 def _write(folder, content):
     (folder / "annotations" / "instances_val2017.json").write_text(json.dumps(content))
 
@@ -104,13 +127,25 @@ def test_grey_networks_get_grey_photographs(folder):
         (lambda c: c["images"][0].update(height=21), "to be 21 x 30 .* got 20 x 30"),
         (lambda c: c["annotations"][0].update(segmentation=7), "run lengths in annotation 1"),
         (lambda c: c["annotations"].append(3), "cannot be used"),
+        (lambda c: c["annotations"][0].update(category_id=99), "annotation 1 is of no category"),
+        (lambda c: c["images"][0].update(height=20.0), "an entry of images has 20.0 as height"),
+        (lambda c: c["images"][0].update(file_name=["a"]), r"has \['a'\] as file_name"),
+        (lambda c: c["images"].append(c["images"][0]), "got 'b.jpg' twice"),
+        (lambda c: _redraw(c, [[1, 1, 1e9, 1, 1e9, 1e9]]), "lies far outside of the photograph"),
+        (lambda c: _redraw(c, [[1, 1, float("nan"), 1, 2, 2]]), "lies far outside"),
+        (lambda c: _redraw(c, [[1, 1, 2, 2]]), "three points or more"),
+        (lambda c: _redraw(c, {"size": [10**6, 10**6], "counts": [5, 10]}), "not .20, 30."),
+        (lambda c: _redraw(c, {"size": [HEIGHT, WIDTH], "counts": []}), "do not add up to 20 x 30"),
+        (lambda c: _redraw(c, {"size": [HEIGHT, WIDTH], "counts": [5, 10]}), "do not add up"),
+        (lambda c: _redraw(c, {"size": [HEIGHT, WIDTH], "counts": "5:"}), "do not add up"),
+        (lambda c: _redraw(c, {"size": [HEIGHT, WIDTH], "counts": [-5, 605]}), "do not add up"),
     ],
 )
 def test_broken_annotations_are_one_sentence(folder, content, damage, words):
     damage(content)
     _write(folder, content)
     with pytest.raises(misure.InputError, match=words) as raised:
-        CocoDataset(folder)[1]
+        open_dataset(f"coco:{folder}")[1]
     assert "\n" not in str(raised.value)
 
 

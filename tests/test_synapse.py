@@ -301,7 +301,15 @@ def test_it_goes_on_where_it_stopped(phantom, tmp_path):
     said = misure_prepare(raw, out, "--labels", "8=1", exit_code=2)
     assert "expected the settings that" in said
     assert "got another labels" in said
-    (out / "prepare.json").write_text("[]")
+    known = json.loads((out / "prepare.json").read_text())
+    entry = {"split": "test", "shape": "x", "files": {}}
+    for damaged in (
+        [], known | {"cases": {"case0001": {}}},
+        known | {"cases": {"case0001": entry}},
+    ):  # fmt: skip
+        (out / "prepare.json").write_text(json.dumps(damaged))
+        assert "expected a folder that misure prepared" in misure_prepare(raw, out, exit_code=2)
+    (out / "prepare.json").write_text("[" * 200_000)
     assert "expected a folder that misure prepared" in misure_prepare(raw, out, exit_code=2)
 
 
@@ -326,6 +334,7 @@ def test_other_cases_and_labels(phantom, tmp_path):
     assert SynapseVolumes(tmp_path / "d")[0].annotation.unique().tolist() == [0, 5]
     said = misure_prepare(pair, tmp_path / "e", "--labels", "8=1", exit_code=2)
     assert "expected labels among 0, 8, got 1, 2, 3" in said
+    assert not (tmp_path / "e").exists()
     (raw / "label77.nii.gz").write_bytes(b"")
     (raw / "img77.nii.gz").write_bytes(b"")
     said = misure_prepare(raw, tmp_path / "f", exit_code=2)
@@ -333,7 +342,14 @@ def test_other_cases_and_labels(phantom, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [["--cases", "31"], ["--size", "16"], ["--slices", "4"], ["--cases", "0"]]
+    "options",
+    [
+        ["--cases", "31"],
+        ["--size", "16"],
+        ["--slices", "4"],
+        ["--cases", "0"],
+        ["--size", "100000"],
+    ],
 )
 def test_phantoms_that_cannot_be_made(tmp_path, options):
     result = CliRunner().invoke(main, ["prepare", "phantom", str(tmp_path / "p"), *options])

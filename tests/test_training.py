@@ -296,6 +296,9 @@ def test_bad_input_of_training(tmp_path):
         (("sea",), "expected triangle, triangle-disc"),
         (("triangle", "--network", "vgg"), "expected a network among small_unet"),
         (("synapse:nowhere",), "nowhere"),
+        (("synapse:",), "expected synapse:FOLDER, got no folder"),
+        (("triangle", "--learning-rate", "nan"), "expected a learning rate above 0, got nan"),
+        (("triangle", "--learning-rate", "0"), "expected a learning rate above 0, got 0"),
     ):
         done = CliRunner().invoke(main, ["train", *arguments, "--out", str(tmp_path / "x")])
         assert done.exit_code == 2
@@ -304,6 +307,21 @@ def test_bad_input_of_training(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(misure.InputError, match="is a file"):
         train("triangle", num_steps=2, out=tmp_path / "file")
+
+
+@pytest.mark.parametrize(("number", "told"), [(0, "nothing but 0"), (255, "got 1, 255")])
+def test_labels_with_a_gap_are_not_trained_on(tmp_path, number, told):
+    from misure.training.recipes import recipe_of
+
+    for case in range(5):
+        labels = np.zeros((6, 6, 6), np.uint8)
+        labels[2:4] = number and 1
+        labels[4:] = number
+        for folder in ("images", "labels"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            nibabel.save(nibabel.Nifti1Image(labels, np.eye(4)), tmp_path / folder / f"{case}.nii")
+    with pytest.raises(misure.InputError, match=f"labels from 1 without a gap .* {told}"):
+        recipe_of(f"nifti:{tmp_path}")
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import torch
 import misure
 from misure.datasets import Reading, open_dataset
 from misure.datasets.nifti import NiftiPairs, Slices
+from misure.volume_file import write_volume
 
 AFFINE = np.array([[-2.0, 0, 0, 30], [0, -2, 0, 40], [0, 0, 5, -50], [0, 0, 0, 1]])
 SHAPE = (6, 5, 4)
@@ -150,6 +151,44 @@ def _truncate(folder):
     path.write_bytes(path.read_bytes()[:-30])
 
 
+def _drifted():
+    affine = AFFINE.astype(float)
+    affine[0, 3] = np.nan
+    return affine
+
+
+@pytest.mark.parametrize("intensity", ["", "window:-125:275", "percentiles:1:99"])
+def test_what_a_window_would_hide_is_refused(tmp_path, intensity):
+    path = tmp_path / "a.nii.gz"
+    for numbers, words in (
+        (_image() + np.float32(np.inf), "expected finite numbers"),
+        (_image()[:0], "its shape is"),
+    ):
+        _write(path, numbers)
+        with pytest.raises(misure.InputError, match=words):
+            misure.read_image(path, intensity=intensity)
+    _write(path, _image(), _drifted())
+    with pytest.raises(misure.InputError, match=r"an affine that gives each axis .* in .*a.nii.gz"):
+        misure.read_image(path, slice_index=0)
+
+
+def test_labels_of_one_image_twice_and_a_case_listed_twice(tmp_path):
+    for name in ("img0001", "label0001", "seg0001"):
+        _write(tmp_path / f"{name}.nii.gz", _labels())
+    with pytest.raises(misure.InputError, match="different keys, got 'img0001' twice"):
+        open_dataset(f"nifti:{tmp_path}")
+
+
+def test_a_volume_longer_than_nifti_1_can_say(tmp_path):
+    array, affine = np.zeros((40_000, 2, 2), np.uint8), np.diag([1.0, 2, 3, 1])
+    write_volume(tmp_path / "long.nii.gz", array, affine)
+    file = nibabel.load(tmp_path / "long.nii.gz")
+    assert file.shape == array.shape
+    assert np.array_equal(file.affine, affine)
+    assert file.header.get_xyzt_units()[0] == "mm"
+    assert np.allclose(file.get_qform(), affine)
+
+
 def _truncate_image(folder):
     path = folder / "images/a.nii.gz"
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()))[:200])
@@ -185,6 +224,18 @@ def _truncate_image(folder):
         (
             lambda folder: _write(folder / "labels/a.nii.gz", np.zeros((6, 5, 4, 2), np.uint8)),
             r"its shape is \(6, 5, 4, 2\), not \(I, J, K\)",
+        ),
+        (
+            lambda folder: _write(folder / "images/a.nii.gz", _image().astype(np.complex64)),
+            "it holds complex64, no real numbers",
+        ),
+        (
+            lambda folder: _write(folder / "images/a.nii.gz", _image() + np.float32(np.inf)),
+            "expected finite numbers, got NaN or infinity in .*a.nii.gz",
+        ),
+        (
+            lambda folder: _write(folder / "images/a.nii.gz", _image(), _drifted()),
+            "the position in the header of .* differs|gives each axis a direction",
         ),
     ],
 )

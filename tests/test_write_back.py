@@ -1,5 +1,7 @@
 """What is found in a volume is written back as NIfTI, voxel on voxel."""
 
+import json
+
 import nibabel
 import numpy as np
 import pytest
@@ -75,7 +77,7 @@ def test_regions_of_a_volume_lie_on_it(volume, tmp_path):
 
 def test_regions_of_a_slice_lie_in_its_plane(volume, tmp_path):
     path, box, affine = volume
-    order = viewing_order(affine)
+    order = viewing_order(affine, "a test")
     laid_out = lay_out(torch.from_numpy(box), order)
     number = int(laid_out.flatten(1).any(1).nonzero()[0])
     out = tmp_path / "out"
@@ -100,6 +102,21 @@ def test_a_run_over_volumes_is_exported_as_volumes(volume, tmp_path):
     assert np.array_equal(found["target"] > 0, box)
 
 
+def test_a_damaged_record_is_one_sentence(volume, tmp_path):
+    _invoke(
+        "run", volume[0].parent, *_model(tmp_path), "--out", tmp_path / "run", "--method", "edges"
+    )
+    (records,) = (tmp_path / "run").glob("records-*.jsonl")
+    lines = [json.loads(line) for line in records.read_text().splitlines()]
+    for change in ({"affine": [[1, 2], [3]]}, {"affine": "x"}, {"map": None}):
+        damaged = [line | change if line.get("status") == "done" else line for line in lines]
+        records.write_text("".join(json.dumps(line) + "\n" for line in damaged))
+        command = ["export", str(tmp_path / "run"), "--nifti", str(tmp_path / "volumes")]
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 2, done.output
+        assert "expected a map in" in done.output
+
+
 def test_a_run_without_volumes_says_so(tmp_path):
     _invoke(
         "run", "triangle:1", "--model", "triangle", "--method", "edges", "--out", tmp_path / "run"
@@ -114,7 +131,7 @@ def test_a_run_without_volumes_says_so(tmp_path):
 def test_laying_out_can_be_undone():
     volume = torch.arange(24).reshape(2, 3, 4)
     for affine in (LAS, SLANTED, np.eye(4)):
-        order = viewing_order(affine)
+        order = viewing_order(affine, "a test")
         assert torch.equal(as_stored(lay_out(volume, order), order), volume)
 
 

@@ -65,8 +65,8 @@ def make_contents(image: Tensor, *, other_image: Tensor | None = None, seed: int
     """
     if other_image is not None and not isinstance(other_image, Tensor):
         raise InputError(
-            f"explain: expected other_image to be a tensor, got {other_image!r}. It can be given from "
-            "Python only."
+            f"explain: expected other_image to be a tensor, got {other_image!r}. It can be "
+            "given from Python only."
         )
     if other_image is not None and other_image.shape != image.shape:
         raise InputError(

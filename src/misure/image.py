@@ -75,10 +75,7 @@ def read_image(
             f"read_image: expected {num_channels} channels, got {len(image)} in {path} "
             f"(read as (C, *spatial) = {tuple(image.shape)})."
         )
-    if not bool(torch.isfinite(image).all()):
-        raise InputError(
-            f"read_image: expected finite numbers, got NaN or infinity in {path}. Replace them."
-        )
+    _check_finite(image, path)
     return image
 
 
@@ -95,6 +92,13 @@ def check_image(image: Tensor) -> None:
 def is_nifti(path: str | Path) -> bool:
     """Whether the file's name says NIfTI."""
     return Path(path).name.lower().endswith((".nii", ".nii.gz"))
+
+
+def _check_finite(image: Tensor, path: Path) -> None:
+    if not bool(torch.isfinite(image).all()):
+        raise InputError(
+            f"read_image: expected finite numbers, got NaN or infinity in {path}. Replace them."
+        )
 
 
 def _check_size(path: Path, shape: tuple[int, ...]) -> None:
@@ -187,8 +191,10 @@ def _read_nifti(path: Path, slice_index: int | None, intensity: str) -> Tensor:
     try:
         file = nibabel.load(path)
         _check_size(path, file.shape)
-        if len(file.shape) not in (3, 4):
+        if len(file.shape) not in (3, 4) or 0 in file.shape:
             raise ValueError(f"its shape is {file.shape}, not (I, J, K) or (I, J, K, C)")
+        if file.get_data_dtype().kind not in "buif":
+            raise ValueError(f"it holds {file.get_data_dtype()}, no real numbers")
         volume = file.get_fdata(dtype=np.float32)
         affine = file.affine
     except InputError:
@@ -199,10 +205,11 @@ def _read_nifti(path: Path, slice_index: int | None, intensity: str) -> Tensor:
         ) from error
     channels = torch.from_numpy(np.ascontiguousarray(volume))
     channels = channels.movedim(-1, 0) if channels.ndim == 4 else channels[None]
+    _check_finite(channels, path)  # a window would hide it
     channels = scale_intensity(channels, intensity)
     if slice_index is None:
         return channels
-    axial = lay_out(channels, viewing_order(affine))
+    axial = lay_out(channels, viewing_order(affine, path))
     if not 0 <= slice_index < axial.shape[1]:
         raise InputError(
             f"read_image: expected a slice from 0 to {axial.shape[1] - 1}, got {slice_index} "
@@ -217,22 +224,26 @@ ViewingOrder = tuple[tuple[int, bool], ...]
 AS_STORED: ViewingOrder = ((0, False), (1, False), (2, False))
 
 
-def viewing_order(affine: np.ndarray) -> ViewingOrder:
+def viewing_order(affine: np.ndarray, path: str | Path) -> ViewingOrder:
     """How to lay out a stored volume as axial slices: feet to head, front up, right on the left.
 
     Args:
         affine: (4, 4), from voxel indices to millimetres right-to-left, back-to-front,
             feet-to-head as NIfTI defines them (RAS+).
+        path: whose it is.
+
+    Raises:
+        InputError: it is not finite, or gives an axis no direction.
     """
     orientations = require("nibabel.orientations", extra="medical", purpose="orient volumes")
     try:
         stored = orientations.io_orientation(affine)  # for each axis: (world axis, direction)
     except (ValueError, np.linalg.LinAlgError):
         stored = np.full((3, 2), np.nan)
-    if not np.isfinite(stored).all():
+    if not np.isfinite(stored).all() or not np.isfinite(affine).all():
         raise InputError(
             f"read_image: expected an affine that gives each axis a direction, got "
-            f"{np.asarray(affine).tolist()}. Repair the header."
+            f"{np.asarray(affine).tolist()} in {path}. Repair the header."
         )
     wanted = {2: 1, 1: -1, 0: -1}  # slices up, rows from front to back, columns from right to left
     order = []
@@ -247,7 +258,7 @@ def read_viewing_order(path: str | Path) -> ViewingOrder:
     if not is_nifti(path):
         return AS_STORED
     nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
-    return viewing_order(nibabel.load(path).affine)
+    return viewing_order(nibabel.load(path).affine, path)
 
 
 def lay_out(volume: Tensor, order: ViewingOrder) -> Tensor:

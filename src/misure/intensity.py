@@ -7,6 +7,8 @@ Rules are words, so that a network's file can carry its own:
   together), as for MRI, whose numbers have no unit.
 """
 
+from math import isfinite
+
 import numpy as np
 from torch import Tensor
 
@@ -48,7 +50,7 @@ def check_rule(rule: str) -> tuple[str, float, float]:
     except ValueError:
         low = high = 0.0
     within = kind == "window" or (kind == "percentiles" and low >= 0 and high <= 100)
-    if not (within and low < high):
+    if not (within and isfinite(high - low) and low < high):
         raise InputError(
             f"scale_intensity: expected window:LOW:HIGH or percentiles:LOW:HIGH, got {rule!r}."
         )

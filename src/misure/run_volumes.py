@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from misure.arrays import read_arrays
-from misure.errors import InputError, RunFolderError
+from misure.errors import InputError, RunFolderError, reason_of
 from misure.run_folder import RunFolder
 from misure.volume_file import write_regions
 
@@ -35,14 +35,17 @@ def write_run_volumes(run: str | Path, out: Path) -> int:
             continue
         try:
             arrays = read_arrays(io.BytesIO(folder.storage.read(record["map"])))
-        except (OSError, ValueError) as error:
+            tensors = {name: torch.from_numpy(arrays[name]) for name in _WRITTEN if name in arrays}
+            affine = np.array(record["affine"], np.float64).reshape(4, 4)
+            words, key = f"misure: {record['class_name']}", str(record["key"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunFolderError(
-                f"export: expected a map in {record['map']} of {run}, but {error}."
+                f"export: expected a map in {record.get('map')} of {run}, and an affine, but "
+                f"{reason_of(error)}."
             ) from error
-        tensors = {name: torch.from_numpy(arrays[name]) for name in _WRITTEN if name in arrays}
-        place = out / _file_name(record["key"])
+        place = out / _file_name(key)
         place.mkdir(parents=True, exist_ok=True)
-        write_regions(tensors, np.array(record["affine"]), place, f"misure: {record['class_name']}")
+        write_regions(tensors, affine, place, words)
         num_written += 1
     if not num_written:
         raise InputError(

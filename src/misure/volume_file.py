@@ -3,6 +3,7 @@
 Files are taken as hostile: the number of voxels is checked before any is read.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from misure.image import VOXEL_LIMIT, ViewingOrder, as_stored
 
 _TOLERANCE = 1e-3  # of a voxel
 _LARGEST_LABEL = 65535
+_LONGEST_OF_NIFTI_1 = 32767
 
 
 def read_affine(path: Path) -> np.ndarray:
@@ -160,7 +162,11 @@ def write_volume(path: Path, array: np.ndarray, affine: np.ndarray, description:
         description: up to 79 characters for the header.
     """
     nibabel = require("nibabel", extra="medical", purpose="write NIfTI files")
-    file = nibabel.Nifti1Image(array, affine)
+    is_long = max(array.shape) > _LONGEST_OF_NIFTI_1
+    file = (nibabel.Nifti2Image if is_long else nibabel.Nifti1Image)(array, affine)
+    file.header.set_xyzt_units("mm")
+    with contextlib.suppress(nibabel.spatialimages.HeaderDataError):  # a sheared one has no qform
+        file.set_qform(affine, "scanner", strip_shears=False)
     file.header["descrip"] = description.encode()[:79]
     with durable_file(path) as unfinished:
         name = unfinished.with_name(unfinished.name + path.name[path.name.index(".nii") :])

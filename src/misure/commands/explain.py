@@ -138,4 +138,4 @@ def explain(
 
 
 def _stem(image: Path) -> str:
-    return image.name.split(".")[0] or "image"
+    return Path(image.name.removesuffix(".gz")).stem or "image"

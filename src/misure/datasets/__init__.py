@@ -49,12 +49,12 @@ def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
         reading: how the network wants its images (see `Reading`).
 
     Raises:
-        InputError: another word, or a part after the colon that makes no sense.
+        InputError: another word, a part after the colon that makes no sense, or one key twice.
         MissingDependencyError, MissingDataError: what it is read from is not there.
     """
     name, _, rest = spec.partition(":")
     if name in DATASETS:
-        return DATASETS[name](rest, reading)
+        return as_dataset(DATASETS[name](rest, reading))
     path = Path(spec)
     if not path.exists():
         raise InputError(

@@ -39,6 +39,11 @@ _VOC_NAME_OF_COCO = {
 
 _SPLITS = ("val2017", "train2017")
 
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "id": int, "image_id": int, "category_id": int, "height": int, "width": int,
+    "file_name": str, "name": str, "segmentation": object,
+}  # fmt: skip
+
 
 class CocoDataset:
     """Photographs with their annotated objects.
@@ -111,31 +116,86 @@ class CocoDataset:
                 f"annotation, got {' x '.join(map(str, image.shape[1:]))}. Is it a changed copy?"
             )
         drawn = self._coco.imgToAnns.get(entry["id"], [])
-        objects = tuple(self._objects(drawn))
-        crowds = [self._region(one) for one in drawn if one.get("iscrowd")]
-        annotation = _paint(objects, crowds, (entry["height"], entry["width"]))
+        shape = entry["height"], entry["width"]
+        objects = tuple(self._objects(drawn, shape))
+        crowds = [self._region(one, shape) for one in drawn if one.get("iscrowd")]
+        annotation = _paint(objects, crowds, shape)
         return Sample(entry["file_name"], image, annotation, objects=objects)
 
-    def _objects(self, drawn: Sequence[Mapping[str, Any]]) -> list[AnnotatedObject]:
+    def _objects(
+        self, drawn: Sequence[Mapping[str, Any]], shape: tuple[int, int]
+    ) -> list[AnnotatedObject]:
         return [
             AnnotatedObject(
-                self._class_of_category[one["category_id"]], self._region(one), str(one["id"])
+                self._class_of_category[one["category_id"]],
+                self._region(one, shape),
+                str(one["id"]),
             )
             for one in drawn
             if not one.get("iscrowd") and one["category_id"] in self._class_of_category
         ]
 
-    def _region(self, drawn: Mapping[str, Any]) -> Tensor:
+    def _region(self, drawn: Mapping[str, Any], shape: tuple[int, int]) -> Tensor:
         try:
+            if isinstance(drawn["segmentation"], Mapping):
+                return torch.from_numpy(_from_runs(drawn["segmentation"], shape))
+            _check_polygons(drawn["segmentation"], shape)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools with NumPy 2
                 mask: np.ndarray = self._coco.annToMask(drawn)
-        except Exception as error:  # whatever polygons and run lengths others wrote
+        except Exception as error:  # whatever polygons and runs others wrote
             raise InputError(
                 f"CocoDataset: expected polygons or run lengths in annotation {drawn.get('id')}, "
                 f"but they cannot be drawn: {error}"
             ) from error
         return torch.from_numpy(mask.astype(bool))
+
+
+def _check_polygons(polygons: Any, shape: tuple[int, int]) -> None:
+    """Raises a ValueError where pycocotools would crash, or draw what nobody meant."""
+    for polygon in polygons:
+        points = np.asarray(polygon, float)
+        if points.ndim != 1 or len(points) < 6 or len(points) % 2:
+            raise ValueError("a polygon needs three points or more, x and y of each.")
+        sides = np.resize(shape[::-1], len(points))
+        if not ((points >= -sides) & (points <= 2 * sides)).all():  # NaN is not inside either
+            raise ValueError("a polygon lies far outside of the photograph.")
+
+
+def _from_runs(segmentation: Mapping[str, Any], shape: tuple[int, int]) -> np.ndarray:
+    """The region (H, W) bool of run lengths, column by column, plain or compressed.
+
+    Raises:
+        ValueError: of another size, or they do not fill it.
+    """
+    counts = segmentation["counts"]
+    runs = _uncompressed(counts) if isinstance(counts, str) else [int(one) for one in counts]
+    if list(segmentation["size"]) != list(shape):
+        raise ValueError(f"the run lengths are of {segmentation['size']}, not {list(shape)}.")
+    if min(runs, default=-1) < 0 or sum(runs) != shape[0] * shape[1]:
+        raise ValueError(f"the run lengths do not add up to {shape[0]} x {shape[1]}.")
+    region: np.ndarray = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return np.ascontiguousarray(region.reshape(shape[::-1]).T)
+
+
+def _uncompressed(text: str) -> list[int]:
+    """Run lengths of COCO's text: five bits a character, from the third on less the last but one.
+
+    The sixth bit says that a number goes on, the fifth of its last character that it is negative.
+    """
+    runs: list[int] = []
+    number = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        number |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            number -= 1 << shift
+        runs.append(number + (runs[-2] if len(runs) > 2 else 0))
+        number = shift = 0
+    return runs
 
 
 def find_split(folder: Path) -> str:
@@ -158,11 +218,18 @@ def _read(file: Path) -> Any:
                 missing = [field for field in fields if field not in one]
                 if missing:
                     raise ValueError(f"an entry of {key} has no {missing[0]}")
+                odd = [field for field in fields if not isinstance(one[field], _KINDS[field])]
+                if odd:
+                    raise ValueError(f"an entry of {key} has {one[odd[0]]!r} as {odd[0]}")
+        listed = {one["id"] for one in content["categories"]}
+        for one in content["annotations"]:
+            if one["category_id"] not in listed:
+                raise ValueError(f"annotation {one['id']} is of no category that is listed")
         coco = coco_module.COCO()
         coco.dataset = content
         with contextlib.redirect_stdout(io.StringIO()):
             coco.createIndex()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise InputError(
             f"CocoDataset: expected instance annotations as COCO publishes them, but {file} "

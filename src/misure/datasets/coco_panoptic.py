@@ -60,7 +60,7 @@ class CocoPanopticDataset:
                 (name_of[one["image_id"]], str(one["file_name"]), list(one["segments_info"]))
                 for one in content["annotations"]
             ]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else error
             raise InputError(
                 f"CocoPanopticDataset: expected panoptic annotations as COCO publishes them, but "
@@ -99,15 +99,20 @@ class CocoPanopticDataset:
             if is_crowd:
                 continue
             region = numbers == number
+            if not region.any():
+                raise InputError(
+                    f"CocoPanopticDataset: expected segment {number} in {picture}, found no pixel "
+                    "of it. Is it a changed copy?"
+                )
             annotation[region] = class_index
-            if self._is_thing[class_index] and region.any():
+            if self._is_thing[class_index]:
                 objects.append(AnnotatedObject(class_index, torch.from_numpy(region), str(number)))
         return Sample(name, image, torch.from_numpy(annotation), objects=tuple(objects))
 
     def _read_segment(self, one: Any, picture: str) -> tuple[int, int, bool]:
         try:
             return self._class_of[one["category_id"]], int(one["id"]), bool(one.get("iscrowd", 0))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(
                 f"CocoPanopticDataset: expected segments with an id and a known category_id for "
                 f"{picture}, got {one!r}."

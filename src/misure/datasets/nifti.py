@@ -62,7 +62,9 @@ class LabelledVolumes:
     def foreground_slices(self, index: int) -> list[int]:
         """Numbers of the axial slices with annotated foreground; only the labels are read."""
         labels, affine = self._labels(self.pairs[index])
-        return slices_with_foreground(lay_out(labels, viewing_order(affine)))
+        return slices_with_foreground(
+            lay_out(labels, viewing_order(affine, self.pairs[index].labels))
+        )
 
     def axial_slice(self, index: int, number: int) -> Sample:
         """One axial slice as a sample; the last volume is kept, so go through them in order."""
@@ -76,7 +78,7 @@ class LabelledVolumes:
         image, affine = self._image(pair)
         labels, label_affine = self._labels(pair)
         check_same_place((image.shape[1:], affine), (labels.shape, label_affine), pair.labels)
-        order = viewing_order(affine)
+        order = viewing_order(affine, pair.channels[0])
         if self._upright:
             affine = affine_as_laid_out(affine, order, labels.shape)
             image, labels, order = lay_out(image, order), lay_out(labels, order), AS_STORED

@@ -14,6 +14,7 @@ from misure.volume_file import write_volume
 DESCRIPTION = "misure phantom"
 """In the header of every file."""
 
+_LARGEST = 512 * 512 * 256  # voxels; the texture takes several times as much
 _FIELD_OF_VIEW_MM, _LENGTH_MM = 360.0, 220.0
 
 
@@ -48,12 +49,17 @@ def write_phantoms(
         seed: of all that is random.
 
     Raises:
-        InputError: fewer; a folder that holds other volumes.
+        InputError: fewer, or too much; a folder that holds other volumes.
     """
     if size_px < 32 or num_slices < 8:
         raise InputError(
             f"write_phantoms: expected 32 pixels and 8 slices or more, got {size_px} and "
             f"{num_slices}."
+        )
+    if size_px * size_px * num_slices > _LARGEST:
+        raise InputError(
+            f"write_phantoms: expected at most {_LARGEST:,} voxels, got {size_px} x {size_px} x "
+            f"{num_slices}. Ask for less."
         )
     cases = phantom_cases(num_cases)
     _refuse_others(folder, {f"{part}{case}.nii.gz" for part in ("img", "label") for case in cases})

@@ -1,6 +1,7 @@
 """What a data set is made of."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -111,9 +112,11 @@ def as_dataset(samples: Dataset | Sequence[Sample]) -> Dataset:
         InputError: two samples with one key.
     """
     dataset: Dataset = samples if hasattr(samples, "keys") else SampleList(samples)
-    if len(set(dataset.keys)) < len(dataset.keys):
+    twice = [key for key, num in Counter(dataset.keys).items() if num > 1]
+    if twice:
         raise InputError(
-            "as_dataset: expected samples with different keys, got one key twice. Rename one."
+            f"as_dataset: expected samples with different keys, got {twice[0]!r} twice. Rename or "
+            "remove one."
         )
     return dataset
 

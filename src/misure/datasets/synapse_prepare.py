@@ -94,10 +94,6 @@ def prepare_synapse(
         "phantom": phantom,
     }
     cases = _cases_there(out, settings)
-    for folder in (TEST_FOLDER, TRAIN_FOLDER, "lists"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    if phantom:
-        write_text(out / PHANTOM_NOTE, "The bodies in this folder are phantoms, no patients.\n")
     volumes = LabelledVolumes(
         pairs, Reading(1, None, WINDOW), label_map=numbers, class_names=CLASS_NAMES, upright=True
     )
@@ -110,6 +106,7 @@ def prepare_synapse(
             continue
         on_case(pair.case)
         sample = volumes[index]
+        _make_folders(out, phantom)
         _remove(out, pair.case)
         _write_case(out, sample, split)
         cases[pair.case] = _entry(sample, split, pair, files)
@@ -117,6 +114,13 @@ def prepare_synapse(
     _write_record(out, settings, cases)
     unknown = [pair.case for pair in pairs if chosen is None and pair.case not in _PUBLISHED]
     return Prepared(cases, num_there, unknown, phantom)
+
+
+def _make_folders(out: Path, phantom: bool) -> None:
+    for folder in (TEST_FOLDER, TRAIN_FOLDER, "lists"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    if phantom:
+        write_text(out / PHANTOM_NOTE, "The bodies in this folder are phantoms, no patients.\n")
 
 
 def names_of(case: str, entry: dict[str, Any]) -> list[str]:
@@ -143,8 +147,13 @@ def _cases_there(out: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any
         return {}
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        there, cases = record["settings"], dict(record["cases"])
-    except (ValueError, KeyError, TypeError) as error:
+        there, cases = dict(record["settings"]), dict(record["cases"])
+        for case, entry in cases.items():
+            shape, split = entry["shape"], entry["split"]
+            if split not in ("train", "test") or not all(type(one) is int for one in shape):
+                raise ValueError(f"{case} has split {split!r} and shape {shape!r}")
+            dict(entry["files"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"prepare_synapse: expected a folder that misure prepared, but {path} cannot be used: "
             f"{error}"

@@ -19,6 +19,7 @@ from misure.experiments.plan import ExperimentPlan, Part
 from misure.experiments.table import as_short_csv, as_short_markdown
 from misure.loaders import load_model
 from misure.measured_runs import compare_runs
+from misure.networks.trained import load_trained
 from misure.report import write_report
 from misure.runs import run
 from misure.trial import OnStep
@@ -127,7 +128,8 @@ def run_experiment(
 def _begin(plan: ExperimentPlan, places: Places, say: Say) -> Places:
     """The folder with the plan in it; phantoms where no data were given and they may stand in."""
     file = places.out / "experiment.toml"
-    if file.exists() and file.read_text(encoding="utf-8") != plan.text:
+    is_begun = any((places.out / name).exists() for name in ("networks", "runs"))
+    if is_begun and file.exists() and file.read_text(encoding="utf-8") != plan.text:
         raise InputError(
             f"experiment: expected a folder of {plan.name}, {places.out} holds another experiment "
             "(or this one quickly, or as it was before). Name another folder."
@@ -151,8 +153,15 @@ def _network(part: Part, places: Places, device: str, say: Say, on_step: OnStep 
 
     options: Mapping[str, Any] = dict(part.train)
     folder = places.out / "networks" / part.name
-    if not (folder / "model.safetensors").exists():
-        dataset = places.fill(options["dataset"])
+    dataset, finished = places.fill(options["dataset"]), folder / "model.safetensors"
+    if finished.exists():
+        there = load_trained(finished)[1].figures["dataset"]
+        if there != dataset:
+            raise InputError(
+                f"experiment: expected the data that {folder} was trained on, {there}, got "
+                f"{dataset}. Name another folder with --out."
+            )
+    else:
         say(f"{part.name}: training {options.get('network', 'unet')} on {dataset}")
         others = {key: value for key, value in options.items() if key != "dataset"}
         made = train(dataset, out=folder, device=device, on_step=on_step, **others)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from misure.datasets import Reading, open_dataset
 from misure.datasets.sample import Dataset, case_of
@@ -131,6 +132,8 @@ def _triangle(disc: bool) -> Callable[[str, int | None, int], Recipe]:
 
 
 def _synapse(rest: str, num_steps: int | None, seed: int) -> Recipe:
+    if not rest:
+        raise InputError("train: expected synapse:FOLDER, got no folder.")
     folder = Path(rest)
     test, rest_of_it = SynapseSlices(folder), SynapseSlices(folder, split="train")
     validation, train = split_by_case(rest_of_it, [0.15], seed)
@@ -153,12 +156,17 @@ def _synapse(rest: str, num_steps: int | None, seed: int) -> Recipe:
 def _nifti(rest: str, num_steps: int | None, seed: int) -> Recipe:
     volumes = open_dataset(f"nifti:{rest}", Reading(intensity=PERCENTILES))
     train, validation, test = split_by_case(volumes, [0.7, 0.1], seed)
-    num_classes, largest = 1, np.zeros(3, int)
+    present, largest = set[int](), np.zeros(3, int)
     for sample in (train[i] for i in range(len(train))):  # never all of them in memory
         if sample.annotation is not None:
-            num_classes = max(num_classes, 1 + int(sample.annotation.max()))
+            present |= {*torch.unique(sample.annotation).tolist()} - {0, -1}
         largest = np.maximum(largest, sample.image.shape[1:])
-    names = ("background", *(str(number) for number in range(1, num_classes)))
+    if present != {*range(1, len(present) + 1)} or not present:
+        raise InputError(
+            f"train: expected labels from 1 without a gap in the training part of {rest}, got "
+            f"{', '.join(map(str, sorted(present)[:15])) or 'nothing but 0'}. Renumber them."
+        )
+    names = ("background", *(str(number) for number in range(1, len(present) + 1)))
     return Recipe(
         train,
         validation,

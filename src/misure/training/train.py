@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +80,12 @@ def train(
     """
     if network not in NETWORKS:
         raise InputError(f"train: expected a network among {', '.join(NETWORKS)}, got {network!r}.")
+    if learning_rate is not None and not 0 < learning_rate < inf:
+        raise InputError(f"train: expected a learning rate above 0, got {learning_rate}.")
     place, kind = choose_device(device), NETWORKS[network]
     recipe = recipe_of(dataset, num_steps=num_steps, seed=seed)
     _check_parts(recipe)
     about = _about(recipe, network)
-    folder = None if out is None else _folder(Path(out), dataset)
     settings = FitSettings(
         num_steps or recipe.num_steps,
         learning_rate or kind.learning_rate,
@@ -93,6 +94,7 @@ def train(
         seed=seed,
     )
     net = _build(about, seed, place)
+    folder = None if out is None else _folder(Path(out), dataset)
     batches = Batches(
         recipe.train,
         batch_size or recipe.batch_size,
