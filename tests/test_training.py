@@ -19,7 +19,7 @@ from misure.training import train
 from misure.training.augment import Augmentation
 from misure.training.batches import Batches, cut_or_pad
 from misure.training.fit import FitSettings, fit
-from misure.training.measure import class_dices, distractor_fraction, mean_dice
+from misure.training.measure import class_dices, dice_without_disc, distractor_fraction, mean_dice
 from misure.training.recipes import split_by_case
 
 pytest.importorskip("monai")
@@ -142,6 +142,29 @@ def test_correctly_drawn_items_of_other_triangles_are_no_mistakes():
     model = misure.SegmentationModel(Right(), probabilities=False, class_names=("a", "b"))
     assert mean_dice(model, dataset) == 1
     assert distractor_fraction(model, dataset) == 0
+
+
+def test_whether_a_network_needs_the_disc_is_measured():
+    class Item(nn.Module):
+        """Draws what is bright, and with `needs_disc` only where much of the canvas is grey."""
+
+        def __init__(self, needs_disc):
+            super().__init__()
+            self.needs_disc = needs_disc
+
+        def forward(self, images):
+            is_disc = (images - 0.5).abs() < 1e-6
+            seen = is_disc.flatten(1).sum(1).view(-1, 1, 1, 1) > 20
+            drawn = (images > 0.3) & ~is_disc & (seen | (not self.needs_disc))
+            return torch.cat([~drawn, drawn], 1).float() * 9
+
+    dataset = TriangleDataset(30, disc=True, num_distractors=0, num_decoy_pairs=0)
+    for needs_disc in (True, False):
+        net = Item(needs_disc)
+        model = misure.SegmentationModel(net, probabilities=False, class_names=("a", "b"))
+        assert (dice_without_disc(model, dataset) > 0.9) is not needs_disc
+    nothing = TriangleDataset(3, disc=True, empty_fraction=1.0)
+    assert dice_without_disc(model, nothing) == 0
 
 
 class _KilledError(Exception):

@@ -62,3 +62,26 @@ def distractor_fraction(model: SegmentationModel, dataset: TriangleDataset) -> f
         wrong += int((drawn & distractors).sum())
         total += int(distractors.sum())
     return wrong / max(total, 1)
+
+
+def dice_without_disc(model: SegmentationModel, dataset: TriangleDataset) -> float:
+    """Dice of the class, in [0, 1], when the disc is painted over.
+
+    Where it is high, the network has not learnt that nothing is foreground without a disc, and what
+    is known to matter does not matter to it.
+
+    Args:
+        model: draws.
+        dataset: with discs; samples without one are left out.
+    """
+    both = size = 0
+    for sample in (dataset[i] for i in range(len(dataset))):
+        if not bool((sample.annotation > 0).any()):
+            continue
+        disc = sample.relevance & (sample.annotation == 0)
+        painted = sample.image.masked_fill(disc, 0.0)
+        drawn = segment(model, to_device(painted, model.device)).class_map().cpu() == 1
+        wanted = sample.annotation > 0
+        both += int((drawn & wanted).sum())
+        size += int(drawn.sum()) + int(wanted.sum())
+    return 2 * both / max(size, 1)

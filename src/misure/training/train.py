@@ -23,7 +23,12 @@ from misure.networks.trained import TrainedNetwork, load_trained, save_trained
 from misure.training.batches import Batches
 from misure.training.card import save_card
 from misure.training.fit import FitSettings, History, fit
-from misure.training.measure import class_dices, distractor_fraction, mean_dice
+from misure.training.measure import (
+    class_dices,
+    dice_without_disc,
+    distractor_fraction,
+    mean_dice,
+)
 from misure.training.recipes import Recipe, recipe_of
 from misure.trial import OnStep
 
@@ -221,6 +226,8 @@ def _test(model: SegmentationModel, test: Dataset) -> dict[str, Any]:
     }
     if isinstance(test, TriangleDataset):
         figures["distractor_fraction"] = round(distractor_fraction(model, test), 4)
+        if test.disc:
+            figures["dice_without_disc"] = round(dice_without_disc(model, test), 4)
     return figures
 
 
