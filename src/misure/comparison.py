@@ -111,7 +111,7 @@ class Comparison:
         return list(self.settings["metrics"])
 
     def summary(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Method -> metric -> mean and median over objects, interval of the mean, and n.
+        """Method -> metric -> mean and median over objects, interval of the mean, n, num_cases.
 
         The interval from `low` to `high` is the 95 % percentile bootstrap interval of the mean,
         images drawn with replacement, each with all of its objects (slices of one patient count as
@@ -243,6 +243,8 @@ def metrics_of(names: Sequence[str]) -> list[Metric]:
 def summarise(figures: Sequence[float], cases: Sequence[str]) -> dict[str, float]:
     """Mean, median, n, and the 95 % bootstrap interval of the mean, `low` to `high`.
 
+    With one case there is no interval: both are the mean.
+
     Args:
         figures: at least one.
         cases: of whom each figure is; figures of one case are drawn together.
@@ -259,6 +261,7 @@ def summarise(figures: Sequence[float], cases: Sequence[str]) -> dict[str, float
         "low": float(low),
         "high": float(high),
         "n": len(values),
+        "num_cases": len(sums),
     }
 
 

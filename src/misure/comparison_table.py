@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from typing import Any
 
 from misure.comparison import Comparison
@@ -70,8 +71,13 @@ def as_markdown(comparison: Comparison) -> str:
 def _cell(figures: dict[str, float] | None) -> str:
     if figures is None:
         return "–"
-    mean, low, high, median = (short(figures[k]) for k in ("mean", "low", "high", "median"))
-    return f"{mean} [{low}, {high}]; {median}"
+    return f"{mean_and_interval(figures)}; {short(figures['median'])}"
+
+
+def mean_and_interval(figures: Mapping[str, float]) -> str:
+    """The mean, and behind it the interval where more than one case makes one."""
+    mean, low, high = (short(figures[key]) for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]" if figures["num_cases"] > 1 else mean
 
 
 def short(figure: float) -> str:

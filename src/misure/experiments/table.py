@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping
 
 from misure.comparison import Comparison
-from misure.comparison_table import arrow, short
+from misure.comparison_table import arrow, mean_and_interval
 from misure.experiments.plan import ExperimentPlan
 from misure.metrics import METRICS
 
@@ -44,7 +44,7 @@ def as_short_csv(plan: ExperimentPlan, found: Mapping[str, Comparison]) -> str:
     """One line for each part, method and metric (all of them, not only the headline)."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    statistics = ("mean", "low", "high", "median", "n")
+    statistics = ("mean", "low", "high", "median", "n", "num_cases")
     writer.writerow(["experiment", "part", "method", "metric", *statistics])
     for part, comparison in found.items():
         for method, figures in comparison.summary().items():
@@ -55,10 +55,7 @@ def as_short_csv(plan: ExperimentPlan, found: Mapping[str, Comparison]) -> str:
 
 
 def _cell(figures: Mapping[str, float] | None) -> str:
-    if figures is None:
-        return "–"
-    mean, low, high = (short(figures[key]) for key in ("mean", "low", "high"))
-    return f"{mean} [{low}, {high}]"
+    return "–" if figures is None else mean_and_interval(figures)
 
 
 def _line(cells: list[str]) -> str:
