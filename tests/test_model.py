@@ -84,7 +84,8 @@ def test_a_transformers_network():
     logits = misure.SegmentationModel(net)(images)
     low = net.eval()(images).logits
     assert low.shape == (2, 5, 16, 24)
-    assert torch.equal(logits, F.interpolate(low, (64, 96), mode="bilinear"))
+    # Without gradients some processors take other kernels, which differ in the last digit.
+    torch.testing.assert_close(logits, F.interpolate(low, (64, 96), mode="bilinear"))
 
 
 @pytest.mark.parametrize("num_dimensions", [2, 3])

@@ -310,7 +310,7 @@ def test_other_settings_or_another_network_are_an_error_that_names_the_differenc
         ({"num_threads": 0}, "expected num_threads of 1 or more"),
         ({"limit": 0}, "expected limit of 1 or more"),
         ({"shard": (2, 2)}, r"expected shard \(i, n\)"),
-        ({"samples": SampleList([SAMPLES[0], SAMPLES[0]])}, "got 'a' twice"),
+        ({"samples": SampleList([SAMPLES[0], SAMPLES[0]])}, "got 'a.png' twice"),
         ({"samples": "nowhere"}, "expected one of triangle.*got 'nowhere'"),
     ],
 )
