@@ -119,6 +119,7 @@ ORDER = [
     "methods",
     "metrics",
     "datasets",
+    "measurement",
     "comparison",
     "comparison_table",
     "networks",

@@ -1,29 +1,26 @@
 """Comparisons: the maps of several methods for the same targets, and every metric of each map.
 
-All maps of a target are measured on the same trial: the same target, baseline image, hard edge and
-threshold, whatever a method did to find its map. A method or a metric that fails on one object
-leaves an empty cell with its reason, and the comparison goes on.
+All maps of a target are measured alike (see `measurement`). A method or a metric that fails on one
+object leaves an empty cell with its reason, and the comparison goes on.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from math import isfinite
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from misure.contents import make_contents
 from misure.cost import Cost
 from misure.datasets.sample import Dataset, Sample, as_dataset, case_of
 from misure.device import to_device
 from misure.errors import EmptyTargetError, InputError, reason_of
+from misure.measurement import make_trial, measure, metrics_of
 from misure.methods import METHODS
 from misure.methods.method import Method, MethodResult
 from misure.methods.own import PRESET_OF, check_own_options
-from misure.metrics import GROUPS, METRICS, Metric, Subject
+from misure.metrics import GROUPS, Metric, Subject
 from misure.model import SegmentationModel
-from misure.presentation import make_presentations
 from misure.segmentation import segment
 from misure.target import Target
 from misure.trial import OnStep, Trial
@@ -225,21 +222,6 @@ def compare(
     return Comparison(rows, settings, pictured)
 
 
-def metrics_of(names: Sequence[str]) -> list[Metric]:
-    """The metrics of these names and groups, in the order of the registry.
-
-    Raises:
-        InputError: an unknown name.
-    """
-    for name in names:
-        if name not in {*METRICS, *GROUPS, "all"}:
-            raise InputError(
-                f"compare: expected metrics among {', '.join(METRICS)}, or groups of them "
-                f"({', '.join(GROUPS)}, all), got {name!r}."
-            )
-    return [one for one in METRICS.values() if {one.name, one.group, "all"} & {*names}]
-
-
 def summarise(figures: Sequence[float], cases: Sequence[str]) -> dict[str, float]:
     """Mean, median, n, and the 95 % bootstrap interval of the mean, `low` to `high`.
 
@@ -302,28 +284,6 @@ def _compare_one(
     return row, result
 
 
-def measure(
-    subject: Subject, metrics: Sequence[Metric]
-) -> tuple[dict[str, float | None], str, int]:
-    """The figures of one map, what went wrong with them, and the pass equivalents spent on them."""
-    figures: dict[str, float | None] = {}
-    errors = []
-    with subject.model.counting() as spent, subject.model.borrowed():
-        for metric in metrics:
-            try:
-                figures[metric.name] = _finite(metric.measure(subject))
-            except Exception as error:
-                figures[metric.name] = None
-                errors.append(f"{metric.name}: {reason_of(error)}")
-    return figures, "; ".join(errors), spent.pass_equivalents
-
-
-def _finite(figure: float | None) -> float | None:
-    if figure is not None and not isfinite(figure):
-        raise ValueError(f"it gave {figure}")
-    return figure
-
-
 def _methods_of(
     model: SegmentationModel,
     names: Sequence[str],
@@ -374,21 +334,3 @@ def _target_of(
             )
         class_index = classes[0]
     return segmentation.target(class_index, instance=instance)
-
-
-def make_trial(
-    model: SegmentationModel,
-    image: Tensor,
-    target: Target,
-    dice_threshold: float,
-    baseline_image: str,
-    seed: int,
-) -> Trial:
-    """What every map of a target is measured by: hard edges, one baseline image, one threshold."""
-    own = to_device(image, model.device)
-    return Trial(
-        target.to(model.device),
-        make_presentations(model, own, baseline_image=baseline_image, seed=seed),
-        dice_threshold=dice_threshold,
-        contents=make_contents(own, seed=seed),
-    )

@@ -15,19 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from misure.comparison import (
-    NUM_PICTURED,
-    Comparison,
-    PicturedObject,
-    Row,
-    make_trial,
-    measure,
-    metrics_of,
-)
+from misure.comparison import NUM_PICTURED, Comparison, PicturedObject, Row
 from misure.cost import Cost
 from misure.datasets.sample import Dataset, Sample, case_of
 from misure.errors import InputError, RunFolderError
 from misure.explanation import Explanation
+from misure.measurement import make_trial, measure, metrics_of
 from misure.methods import METHODS
 from misure.methods.method import MethodResult
 from misure.methods.own import PRESET_OF

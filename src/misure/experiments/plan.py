@@ -29,8 +29,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from misure.comparison import metrics_of
 from misure.errors import InputError
+from misure.measurement import metrics_of
 from misure.methods import METHODS
 
 _FOLDER = Path(__file__).parent
