@@ -164,6 +164,11 @@ def test_image_files_are_read_when_asked_for(tmp_path):
         ImageFiles([])
     with pytest.raises(misure.InputError, match=r"got .*a\.png twice"):
         ImageFiles([path, path])
+    with pytest.raises(misure.InputError, match="different images, got .* twice"):
+        ImageFiles([path, path.parent / "elsewhere" / ".." / path.name])
+    link = path.with_name(f"link-{path.name}")
+    link.symlink_to(path)  # as tools that keep data by their content do
+    assert len(ImageFiles([path, link])) == 2
 
 
 def test_samples_in_memory_are_a_data_set():

@@ -452,6 +452,27 @@ def test_a_layer_that_is_no_map_of_the_image_is_refused(method, layer, message):
         METHODS[method](model, image, target, layer=layer)
 
 
+@pytest.mark.parametrize("method", ["seg_grad_cam", "layer_grad_cam"])
+def test_a_layer_without_a_tensor_is_no_fault_of_the_network(method):
+    class Named(nn.Module):
+        def forward(self, images):
+            return {"features": images}
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.named, self.head = Named(), nn.Conv2d(2, 3, 1)
+
+        def forward(self, images):
+            return self.head(self.named(images)["features"])
+
+    model, image = toys.model_of(Net()), toys.random_image(0)
+    found = misure.segment(model, image).found_classes()
+    target = misure.predicted_target(model, image, found[0].class_index)
+    with pytest.raises(misure.InputError, match="expected a layer that returns a tensor, named"):
+        METHODS[method](model, image, target, layer="named")
+
+
 def test_features_of_as_many_channels_as_classes_are_found_before_the_head():
     net = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 1))
     assert last_feature_layer(toys.model_of(net), toys.random_image(0)) == "1"

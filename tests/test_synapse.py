@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import h5py
 import nibabel
@@ -298,6 +299,9 @@ def test_it_goes_on_where_it_stopped(phantom, tmp_path):
     }
     assert files[0].exists()
     assert not list(out.rglob("*unfinished*"))
+    shutil.rmtree(out / "lists")
+    assert "5 were there already" in misure_prepare(raw, out)
+    assert (out / "lists/train.txt").exists()
     said = misure_prepare(raw, out, "--labels", "8=1", exit_code=2)
     assert "expected the settings that" in said
     assert "got another labels" in said

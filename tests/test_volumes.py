@@ -172,6 +172,15 @@ def test_what_a_window_would_hide_is_refused(tmp_path, intensity):
         misure.read_image(path, slice_index=0)
 
 
+def test_a_slice_is_read_beside_a_damaged_one(tmp_path):
+    numbers = _image().astype(np.float32)
+    numbers[0, 0, 0] = np.nan
+    _write(tmp_path / "a.nii.gz", numbers)
+    assert misure.read_image(tmp_path / "a.nii.gz", slice_index=2).isfinite().all()
+    with pytest.raises(misure.InputError, match="expected finite numbers"):
+        misure.read_image(tmp_path / "a.nii.gz", slice_index=0)
+
+
 def test_labels_of_one_image_twice_and_a_case_listed_twice(tmp_path):
     for name in ("img0001", "label0001", "seg0001"):
         _write(tmp_path / f"{name}.nii.gz", _labels())

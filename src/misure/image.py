@@ -205,8 +205,9 @@ def _read_nifti(path: Path, slice_index: int | None, intensity: str) -> Tensor:
         ) from error
     channels = torch.from_numpy(np.ascontiguousarray(volume))
     channels = channels.movedim(-1, 0) if channels.ndim == 4 else channels[None]
-    _check_finite(channels, path)  # a window would hide it
-    channels = scale_intensity(channels, intensity)
+    if intensity:  # clipping would hide it
+        _check_finite(channels, path)
+        channels = scale_intensity(channels, intensity)
     if slice_index is None:
         return channels
     axial = lay_out(channels, viewing_order(affine, path))

@@ -21,7 +21,7 @@ from misure.batches import in_batches, is_out_of_memory
 from misure.borrowed import borrowed
 from misure.cost import Cost
 from misure.device import autocast_type, device_and_dtype
-from misure.errors import InputError, ModelError
+from misure.errors import InputError, MisureError, ModelError
 from misure.intensity import check_rule
 from misure.logits import (
     all_finite,
@@ -261,7 +261,7 @@ class SegmentationModel:
             with cast:
                 return self.net(inputs)
         except Exception as error:
-            if is_out_of_memory(error):
+            if is_out_of_memory(error) or isinstance(error, MisureError):  # ours, by a hook
                 raise
             raise ModelError(
                 f"SegmentationModel: {self.name} raised {type(error).__name__} on an input of "

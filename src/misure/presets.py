@@ -107,8 +107,7 @@ def make_preset(name: str, options: Mapping[str, Any]) -> Preset:
                 f"explain: expected an option of preset {name} ({', '.join(known)}), "
                 f"got {option!r}."
             )
-        is_tensor = option == "baseline_image" and isinstance(value, Tensor)
-        if not is_tensor and not is_like(value, known[option]):
+        if not fits(option, value, known[option]):
             raise InputError(
                 f"explain: expected option {option} of preset {name} to be like {known[option]!r}, "
                 f"got {value!r}."
@@ -123,11 +122,16 @@ def _options(reduction: Any) -> dict[str, Any]:
     return {field.name: getattr(reduction, field.name) for field in fields(reduction)}
 
 
-def is_like(value: Any, example: Any) -> bool:
-    """Whether the value of an option is of the kind of another one; numbers must be finite."""
+def fits(option: str, value: Any, example: Any) -> bool:
+    """Whether a value is of the kind of another one of this option; numbers must be finite.
+
+    A baseline image may be a tensor, too.
+    """
+    if option == "baseline_image" and isinstance(value, Tensor):
+        return True
     if isinstance(example, float):
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return is_number and isfinite(value)
     if isinstance(example, list):
-        return isinstance(value, tuple) and all(is_like(one, 1.0) for one in value)
+        return isinstance(value, tuple) and all(fits(option, one, 1.0) for one in value)
     return type(value) is type(example)

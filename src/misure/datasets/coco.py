@@ -39,7 +39,7 @@ _VOC_NAME_OF_COCO = {
 
 _SPLITS = ("val2017", "train2017")
 
-_KINDS: dict[str, type | tuple[type, ...]] = {
+_KINDS: dict[str, type] = {
     "id": int, "image_id": int, "category_id": int, "height": int, "width": int,
     "file_name": str, "name": str, "segmentation": object,
 }  # fmt: skip

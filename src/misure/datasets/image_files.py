@@ -1,5 +1,6 @@
 """Image files as a data set: nobody says what is in them."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -39,8 +40,8 @@ class ImageFiles:
         self.keys = [
             (path.relative_to(folder) if folder else path).as_posix() for path in self._paths
         ]
-        files = Counter(path.resolve() for path in self._paths)
-        twice = [path for path in self._paths if files[path.resolve()] > 1]
+        files = Counter(os.path.normpath(path.absolute()) for path in self._paths)
+        twice = [path for path, num in files.items() if num > 1]
         if not paths or twice:
             got = f"{twice[0]} twice" if twice else "none"
             raise InputError(f"ImageFiles: expected paths of different images, got {got}.")

@@ -111,6 +111,7 @@ def prepare_synapse(
         _write_case(out, sample, split)
         cases[pair.case] = _entry(sample, split, pair, files)
         _write_record(out, settings, cases)
+    _make_folders(out, phantom)
     _write_record(out, settings, cases)
     unknown = [pair.case for pair in pairs if chosen is None and pair.case not in _PUBLISHED]
     return Prepared(cases, num_there, unknown, phantom)

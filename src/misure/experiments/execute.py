@@ -19,7 +19,7 @@ from misure.experiments.plan import ExperimentPlan, Part
 from misure.experiments.table import as_short_csv, as_short_markdown
 from misure.loaders import load_model
 from misure.measured_runs import compare_runs
-from misure.networks.trained import load_trained
+from misure.networks.trained import trained_on
 from misure.report import write_report
 from misure.runs import run
 from misure.trial import OnStep
@@ -153,15 +153,13 @@ def _network(part: Part, places: Places, device: str, say: Say, on_step: OnStep 
 
     options: Mapping[str, Any] = dict(part.train)
     folder = places.out / "networks" / part.name
-    dataset, finished = places.fill(options["dataset"]), folder / "model.safetensors"
-    if finished.exists():
-        there = load_trained(finished)[1].figures["dataset"]
-        if there != dataset:
-            raise InputError(
-                f"experiment: expected the data that {folder} was trained on, {there}, got "
-                f"{dataset}. Name another folder with --out."
-            )
-    else:
+    dataset, there = places.fill(options["dataset"]), trained_on(folder)
+    if there not in (None, dataset):
+        raise InputError(
+            f"experiment: expected the data that {folder} was trained on, {there}, got "
+            f"{dataset}. Name another folder with --out."
+        )
+    if there is None:
         say(f"{part.name}: training {options.get('network', 'unet')} on {dataset}")
         others = {key: value for key, value in options.items() if key != "dataset"}
         made = train(dataset, out=folder, device=device, on_step=on_step, **others)

@@ -15,7 +15,12 @@ from torch import Tensor
 
 from misure.dependency import require
 from misure.errors import InputError
-from misure.methods.layers import as_feature_map, last_feature_layer, layer_of_name
+from misure.methods.layers import (
+    as_feature_map,
+    captured,
+    last_feature_layer,
+    layer_of_name,
+)
 from misure.methods.method import Made
 from misure.model import SegmentationModel
 from misure.presentation import make_presentation
@@ -156,19 +161,14 @@ def layer_grad_cam(
     """
     layer = layer or last_feature_layer(model, image)
     method = _captum("LayerGradCam")(CaptumModule(model, target), layer_of_name(model, layer))
-    outputs: list[Any] = []
-    handle = layer_of_name(model, layer).register_forward_hook(
-        lambda _module, _inputs, output: outputs.append(output)
-    )
     try:
-        found = method.attribute(_leaf(image), relu_attributions=True)
-    except (RuntimeError, AssertionError, ValueError) as error:
+        with captured(model, layer) as outputs:
+            found = method.attribute(_leaf(image), relu_attributions=True)
+    except (RuntimeError, AssertionError) as error:
         raise InputError(
             f"layer_grad_cam: expected a layer that captum can explain, got {layer}: {error} "
             "Choose another layer, or use seg_grad_cam."
         ) from error
-    finally:
-        handle.remove()
     shape = model.preprocessing.resized_shape(image.shape[1:])
     if not all(len(one) == 1 and as_feature_map(one, shape) is one for one in outputs):
         raise InputError(

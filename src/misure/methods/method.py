@@ -19,7 +19,7 @@ from misure.image import check_image
 from misure.logits import all_finite
 from misure.memory import PeakMemory
 from misure.model import SegmentationModel
-from misure.presets import is_like
+from misure.presets import fits
 from misure.target import Target
 
 
@@ -124,8 +124,7 @@ class Method:
                 f"{', '.join(sorted(unknown))}."
             )
         for key, value in options.items():
-            is_tensor = key == "baseline_image" and isinstance(value, Tensor)
-            if key in self.options and not is_tensor and not is_like(value, self.options[key]):
+            if key in self.options and not fits(key, value, self.options[key]):
                 advice = f" Write {key}='\"{value}\"'." if self.options[key] == "" else ""
                 raise InputError(
                     f"{self.name}: expected option {key} to be like {self.options[key]!r}, got "

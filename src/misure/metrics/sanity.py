@@ -41,11 +41,10 @@ def randomisation_rank_correlation(
 def randomisation_ssim(saliency_map: Tensor, randomised_maps: Sequence[Tensor]) -> float:
     """Mean structural similarity of the map with those of randomised networks, in [-1, 1].
 
-    0 where only one of two maps is empty. Of each map the positive part without its offset, divided
-    by its largest value; scikit-image's
+    Of each map the positive part without its offset, divided by its largest value; scikit-image's
     SSIM, in windows of 7 pixels a side (less in smaller images), averaged over the pixels where at
-    least one of the two is positive. (Elsewhere both are flat, and a map
-    of few pixels would be similar to any other.) Two empty maps give 1.
+    least one of the two is positive. (Elsewhere both are flat, and a map of few pixels would be
+    similar to any other.) Two empty maps give 1, an empty one and another 0.
 
     Args:
         saliency_map, randomised_maps: as in `randomisation_rank_correlation`.
@@ -130,9 +129,9 @@ def _ssim(a: Tensor, b: Tensor) -> float:
         )
     positive = (positive_part(one) for one in (a, b))
     first, second = ((one / one.max().clamp(min=1e-300)).numpy() for one in positive)
+    if not first.any() or not second.any():
+        return float(first.any() == second.any())
     _, of_each_pixel = metrics.structural_similarity(
         first, second, win_size=window, data_range=1.0, full=True
     )
-    if not first.any() or not second.any():
-        return float(first.any() == second.any())
     return float(of_each_pixel[(first > 0) | (second > 0)].mean())

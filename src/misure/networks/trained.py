@@ -77,6 +77,16 @@ def save_trained(net: nn.Module, about: TrainedNetwork, path: Path) -> None:
     path.write_bytes(save(weights, metadata={"misure": json.dumps(asdict(about))}))
 
 
+def trained_on(folder: Path) -> str | None:
+    """The word of the data that the network in a folder of `train` was trained on; None without.
+
+    Raises:
+        InputError, MissingDependencyError: as `load_trained`.
+    """
+    finished = folder / "model.safetensors"
+    return str(load_trained(finished)[1].figures["dataset"]) if finished.exists() else None
+
+
 def load_trained(path: Path = SHIPPED) -> tuple[nn.Module, TrainedNetwork]:
     """The trained network, in evaluation mode, on the CPU.
 

@@ -19,7 +19,7 @@ from misure.durable_file import durable_file, write_text
 from misure.errors import InputError
 from misure.model import SegmentationModel
 from misure.networks.registry import NETWORKS
-from misure.networks.trained import TrainedNetwork, load_trained, save_trained
+from misure.networks.trained import TrainedNetwork, save_trained, trained_on
 from misure.training.batches import Batches
 from misure.training.card import save_card
 from misure.training.fit import FitSettings, History, fit
@@ -247,8 +247,7 @@ def _check_parts(recipe: Recipe) -> None:
 def _folder(path: Path, dataset: str) -> Path:
     if path.exists() and not path.is_dir():
         raise InputError(f"train: expected a folder to write to, {path} is a file. Name another.")
-    finished = path / "model.safetensors"
-    if finished.exists() and (there := load_trained(finished)[1].figures["dataset"]) != dataset:
+    if (there := trained_on(path)) not in (None, dataset):
         raise InputError(
             f"train: expected a folder without a network of other data, {path} holds one of "
             f"{there}. Name another folder with --out."
