@@ -4,11 +4,11 @@ Each run is one method on the same data set with the same network. Figures are k
 records, in `metrics.jsonl`, one line a map, so that none is measured twice.
 """
 
-import io
 import json
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,8 @@ import torch
 from torch import Tensor
 
 from misure.comparison import NUM_PICTURED, Comparison, PicturedObject, Row
-from misure.cost import Cost
 from misure.datasets.sample import Dataset, Sample, case_of
-from misure.errors import InputError, RunFolderError
-from misure.explanation import Explanation
+from misure.errors import InputError
 from misure.measurement import make_trial, measure, metrics_of
 from misure.methods import METHODS
 from misure.methods.method import MethodResult
@@ -27,7 +25,7 @@ from misure.methods.own import PRESET_OF
 from misure.metrics import Metric, Subject
 from misure.model import SegmentationModel
 from misure.run_folder import RunFolder
-from misure.run_worker import Plan
+from misure.run_maps import read_result, recorded_cost
 from misure.target import Target
 from misure.trial import OnStep, Trial
 
@@ -63,66 +61,97 @@ def compare_runs(
     """
     folders = [RunFolder(one) for one in runs]
     settings = [folder.settings() for folder in folders]
+    _check_alike(settings)
+    measured = metrics_of(metrics)
+    measuring = _Measuring(model, measured, settings[0], baseline_image)
+    read = [
+        _MeasuredRun(folder, of_run, _Figures(folder, measuring.identity()))
+        for folder, of_run in zip(folders, settings, strict=True)
+    ]
+    by_sample = _by_sample(folders)
+    numbers = {key: number for number, key in enumerate(dataset.keys)}
+    comparing = _Comparing(read, measuring)
+    total = sum(len(of_item) for items in by_sample.values() for of_item in items.values())
+    for key in sorted(by_sample, key=lambda key: numbers.get(key, -1)):
+        if key not in numbers:
+            raise InputError(
+                f"compare_runs: expected the data set of the runs, it has no sample {key!r}."
+            )
+        sample = cache(partial(dataset.__getitem__, numbers[key]))  # read once, if at all
+        for item_key, of_item in sorted(by_sample[key].items()):
+            if on_step:
+                on_step("measuring", len(comparing.rows), total)
+            comparing.add(item_key, sample, of_item)
+    told = {
+        "methods": {one.method: one.told() for one in read},
+        "metrics": {metric.name: metric.record() for metric in measured},
+        "dice_threshold": settings[0]["dice_threshold"],
+        "baseline_image": baseline_image,
+        "seed": settings[0]["seed"],
+        "model": model.name,
+        "model_settings": model.settings(),
+    }
+    return Comparison(comparing.rows, told, comparing.pictured)
+
+
+@dataclass(frozen=True)
+class _MeasuredRun:
+    """One of the runs: its folder, its settings, and the figures that are known of its maps."""
+
+    folder: RunFolder
+    settings: Mapping[str, Any]
+    figures: "_Figures"
+
+    @property
+    def method(self) -> str:
+        return str(self.settings["method"])
+
+    def told(self) -> dict[str, Any]:
+        kind = METHODS[self.method]
+        return {"options": kind.options | self.settings["method_options"], "source": kind.source}
+
+    def result(self, record: Mapping[str, Any]) -> MethodResult:
+        return read_result(self.folder, record, self.settings)
+
+
+class _Comparing:
+    """Rows as they come, and the first objects with their maps."""
+
+    def __init__(self, runs: Sequence[_MeasuredRun], measuring: "_Measuring") -> None:
+        self._runs, self._measuring = runs, measuring
+        self.rows: list[Row] = []
+        self.pictured: list[PicturedObject] = []
+
+    def add(
+        self, key: str, sample: Callable[[], Sample], of_item: Mapping[int, Mapping[str, Any]]
+    ) -> None:
+        """One object: a row for each run; its maps are read only for what is not known yet."""
+        is_pictured = len(self.pictured) < NUM_PICTURED
+        maps: dict[str, Tensor] = {}
+        target: Target | None = None
+        for number, record in sorted(of_item.items()):
+            one = self._runs[number]
+            known = one.figures.get(key)
+            if record["status"] == "done" and (known is None or is_pictured):
+                result = one.result(record)
+                target = target or result.target
+                maps[one.method] = result.saliency_map
+                if known is None:
+                    known = self._measuring.figures(sample(), result)
+                    one.figures.put(key, known)
+            self.rows.append(_row(key, one.method, record, known))
+        if target is not None and is_pictured:
+            named = replace(sample(), key=key)  # of one sample there may be several
+            self.pictured.append(PicturedObject(named, target, maps))
+
+
+def _check_alike(settings: Sequence[Mapping[str, Any]]) -> None:
+    """Raises an InputError unless the runs differ in their method, and in nothing else."""
     methods = [one["method"] for one in settings]
     if len(set(methods)) < len(methods):
         raise InputError(
             f"compare_runs: expected runs of different methods, got {', '.join(methods)}."
         )
-    threshold, seed = settings[0]["dice_threshold"], settings[0]["seed"]
-    _check_alike(settings)
-    measured = metrics_of(metrics)
-    measuring = _Measuring(model, measured, settings[0], baseline_image)
-    by_sample = _by_sample(folders)
-    numbers = {key: number for number, key in enumerate(dataset.keys)}
-    tables = [_Figures(folder, measuring.identity()) for folder in folders]
-    rows: list[Row] = []
-    pictured: list[PicturedObject] = []
-    total = sum(len(of_item) for items in by_sample.values() for of_item in items.values())
-    for sample_key in sorted(by_sample, key=lambda key: numbers.get(key, -1)):
-        if sample_key not in numbers:
-            raise InputError(
-                f"compare_runs: expected the data set of the runs, it has no sample {sample_key!r}."
-            )
-        sample: Sample | None = None
-        for item_key, of_item in sorted(by_sample[sample_key].items()):
-            drawn: PicturedObject | None = None
-            for number, record in sorted(of_item.items()):
-                if on_step:
-                    on_step("measuring", len(rows), total)
-                known = tables[number].get(item_key)
-                is_done = record["status"] == "done"
-                if is_done and (known is None or len(pictured) < NUM_PICTURED):
-                    sample = sample or dataset[numbers[sample_key]]
-                    result = read_result(folders[number], record, settings[number])
-                    if drawn is None:
-                        named = replace(sample, key=item_key)  # of one sample there may be several
-                        drawn = PicturedObject(named, result.target)
-                    drawn.maps[result.method] = result.saliency_map
-                    if known is None:
-                        known = measuring.figures(sample, result)
-                        tables[number].put(item_key, known)
-                rows.append(_row(item_key, methods[number], record, known))
-            if drawn is not None and len(pictured) < NUM_PICTURED:
-                pictured.append(drawn)
-    told = {
-        "methods": {
-            one["method"]: {
-                "options": METHODS[one["method"]].options | one["method_options"],
-                "source": METHODS[one["method"]].source,
-            }
-            for one in settings
-        },
-        "metrics": {metric.name: metric.record() for metric in measured},
-        "dice_threshold": threshold,
-        "baseline_image": baseline_image,
-        "seed": seed,
-        "model": model.name,
-        "model_settings": model.settings(),
-    }
-    return Comparison(rows, told, pictured)
-
-
-def _check_alike(settings: Sequence[Mapping[str, Any]]) -> None:
     for one in settings[1:]:
         other = [
             key
@@ -134,42 +163,6 @@ def _check_alike(settings: Sequence[Mapping[str, Any]]) -> None:
                 "compare_runs: expected runs that differ in nothing but their method, got other "
                 f"{', '.join(other)}."
             )
-
-
-def read_result(
-    folder: RunFolder, record: Mapping[str, Any], settings: Mapping[str, Any]
-) -> MethodResult:
-    """The map of a record, as its method returned it.
-
-    Raises:
-        RunFolderError: the file is missing or damaged.
-    """
-    method = settings["method"]
-    about: dict[str, Any] = {
-        "cost": _cost(record),
-        "options": dict(settings["method_options"]),
-        "seed": Plan(seed=settings["seed"]).seed_of(record["sample"]),
-        "layer": record.get("layer", ""),
-    }
-    try:
-        if method in PRESET_OF:
-            found = Explanation.load(io.BytesIO(folder.storage.read(record["map"])))
-            return MethodResult(
-                method, found.target, found.saliency_map, explanation=found, **about
-            )
-        tensors = folder.read_map(record["map"])
-        target = Target(
-            record["class_index"],
-            tensors["target"],
-            tensors["ignored"],
-            record["class_name"],
-            record["target"]["multilabel"],
-        )
-        return MethodResult(method, target, tensors["saliency_map"], **about)
-    except (OSError, ValueError, KeyError) as error:
-        raise RunFolderError(
-            f"compare_runs: expected a map in {record['map']} of {folder.address}, but {error}."
-        ) from error
 
 
 class _Measuring:
@@ -272,7 +265,7 @@ def _row(key: str, method: str, record: Mapping[str, Any], known: Mapping[str, A
     case = case_of(record["sample"])
     if known is None:
         return Row(key, case, record.get("target"), method, {}, error=record["reason"])
-    cost = _cost(record)
+    cost = recorded_cost(record)
     return Row(
         key,
         case,
@@ -284,9 +277,3 @@ def _row(key: str, method: str, record: Mapping[str, Any], known: Mapping[str, A
         record.get("layer", ""),
         metric_passes=known["passes"],
     )
-
-
-def _cost(record: Mapping[str, Any]) -> Cost:
-    told = record["cost"]
-    seconds = record.get("timing", {}).get("seconds", 0.0)
-    return Cost(told["forward_passes"], told["backward_passes"], seconds)

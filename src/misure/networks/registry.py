@@ -10,7 +10,8 @@ from misure.dependency import require
 from misure.errors import InputError
 from misure.networks.unet import UNet
 
-_WIDTHS = (8, 16, 48, 96)
+Build = Callable[[int, int, int, Sequence[int]], nn.Module]
+"""(num_channels, num_classes, spatial_dims, input_size) -> the untrained network."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +19,14 @@ class NetworkKind:
     """How a network is built, and what it wants.
 
     Attributes:
-        build: (num_channels, num_classes, spatial_dims, input_size) -> the untrained network.
+        build: makes it.
         size_divisor: every side of its input is a multiple of it.
         learning_rate: that it trains well with.
         fixed_size: whether it takes images of one size only.
         source: where it is from.
     """
 
-    build: Callable[[int, int, int, Sequence[int]], nn.Module]
+    build: Build
     size_divisor: int
     learning_rate: float
     fixed_size: bool = False
@@ -54,12 +55,15 @@ def build_network(
     return NETWORKS[name].build(num_channels, num_classes, spatial_dims, input_size)
 
 
-def _small_unet(
-    num_channels: int, num_classes: int, spatial_dims: int, _input_size: Sequence[int]
-) -> nn.Module:
-    if spatial_dims != 2:
-        raise InputError("build_network: expected images in 2D for small_unet, got 3D. Use unet.")
-    return UNet(num_channels, num_classes, _WIDTHS)
+def _own_unet(name: str, widths: tuple[int, ...]) -> Build:
+    def build(
+        num_channels: int, num_classes: int, spatial_dims: int, _input_size: Sequence[int]
+    ) -> nn.Module:
+        if spatial_dims != 2:
+            raise InputError(f"build_network: expected images in 2D for {name}, got 3D. Use unet.")
+        return UNet(num_channels, num_classes, widths)
+
+    return build
 
 
 def _unet(
@@ -115,9 +119,12 @@ def _monai() -> Any:
 
 
 NETWORKS: dict[str, NetworkKind] = {
-    "small_unet": NetworkKind(_small_unet, 8, 4e-3, source="misure"),
+    "small_unet": NetworkKind(_own_unet("small_unet", (8, 16, 48, 96)), 8, 4e-3, source="misure"),
+    "deep_unet": NetworkKind(
+        _own_unet("deep_unet", (8, 16, 48, 96, 96)), 16, 4e-3, source="misure"
+    ),
     "unet": NetworkKind(_unet, 8, 4e-3),
     "swinunetr": NetworkKind(_swinunetr, 32, 2e-3),
     "unetr": NetworkKind(_unetr, 16, 1e-3, fixed_size=True),
 }
-"""Name -> kind."""
+"""Name -> kind. `deep_unet` is `small_unet` with one level more: it sees twice as far."""

@@ -1,7 +1,7 @@
 """Training a network on a data set, from the word for it to a folder with a model card."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from math import ceil, inf
 from pathlib import Path
@@ -18,7 +18,7 @@ from misure.device import choose_device, seed_device
 from misure.durable_file import durable_file, write_text
 from misure.errors import InputError
 from misure.model import SegmentationModel
-from misure.networks.registry import NETWORKS
+from misure.networks.registry import NETWORKS, NetworkKind
 from misure.networks.trained import TrainedNetwork, save_trained, trained_on
 from misure.training.batches import Batches
 from misure.training.card import save_card
@@ -83,11 +83,8 @@ def train(
         InputError: an unknown data set or network, or a folder of training with other settings.
         MissingDependencyError: MONAI or a reader is missing.
     """
-    if network not in NETWORKS:
-        raise InputError(f"train: expected a network among {', '.join(NETWORKS)}, got {network!r}.")
-    if learning_rate is not None and not 0 < learning_rate < inf:
-        raise InputError(f"train: expected a learning rate above 0, got {learning_rate}.")
-    place, kind = choose_device(device), NETWORKS[network]
+    kind = _kind(network, learning_rate)
+    place = choose_device(device)
     recipe = recipe_of(dataset, num_steps=num_steps, seed=seed)
     _check_parts(recipe)
     about = _about(recipe, network)
@@ -112,7 +109,6 @@ def train(
     def model_of(trained: nn.Module) -> SegmentationModel:
         return SegmentationModel(trained, name=network, **about.model_settings())
 
-    to_input = model_of(net).preprocessing.to_input
     history = fit(
         net,
         batches,
@@ -120,7 +116,7 @@ def train(
         settings,
         identity={"dataset": dataset, "batch_size": batches.batch_size, "about": asdict(about)},
         device=place,
-        to_input=to_input,
+        to_input=model_of(net).preprocessing.to_input,
         checkpoint=folder / "checkpoint.pt" if folder else None,
         on_step=on_step,
     )
@@ -133,19 +129,39 @@ def train(
         "stopped_after": history.steps[-1],
         "stopped_by": history.stopped_by,
         **_test(model_of(net), recipe.test),
+        **_circumstances(net),
+    }
+    made = Training(net, replace(about, figures=figures), history)
+    if folder is not None:
+        _save(made, recipe.test, folder)
+    return made
+
+
+def _kind(network: str, learning_rate: float | None) -> NetworkKind:
+    """What is trained, checked together with how fast."""
+    if network not in NETWORKS:
+        raise InputError(f"train: expected a network among {', '.join(NETWORKS)}, got {network!r}.")
+    if learning_rate is not None and not 0 < learning_rate < inf:
+        raise InputError(f"train: expected a learning rate above 0, got {learning_rate}.")
+    return NETWORKS[network]
+
+
+def _circumstances(net: nn.Module) -> dict[str, Any]:
+    return {
         "num_parameters": sum(one.numel() for one in net.parameters()),
         "date": datetime.now(UTC).date().isoformat(),
         "misure_version": misure.__version__,
         "torch_version": torch.__version__,
     }
-    about = TrainedNetwork(**{**about.__dict__, "figures": figures})
-    if folder is not None:
-        with durable_file(folder / "model.safetensors") as unfinished:
-            save_trained(net, about, unfinished)
-        save_card(about, history, folder)
-        _write_list(folder / "test.txt", recipe.test)
-        (folder / "checkpoint.pt").unlink(missing_ok=True)
-    return Training(net, about, history)
+
+
+def _save(made: Training, test: Dataset, folder: Path) -> None:
+    """Writes all there is to tell; the checkpoint is of no use any more."""
+    with durable_file(folder / "model.safetensors") as unfinished:
+        save_trained(made.net, made.about, unfinished)
+    save_card(made.about, made.history, folder)
+    _write_list(folder / "test.txt", test)
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
 
 
 def _about(recipe: Recipe, network: str) -> TrainedNetwork:

@@ -1,0 +1,57 @@
+"""The maps of a run, read back as their method returned them."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from misure.cost import Cost
+from misure.errors import RunFolderError
+from misure.explanation import Explanation
+from misure.methods.method import MethodResult
+from misure.methods.own import PRESET_OF
+from misure.run_folder import RunFolder
+from misure.run_worker import Plan
+from misure.target import Target
+
+
+def read_result(
+    folder: RunFolder, record: Mapping[str, Any], settings: Mapping[str, Any]
+) -> MethodResult:
+    """The map of a record, as its method returned it.
+
+    Raises:
+        RunFolderError: the file is missing or damaged.
+    """
+    method = settings["method"]
+    about: dict[str, Any] = {
+        "cost": recorded_cost(record),
+        "options": dict(settings["method_options"]),
+        "seed": Plan(seed=settings["seed"]).seed_of(record["sample"]),
+        "layer": record.get("layer", ""),
+    }
+    try:
+        if method in PRESET_OF:
+            found = Explanation.load(io.BytesIO(folder.storage.read(record["map"])))
+            return MethodResult(
+                method, found.target, found.saliency_map, explanation=found, **about
+            )
+        tensors = folder.read_map(record["map"])
+        target = Target(
+            record["class_index"],
+            tensors["target"],
+            tensors["ignored"],
+            record["class_name"],
+            record["target"]["multilabel"],
+        )
+        return MethodResult(method, target, tensors["saliency_map"], **about)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunFolderError(
+            f"compare_runs: expected a map in {record['map']} of {folder.address}, but {error}."
+        ) from error
+
+
+def recorded_cost(record: Mapping[str, Any]) -> Cost:
+    """What the map of a record cost."""
+    told = record["cost"]
+    seconds = record.get("timing", {}).get("seconds", 0.0)
+    return Cost(told["forward_passes"], told["backward_passes"], seconds)
