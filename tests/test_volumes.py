@@ -207,7 +207,7 @@ def _truncate_image(folder):
     ("spoil", "words"),
     [
         (_truncate, "read_labels: expected a NIfTI volume of labels, but .*a.nii.gz cannot be"),
-        (_truncate_image, "read_image: expected a NIfTI volume, but .*a.nii.gz cannot be read"),
+        (_truncate_image, "read_image: expected a NIfTI volume, but .*a.nii.gz cannot be used"),
         (
             lambda folder: _write(folder / "labels/a.nii.gz", np.zeros((6, 5, 3), np.uint8)),
             r"expected labels of the image's shape \(6, 5, 4\), got \(6, 5, 3\)",

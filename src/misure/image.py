@@ -17,6 +17,7 @@ from torch import Tensor
 from misure.dependency import require
 from misure.errors import InputError
 from misure.intensity import scale_intensity
+from misure.nifti_file import opened_nifti, read_affine, read_voxels
 
 VOXEL_LIMIT = 200_000_000
 """Numbers in an array or volume above which it is refused.
@@ -187,22 +188,13 @@ def _read_array(path: Path) -> Tensor:
 
 
 def _read_nifti(path: Path, slice_index: int | None, intensity: str) -> Tensor:
-    nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
-    try:
-        file = nibabel.load(path)
+    with opened_nifti(path, "read_image: expected a NIfTI volume") as file:
         _check_size(path, file.shape)
         if len(file.shape) not in (3, 4) or 0 in file.shape:
             raise ValueError(f"its shape is {file.shape}, not (I, J, K) or (I, J, K, C)")
         if file.get_data_dtype().kind not in "buif":
             raise ValueError(f"it holds {file.get_data_dtype()}, no real numbers")
-        volume = file.get_fdata(dtype=np.float32)
-        affine = file.affine
-    except InputError:
-        raise
-    except Exception as error:  # nibabel raises many kinds on damaged files
-        raise InputError(
-            f"read_image: expected a NIfTI volume, but {path} cannot be read: {error}"
-        ) from error
+        volume, affine = read_voxels(file, np.float32), file.affine
     channels = torch.from_numpy(np.ascontiguousarray(volume))
     channels = channels.movedim(-1, 0) if channels.ndim == 4 else channels[None]
     if intensity:  # clipping would hide it
@@ -258,8 +250,7 @@ def read_viewing_order(path: str | Path) -> ViewingOrder:
     """The viewing order of a NIfTI file; of any other file, the order it is stored in."""
     if not is_nifti(path):
         return AS_STORED
-    nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
-    return viewing_order(nibabel.load(path).affine, path)
+    return viewing_order(read_affine(path), path)
 
 
 def lay_out(volume: Tensor, order: ViewingOrder) -> Tensor:

@@ -14,10 +14,11 @@ from misure.comparison_table import as_csv, as_markdown
 from misure.errors import InputError
 from misure.explanation import Explanation
 from misure.image import AS_STORED, ViewingOrder
+from misure.nifti_file import read_affine, read_shape
 from misure.picture import save_pictures
 from misure.presentation import Presentation
 from misure.segmentation import Segmentation
-from misure.volume_file import in_volume, read_affine, read_shape, write_regions
+from misure.volume_file import in_volume, write_regions
 
 
 def save_result(

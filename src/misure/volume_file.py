@@ -15,29 +15,11 @@ from misure.dependency import require
 from misure.durable_file import durable_file
 from misure.errors import InputError
 from misure.image import VOXEL_LIMIT, ViewingOrder, as_stored
+from misure.nifti_file import opened_nifti, read_voxels
 
 _TOLERANCE = 1e-3  # of a voxel
 _LARGEST_LABEL = 65535
 _LONGEST_OF_NIFTI_1 = 32767
-
-
-def read_affine(path: Path) -> np.ndarray:
-    """The affine (4, 4) float64 of a NIfTI file, from voxel indices to millimetres (RAS+).
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
-    try:
-        return np.asarray(nibabel.load(path).affine, np.float64)
-    except Exception as error:  # nibabel raises many kinds on damaged files
-        raise InputError(f"read_affine: expected a NIfTI file, got {path}: {error}") from error
-
-
-def read_shape(path: Path) -> tuple[int, ...]:
-    """The shape (I, J, K) of a NIfTI file that can be read."""
-    nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
-    return tuple(int(side) for side in nibabel.load(path).shape[:3])
 
 
 def read_labels(path: Path) -> tuple[Tensor, np.ndarray]:
@@ -47,20 +29,15 @@ def read_labels(path: Path) -> tuple[Tensor, np.ndarray]:
         InputError: missing, damaged or too large; numbers that are no labels, which are whole
             numbers from 0 to 65535.
     """
-    nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
-    try:
-        file = nibabel.load(path)
+    with opened_nifti(path, "read_labels: expected a NIfTI volume of labels") as file:
         shape = file.shape[:3] if file.shape[3:] == (1,) else file.shape
         if len(shape) != 3 or 0 in shape:
             raise ValueError(f"its shape is {file.shape}, not (I, J, K)")
         if np.prod([int(n) for n in shape], dtype=float) > VOXEL_LIMIT:
             raise ValueError(f"its shape is {file.shape}, more than {VOXEL_LIMIT:,} voxels")
-        numbers = np.asanyarray(file.dataobj).reshape(shape)
-    except Exception as error:  # nibabel raises many kinds on damaged files
-        raise InputError(
-            f"read_labels: expected a NIfTI volume of labels, but {path} cannot be used: {error}"
-        ) from error
-    return torch.from_numpy(as_labels(numbers, str(path))), np.asarray(file.affine, np.float64)
+        numbers = read_voxels(file).reshape(shape)
+        affine = np.asarray(file.affine, np.float64)
+    return torch.from_numpy(as_labels(numbers, str(path))), affine
 
 
 def as_labels(numbers: np.ndarray, path: str) -> np.ndarray:

@@ -11,7 +11,7 @@ import torch
 from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
 from misure.image import is_nifti, read_image, read_viewing_order
-from misure.volume_file import read_affine
+from misure.nifti_file import read_affine
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".npy", ".nii", ".nii.gz",

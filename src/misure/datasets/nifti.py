@@ -13,10 +13,10 @@ from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
 from misure.image import AS_STORED, ViewingOrder, lay_out, read_image, viewing_order
 from misure.intensity import scale_intensity
+from misure.nifti_file import read_affine
 from misure.volume_file import (
     affine_as_laid_out,
     check_same_place,
-    read_affine,
     read_labels,
     renumber,
 )
