@@ -197,6 +197,14 @@ def _panoptic(folder, segments=SEGMENTS, side=8):
     return path
 
 
+def test_a_folder_may_have_a_comma_in_its_name(tmp_path):
+    folder = tmp_path / "COCO, 2017"
+    folder.mkdir()
+    _panoptic(folder)
+    for spec in (f"coco-panoptic:{folder}", f"coco-panoptic:{folder},val2017"):
+        assert open_dataset(spec).keys == ["000000000009.jpg"]
+
+
 def test_panoptic_annotations(tmp_path):
     _panoptic(tmp_path)
     dataset = open_dataset(f"coco-panoptic:{tmp_path}")
@@ -217,6 +225,10 @@ def test_panoptic_annotations(tmp_path):
         (lambda f, _: f.write_text("{}"), "as COCO publishes them, but .* no 'categories'"),
         (lambda f, _: f.unlink(), "expected val2017/, annotations/panoptic_val2017.json"),
         (lambda _, p: p.write_bytes(p.read_bytes()[:60]), "expected a PNG of segments, but"),
+        (
+            lambda _, p: Image.new("L", (8, 8)).save(p),
+            r"expected segments as colours \(RGB\) in .*, got a picture of mode L",
+        ),
         (lambda _, p: Image.new("RGB", (5, 5)).save(p), "to be 5 x 5 as its annotation, got 8 x 8"),
         (
             lambda f, _: f.write_text(

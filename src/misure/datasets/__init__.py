@@ -106,7 +106,8 @@ def _panoptic(rest: str, reading: Reading) -> Dataset:
 
 
 def _folder_and_split(rest: str) -> tuple[Path, str | None]:
-    folder, _, split = rest.partition(",")
+    is_all = "," not in rest or Path(rest).is_dir()  # a folder's name may have a comma
+    folder, _, split = (rest, "", "") if is_all else rest.rpartition(",")
     if not folder:
         raise InputError("open_dataset: expected coco:FOLDER or coco:FOLDER,SPLIT, got no folder.")
     return Path(folder), split or None

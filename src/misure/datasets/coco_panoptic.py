@@ -122,6 +122,11 @@ class CocoPanopticDataset:
 def _read_numbers(path: Path) -> np.ndarray:
     """The number (H, W) of the segment that each pixel belongs to."""
     with opened_picture(path, "CocoPanopticDataset: expected a PNG of segments") as picture:
+        if picture.mode not in ("RGB", "RGBA"):
+            raise InputError(
+                f"CocoPanopticDataset: expected segments as colours (RGB) in {path}, got a picture "
+                f"of mode {picture.mode}. Is it one of classes?"
+            )
         colours = np.asarray(picture.convert("RGB")).astype(np.int64)
     numbers: np.ndarray = colours @ np.array([1, 256, 65536])
     return numbers
