@@ -147,6 +147,14 @@ def test_boxes_instances_and_the_default_folder(picture, tmp_path, monkeypatch):
     )
 
 
+def test_what_the_system_refuses_is_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    done = run("experiment", "triangle", "--out", tmp_path / "file" / "out")
+    assert done.exit_code == 2
+    assert f"the system answers: {tmp_path / 'file' / 'out'}: Not a directory. Check" in done.output
+    assert "Errno" not in done.output
+
+
 def test_classes(picture):
     done = run("classes", picture, "--model", "triangle")
     assert done.exit_code == 0

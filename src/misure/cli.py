@@ -34,7 +34,17 @@ class _OneSentence(click.Group):
         try:
             return super().invoke(ctx)
         except (MisureError, OSError) as error:
-            raise _BadInput(" ".join(str(error).split())) from error
+            raise _BadInput(" ".join(_sentence(error).split())) from error
+
+
+def _sentence(error: MisureError | OSError) -> str:
+    if not isinstance(error, OSError) or isinstance(error, MisureError) or not error.strerror:
+        return str(error)
+    place = "" if error.filename is None else f"{error.filename}: "
+    return (
+        f"expected to read or write where the command says, but the system answers: {place}"
+        f"{error.strerror}. Check the path, the rights and the space there."
+    )
 
 
 @click.group(cls=_OneSentence, context_settings={"help_option_names": ["-h", "--help"]})
