@@ -21,6 +21,7 @@ from misure.commands.report import report
 from misure.commands.run import run
 from misure.commands.train import train
 from misure.errors import MisureError
+from misure.freed_memory import keep_freed_memory
 
 
 class _BadInput(click.ClickException):
@@ -51,6 +52,7 @@ def _sentence(error: MisureError | OSError) -> str:
 @click.version_option(misure.__version__, prog_name="misure")
 def main() -> None:
     """Explain image segmentation: which part of an image is needed, and nothing more."""
+    keep_freed_memory()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clean up as after an interrupt
 

@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from misure.errors import MisureError
+from misure.freed_memory import keep_freed_memory
 from misure.run_job import RunJob
 from misure.run_worker import Outcome, record_failure
 
@@ -134,6 +135,7 @@ def _work(
     job: RunJob, keys: Mapping[int, str], number: int, connection: "Connection[Any, Any]"
 ) -> None:
     """What a worker process does: says that it is ready, then one sample after the other."""
+    keep_freed_memory()
     try:
         with job.threads():
             worker = job.open_worker(number)

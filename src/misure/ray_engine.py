@@ -14,6 +14,7 @@ from typing import Any
 
 from misure.dependency import require
 from misure.errors import MisureError
+from misure.freed_memory import keep_freed_memory
 from misure.local_engine import TRIES, OnOutcome
 from misure.run_job import RunJob
 from misure.run_worker import Outcome, RunWorker, record_failure
@@ -64,6 +65,7 @@ class RayWorker:
 
     def begin(self) -> str:
         """Opens the worker; the error's text where it cannot be opened."""
+        keep_freed_memory()
         try:
             with self._job.threads():
                 self._worker = self._job.open_worker()

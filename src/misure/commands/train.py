@@ -14,7 +14,7 @@ from misure.terminal import progress
     "--network",
     default="unet",
     show_default=True,
-    help="small_unet (2D), unet, swinunetr or unetr (MONAI, 2D and 3D).",
+    help="small_unet, deep_unet (2D), or MONAI's unet, swinunetr, unetr (2D, 3D).",
 )
 @click.option("--steps", type=click.IntRange(2), help="At most so many.  [default: the data set's]")
 @click.option("--batch", type=click.IntRange(1), help="Samples a step.  [default: the data set's]")
