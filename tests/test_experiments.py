@@ -187,6 +187,7 @@ def test_an_experiment_of_ones_own_from_the_command_line(plan, tmp_path):
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
     out = tmp_path / "out"
+    assert "training small_unet on triangle:side=26, at most 40 steps" in done.output
     assert "pass equivalents in all" in done.output
     for name in ("experiment.toml", "table.md", "figure.png", "figure.svg"):
         assert (out / name).stat().st_size > 0

@@ -160,7 +160,8 @@ def _network(part: Part, places: Places, device: str, say: Say, on_step: OnStep 
             f"{dataset}. Name another folder with --out."
         )
     if there is None:
-        say(f"{part.name}: training {options.get('network', 'unet')} on {dataset}")
+        steps = f", at most {options['num_steps']:,} steps" if "num_steps" in options else ""
+        say(f"{part.name}: training {options.get('network', 'unet')} on {dataset}{steps}")
         others = {key: value for key, value in options.items() if key != "dataset"}
         made = train(dataset, out=folder, device=device, on_step=on_step, **others)
         say(f"{part.name}: Dice {made.about.figures['mean_test_dice']:.3f} on the test part")
