@@ -242,6 +242,18 @@ def test_every_network_can_be_built_saved_and_explained(name, dims, tmp_path):
     assert not net.training
 
 
+@pytest.mark.parametrize(
+    ("name", "reach_px"), [("small_unet", 46), ("unet", 45), ("deep_unet", 94)]
+)
+def test_how_far_a_network_sees(name, reach_px):
+    torch.manual_seed(0)
+    net = build_network(name, 1, 2, 2, (208, 208)).double().eval()
+    image = torch.rand(1, 1, 208, 208, dtype=torch.double, requires_grad=True)
+    net(image)[0, :, 96, 96].sum().backward()
+    rows = torch.nonzero(image.grad[0, 0].any(1))
+    assert 96 - int(rows.min()) == reach_px
+
+
 def test_the_command_trains_on_volumes_of_separate_patients(tmp_path):
     rng = np.random.default_rng(0)
     for folder in ("images", "labels"):
