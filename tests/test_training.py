@@ -18,8 +18,9 @@ from misure.networks.trained import TrainedNetwork, load_trained, save_trained
 from misure.training import train
 from misure.training.augment import Augmentation
 from misure.training.batches import Batches, cut_or_pad
+from misure.training.card import as_markdown
 from misure.training.fit import FitSettings, fit
-from misure.training.measure import class_dices, dice_without_disc, distractor_fraction, mean_dice
+from misure.training.measure import class_dices, disc_dices, distractor_fraction, mean_dice
 from misure.training.recipes import split_by_case
 
 pytest.importorskip("monai")
@@ -162,13 +163,33 @@ def test_whether_a_network_needs_the_disc_is_measured():
     for needs_disc in (True, False):
         net = Item(needs_disc)
         model = misure.SegmentationModel(net, probabilities=False, class_names=("a", "b"))
-        assert (dice_without_disc(model, dataset) > 0.9) is not needs_disc
+        dices = disc_dices(model, dataset)
+        assert dices["dice_with_disc"] > 0.9
+        assert (dices["dice_without_disc"] > 0.9) is not needs_disc
     nothing = TriangleDataset(3, disc=True, empty_fraction=1.0)
-    assert dice_without_disc(model, nothing) == 0
+    assert disc_dices(model, nothing) == {"dice_with_disc": 0, "dice_without_disc": 0}
+
+
+@pytest.mark.parametrize(
+    ("with_disc", "without_disc", "words"),
+    [
+        (0.9, 0.1, "The network needs the disc"),
+        (0.9, 0.8, "ignores the disc"),
+        (0.0, 0.0, "draws too little to tell"),
+    ],
+)
+def test_a_card_says_of_the_disc_only_what_was_seen(with_disc, without_disc, words, tmp_path):
+    made = train("triangle-disc", network="small_unet", num_steps=2)
+    dices = {"dice_with_disc": with_disc, "dice_without_disc": without_disc}
+    assert words in as_markdown(replace(made.about, figures=made.about.figures | dices))
 
 
 class _KilledError(Exception):
     pass
+
+
+def _killed(*_):
+    raise _KilledError
 
 
 def test_training_that_is_killed_goes_on_to_the_same_weights(tmp_path):
@@ -305,8 +326,39 @@ def test_the_command_trains_on_volumes_of_separate_patients(tmp_path):
 def test_a_network_of_other_data_is_not_overwritten(tmp_path):
     options = {"network": "small_unet", "num_steps": 2, "out": tmp_path / "net"}
     train("triangle:side=26", **options)
-    with pytest.raises(misure.InputError, match="holds one of triangle:side=26"):
-        train("triangle:side=34", **options)
+    for changed, told in {
+        ("dataset", "triangle:side=34"): "dataset triangle:side=26 there, triangle:side=34 now",
+        ("seed", 1): "seed 0 there, 1 now",
+        ("network", "deep_unet"): "network small_unet there, deep_unet now",
+    }.items():
+        with pytest.raises(misure.InputError, match=told):
+            train(**{"dataset": "triangle:side=26", **options, **dict([changed])})
+
+
+def test_what_is_finished_is_not_trained_again(tmp_path):
+    options = {"network": "small_unet", "num_steps": 2, "out": tmp_path / "net"}
+    made = train("triangle:side=26", **options)
+    again = train("triangle:side=26", **options, on_step=lambda *_: pytest.fail("it trains"))
+    assert again.about == made.about
+    assert again.history == made.history
+    weights = made.net.state_dict()
+    assert all(torch.equal(one, weights[name]) for name, one in again.net.state_dict().items())
+    (tmp_path / "net" / "history.csv").write_text("step\n1\n")
+    with pytest.raises(misure.InputError, match=r"history.csv of a finished network in .*loss"):
+        train("triangle:side=26", **options)
+
+
+def test_training_killed_while_it_writes_is_finished_by_the_same_call(tmp_path, monkeypatch):
+    options = {"network": "small_unet", "num_steps": 2, "out": tmp_path / "net"}
+    with monkeypatch.context() as patched:
+        patched.setattr("misure.training.trainer.save_card", _killed)
+        with pytest.raises(_KilledError):
+            train("triangle:side=26", **options)
+    assert not (tmp_path / "net" / "model.safetensors").exists()
+    train("triangle:side=26", **options)
+    assert {path.name for path in (tmp_path / "net").iterdir()} == {
+        "card.json", "card.md", "curve.png", "history.csv", "model.safetensors", "test.txt",
+    }  # fmt: skip
 
 
 def test_a_raw_folder_never_tests_on_what_it_trains_on(tmp_path):
@@ -344,17 +396,42 @@ def test_bad_input_of_training(tmp_path):
         train("triangle", num_steps=2, out=tmp_path / "file")
 
 
+def _volumes(folder, numbers, num_channels=()):
+    """For each case a volume that is its own labels: 0, 1, and a number."""
+    for case, number in enumerate(numbers):
+        labels = np.zeros((6, 6, 6), np.uint8)
+        labels[2:4] = number and 1
+        labels[4:] = number
+        image = np.stack([labels] * dict(num_channels).get(case, 1), -1)
+        for kind, array in (("images", image), ("labels", labels)):
+            (folder / kind).mkdir(exist_ok=True)
+            nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), folder / kind / f"{case}.nii")
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_labels_that_only_other_parts_have_are_no_silent_zeros(part, tmp_path):
+    from misure.training.recipes import recipe_of
+
+    _volumes(tmp_path, [1] * 5)
+    (case,) = getattr(recipe_of(f"nifti:{tmp_path}"), part).keys[:1]
+    numbers = [1] * 5
+    numbers[int(case)] = 7
+    _volumes(tmp_path, numbers)
+    with pytest.raises(misure.InputError, match=rf"\(up to 1\), got 7 in {case}, which is to"):
+        recipe_of(f"nifti:{tmp_path}")
+
+
+def test_images_of_other_channels_are_one_sentence(tmp_path):
+    _volumes(tmp_path, [1] * 8, dict.fromkeys(range(0, 8, 2), 2))
+    with pytest.raises(misure.InputError, match="as many channels everywhere, got some of 1 and 2"):
+        train(f"nifti:{tmp_path}", num_steps=2)
+
+
 @pytest.mark.parametrize(("number", "told"), [(0, "nothing but 0"), (255, "got 1, 255")])
 def test_labels_with_a_gap_are_not_trained_on(tmp_path, number, told):
     from misure.training.recipes import recipe_of
 
-    for case in range(5):
-        labels = np.zeros((6, 6, 6), np.uint8)
-        labels[2:4] = number and 1
-        labels[4:] = number
-        for folder in ("images", "labels"):
-            (tmp_path / folder).mkdir(exist_ok=True)
-            nibabel.save(nibabel.Nifti1Image(labels, np.eye(4)), tmp_path / folder / f"{case}.nii")
+    _volumes(tmp_path, [number] * 5)
     with pytest.raises(misure.InputError, match=f"labels from 1 without a gap .* {told}"):
         recipe_of(f"nifti:{tmp_path}")
 

@@ -11,6 +11,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from misure.durable_file import durable_file, write_text
+from misure.errors import InputError
 from misure.networks.registry import NETWORKS
 from misure.networks.trained import TrainedNetwork
 from misure.training.fit import History
@@ -27,6 +28,25 @@ def save_card(about: TrainedNetwork, history: History, folder: Path) -> None:
     write_text(folder / "history.csv", rows.getvalue())
     with durable_file(folder / "curve.png") as unfinished:
         _curve(history).savefig(unfinished, format="png", dpi=120)
+
+
+def load_history(folder: Path, stopped_by: str) -> History:
+    """What `save_card` wrote to `history.csv`.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    try:
+        rows = list(csv.DictReader((folder / "history.csv").read_text("utf-8").splitlines()))
+        steps = [int(row["step"]) for row in rows]
+        losses = [float(row["loss"]) for row in rows]
+        dices = [float(row["validation_dice"]) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"train: expected the history.csv of a finished network in {folder}, but it cannot be "
+            f"used: {error}. Name another folder with --out."
+        ) from error
+    return History(steps, losses, dices, stopped_by)
 
 
 def as_markdown(about: TrainedNetwork) -> str:

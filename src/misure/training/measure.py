@@ -64,24 +64,26 @@ def distractor_fraction(model: SegmentationModel, dataset: TriangleDataset) -> f
     return wrong / max(total, 1)
 
 
-def dice_without_disc(model: SegmentationModel, dataset: TriangleDataset) -> float:
-    """Dice of the class, in [0, 1], when the disc is painted over.
+def disc_dices(model: SegmentationModel, dataset: TriangleDataset) -> dict[str, float]:
+    """`dice_with_disc` and `dice_without_disc`: Dice of the class, in [0, 1], before and after the
+    disc is painted over.
 
-    Where it is high, the network has not learnt that nothing is foreground without a disc, and what
-    is known to matter does not matter to it.
+    Where the second is as high as the first, the network has not learnt that nothing is foreground
+    without a disc, and what is known to matter does not matter to it.
 
     Args:
         model: draws.
         dataset: with discs; samples without one are left out.
-    """
-    both = size = 0
+    """  # noqa: D205
+    names = ("dice_with_disc", "dice_without_disc")
+    both, size = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     for sample in (dataset[i] for i in range(len(dataset))):
-        if not bool((sample.annotation > 0).any()):
-            continue
-        disc = sample.relevance & (sample.annotation == 0)
-        painted = sample.image.masked_fill(disc, 0.0)
-        drawn = segment(model, to_device(painted, model.device)).class_map().cpu() == 1
         wanted = sample.annotation > 0
-        both += int((drawn & wanted).sum())
-        size += int(drawn.sum()) + int(wanted.sum())
-    return 2 * both / max(size, 1)
+        if not bool(wanted.any()):
+            continue
+        painted = sample.image.masked_fill(sample.relevance & ~wanted, 0.0)
+        for name, image in zip(names, (sample.image, painted), strict=True):
+            drawn = segment(model, to_device(image, model.device)).class_map().cpu() == 1
+            both[name] += int((drawn & wanted).sum())
+            size[name] += int(drawn.sum()) + int(wanted.sum())
+    return {name: 2 * both[name] / max(size[name], 1) for name in names}

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from misure.datasets import Reading, open_dataset
-from misure.datasets.sample import Dataset, case_of
+from misure.datasets.sample import Dataset, Sample, case_of
 from misure.datasets.subset import Subset
 from misure.datasets.synapse import CLASS_NAMES as ORGANS
 from misure.datasets.synapse import WINDOW, SynapseSlices
@@ -158,14 +158,20 @@ def _nifti(rest: str, num_steps: int | None, seed: int) -> Recipe:
     train, validation, test = split_by_case(volumes, [0.7, 0.1], seed)
     present, largest = set[int](), np.zeros(3, int)
     for sample in (train[i] for i in range(len(train))):  # never all of them in memory
-        if sample.annotation is not None:
-            present |= {*torch.unique(sample.annotation).tolist()} - {0, -1}
+        present |= _labels_of(sample)
         largest = np.maximum(largest, sample.image.shape[1:])
     if present != {*range(1, len(present) + 1)} or not present:
         raise InputError(
             f"train: expected labels from 1 without a gap in the training part of {rest}, got "
             f"{', '.join(map(str, sorted(present)[:15])) or 'nothing but 0'}. Renumber them."
         )
+    for sample in (part[i] for part in (validation, test) for i in range(len(part))):
+        if unknown := _labels_of(sample) - present:
+            raise InputError(
+                f"train: expected labels that the training part has (up to {len(present)}), got "
+                f"{min(unknown)} in {sample.key}, which is to validate or test on. Mend the file, "
+                "or split otherwise with another --seed."
+            )
     names = ("background", *(str(number) for number in range(1, len(present) + 1)))
     return Recipe(
         train,
@@ -180,6 +186,12 @@ def _nifti(rest: str, num_steps: int | None, seed: int) -> Recipe:
         intensity=PERCENTILES,
         source=f"NIfTI volumes ({rest})",
     )
+
+
+def _labels_of(sample: Sample) -> set[int]:
+    if sample.annotation is None:
+        return set()
+    return {*torch.unique(sample.annotation).tolist()} - {0, -1}
 
 
 RECIPES: dict[str, Callable[[str, int | None, int], Recipe]] = {

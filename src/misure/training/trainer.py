@@ -19,13 +19,13 @@ from misure.durable_file import durable_file, write_text
 from misure.errors import InputError
 from misure.model import SegmentationModel
 from misure.networks.registry import NETWORKS, NetworkKind
-from misure.networks.trained import TrainedNetwork, save_trained, trained_on
+from misure.networks.trained import TrainedNetwork, load_trained, save_trained
 from misure.training.batches import Batches
-from misure.training.card import save_card
+from misure.training.card import load_history, save_card
 from misure.training.fit import FitSettings, History, fit
 from misure.training.measure import (
     class_dices,
-    dice_without_disc,
+    disc_dices,
     distractor_fraction,
     mean_dice,
 )
@@ -76,7 +76,7 @@ def train(
         device: see `load_model`.
         out: folder for `model.safetensors`, `card.md`, `card.json`, `history.csv`, `curve.png` and
             `test.txt` (who is in the test part); a checkpoint in it lets the same call go on where
-            it was killed. None: nothing is written.
+            it was killed, and what is finished is not trained again. None: nothing is written.
         on_step: told of every step.
 
     Raises:
@@ -95,11 +95,15 @@ def train(
         patience=patience,
         seed=seed,
     )
+    batch_size = batch_size or recipe.batch_size
+    told = {"dataset": dataset, "batch_size": batch_size, **asdict(settings)}
+    folder = None if out is None else _folder(Path(out))
+    if folder is not None and (finished := _finished(folder, about, told, place)):
+        return finished
     net = _build(about, seed, place)
-    folder = None if out is None else _folder(Path(out), dataset)
     batches = Batches(
         recipe.train,
-        batch_size or recipe.batch_size,
+        batch_size,
         about.input_size,
         seed,
         recipe.augment,
@@ -114,7 +118,7 @@ def train(
         batches,
         lambda trained: mean_dice(model_of(trained), recipe.validation),
         settings,
-        identity={"dataset": dataset, "batch_size": batches.batch_size, "about": asdict(about)},
+        identity={"dataset": dataset, "batch_size": batch_size, "about": asdict(about)},
         device=place,
         to_input=model_of(net).preprocessing.to_input,
         checkpoint=folder / "checkpoint.pt" if folder else None,
@@ -122,10 +126,8 @@ def train(
     )
     figures = {
         "data": recipe.source,
-        "dataset": dataset,
+        **told,
         **_split(recipe),
-        **asdict(settings),
-        "batch_size": batches.batch_size,
         "stopped_after": history.steps[-1],
         "stopped_by": history.stopped_by,
         **_test(model_of(net), recipe.test),
@@ -156,11 +158,11 @@ def _circumstances(net: nn.Module) -> dict[str, Any]:
 
 
 def _save(made: Training, test: Dataset, folder: Path) -> None:
-    """Writes all there is to tell; the checkpoint is of no use any more."""
-    with durable_file(folder / "model.safetensors") as unfinished:
-        save_trained(made.net, made.about, unfinished)
+    """Writes all there is to tell, last what says that it is finished; the checkpoint goes."""
     save_card(made.about, made.history, folder)
     _write_list(folder / "test.txt", test)
+    with durable_file(folder / "model.safetensors") as unfinished:
+        save_trained(made.net, made.about, unfinished)
     (folder / "checkpoint.pt").unlink(missing_ok=True)
 
 
@@ -173,6 +175,11 @@ def _about(recipe: Recipe, network: str) -> TrainedNetwork:
         raise InputError(
             f"train: expected images of {' x '.join(map(str, size))} for {network}, which takes "
             "one size only, the data set has others. Use unet or swinunetr."
+        )
+    if len({len(some) for _, some in looks}) > 1:
+        raise InputError(
+            "train: expected images of as many channels everywhere, got some of "
+            f"{' and '.join(map(str, sorted({len(some) for _, some in looks})))}."
         )
     pixels = torch.cat([some for _, some in looks], dim=1)
     mean, std = recipe.mean, None
@@ -243,7 +250,8 @@ def _test(model: SegmentationModel, test: Dataset) -> dict[str, Any]:
     if isinstance(test, TriangleDataset):
         figures["distractor_fraction"] = round(distractor_fraction(model, test), 4)
         if test.disc:
-            figures["dice_without_disc"] = round(dice_without_disc(model, test), 4)
+            for name, dice in disc_dices(model, test).items():
+                figures[name] = round(dice, 4)
     return figures
 
 
@@ -260,14 +268,9 @@ def _check_parts(recipe: Recipe) -> None:
         )
 
 
-def _folder(path: Path, dataset: str) -> Path:
+def _folder(path: Path) -> Path:
     if path.exists() and not path.is_dir():
         raise InputError(f"train: expected a folder to write to, {path} is a file. Name another.")
-    if (there := trained_on(path)) not in (None, dataset):
-        raise InputError(
-            f"train: expected a folder without a network of other data, {path} holds one of "
-            f"{there}. Name another folder with --out."
-        )
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -275,3 +278,29 @@ def _folder(path: Path, dataset: str) -> Path:
             f"train: expected a folder that can be made, got {path}: {error}."
         ) from error
     return path
+
+
+def _finished(
+    folder: Path, about: TrainedNetwork, told: dict[str, Any], device: torch.device
+) -> Training | None:
+    """What the same call made before; None where there is nothing yet.
+
+    Raises:
+        InputError: the folder holds a network that was trained on other data or otherwise.
+    """
+    if not (folder / "model.safetensors").exists():
+        return None
+    net, there = load_trained(folder / "model.safetensors")
+    figures = there.figures
+    before = {**asdict(replace(there, figures={})), **{key: figures.get(key) for key in told}}
+    changed = [
+        f"{key} {before[key]} there, {value} now"
+        for key, value in {**asdict(about), **told}.items()
+        if before[key] != value
+    ]
+    if changed:
+        raise InputError(
+            f"train: expected a folder without another network, {folder} holds one with other "
+            f"settings: {'; '.join(changed)}. Name another folder with --out."
+        )
+    return Training(net.to(device), there, load_history(folder, figures["stopped_by"]))
