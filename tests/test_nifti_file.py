@@ -8,6 +8,9 @@ import pytest
 
 import misure
 from misure import nifti_file
+from misure.datasets import Reading, open_dataset
+from misure.datasets.synapse_prepare import prepare_synapse
+from misure.datasets.synapse_raw import is_phantom_file
 from misure.volume_file import read_labels
 
 nibabel = pytest.importorskip("nibabel")
@@ -50,6 +53,8 @@ def test_damage_behind_the_last_voxel_is_seen(path, spoil, words, read):
 
 def test_headers_that_cannot_be_read(path):
     assert nifti_file.read_shape(path) == (60, 50, 40)
+    assert nifti_file.read_description(path) == ""
+    assert not is_phantom_file(path)
     path.write_bytes(gzip.compress(b"no volume"))
     for read in (nifti_file.read_shape, nifti_file.read_affine):
         with pytest.raises(misure.InputError, match=f"{read.__name__}: expected a NIfTI file, but"):
@@ -65,3 +70,25 @@ def test_nibabel_logs_nothing_here_and_goes_on_to_log_elsewhere(path, caplog):
         assert not caplog.records
         nibabel.load(path)
         assert caplog.records
+
+
+def test_slices_are_not_taken_of_a_volume_that_may_lie_either_way(path, tmp_path):
+    file = nibabel.load(path)
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+        nibabel.save(file, tmp_path / folder / "v.nii.gz")
+    nifti_file.check_oriented(path)
+    assert misure.read_image(path, slice_index=3).shape == (1, 50, 60)
+    file.header["sform_code"] = file.header["qform_code"] = 0
+    for name in (path, tmp_path / "images/v.nii.gz"):
+        nibabel.save(nibabel.Nifti1Image(file.dataobj, None, file.header), name)
+    assert misure.read_image(path).shape == (1, 60, 50, 40)
+    words = r"expected a header that says which way the volume lies \(sform or qform\)"
+    with pytest.raises(misure.InputError, match=words):
+        misure.read_image(path, slice_index=3)
+    with pytest.raises(misure.InputError, match=words):
+        open_dataset(f"nifti-slices:{tmp_path}")
+    with pytest.raises(misure.InputError, match=words):
+        open_dataset(f"nifti:{tmp_path}", Reading(slice_index=3))[0]
+    with pytest.raises(misure.InputError, match=words):
+        prepare_synapse(tmp_path, tmp_path / "out")

@@ -19,6 +19,7 @@ from misure.datasets.synapse_labels import (
     TRAIN_CASES,
     label_map,
 )
+from misure.datasets.synapse_prepare import prepare_synapse
 
 NUM_SLICES, SIDE = 3, 6
 
@@ -135,6 +136,23 @@ def test_numbers_in_other_files_are_not_read(tmp_path):
         file["label"] = label
     with pytest.raises(misure.InputError, match="they lie in another file"):
         SynapseVolumes(tmp_path)[0]
+
+
+def test_arrays_without_a_shape(tmp_path):
+    path = tmp_path / "test_vol_h5/case0001.npy.h5"
+    _write_h5(path, image=h5py.Empty("f"), label=_arrays()[1])
+    with pytest.raises(misure.InputError, match="expected an HDF5 file with image and label"):
+        SynapseVolumes(tmp_path)[0]
+
+
+@pytest.mark.parametrize("number", [0, "NaN", "1" + "0" * 400])
+def test_affines_that_are_none_are_left_out(tmp_path, number):
+    _prepared(tmp_path)
+    row = f"[{', '.join([str(number)] * 4)}]"
+    affine = f'{{"cases": {{"case0001": {{"affine": [{", ".join([row] * 4)}]}}}}}}'
+    for content in (affine, "[" * 200_000):
+        (tmp_path / "prepare.json").write_text(content)
+        assert SynapseVolumes(tmp_path)[0].affine is None
 
 
 def test_bad_files(tmp_path, monkeypatch):
@@ -272,7 +290,7 @@ def test_the_same_body_stored_in_two_ways_prepares_alike(phantom, tmp_path):
     misure_prepare(tmp_path / "raw", tmp_path / "out")
     prepared = SynapseVolumes(tmp_path / "out")
     expected = SynapseVolumes(phantom)[0]
-    assert not is_phantom(tmp_path / "out")
+    assert is_phantom(tmp_path / "out")  # the headers of copies say so, too
     for sample in (prepared[i] for i in range(3)):
         assert torch.equal(sample.image, expected.image)
         assert torch.equal(sample.annotation, expected.annotation)
@@ -317,6 +335,38 @@ def test_it_goes_on_where_it_stopped(phantom, tmp_path):
     assert "expected a folder that misure prepared" in misure_prepare(raw, out, exit_code=2)
 
 
+def test_files_of_somebody_else_are_left_alone(phantom, tmp_path):
+    foreign = tmp_path / "out/train_npz/case0007_slice900.npz"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"somebody's")
+    said = misure_prepare(phantom / "raw", tmp_path / "out", exit_code=2)
+    assert "or one that misure prepared, got" in said
+    assert "with case0007_slice900.npz of somebody else" in said
+    assert [path.name for path in (tmp_path / "out").rglob("*.*")] == [foreign.name]
+
+
+def test_a_case_of_other_raw_files_is_made_anew_and_said_so(phantom, tmp_path):
+    raw = shutil.copytree(phantom / "raw", tmp_path / "raw")
+    misure_prepare(raw, tmp_path / "out")
+    (raw / "img/img0008.nii.gz").write_bytes((raw / "img/img0007.nii.gz").read_bytes())
+    (raw / "label/label0008.nii.gz").write_bytes((raw / "label/label0007.nii.gz").read_bytes())
+    said = misure_prepare(raw, tmp_path / "out")
+    assert "4 were there already" in said
+    assert "Made anew, of other raw files than before: case0008." in said
+
+
+def test_preparing_killed_at_the_first_case_goes_on(phantom, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("misure.datasets.synapse_prepare._entry", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_synapse(phantom / "raw", tmp_path / "out")
+    assert any((tmp_path / "out").rglob("case*"))
+    assert "0 were there already" in misure_prepare(phantom / "raw", tmp_path / "out")
+
+
 def test_other_cases_and_labels(phantom, tmp_path):
     raw = tmp_path / "raw"
     raw.mkdir()
@@ -325,10 +375,10 @@ def test_other_cases_and_labels(phantom, tmp_path):
             source = phantom / f"raw/{part}/{part}0008.nii.gz"
             (raw / f"{part}{number}.nii.gz").write_bytes(source.read_bytes())
     said = misure_prepare(raw, tmp_path / "a")
-    assert "0 cases for training, 2 for testing; 0" in said
+    assert "0 cases for training, 2 for testing (PHANTOM); 0" in said  # also of copies
     assert "Not in the published split, so for testing: case0077. Use --test" in said
     said = misure_prepare(raw, tmp_path / "b", "--test", "0077")
-    assert "1 cases for training, 1 for testing; 0" in said
+    assert "1 cases for training, 1 for testing (PHANTOM); 0" in said
     assert SynapseVolumes(tmp_path / "b").keys == ["case0077"]
     said = misure_prepare(raw, tmp_path / "c", "--test", "0002", exit_code=2)
     assert "expected test cases among those in" in said

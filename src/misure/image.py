@@ -17,7 +17,7 @@ from torch import Tensor
 from misure.dependency import require
 from misure.errors import InputError
 from misure.intensity import scale_intensity
-from misure.nifti_file import opened_nifti, read_affine, read_voxels
+from misure.nifti_file import check_oriented, opened_nifti, read_affine, read_voxels
 
 VOXEL_LIMIT = 200_000_000
 """Numbers in an array or volume above which it is refused.
@@ -202,6 +202,7 @@ def _read_nifti(path: Path, slice_index: int | None, intensity: str) -> Tensor:
         channels = scale_intensity(channels, intensity)
     if slice_index is None:
         return channels
+    check_oriented(path)
     axial = lay_out(channels, viewing_order(affine, path))
     if not 0 <= slice_index < axial.shape[1]:
         raise InputError(

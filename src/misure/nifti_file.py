@@ -76,6 +76,19 @@ def read_affine(path: str | Path) -> np.ndarray:
         return np.asarray(file.affine, np.float64)
 
 
+def check_oriented(path: str | Path) -> None:
+    """Raises an InputError where a header does not say which way a volume lies.
+
+    nibabel would take one direction for granted, and left might be right.
+    """
+    with opened_nifti(path, "check_oriented: expected a NIfTI file") as file:
+        if not (int(file.header["sform_code"]) or int(file.header["qform_code"])):
+            raise InputError(
+                f"check_oriented: expected a header that says which way the volume lies (sform or "
+                f"qform), {path} has neither, so its axial slices are not known. Repair the header."
+            )
+
+
 def read_shape(path: str | Path) -> tuple[int, ...]:
     """The shape (I, J, K) of a NIfTI file.
 
@@ -84,6 +97,16 @@ def read_shape(path: str | Path) -> tuple[int, ...]:
     """
     with opened_nifti(path, "read_shape: expected a NIfTI file") as file:
         return tuple(int(side) for side in file.shape[:3])
+
+
+def read_description(path: str | Path) -> str:
+    """What the header of a NIfTI file says in words; empty where it says nothing.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    with opened_nifti(path, "read_description: expected a NIfTI file") as file:
+        return bytes(file.header["descrip"]).split(b"\0")[0].decode("utf-8", "replace")
 
 
 def _say_nothing(_record: logging.LogRecord) -> bool:

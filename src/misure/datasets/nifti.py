@@ -13,7 +13,7 @@ from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
 from misure.image import AS_STORED, ViewingOrder, lay_out, read_image, viewing_order
 from misure.intensity import scale_intensity
-from misure.nifti_file import read_affine
+from misure.nifti_file import check_oriented, read_affine
 from misure.volume_file import (
     affine_as_laid_out,
     check_same_place,
@@ -61,6 +61,7 @@ class LabelledVolumes:
 
     def foreground_slices(self, index: int) -> list[int]:
         """Numbers of the axial slices with annotated foreground; only the labels are read."""
+        check_oriented(self.pairs[index].channels[0])
         labels, affine = self._labels(self.pairs[index])
         return slices_with_foreground(
             lay_out(labels, viewing_order(affine, self.pairs[index].labels))
@@ -75,6 +76,8 @@ class LabelledVolumes:
 
     def _volume(self, index: int) -> Sample:
         pair = self.pairs[index]
+        if self._upright or self._reading.slice_index is not None:
+            check_oriented(pair.channels[0])
         image, affine = self._image(pair)
         labels, label_affine = self._labels(pair)
         check_same_place((image.shape[1:], affine), (labels.shape, label_affine), pair.labels)

@@ -6,13 +6,10 @@ import numpy as np
 
 from misure.datasets.phantom import make_phantom
 from misure.datasets.synapse_labels import TEST_CASES, TRAIN_CASES
-from misure.datasets.synapse_raw import PHANTOM_NOTE, is_phantom
+from misure.datasets.synapse_raw import PHANTOM_DESCRIPTION, PHANTOM_NOTE, is_phantom
 from misure.errors import InputError
 from misure.image import is_nifti
 from misure.volume_file import write_volume
-
-DESCRIPTION = "misure phantom"
-"""In the header of every file."""
 
 _LARGEST = 512 * 512 * 256  # voxels; the texture takes several times as much
 _FIELD_OF_VIEW_MM, _LENGTH_MM = 360.0, 220.0
@@ -73,7 +70,7 @@ def write_phantoms(
         for part, array in (("img", hu), ("label", labels)):
             stored, affine = _stored(array, voxel, number)
             path = folder / part / f"{part}{case}.nii.gz"
-            write_volume(path, stored, affine, DESCRIPTION)
+            write_volume(path, stored, affine, PHANTOM_DESCRIPTION)
     return cases
 
 

@@ -56,7 +56,7 @@ def opened_volume(path: Path) -> Iterator[tuple[Any, Any, int]]:
             yield image, label, _slice_axis(image)
     except InputError:
         raise
-    except (OSError, RuntimeError, KeyError, ValueError) as error:  # of damaged files
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # of damaged files
         raise InputError(
             f"synapse: expected an HDF5 file with image and label, but {path} cannot be read: "
             f"{error}"
@@ -87,9 +87,14 @@ def recorded_affines(folder: Path) -> dict[str, torch.Tensor]:
         found = {
             case: torch.tensor(one["affine"], dtype=torch.float64) for case, one in cases.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError):
         return {}  # other people's folders have none
-    return {case: one for case, one in found.items() if one.shape == (4, 4)}
+    return {case: one for case, one in found.items() if _is_affine(one)}
+
+
+def _is_affine(matrix: torch.Tensor) -> bool:
+    is_finite = matrix.shape == (4, 4) and bool(torch.isfinite(matrix).all())
+    return is_finite and float(torch.linalg.det(matrix)) != 0
 
 
 def _slice_axis(dataset: Any) -> int:

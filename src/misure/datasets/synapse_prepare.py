@@ -29,7 +29,13 @@ from misure.datasets.sample import Reading, Sample
 from misure.datasets.synapse import TEST_FOLDER, TRAIN_FOLDER
 from misure.datasets.synapse_files import AXES_NOTE
 from misure.datasets.synapse_labels import CLASS_NAMES, TEST_CASES, TRAIN_CASES, WINDOW, label_map
-from misure.datasets.synapse_raw import PHANTOM_NOTE, case_name, find_cases, is_phantom
+from misure.datasets.synapse_raw import (
+    PHANTOM_NOTE,
+    case_name,
+    find_cases,
+    is_phantom,
+    is_phantom_file,
+)
 from misure.dependency import require
 from misure.durable_file import durable_file, write_text
 from misure.errors import InputError
@@ -46,12 +52,14 @@ class Prepared:
     Attributes:
         cases: case -> its entry in `prepare.json`.
         num_there: how many of them were there already.
+        replaced: those that were there too, made of raw files that were others.
         unknown: cases that the published split does not know, put to the test cases.
         is_phantom: whether they are phantoms.
     """
 
     cases: dict[str, dict[str, Any]]
     num_there: int
+    replaced: list[str]
     unknown: list[str]
     is_phantom: bool
 
@@ -75,7 +83,7 @@ def prepare_synapse(
         on_case: called with the name of each case before it is done.
 
     Raises:
-        InputError: files that cannot be used; a folder prepared with other settings.
+        InputError: files that cannot be used; a folder prepared with other settings, or by others.
         MissingDataError: no files.
     """
     numbers, pairs = label_map(labels), find_cases(source)
@@ -86,7 +94,7 @@ def prepare_synapse(
             f"prepare_synapse: expected test cases among those in {source}, got "
             f"{', '.join(sorted(unknown_test))}."
         )
-    phantom = _is_phantom_source(source)
+    phantom = _is_phantom_source(source) or any(is_phantom_file(one.channels[0]) for one in pairs)
     settings = {
         "labels": {str(number): numbers[number] for number in sorted(numbers)},
         "intensity": WINDOW,
@@ -97,7 +105,7 @@ def prepare_synapse(
     volumes = LabelledVolumes(
         pairs, Reading(1, None, WINDOW), label_map=numbers, class_names=CLASS_NAMES, upright=True
     )
-    num_there = 0
+    num_there, replaced = 0, []
     for index, pair in enumerate(pairs):
         split = _split(pair.case, chosen)
         files = {path.name: _digest(path) for path in (*pair.channels, pair.labels)}
@@ -106,7 +114,11 @@ def prepare_synapse(
             continue
         on_case(pair.case)
         sample = volumes[index]
+        before = cases.pop(pair.case, None)  # until its files are complete again
+        if before and before["files"] != files:
+            replaced.append(pair.case)
         _make_folders(out, phantom)
+        _write_record(out, settings, cases)  # so that these are known for ours, should it stop here
         _remove(out, pair.case)
         _write_case(out, sample, split)
         cases[pair.case] = _entry(sample, split, pair, files)
@@ -114,7 +126,7 @@ def prepare_synapse(
     _make_folders(out, phantom)
     _write_record(out, settings, cases)
     unknown = [pair.case for pair in pairs if chosen is None and pair.case not in _PUBLISHED]
-    return Prepared(cases, num_there, unknown, phantom)
+    return Prepared(cases, num_there, replaced, unknown, phantom)
 
 
 def _make_folders(out: Path, phantom: bool) -> None:
@@ -145,6 +157,12 @@ def _is_phantom_source(source: str | Path) -> bool:
 def _cases_there(out: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
     path = out / "prepare.json"
     if not path.exists():
+        folders = (out / TEST_FOLDER, out / TRAIN_FOLDER)
+        if theirs := next((one for folder in folders for one in folder.glob("*")), None):
+            raise InputError(
+                f"prepare_synapse: expected an empty folder, or one that misure prepared, got "
+                f"{out} with {theirs.name} of somebody else. Name another folder."
+            )
         return {}
     try:
         record = json.loads(path.read_text(encoding="utf-8"))

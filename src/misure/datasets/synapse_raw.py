@@ -8,9 +8,13 @@ from pathlib import Path
 from misure.datasets.nifti import two_paths
 from misure.datasets.pairing import Pair, find_pairs
 from misure.errors import InputError
+from misure.nifti_file import read_description
 
 PHANTOM_NOTE = "PHANTOM.txt"
 """A file with this name says that a folder holds phantoms, not patients."""
+
+PHANTOM_DESCRIPTION = "misure phantom"
+"""And so does this in the header of a volume, wherever it was copied to."""
 
 
 def find_cases(source: str | Path) -> list[Pair]:
@@ -51,3 +55,8 @@ def case_name(name: str) -> str:
 def is_phantom(folder: Path) -> bool:
     """Whether a folder, raw or prepared, says of itself that it holds phantoms."""
     return (folder / PHANTOM_NOTE).is_file()
+
+
+def is_phantom_file(path: Path) -> bool:
+    """Whether the header of a NIfTI file says that it holds a phantom."""
+    return read_description(path).startswith(PHANTOM_DESCRIPTION)

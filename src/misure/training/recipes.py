@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from misure.datasets import Reading, open_dataset
+from misure.datasets import Reading
+from misure.datasets.nifti import open_nifti
 from misure.datasets.sample import Dataset, Sample, case_of
 from misure.datasets.subset import Subset
 from misure.datasets.synapse import CLASS_NAMES as ORGANS
 from misure.datasets.synapse import WINDOW, SynapseSlices
+from misure.datasets.synapse_raw import is_phantom_file
 from misure.datasets.triangle import CLASS_NAMES, MEAN, TriangleDataset, read_options
 from misure.errors import InputError
 from misure.training.augment import Augmentation
@@ -154,7 +156,8 @@ def _synapse(rest: str, num_steps: int | None, seed: int) -> Recipe:
 
 
 def _nifti(rest: str, num_steps: int | None, seed: int) -> Recipe:
-    volumes = open_dataset(f"nifti:{rest}", Reading(intensity=PERCENTILES))
+    volumes = open_nifti(rest, Reading(intensity=PERCENTILES))
+    is_phantom = any(is_phantom_file(pair.channels[0]) for pair in volumes.pairs)
     train, validation, test = split_by_case(volumes, [0.7, 0.1], seed)
     present, largest = set[int](), np.zeros(3, int)
     for sample in (train[i] for i in range(len(train))):  # never all of them in memory
@@ -177,14 +180,14 @@ def _nifti(rest: str, num_steps: int | None, seed: int) -> Recipe:
         train,
         validation,
         test,
-        getattr(volumes, "class_names", None) or names,
+        names,
         3,
         num_steps or 1200,
         2,
         tuple(min(_LARGEST_PX[3], int(side)) for side in largest),
         Augmentation(3),
         intensity=PERCENTILES,
-        source=f"NIfTI volumes ({rest})",
+        source=f"NIfTI volumes ({rest}){' (PHANTOM)' if is_phantom else ''}",
     )
 
 
