@@ -5,13 +5,12 @@ object leaves an empty cell with its reason, and the comparison goes on.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
-from misure.cost import Cost
+from misure.comparison_row import Row
 from misure.datasets.sample import Dataset, Sample, as_dataset, case_of
 from misure.device import to_device
 from misure.errors import EmptyTargetError, InputError, reason_of
@@ -22,6 +21,7 @@ from misure.methods.own import PRESET_OF, check_own_options
 from misure.metrics import GROUPS, Metric, Subject
 from misure.model import SegmentationModel
 from misure.segmentation import segment
+from misure.summary import Summary, summarise_rows
 from misure.target import Target
 from misure.trial import OnStep, Trial
 
@@ -30,42 +30,8 @@ DEFAULT_METHODS = ("misure", "seg_grad_cam", "rise", *CONTROLS)
 DEFAULT_METRICS = tuple(group for group in GROUPS if group not in ("stability", "sanity"))
 """All but the two groups that make every map eight times again."""
 
-_NUM_RESAMPLES = 2000
 NUM_PICTURED = 12
 """How many objects are kept with their maps, for a picture."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method on one object.
-
-    Attributes:
-        image: key of the sample.
-        case: of whom it is (see `case_of`); rows of one case are not independent.
-        target: class and area of the object (see `Target.record`); None where there is none.
-        method: name of the method.
-        metrics: name -> figure; None where it could not be measured or makes no sense.
-        cost: of the map; None where there is none.
-        error: why there is no map, or no figure of some metric; empty where all went well.
-        layer: the layer whose feature map was used, where one was.
-        peak_memory_mb: while the map was made.
-        metric_passes: pass equivalents spent on measuring.
-    """
-
-    image: str
-    case: str
-    target: dict[str, Any] | None
-    method: str
-    metrics: dict[str, float | None]
-    cost: Cost | None = None
-    error: str = ""
-    layer: str = ""
-    peak_memory_mb: float | None = None
-    metric_passes: int = 0
-
-    def record(self) -> dict[str, Any]:
-        """As plain values."""
-        return {**asdict(self), "cost": self.cost.record() if self.cost else None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,26 +73,9 @@ class Comparison:
         """Their names, in the order of the registry."""
         return list(self.settings["metrics"])
 
-    def summary(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Method -> metric -> mean and median over objects, interval of the mean, n, num_cases.
-
-        The interval from `low` to `high` is the 95 % percentile bootstrap interval of the mean,
-        images drawn with replacement, each with all of its objects (slices of one patient count as
-        one image). Objects without a figure are left out; a metric without any is too.
-        """
-        found: dict[str, dict[str, dict[str, float]]] = {}
-        for method in self.methods:
-            rows = [row for row in self.rows if row.method == method]
-            found[method] = {}
-            for metric in self.metrics:
-                known = [
-                    (figure, row.case)
-                    for row in rows
-                    if (figure := row.metrics.get(metric)) is not None
-                ]
-                if known:
-                    found[method][metric] = summarise(*zip(*known, strict=True))
-        return found
+    def summary(self) -> dict[str, dict[str, Summary]]:
+        """Method -> metric -> mean over objects, interval and so on (see `summarise_rows`)."""
+        return summarise_rows(self.rows, self.methods, self.metrics)
 
     def record(self) -> dict[str, Any]:
         """Everything as plain values, in the form of `comparison.json`."""
@@ -220,31 +169,6 @@ def compare(
         "model_settings": model.settings(),
     }
     return Comparison(rows, settings, pictured)
-
-
-def summarise(figures: Sequence[float], cases: Sequence[str]) -> dict[str, float]:
-    """Mean, median, n, and the 95 % bootstrap interval of the mean, `low` to `high`.
-
-    With one case there is no interval: both are the mean.
-
-    Args:
-        figures: at least one.
-        cases: of whom each figure is; figures of one case are drawn together.
-    """
-    values = np.asarray(figures, dtype=float)
-    _, of_case = np.unique(cases, return_inverse=True)
-    sums, counts = np.bincount(of_case, values), np.bincount(of_case)
-    chosen = np.random.default_rng(0).integers(len(sums), size=(_NUM_RESAMPLES, len(sums)))
-    means = sums[chosen].sum(1) / counts[chosen].sum(1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return {
-        "mean": float(values.mean()),
-        "median": float(np.median(values)),
-        "low": float(low),
-        "high": float(high),
-        "n": len(values),
-        "num_cases": len(sums),
-    }
 
 
 def _compare_one(

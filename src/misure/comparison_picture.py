@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
-from misure.comparison import Comparison, PicturedObject, Row
+from misure.comparison import Comparison, PicturedObject
+from misure.comparison_row import Row
 from misure.comparison_table import arrow
 from misure.drawing import (
     MAP_COLOURS,

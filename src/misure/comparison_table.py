@@ -2,11 +2,11 @@
 
 import csv
 import io
-from collections.abc import Mapping
 from typing import Any
 
 from misure.comparison import Comparison
 from misure.metrics import METRICS, Metric
+from misure.summary import FEWEST_CASES, Summary
 
 _ARROWS = {True: " ↑", False: " ↓", None: ""}
 _COSTS = ("forward_passes", "backward_passes", "pass_equivalents", "seconds")
@@ -43,7 +43,8 @@ def as_markdown(comparison: Comparison) -> str:
     num_objects = len({row.image for row in comparison.rows if row.target})
     words = (
         f"{num_objects} objects, network {_plain(settings['model'])}. Each cell: mean over objects "
-        "[95 % bootstrap interval of the mean]; median. ↑ higher is better, ↓ lower is better. A "
+        "[95 % bootstrap interval of the mean, none below "
+        f"{FEWEST_CASES} cases]; median. ↑ higher is better, ↓ lower is better. A "
         f"target counts as preserved from Dice {settings['dice_threshold']}; where metrics remove "
         f"pixels stands the baseline image `{settings['baseline_image']}`."
     )
@@ -68,16 +69,17 @@ def as_markdown(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell(figures: dict[str, float] | None) -> str:
+def _cell(figures: Summary | None) -> str:
     if figures is None:
         return "–"
     return f"{mean_and_interval(figures)}; {short(figures['median'])}"
 
 
-def mean_and_interval(figures: Mapping[str, float]) -> str:
-    """The mean, and behind it the interval where more than one case makes one."""
-    mean, low, high = (short(figures[key]) for key in ("mean", "low", "high"))
-    return f"{mean} [{low}, {high}]" if figures["num_cases"] > 1 else mean
+def mean_and_interval(figures: Summary) -> str:
+    """The mean, and behind it the interval where there are enough cases for one."""
+    low, high = figures["low"], figures["high"]
+    between = "" if low is None or high is None else f" [{short(low)}, {short(high)}]"
+    return short(figures["mean"]) + between
 
 
 def short(figure: float) -> str:

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from misure.comparison import NUM_PICTURED, Comparison, PicturedObject, Row
+from misure.comparison import NUM_PICTURED, Comparison, PicturedObject
+from misure.comparison_row import Row
 from misure.datasets.sample import Dataset, Sample, case_of
 from misure.errors import InputError
 from misure.measurement import make_trial, measure, metrics_of

@@ -13,6 +13,7 @@ from misure.drawing import CLASS_COLOURS
 from misure.durable_file import durable_file
 from misure.experiments.plan import ExperimentPlan
 from misure.metrics import METRICS
+from misure.summary import Summary, common_rows, summarise_rows
 
 _MARKERS = "osD^vP*X"
 
@@ -35,7 +36,10 @@ def _intervals(plan: ExperimentPlan, found: Mapping[str, Comparison]) -> Figure:
     figure = Figure(figsize=(2.0 + 2.6 * num, height), layout="constrained")
     panels: Any = figure.subplots(1, num, sharey=True, squeeze=False)[0]
     places = np.arange(len(plan.methods))
-    summaries = {part: comparison.summary() for part, comparison in found.items()}
+    summaries = {
+        part: summarise_rows(common_rows(one.rows, plan.headline), one.methods, plan.headline)
+        for part, one in found.items()
+    }
     for axes, name in zip(panels, plan.headline, strict=True):
         for number, (part, summary) in enumerate(summaries.items()):
             shift = 0.6 * (number - (len(found) - 1) / 2) / max(1, len(found))
@@ -48,7 +52,8 @@ def _intervals(plan: ExperimentPlan, found: Mapping[str, Comparison]) -> Figure:
                 continue
             heights, figures = zip(*known, strict=True)
             means = np.array([one["mean"] for one in figures])
-            sides = np.abs(np.array([[one["low"], one["high"]] for one in figures]).T - means)
+            ends = [_ends(one) for one in figures]
+            sides = np.abs(np.array(ends).T - means)
             axes.errorbar(
                 means,
                 heights,
@@ -70,6 +75,12 @@ def _intervals(plan: ExperimentPlan, found: Mapping[str, Comparison]) -> Figure:
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(plan.title)
     return figure
+
+
+def _ends(figures: Summary) -> tuple[float, float]:
+    """Of the interval; the mean itself where there is none."""
+    low, high = figures["low"], figures["high"]
+    return (figures["mean"],) * 2 if low is None or high is None else (low, high)
 
 
 def _scatter(plan: ExperimentPlan, found: Mapping[str, Comparison]) -> Figure:
