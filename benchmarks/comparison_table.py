@@ -24,9 +24,11 @@ def main() -> None:
         print(f"| `{method}` | {' | '.join(cells)} | {num} |")
 
 
-def cell(figures: dict[str, float] | None) -> str:
+def cell(figures: dict[str, float | None] | None) -> str:
     if figures is None:
         return "–"
+    if figures["low"] is None:  # too few cases
+        return short(figures["mean"])
     mean, low, high = (short(figures[key]) for key in ("mean", "low", "high"))
     return mean if low == mean == high else f"{mean} [{low}, {high}]"
 

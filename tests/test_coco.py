@@ -106,6 +106,18 @@ def test_objects_keep_apart_and_small_ones_lie_above(folder):
     assert int(sample.objects[0].region.sum()) == 100
 
 
+def test_photographs_lie_as_they_were_annotated(folder):
+    path = folder / "val2017" / "b.jpg"
+    stored = open_dataset(f"coco:{folder}")[1].image
+    with Image.open(path) as picture:
+        tag = picture.getexif()
+        tag[0x0112] = 3  # upside down
+        picture.save(path, exif=tag, quality=95)
+    again = open_dataset(f"coco:{folder}")[1].image
+    assert torch.allclose(again, stored, atol=0.1)
+    assert torch.equal(misure.read_image(path), again.flip(1, 2))
+
+
 def test_all_classes_and_classes_of_ones_own(folder):
     every = open_dataset(f"coco-all:{folder},val2017")
     assert every.class_names == ("background", "person", "cat", "couch", "toothbrush")

@@ -265,6 +265,21 @@ def test_the_affine_is_kept(phantom):
     assert float(sample.image[0, *voxel]) == pytest.approx(min(max(expected, 0), 1), abs=1e-6)
 
 
+def test_slices_know_their_place(phantom):
+    volume = SynapseVolumes(phantom)[0]
+    for spec in (f"synapse:{phantom}", f"synapse-train:{phantom}"):
+        samples = open_dataset(spec)
+        sample = samples[3]
+        case, _, number = sample.key.replace("/", "_").rpartition("_slice")
+        whole = torch.tensor(
+            json.loads((phantom / "prepare.json").read_text())["cases"][case]["affine"]
+        )
+        step = torch.tensor([int(number), 5.0, 7.0, 1.0], dtype=torch.float64)
+        in_plane = torch.tensor([0.0, 5.0, 7.0, 1.0], dtype=torch.float64)
+        assert torch.allclose(whole.double() @ step, sample.affine @ in_plane)
+    assert volume.affine is not None
+
+
 def test_the_same_seed_gives_the_same_files(phantom, tmp_path):
     _phantom(tmp_path, "--raw-only")
     assert not (tmp_path / "prepare.json").exists()

@@ -94,7 +94,7 @@ def test_a_slice_is_laid_out_as_read_image_does(tmp_path):
     path = tmp_path / "images/a.nii.gz"
     assert torch.equal(chosen.image, misure.read_image(path, slice_index=3))
     assert chosen.annotation.nonzero().tolist() == [[2, 1]]  # LPS: rows and columns as stored
-    assert chosen.affine is None
+    assert chosen.affine.shape == (4, 4)  # see test_write_back
     slices = open_dataset(f"nifti-slices:{tmp_path}")
     assert slices.keys == ["a/slice003"]
     assert torch.equal(slices[0].image, chosen.image)

@@ -102,6 +102,39 @@ def test_a_run_over_volumes_is_exported_as_volumes(volume, tmp_path):
     assert np.array_equal(found["target"] > 0, box)
 
 
+def _voxels_in(path, affine):
+    """Which voxels of a volume with this affine another volume's ones lie on."""
+    file = nibabel.load(path)
+    ones = np.argwhere(file.get_fdata() > 0)
+    places = nibabel.affines.apply_affine(np.linalg.inv(affine) @ file.affine, ones)
+    assert np.allclose(places, places.round(), atol=1e-4)
+    return {tuple(place) for place in places.round().astype(int).tolist()}
+
+
+def test_runs_over_slices_are_exported_to_their_places(volume, tmp_path):
+    path, box, affine = volume
+    (tmp_path / "labels").mkdir()
+    nibabel.save(nibabel.Nifti1Image(box.astype(np.uint8), affine), tmp_path / "labels" / path.name)
+    order = viewing_order(affine, "a test")
+    laid_out = lay_out(torch.from_numpy(box), order)
+    numbers = [int(one) for one in laid_out.flatten(1).any(1).nonzero()[:, 0]]
+    edges = (*_model(tmp_path), "--method", "edges")
+    _invoke("run", f"nifti-slices:{path.parent},{tmp_path}/labels", *edges, "--out", tmp_path / "a")
+    _invoke("run", path.parent, "--slice", numbers[0], *edges, "--out", tmp_path / "b")
+    for run, number, key in (
+        *(("a", number, f"head_slice{number:03d}_1") for number in numbers),
+        ("b", numbers[0], "head.nii.gz#1"),
+    ):
+        _invoke("export", tmp_path / run, "--nifti", tmp_path / f"{run}-volumes")
+        places = sorted((tmp_path / f"{run}-volumes").iterdir())
+        (place,) = [one for one in places if one.name.startswith(key.replace("_1", ""))]
+        wanted = torch.zeros_like(laid_out)
+        wanted[number] = laid_out[number]
+        in_plane = as_stored(wanted, order).numpy()
+        found = _voxels_in(place / "target.nii.gz", affine)
+        assert found == {tuple(one) for one in np.argwhere(in_plane).tolist()}
+
+
 def test_a_damaged_record_is_one_sentence(volume, tmp_path):
     _invoke(
         "run", volume[0].parent, *_model(tmp_path), "--out", tmp_path / "run", "--method", "edges"

@@ -34,6 +34,7 @@ def read_image(
     num_channels: int | None = None,
     slice_index: int | None = None,
     intensity: str = "",
+    turned: bool = True,
 ) -> Tensor:
     """The image (C, *spatial) float32 of a file.
 
@@ -52,6 +53,8 @@ def read_image(
         slice_index: 0 or more; only for NIfTI.
         intensity: how to scale the numbers of a NIfTI file (the whole volume, also where a slice
             is taken of it); see `intensity`.
+        turned: as a picture's EXIF tag says; False: as its pixels are stored, which is what
+            annotations of COCO are drawn on.
 
     Raises:
         InputError: the file is missing, empty, damaged, too large, not finite, or has other
@@ -70,7 +73,7 @@ def read_image(
     elif path.suffix.lower() == ".npy":
         image = _read_array(path)
     else:
-        image = _read_picture(path, num_channels)
+        image = _read_picture(path, num_channels, turned)
     if num_channels is not None and len(image) != num_channels:
         raise InputError(
             f"read_image: expected {num_channels} channels, got {len(image)} in {path} "
@@ -110,13 +113,13 @@ def _check_size(path: Path, shape: tuple[int, ...]) -> None:
         )
 
 
-def _read_picture(path: Path, num_channels: int | None) -> Tensor:
+def _read_picture(path: Path, num_channels: int | None, turned: bool) -> Tensor:
     expected = (
         "read_image: expected a picture that Pillow reads (.png, .jpg, .tif ...), an .npy array or "
         "a NIfTI file"
     )
     with opened_picture(path, expected) as picture:
-        upright = ImageOps.exif_transpose(picture)
+        upright = ImageOps.exif_transpose(picture) if turned else picture
         if upright.mode.startswith(("I", "F")):
             return _read_deep_grey(upright, path, num_channels)
         is_grey = upright.mode in ("1", "L", "LA")

@@ -235,7 +235,10 @@ class _Figures:
         self._name = _FIGURES.replace("*", secrets.token_hex(6))  # a file for each writer
         self._known: dict[str, dict[str, Any]] = {}
         for line in folder.lines(_FIGURES):
-            if line.get("identity") == self._identity:
+            is_whole = isinstance(line.get("figures"), dict) and {"key", "error", "passes"} <= {
+                *line
+            }
+            if is_whole and line.get("identity") == self._identity:
                 self._known[line["key"]] = line
 
     def get(self, key: str) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from misure.cost import Cost
-from misure.errors import RunFolderError
+from misure.errors import RunFolderError, reason_of
 from misure.explanation import Explanation
 from misure.methods.method import MethodResult
 from misure.methods.own import PRESET_OF
@@ -23,13 +23,13 @@ def read_result(
         RunFolderError: the file is missing or damaged.
     """
     method = settings["method"]
-    about: dict[str, Any] = {
-        "cost": recorded_cost(record),
-        "options": dict(settings["method_options"]),
-        "seed": Plan(seed=settings["seed"]).seed_of(record["sample"]),
-        "layer": record.get("layer", ""),
-    }
     try:
+        about: dict[str, Any] = {
+            "cost": recorded_cost(record),
+            "options": dict(settings["method_options"]),
+            "seed": Plan(seed=settings["seed"]).seed_of(record["sample"]),
+            "layer": record.get("layer", ""),
+        }
         if method in PRESET_OF:
             found = Explanation.load(io.BytesIO(folder.storage.read(record["map"])))
             return MethodResult(
@@ -44,9 +44,10 @@ def read_result(
             record["target"]["multilabel"],
         )
         return MethodResult(method, target, tensors["saliency_map"], **about)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunFolderError(
-            f"compare_runs: expected a map in {record['map']} of {folder.address}, but {error}."
+            f"compare_runs: expected a map in {record.get('map')} of {folder.address}, and what it "
+            f"cost, but {reason_of(error)}."
         ) from error
 
 

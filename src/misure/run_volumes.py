@@ -20,6 +20,8 @@ _WRITTEN = ("target", "sufficient_region", "minimally_sufficient_region", "salie
 def write_run_volumes(run: str | Path, out: Path) -> int:
     """Writes `OUT/KEY/NAME.nii.gz` for every item whose sample has an affine, and counts them.
 
+    A slice becomes a volume with one slice, at its place in the volume that it is of.
+
     Args:
         run: the run folder.
         out: a folder, made if need be.
@@ -49,7 +51,8 @@ def write_run_volumes(run: str | Path, out: Path) -> int:
         num_written += 1
     if not num_written:
         raise InputError(
-            f"export: expected a run over volumes with an affine (NIfTI), {run} has none."
+            f"export: expected a run over volumes with an affine (NIfTI) or slices of them, {run} "
+            "has none."
         )
     return num_written
 

@@ -129,6 +129,18 @@ def affine_as_laid_out(affine: np.ndarray, order: ViewingOrder, shape: Sequence[
     return affine @ step
 
 
+def affine_of_slice(affine: np.ndarray, number: int) -> np.ndarray:
+    """The affine (4, 4) of one slice as a volume (1, rows, columns) of its own.
+
+    Args:
+        affine: of the volume (slices, rows, columns) as it is laid out.
+        number: of the slice.
+    """
+    moved = np.array(affine, np.float64)
+    moved[:3, 3] += number * moved[:3, 0]
+    return moved
+
+
 def write_volume(path: Path, array: np.ndarray, affine: np.ndarray, description: str = "") -> None:
     """Writes a volume (I, J, K) as NIfTI, at once or not at all.
 
@@ -160,13 +172,15 @@ def write_regions(
     """Writes regions and maps of a volume as `NAME.nii.gz`, to lay over it in any viewer.
 
     Args:
-        tensors: name -> (I, J, K) bool (written as uint8) or float32.
+        tensors: name -> (I, J, K) bool (written as uint8) or float32; a slice (rows, columns) is
+            written as a volume with one slice.
         affine: (4, 4) of the volume.
         folder: an existing folder.
         description: up to 79 characters for the header.
     """
     for name, tensor in tensors.items():
         array = tensor.cpu().numpy()
+        array = array[None] if array.ndim == 2 else array
         array = array.astype(np.uint8) if array.dtype == bool else array.astype(np.float32)
         write_volume(folder / f"{name}.nii.gz", array, affine, description)
 

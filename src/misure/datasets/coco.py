@@ -109,7 +109,7 @@ class CocoDataset:
     def __getitem__(self, index: int) -> Sample:
         entry = self._entries[index]
         path = self._photographs / entry["file_name"]
-        image = read_image(path, num_channels=self._reading.num_channels or 3)
+        image = read_image(path, num_channels=self._reading.num_channels or 3, turned=False)
         if image.shape[1:] != (entry["height"], entry["width"]):
             raise InputError(
                 f"CocoDataset: expected {path} to be {entry['height']} x {entry['width']} as its "

@@ -84,7 +84,7 @@ class CocoPanopticDataset:
     def __getitem__(self, index: int) -> Sample:
         name, picture, segments = self._entries[index]
         path = self._photographs / name
-        image = read_image(path, num_channels=self._reading.num_channels or 3)
+        image = read_image(path, num_channels=self._reading.num_channels or 3, turned=False)
         numbers = _read_numbers(self._segments / Path(picture).name)
         if image.shape[1:] != numbers.shape:
             raise InputError(

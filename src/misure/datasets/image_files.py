@@ -11,7 +11,8 @@ import torch
 from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
 from misure.image import is_nifti, read_image, read_viewing_order
-from misure.nifti_file import read_affine
+from misure.nifti_file import read_affine, read_shape
+from misure.volume_file import affine_as_laid_out, affine_of_slice
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".npy", ".nii", ".nii.gz",
@@ -53,9 +54,15 @@ class ImageFiles:
     def __getitem__(self, index: int) -> Sample:
         path = self._paths[index]
         image = read_image(path, **asdict(self._reading))
-        is_volume = is_nifti(path) and self._reading.slice_index is None
-        affine = torch.from_numpy(read_affine(path)) if is_volume else None
-        return Sample(self.keys[index], image, order=read_viewing_order(path), affine=affine)
+        order, number = read_viewing_order(path), self._reading.slice_index
+        affine = None
+        if is_nifti(path):
+            stored = read_affine(path)
+            if number is not None:
+                laid_out = affine_as_laid_out(stored, order, read_shape(path))
+                stored = affine_of_slice(laid_out, number)
+            affine = torch.from_numpy(stored)
+        return Sample(self.keys[index], image, order=order, affine=affine)
 
 
 def list_images(path: Path) -> tuple[list[Path], Path | None]:

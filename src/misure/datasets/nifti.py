@@ -16,6 +16,7 @@ from misure.intensity import scale_intensity
 from misure.nifti_file import check_oriented, read_affine
 from misure.volume_file import (
     affine_as_laid_out,
+    affine_of_slice,
     check_same_place,
     read_labels,
     renumber,
@@ -265,4 +266,9 @@ def axial_slice(volume: Sample, number: int, key: str) -> Sample:
     annotation = None
     if volume.annotation is not None:
         annotation = lay_out(volume.annotation, order)[number].contiguous()
-    return Sample(key, image[:, number].contiguous(), annotation)
+    affine = None
+    if volume.affine is not None:
+        shape = volume.image.shape[1:]
+        laid_out = affine_as_laid_out(volume.affine.numpy(), order, shape)
+        affine = torch.from_numpy(affine_of_slice(laid_out, number))
+    return Sample(key, image[:, number].contiguous(), annotation, affine=affine)

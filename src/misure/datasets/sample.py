@@ -29,8 +29,9 @@ class Sample:
             None where that is not known.
         point: a pixel (*spatial) of the object that is to be explained; None: any.
         order: how to lay out a volume in pictures (see `read_viewing_order`).
-        affine: (4, 4) float64, from the voxel indices of a volume to millimetres (RAS+); None
-            where the image is none.
+        affine: (4, 4) float64, from the voxel indices of a volume to millimetres (RAS+), of an
+            axial slice from those of the volume (1, rows, columns) that it is; None where the image
+            is neither.
     """
 
     key: str

@@ -16,7 +16,13 @@ import numpy as np
 
 from misure.datasets.nifti import LabelledVolumes, Slices, refuse_slice, slice_key
 from misure.datasets.sample import AS_IT_IS, Dataset, Reading, Sample
-from misure.datasets.synapse_files import as_sample, opened_volume, read_slice, recorded_affines
+from misure.datasets.synapse_files import (
+    as_sample,
+    opened_volume,
+    plane_affine,
+    read_slice,
+    recorded_affines,
+)
 from misure.datasets.synapse_labels import CLASS_NAMES, LABEL_MAPS, TEST_CASES, TRAIN_CASES, WINDOW
 from misure.datasets.synapse_raw import find_cases, is_phantom
 from misure.errors import InputError, MissingDataError
@@ -84,7 +90,8 @@ class SynapseVolumes:
                 )
             place = (*[slice(None)] * axis, number)
             pixels, annotation = image[place], label[place]
-        return as_sample(key, pixels, annotation, self._paths[index])
+        sample = as_sample(key, pixels, annotation, self._paths[index])
+        return replace(sample, affine=plane_affine(self._affines, self.keys[index], number))
 
 
 class SynapseSlices:
@@ -130,6 +137,7 @@ class SynapseSlices:
 
 class _TrainingFiles:
     def __init__(self, folder: Path) -> None:
+        self._affines = recorded_affines(folder)
         self._paths = sorted((folder / TRAIN_FOLDER).glob("*.npz"))
         self.keys = [path.stem for path in self._paths]
         if not self._paths:
@@ -139,8 +147,10 @@ class _TrainingFiles:
             )
 
     def __getitem__(self, index: int) -> Sample:
-        path = self._paths[index]
-        return as_sample(self.keys[index], *read_slice(path), path)
+        path, key = self._paths[index], self.keys[index]
+        case, _, number = key.rpartition("_slice")
+        affine = plane_affine(self._affines, case, int(number)) if number.isdecimal() else None
+        return replace(as_sample(key, *read_slice(path), path), affine=affine)
 
 
 def is_prepared(folder: Path) -> bool:

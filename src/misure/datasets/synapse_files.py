@@ -5,7 +5,7 @@ first one whose other two are equally long. Files that misure wrote say it thems
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from misure.datasets.synapse_labels import CLASS_NAMES
 from misure.dependency import require
 from misure.errors import InputError
 from misure.image import VOXEL_LIMIT
-from misure.volume_file import as_labels
+from misure.volume_file import affine_of_slice, as_labels
 
 AXES_NOTE = "slices, rows, columns"
 """In the attribute `axes` of data sets that misure wrote, whatever the lengths of the axes."""
@@ -90,6 +90,14 @@ def recorded_affines(folder: Path) -> dict[str, torch.Tensor]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError):
         return {}  # other people's folders have none
     return {case: one for case, one in found.items() if _is_affine(one)}
+
+
+def plane_affine(
+    affines: Mapping[str, torch.Tensor], case: str, number: int
+) -> torch.Tensor | None:
+    """The affine (4, 4) of a slice of a case (see `Sample`); None where the case has none."""
+    affine = affines.get(case)
+    return None if affine is None else torch.from_numpy(affine_of_slice(affine.numpy(), number))
 
 
 def _is_affine(matrix: torch.Tensor) -> bool:

@@ -185,6 +185,9 @@ class _Explaining:
     def part(self, part: Part, num_samples: int) -> Comparison:
         """The comparison over the first so many samples."""
         plan, source = self.plan, self.places.fill(part.dataset)
+        model = load_model(self.words[part.name], **({"device": self.device} | plan.model_options))
+        dataset = open_dataset(source, Reading.for_model(model))
+        every = max(1, len(dataset.keys) // plan.num_samples) if plan.spread else 1
         for method in plan.methods:
             run(
                 source,
@@ -198,13 +201,12 @@ class _Explaining:
                 model_options=plan.model_options,
                 device=self.device,
                 num_workers=self.num_workers,
-                limit=num_samples * plan.every,
-                shard=(0, plan.every),
+                limit=num_samples * every,
+                shard=(0, every),
             )
-        model = load_model(self.words[part.name], **({"device": self.device} | plan.model_options))
         return compare_runs(
             model,
-            open_dataset(source, Reading.for_model(model)),
+            dataset,
             [self.folder(part, method) for method in plan.methods],
             metrics=plan.metrics,
             on_step=self.on_step,

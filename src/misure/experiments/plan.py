@@ -60,7 +60,8 @@ class ExperimentPlan:
     Attributes:
         name: of the experiment.
         text: the file as it stands.
-        every: only every so-many-th sample is explained, as slices beside each other are alike.
+        spread: explain samples from all over the data set instead of the first ones, as slices
+            beside each other are alike and of one patient.
     """
 
     name: str
@@ -72,7 +73,7 @@ class ExperimentPlan:
     headline: list[str]
     parts: list[Part]
     num_samples: int
-    every: int = 1
+    spread: bool = False
     instances: bool = True
     classes: list[str] = field(default_factory=list)
     min_area: float = 0.001

@@ -84,7 +84,7 @@ def trained_on(folder: Path) -> str | None:
         InputError, MissingDependencyError: as `load_trained`.
     """
     finished = folder / "model.safetensors"
-    return str(load_trained(finished)[1].figures["dataset"]) if finished.exists() else None
+    return str(load_trained(finished)[1].figures.get("dataset")) if finished.exists() else None
 
 
 def load_trained(path: Path = SHIPPED) -> tuple[nn.Module, TrainedNetwork]:
