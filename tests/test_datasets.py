@@ -111,6 +111,8 @@ def test_bad_items(tmp_path):
 
 
 def test_too_small_a_canvas():
+    with pytest.raises(misure.InputError, match="expected num_triangles of 1 or more, got 0"):
+        open_dataset("triangle:1,triangles=0")
     with pytest.raises(misure.InputError, match="expected side_px between"):
         TriangleDataset(1, size_px=32, side_px=30)
     with pytest.raises(misure.InputError, match="found no room for 1 triangles, 9 decoy pairs"):

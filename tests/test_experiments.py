@@ -230,6 +230,8 @@ def test_what_a_plan_needs_is_said(tmp_path):
     for name in ("coco", "hippocampus"):  # what failed at once does not take the folder
         with pytest.raises(misure.InputError, match="expected --data, since it needs"):
             run_experiment(read_plan(name), tmp_path / "out", model="triangle")
+    with pytest.raises(misure.InputError, match="a folder without a comma"):
+        Places(tmp_path / "a,b", "there").fill("nifti:{data},{out}/test.txt")
     filled = Places(tmp_path, "there", "net").fill("nifti:{data},{out}/test.txt")
     assert filled == f"nifti:there,{tmp_path}/test.txt"
 
@@ -245,6 +247,15 @@ def test_what_a_plan_needs_is_said(tmp_path):
         ("num_samples = 2", "num_samples = 2\ncolour = 3", "colour"),
         ("num_samples = 2", 'num_samples = "2"', "num_samples is no int"),
         ("[[parts]]", "[[parts]", "cannot be used"),
+        ("num_samples = 2", "num_samples = 2\nnote = 3", "note is no str"),
+        ("num_samples = 2", 'num_samples = 2\nscatter = ["iou"]', "scatter needs two metrics"),
+        ("num_samples = 2", "num_samples = 2\nmethod_options.edges = 3", "edges is no table"),
+        ('name = "small"', 'name = "../../escaped"', "is no name for a part"),
+        ('name = "small"', 'name = "runs"', "is no name for a part"),
+        ('dataset = "triangle:side=26", network', "network", "part small needs a dataset"),
+        ("num_steps = 40", "foo = 40", "train of part small knows no foo"),
+        ("num_steps = 40", 'out = "x"', "train of part small knows no out"),
+        ("num_steps = 40", 'num_steps = "x"', "num_steps of part small is no int"),
         ('name = "small"', "", "name"),
     ],
 )

@@ -106,6 +106,11 @@ class TriangleDataset:
         self.num_decoy_pairs, self.num_distractors = num_decoy_pairs, num_distractors
         self.disc, self.empty_fraction = disc, empty_fraction
         self._items: Items = read_items(items, split)
+        if num_triangles < 1:
+            raise InputError(
+                f"TriangleDataset: expected num_triangles of 1 or more, got {num_triangles}. For "
+                "canvases without any use empty_fraction=1."
+            )
         if not self.item_px * 1.3 <= self.side_px <= 0.6 * size_px:
             raise InputError(
                 f"TriangleDataset: expected side_px between 1.3 x item_px and 0.6 x size_px, got "

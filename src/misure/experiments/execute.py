@@ -55,6 +55,11 @@ class Places:
                     "docs/experiments.md says what to give and where to get it."
                 )
             word = word.replace(f"{{{name}}}", given)
+        if "{out}" in word and "," in str(self.out):
+            raise InputError(
+                f"experiment: expected a folder without a comma for this experiment, got {self.out}. "
+                "Name another with --out."
+            )
         return word.replace("{out}", str(self.out))
 
 
@@ -102,6 +107,8 @@ def run_experiment(
     say(
         f"about {num_passes:,} pass equivalents in all, reckoned from the first sample of each "
         f"part (of {plan.num_samples} each)"
+        if num_passes
+        else "no estimate of passes: there is nothing to explain in the first samples"
     )
     found = {}
     for part in plan.parts:

@@ -24,6 +24,7 @@
 `scatter = ["relevance_distance_px", "growth_px"]`: draw one metric over another.
 """
 
+import re
 import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,6 +35,20 @@ from misure.measurement import metrics_of
 from misure.methods import METHODS
 
 _FOLDER = Path(__file__).parent
+_PLAIN = re.compile(r"\w[\w .+-]*")
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("title", "question", "note"), (str,)),
+    **dict.fromkeys(("methods", "metrics", "headline", "classes", "scatter"), (list,)),
+    **dict.fromkeys(("num_samples", "num_phantoms"), (int,)),
+    **dict.fromkeys(("spread", "instances", "phantom"), (bool,)),
+    **dict.fromkeys(("method_options", "model_options", "quick"), (dict,)),
+    "min_area": (float, int),
+}
+_TRAIN_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("dataset", "network"), (str,)),
+    **dict.fromkeys(("num_steps", "batch_size", "validate_every", "patience", "seed"), (int,)),
+    "learning_rate": (float, int),
+}
 
 
 @dataclass(frozen=True)
@@ -129,13 +144,16 @@ def read_plan(name: str) -> ExperimentPlan:
 
 
 def _check(plan: ExperimentPlan) -> None:
-    wanted = {"methods": list, "metrics": list, "headline": list, "num_samples": int}
-    for name, kind in wanted.items():
-        if not isinstance(getattr(plan, name), kind):
-            raise TypeError(f"{name} is no {kind.__name__}")
-    for method in plan.methods:
+    for name, kind in _KINDS.items():
+        if type(getattr(plan, name)) not in kind:
+            raise TypeError(f"{name} is no {kind[0].__name__}")
+    if len(plan.scatter) not in (0, 2):
+        raise ValueError("scatter needs two metrics")
+    for method in [*plan.methods, *plan.method_options]:
         if method not in METHODS:
             raise ValueError(f"there is no method {method!r}")
+        if not isinstance(plan.method_options.get(method, {}), dict):
+            raise TypeError(f"method_options.{method} is no table")
     measured = {metric.name for metric in metrics_of(plan.metrics)}
     for name in [*plan.headline, *plan.scatter]:
         if name not in measured:
@@ -144,5 +162,18 @@ def _check(plan: ExperimentPlan) -> None:
     if not names or len(set(names)) < len(names):
         raise ValueError("its parts need different names")
     for part in plan.parts:
-        if bool(part.model) == bool(part.train):
-            raise ValueError(f"part {part.name} needs either model or train")
+        _check_part(part)
+
+
+def _check_part(part: Part) -> None:
+    if not _PLAIN.fullmatch(part.name) or part.name in ("runs", "networks"):
+        raise ValueError(f"{part.name!r} is no name for a part, of which folders are called")
+    if bool(part.model) == bool(part.train):
+        raise ValueError(f"part {part.name} needs either model or train")
+    if part.train and "dataset" not in part.train:
+        raise ValueError(f"train of part {part.name} needs a dataset")
+    for key, value in part.train.items():
+        if key not in _TRAIN_KINDS:
+            raise ValueError(f"train of part {part.name} knows no {key}")
+        if type(value) not in _TRAIN_KINDS[key]:
+            raise TypeError(f"{key} of part {part.name} is no {_TRAIN_KINDS[key][0].__name__}")
