@@ -57,8 +57,8 @@ class Places:
             word = word.replace(f"{{{name}}}", given)
         if "{out}" in word and "," in str(self.out):
             raise InputError(
-                f"experiment: expected a folder without a comma for this experiment, got {self.out}. "
-                "Name another with --out."
+                f"experiment: expected a folder without a comma for {word}, got {self.out}. Name "
+                "another with --out."
             )
         return word.replace("{out}", str(self.out))
 
