@@ -1,15 +1,13 @@
 """Training a network on a data set, from the word for it to a folder with a model card."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from math import ceil, inf
+from math import inf
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import misure
 from misure.datasets.sample import Dataset, case_of
@@ -22,6 +20,7 @@ from misure.networks.registry import NETWORKS, NetworkKind
 from misure.networks.trained import TrainedNetwork, load_trained, save_trained
 from misure.training.batches import Batches
 from misure.training.card import load_history, save_card
+from misure.training.description import describe
 from misure.training.fit import FitSettings, History, fit
 from misure.training.measure import (
     class_dices,
@@ -31,9 +30,6 @@ from misure.training.measure import (
 )
 from misure.training.recipes import Recipe, recipe_of
 from misure.trial import OnStep
-
-_NUM_FOR_STATISTICS = 100
-_NUMBERS_FOR_STATISTICS = 100_000  # of each of these samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +83,7 @@ def train(
     place = choose_device(device)
     recipe = recipe_of(dataset, num_steps=num_steps, seed=seed)
     _check_parts(recipe)
-    about = _about(recipe, network)
+    about = describe(recipe, network)
     settings = FitSettings(
         num_steps or recipe.num_steps,
         learning_rate or kind.learning_rate,
@@ -164,58 +160,6 @@ def _save(made: Training, test: Dataset, folder: Path) -> None:
     with durable_file(folder / "model.safetensors") as unfinished:
         save_trained(made.net, made.about, unfinished)
     (folder / "checkpoint.pt").unlink(missing_ok=True)
-
-
-def _about(recipe: Recipe, network: str) -> TrainedNetwork:
-    kind = NETWORKS[network]
-    size = tuple(ceil(side / kind.size_divisor) * kind.size_divisor for side in recipe.size)
-    images = (recipe.train[i].image for i in _spread(recipe.train))  # one at a time in memory
-    looks = [(tuple(one.shape[1:]), _some(one)) for one in images]
-    if kind.fixed_size and {shape for shape, _ in looks} != {size}:
-        raise InputError(
-            f"train: expected images of {' x '.join(map(str, size))} for {network}, which takes "
-            "one size only, the data set has others. Use unet or swinunetr."
-        )
-    if len({len(some) for _, some in looks}) > 1:
-        raise InputError(
-            "train: expected images of as many channels everywhere, got some of "
-            f"{' and '.join(map(str, sorted({len(some) for _, some in looks})))}."
-        )
-    pixels = torch.cat([some for _, some in looks], dim=1)
-    mean, std = recipe.mean, None
-    if mean is None:
-        mean, std = _statistics(pixels)
-    return TrainedNetwork(
-        network,
-        recipe.spatial_dims,
-        size,
-        len(pixels),
-        tuple(recipe.class_names),
-        mean,
-        std,
-        recipe.intensity,
-    )
-
-
-def _spread(dataset: Dataset) -> Sequence[int]:
-    """Numbers of at most a hundred samples, from all over a data set."""
-    total = len(dataset.keys)
-    return sorted({int(i) for i in np.linspace(0, total - 1, min(total, _NUM_FOR_STATISTICS))})
-
-
-def _statistics(pixels: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of pixels (C, n)."""
-    deviations = (max(1e-3, float(one)) for one in pixels.std(1))
-    return (
-        tuple(round(float(one), 4) for one in pixels.mean(1)),
-        tuple(round(one, 4) for one in deviations),
-    )
-
-
-def _some(image: Tensor) -> Tensor:
-    """Pixels (C, n) from all over an image, at most a hundred thousand."""
-    flat = image.flatten(1)
-    return flat[:, :: ceil(flat.shape[1] / _NUMBERS_FOR_STATISTICS)].clone()
 
 
 def _build(about: TrainedNetwork, seed: int, device: torch.device) -> nn.Module:
