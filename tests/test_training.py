@@ -178,10 +178,21 @@ def test_whether_a_network_needs_the_disc_is_measured():
         (0.0, 0.0, "draws too little to tell"),
     ],
 )
+@pytest.mark.usefixtures("few_canvases")
 def test_a_card_says_of_the_disc_only_what_was_seen(with_disc, without_disc, words, tmp_path):
     made = train("triangle-disc", network="small_unet", num_steps=2)
     dices = {"dice_with_disc": with_disc, "dice_without_disc": without_disc}
     assert words in as_markdown(replace(made.about, figures=made.about.figures | dices))
+
+
+@pytest.fixture
+def few_canvases(monkeypatch):
+    """Parts of Triangle that are looked through in no time."""
+
+    def few(number, **options):
+        return TriangleDataset(min(number, 8), **options)
+
+    monkeypatch.setattr("misure.training.recipes.TriangleDataset", few)
 
 
 class _KilledError(Exception):
@@ -323,6 +334,7 @@ def test_the_command_trains_on_volumes_of_separate_patients(tmp_path):
     assert done.exit_code == 0, done.output
 
 
+@pytest.mark.usefixtures("few_canvases")
 def test_a_network_of_other_data_is_not_overwritten(tmp_path):
     options = {"network": "small_unet", "num_steps": 2, "out": tmp_path / "net"}
     train("triangle:side=26", **options)
@@ -335,6 +347,7 @@ def test_a_network_of_other_data_is_not_overwritten(tmp_path):
             train(**{"dataset": "triangle:side=26", **options, **dict([changed])})
 
 
+@pytest.mark.usefixtures("few_canvases")
 def test_what_is_finished_is_not_trained_again(tmp_path):
     options = {"network": "small_unet", "num_steps": 2, "out": tmp_path / "net"}
     made = train("triangle:side=26", **options)
@@ -348,6 +361,7 @@ def test_what_is_finished_is_not_trained_again(tmp_path):
         train("triangle:side=26", **options)
 
 
+@pytest.mark.usefixtures("few_canvases")
 def test_training_killed_while_it_writes_is_finished_by_the_same_call(tmp_path, monkeypatch):
     options = {"network": "small_unet", "num_steps": 2, "out": tmp_path / "net"}
     with monkeypatch.context() as patched:
