@@ -16,10 +16,24 @@ def keep_freed_memory() -> bool:
 
     For a process that is misure's own: the command line, a worker of a run. Nothing else calls it.
     """
+    libc = _glibc()
+    if libc is None:
+        return False
+    return bool(libc.mallopt(_MMAP_MAX, 0)) and bool(libc.mallopt(_TRIM_THRESHOLD, _LARGEST_INT))
+
+
+def release_freed_memory() -> None:
+    """Gives what was kept back to the system, so that it does not count as memory in use."""
+    libc = _glibc()
+    if libc is not None:
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
     if not sys.platform.startswith("linux"):
-        return False
+        return None
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        libc = ctypes.CDLL(None)
+        return libc if libc.mallopt and libc.malloc_trim else None
     except (AttributeError, OSError):  # another C library
-        return False
-    return bool(mallopt(_MMAP_MAX, 0)) and bool(mallopt(_TRIM_THRESHOLD, _LARGEST_INT))
+        return None

@@ -5,6 +5,8 @@ from typing import Self
 
 import torch
 
+from misure.freed_memory import release_freed_memory
+
 _PROCESS = Path("/proc/self")
 
 
@@ -31,6 +33,7 @@ class PeakMemory:
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
         else:
+            release_freed_memory()
             try:
                 (_PROCESS / "clear_refs").write_text("5")  # resets the high-water mark
             except OSError:
