@@ -39,7 +39,7 @@ class _OneSentence(click.Group):
 
 
 def _sentence(error: MisureError | OSError) -> str:
-    if not isinstance(error, OSError) or isinstance(error, MisureError) or not error.strerror:
+    if not isinstance(error, OSError) or not error.strerror:
         return str(error)
     place = "" if error.filename is None else f"{error.filename}: "
     return (

@@ -141,6 +141,18 @@ def affine_of_slice(affine: np.ndarray, number: int) -> np.ndarray:
     return moved
 
 
+def affine_of_axial_slice(
+    affine: np.ndarray, order: ViewingOrder, shape: Sequence[int], number: int
+) -> np.ndarray:
+    """The same, of a slice of a volume (I, J, K) as it is stored.
+
+    Args:
+        affine, order, shape: as in `affine_as_laid_out`.
+        number: of the slice, counted from the feet.
+    """
+    return affine_of_slice(affine_as_laid_out(affine, order, shape), number)
+
+
 def write_volume(path: Path, array: np.ndarray, affine: np.ndarray, description: str = "") -> None:
     """Writes a volume (I, J, K) as NIfTI, at once or not at all.
 

@@ -12,7 +12,7 @@ from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
 from misure.image import is_nifti, read_image, read_viewing_order
 from misure.nifti_file import read_affine, read_shape
-from misure.volume_file import affine_as_laid_out, affine_of_slice
+from misure.volume_file import affine_of_axial_slice
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".npy", ".nii", ".nii.gz",
@@ -59,8 +59,7 @@ class ImageFiles:
         if is_nifti(path):
             stored = read_affine(path)
             if number is not None:
-                laid_out = affine_as_laid_out(stored, order, read_shape(path))
-                stored = affine_of_slice(laid_out, number)
+                stored = affine_of_axial_slice(stored, order, read_shape(path), number)
             affine = torch.from_numpy(stored)
         return Sample(self.keys[index], image, order=order, affine=affine)
 

@@ -16,7 +16,7 @@ from misure.intensity import scale_intensity
 from misure.nifti_file import check_oriented, read_affine
 from misure.volume_file import (
     affine_as_laid_out,
-    affine_of_slice,
+    affine_of_axial_slice,
     check_same_place,
     read_labels,
     renumber,
@@ -268,7 +268,6 @@ def axial_slice(volume: Sample, number: int, key: str) -> Sample:
         annotation = lay_out(volume.annotation, order)[number].contiguous()
     affine = None
     if volume.affine is not None:
-        shape = volume.image.shape[1:]
-        laid_out = affine_as_laid_out(volume.affine.numpy(), order, shape)
-        affine = torch.from_numpy(affine_of_slice(laid_out, number))
+        stored, shape = volume.affine.numpy(), volume.image.shape[1:]
+        affine = torch.from_numpy(affine_of_axial_slice(stored, order, shape, number))
     return Sample(key, image[:, number].contiguous(), annotation, affine=affine)
