@@ -12,10 +12,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 import misure
-from misure.comparison import DEFAULT_METRICS, compare
-from misure.comparison_table import as_markdown
 from misure.datasets import Sample
-from misure.result_folder import save_comparison
+from misure.metrics.comparison.compare import DEFAULT_METRICS, compare
+from misure.metrics.comparison.tables import as_markdown
+from misure.reports.folders import save_comparison
 from objects import photographed_objects
 
 

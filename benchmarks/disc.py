@@ -17,12 +17,12 @@ from torch import Tensor
 
 import misure
 from misure.datasets import open_dataset
-from misure.datasets.triangle import STROKE_GREY
-from misure.measurement import make_trial
+from misure.datasets.triangle.dataset import STROKE_GREY
+from misure.explanation.show import try_regions
+from misure.metrics.measure import make_trial
 from misure.metrics.sufficiency import top_fraction
-from misure.run_folder import RunFolder
-from misure.run_maps import read_result
-from misure.showing import try_regions
+from misure.runs.folder import RunFolder
+from misure.runs.maps import read_result
 
 
 def rank_of_disc(saliency_map: Tensor, disc: Tensor, elsewhere: Tensor) -> float:

@@ -16,8 +16,8 @@ from statistics import median
 import torch
 
 import misure
-from misure.freed_memory import keep_freed_memory
-from misure.memory import PeakMemory
+from misure._util.freed_memory import keep_freed_memory
+from misure._util.memory import PeakMemory
 
 SIZES = (1, 4, 8)
 

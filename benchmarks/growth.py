@@ -13,10 +13,10 @@ from statistics import mean, median
 from tqdm import tqdm
 
 import misure
-from misure.presentation import make_presentations
-from misure.region import area_fraction
-from misure.sufficient_region import GROWTHS, find_sufficient_regions
-from misure.trial import Trial
+from misure.explanation.growth import GROWTHS, find_sufficient_regions
+from misure.explanation.presentation import make_presentations
+from misure.explanation.probe import Trial
+from misure.images.regions import area_fraction
 from objects import photographed_objects
 
 PRESENTATIONS = "mean:0,mean:8,blurred:0"

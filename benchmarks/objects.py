@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 import misure
-from misure.preprocessing import resize
+from misure.models.preprocessing import resize
 
 SMALLEST_AREA = 0.01
 

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 import misure
 import tables
-from misure.presentation import make_presentation
-from misure.result_folder import save_result
+from misure.explanation.presentation import make_presentation
+from misure.reports.folders import save_result
 from objects import photographed_objects
 
 

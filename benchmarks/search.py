@@ -30,12 +30,12 @@ import torch
 from matplotlib.figure import Figure
 
 import misure
-from misure.grid import default_grain_px
-from misure.minimally_sufficient_region import MinimallySufficientRegion, top_region
-from misure.presets import PRESETS, Preset
-from misure.searches import run_searches
-from misure.sufficient_region import SufficientRegion
-from misure.trial import OnStep, Trial
+from misure.explanation.growth import SufficientRegion
+from misure.explanation.presets import PRESETS, Preset
+from misure.explanation.probe import OnStep, Trial
+from misure.explanation.reduction import MinimallySufficientRegion, top_region
+from misure.explanation.run_searches import run_searches
+from misure.images.grid import default_grain_px
 from objects import photographed_objects
 
 _PEAK_RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import misure
-from misure.presentation import make_presentations
-from misure.trial import Answer, Trial
+from misure.explanation.presentation import make_presentations
+from misure.explanation.probe import Answer, Trial
 
 SHARPNESS = 10.0  # so low that gradients reach even what is far from being foreground
 

@@ -13,11 +13,9 @@ Names are fetched on first use, so importing misure does not load torch.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from misure._version import __version__
 
 if TYPE_CHECKING:
-    from misure.comparison import Comparison, compare
-    from misure.cost import Cost
     from misure.errors import (
         EmptyTargetError,
         InputError,
@@ -27,47 +25,49 @@ if TYPE_CHECKING:
         ModelError,
         RunFolderError,
     )
-    from misure.explainer import explain, explain_all
-    from misure.explanation import Explanation
-    from misure.image import read_image
-    from misure.loaders import load_model
+    from misure.explanation.explain import explain, explain_all
+    from misure.explanation.explanation import Explanation
+    from misure.explanation.presets import PRESETS
+    from misure.images.read import read_image
     from misure.methods import METHODS, as_captum_forward
     from misure.metrics import METRICS
-    from misure.model import SegmentationModel
-    from misure.presets import PRESETS
-    from misure.report import write_report
-    from misure.runs import read_run, run
-    from misure.segmentation import Segmentation, predicted_target, segment
-    from misure.target import Target
+    from misure.metrics.comparison.compare import Comparison, compare
+    from misure.models.cost import Cost
+    from misure.models.loaders import load_model
+    from misure.models.model import SegmentationModel
+    from misure.models.segmentation import Segmentation, predicted_target, segment
+    from misure.models.target import Target
+    from misure.reports.page import write_report
+    from misure.runs.run import read_run, run
 
 _MODULE_OF = {
     "METHODS": "methods",
     "METRICS": "metrics",
-    "Comparison": "comparison",
-    "Cost": "cost",
+    "Comparison": "metrics.comparison.compare",
+    "Cost": "models.cost",
     "EmptyTargetError": "errors",
-    "Explanation": "explanation",
+    "Explanation": "explanation.explanation",
     "InputError": "errors",
     "MissingDataError": "errors",
     "MissingDependencyError": "errors",
     "MisureError": "errors",
     "ModelError": "errors",
-    "PRESETS": "presets",
+    "PRESETS": "explanation.presets",
     "RunFolderError": "errors",
-    "Segmentation": "segmentation",
-    "SegmentationModel": "model",
-    "Target": "target",
+    "Segmentation": "models.segmentation",
+    "SegmentationModel": "models.model",
+    "Target": "models.target",
     "as_captum_forward": "methods",
-    "compare": "comparison",
-    "explain": "explainer",
-    "explain_all": "explainer",
-    "load_model": "loaders",
-    "predicted_target": "segmentation",
-    "read_image": "image",
-    "read_run": "runs",
-    "run": "runs",
-    "segment": "segmentation",
-    "write_report": "report",
+    "compare": "metrics.comparison.compare",
+    "explain": "explanation.explain",
+    "explain_all": "explanation.explain",
+    "load_model": "models.loaders",
+    "predicted_target": "models.segmentation",
+    "read_image": "images.read",
+    "read_run": "runs.run",
+    "run": "runs.run",
+    "segment": "models.segmentation",
+    "write_report": "reports.page",
 }
 
 __all__ = [  # noqa: PLE0604

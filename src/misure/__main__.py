@@ -1,5 +1,5 @@
 """`python -m misure` is the command line."""
 
-from misure.cli import main
+from misure.cli.app import main
 
 main()

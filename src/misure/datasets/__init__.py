@@ -21,8 +21,8 @@ from misure.datasets.sample import (
     SampleList,
     as_dataset,
 )
-from misure.datasets.synapse import open_synapse, open_synapse_train, open_synapse_volumes
-from misure.datasets.triangle import TriangleDataset, read_options
+from misure.datasets.synapse.dataset import open_synapse, open_synapse_train, open_synapse_volumes
+from misure.datasets.triangle.dataset import TriangleDataset, read_options
 from misure.errors import InputError
 
 _DEFAULT_NUM_SAMPLES = 30

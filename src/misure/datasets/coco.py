@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from misure._util.optional import require
 from misure.datasets.sample import AS_IT_IS, AnnotatedObject, Reading, Sample
-from misure.dependency import require
 from misure.errors import InputError, MissingDataError
-from misure.image import read_image
+from misure.images.read import read_image
 
 VOC_CLASS_NAMES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",

@@ -14,7 +14,7 @@ import torch
 from misure.datasets.coco import find_split
 from misure.datasets.sample import AS_IT_IS, AnnotatedObject, Reading, Sample
 from misure.errors import InputError, MissingDataError
-from misure.image import opened_picture, read_image
+from misure.images.read import opened_picture, read_image
 
 
 class CocoPanopticDataset:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from misure.corruption import CORRUPTIONS, Corruption
+from misure._util.seeds import seed_of
 from misure.datasets.sample import Dataset, Sample
-from misure.device import seed_of
 from misure.errors import InputError
+from misure.images.corruption import CORRUPTIONS, Corruption
 
 
 class CorruptedDataset:

@@ -10,9 +10,9 @@ import torch
 
 from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
-from misure.image import is_nifti, read_image, read_viewing_order
-from misure.nifti_file import read_affine, read_shape
-from misure.volume_file import affine_of_axial_slice
+from misure.images.nifti import is_nifti, read_affine, read_shape
+from misure.images.orientation import affine_of_axial_slice, read_viewing_order
+from misure.images.read import read_image
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".npy", ".nii", ".nii.gz",

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from misure.datasets.sample import Sample
 from misure.errors import InputError, MissingDataError
-from misure.image import is_nifti, opened_picture
-from misure.volume_file import read_labels
+from misure.images.labels import read_labels
+from misure.images.nifti import is_nifti
+from misure.images.read import opened_picture
 
 _SUFFIXES = (".png", ".nii.gz", ".nii")
 _NOT_JUDGED = 255  # the border of Pascal VOC's objects, and what most annotation tools leave open

@@ -11,16 +11,18 @@ from torch import Tensor
 from misure.datasets.pairing import Pair, find_pairs, folders_of
 from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
-from misure.image import AS_STORED, ViewingOrder, lay_out, read_image, viewing_order
-from misure.intensity import scale_intensity
-from misure.nifti_file import check_oriented, read_affine
-from misure.volume_file import (
+from misure.images.intensity import scale_intensity
+from misure.images.labels import check_same_place, read_labels, renumber
+from misure.images.nifti import check_oriented, read_affine
+from misure.images.orientation import (
+    AS_STORED,
+    ViewingOrder,
     affine_as_laid_out,
     affine_of_axial_slice,
-    check_same_place,
-    read_labels,
-    renumber,
+    lay_out,
+    viewing_order,
 )
+from misure.images.read import read_image
 
 
 class LabelledVolumes:

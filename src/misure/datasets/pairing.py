@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from misure.errors import InputError, MissingDataError
-from misure.image import is_nifti
+from misure.images.nifti import is_nifti
 
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 _IMAGE = re.compile(r"(?:img|image|ct|volume)[_-]?(\d.*)", re.IGNORECASE)

@@ -9,8 +9,7 @@ from typing import Protocol, Self
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.image import AS_STORED, ViewingOrder
-from misure.model import SegmentationModel
+from misure.images.orientation import AS_STORED, ViewingOrder
 
 _SLICE = re.compile(r"[/_]slice\d+(\.\w+)*$")
 
@@ -72,9 +71,16 @@ class Reading:
     intensity: str = ""
 
     @classmethod
-    def for_model(cls, model: SegmentationModel, slice_index: int | None = None) -> Self:
+    def for_model(cls, model: "TakesImages", slice_index: int | None = None) -> Self:
         """What this model takes; of volumes, where asked for, one axial slice."""
         return cls(model.num_channels, slice_index, model.intensity)
+
+
+class TakesImages(Protocol):
+    """A network, as far as reading images for it goes."""
+
+    num_channels: int | None
+    intensity: str
 
 
 AS_IT_IS = Reading()

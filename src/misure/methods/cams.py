@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.logits import class_margin
 from misure.methods.layers import as_feature_map, captured, last_feature_layer
 from misure.methods.method import Made
-from misure.model import SegmentationModel
-from misure.preprocessing import resize
-from misure.target import Target
+from misure.models.logits import class_margin
+from misure.models.model import SegmentationModel
+from misure.models.preprocessing import resize
+from misure.models.target import Target
 
 
 def seg_grad_cam(

@@ -13,18 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from misure.dependency import require
+from misure._util.optional import require
 from misure.errors import InputError
-from misure.methods.layers import (
-    as_feature_map,
-    captured,
-    last_feature_layer,
-    layer_of_name,
-)
+from misure.explanation.presentation import make_presentation
+from misure.methods.layers import as_feature_map, captured, last_feature_layer, layer_of_name
 from misure.methods.method import Made
-from misure.model import SegmentationModel
-from misure.presentation import make_presentation
-from misure.target import Target
+from misure.models.model import SegmentationModel
+from misure.models.target import Target
 
 _AT_ONCE = 8  # images in a batch
 

@@ -5,8 +5,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from misure.model import SegmentationModel
-from misure.target import Target
+from misure.models.model import SegmentationModel
+from misure.models.target import Target
 
 
 def random(_model: SegmentationModel, image: Tensor, _target: Target, *, seed: int = 0) -> Tensor:

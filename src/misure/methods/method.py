@@ -9,18 +9,19 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from misure.arrays import write_arrays
-from misure.cost import Cost
-from misure.dependency import require
-from misure.device import seed_device, to_device
+from misure._util.arrays import write_arrays
+from misure._util.memory import PeakMemory
+from misure._util.optional import require
+from misure._util.seeds import seed_device
 from misure.errors import InputError, ModelError
-from misure.explanation import Explanation
-from misure.image import check_image
-from misure.logits import all_finite
-from misure.memory import PeakMemory
-from misure.model import SegmentationModel
-from misure.presets import fits
-from misure.target import Target
+from misure.explanation.explanation import Explanation
+from misure.explanation.presets import fits
+from misure.images.read import check_image
+from misure.models.cost import Cost
+from misure.models.device import to_device
+from misure.models.logits import all_finite
+from misure.models.model import SegmentationModel
+from misure.models.target import Target
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import Tensor
 
-from misure.explainer import choose_preset, explain
+from misure.explanation.explain import choose_preset, explain
 from misure.methods.method import Made
-from misure.model import SegmentationModel
-from misure.target import Target
+from misure.models.model import SegmentationModel
+from misure.models.target import Target
 
 PRESET_OF: dict[str, str | None] = {
     "misure": None,

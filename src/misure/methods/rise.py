@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.model import SegmentationModel
-from misure.presentation import make_presentations
-from misure.showing import try_regions
-from misure.target import Target
-from misure.trial import Trial
+from misure.explanation.presentation import make_presentations
+from misure.explanation.probe import Trial
+from misure.explanation.show import try_regions
+from misure.models.model import SegmentationModel
+from misure.models.target import Target
 
 PUBLISHED: dict[str, dict[str, Any]] = {
     "petsiuk": {

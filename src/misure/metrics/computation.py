@@ -1,6 +1,6 @@
 """What a map cost."""
 
-from misure.cost import Cost
+from misure.models.cost import Cost
 
 
 def pass_equivalents(cost: Cost) -> float:

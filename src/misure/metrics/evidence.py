@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.evidence import content_dices
+from misure.explanation.evidence import content_dices
+from misure.explanation.probe import Trial
 from misure.metrics.maps import check_same_shape
-from misure.model import SegmentationModel
-from misure.trial import Trial
+from misure.models.model import SegmentationModel
 
 
 def silhouette_dice(

@@ -6,8 +6,8 @@ Of maps the positive part counts, without an offset, and its scale does not matt
 import torch
 from torch import Tensor
 
+from misure.images.regions import component_numbers
 from misure.metrics.maps import positive_part
-from misure.region import component_numbers
 
 
 def effective_area(saliency_map: Tensor) -> float:

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from misure.dependency import require
-from misure.device import seed_device
+from misure._util.optional import require
+from misure._util.seeds import seed_device
 from misure.errors import InputError
 from misure.methods.layers import called_layers
 from misure.metrics.maps import check_same_shape, positive_part
 from misure.metrics.stability import Remake, map_or_nothing, rank_correlation
-from misure.model import SegmentationModel
+from misure.models.model import SegmentationModel
 
 _WINDOW = 7
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.metrics.maps import check_same_shape
-from misure.model import SegmentationModel
+from misure.models.model import SegmentationModel
 
 Remake = Callable[[SegmentationModel, Tensor, int], Tensor]
 """Makes the map (*spatial) of the same target and method again: of a model, an image, a seed."""

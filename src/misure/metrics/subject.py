@@ -10,14 +10,14 @@ from functools import cached_property
 
 from torch import Tensor
 
-from misure.cost import Cost
+from misure.explanation.probe import Trial
 from misure.methods.method import MethodResult
 from misure.metrics.evidence import find_dice_by_content
 from misure.metrics.sanity import make_randomised_maps
 from misure.metrics.stability import Remake, make_noisy_maps
 from misure.metrics.sufficiency import sufficient_top
-from misure.model import SegmentationModel
-from misure.trial import Trial
+from misure.models.cost import Cost
+from misure.models.model import SegmentationModel
 
 
 @dataclass(frozen=True, eq=False)

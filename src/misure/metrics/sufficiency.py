@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from misure.errors import InputError
+from misure.explanation.growth import SufficientRegion
+from misure.explanation.probe import Trial
+from misure.explanation.reduction import top_region
+from misure.explanation.run_searches import run_searches
+from misure.explanation.show import try_regions
+from misure.images.regions import area_fraction
 from misure.metrics.maps import check_same_shape
-from misure.minimally_sufficient_region import top_region
-from misure.model import SegmentationModel
-from misure.region import area_fraction
-from misure.searches import run_searches
-from misure.showing import try_regions
-from misure.sufficient_region import SufficientRegion
-from misure.trial import Trial
+from misure.models.model import SegmentationModel
 
 FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Where insertion and deletion curves are taken."""

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from misure.datasets.sample import Dataset, Sample
 from misure.errors import InputError
-from misure.region import component_numbers, dice
-from misure.run_folder import RunFolder
+from misure.images.regions import component_numbers, dice
+from misure.runs.folder import RunFolder
 
 
 def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:

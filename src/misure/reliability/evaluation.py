@@ -13,18 +13,14 @@ from typing import Any
 import numpy as np
 
 from misure.errors import InputError
+from misure.explanation.probe import OnStep
+from misure.reliability.examples_data import Examples
 from misure.reliability.features import FEATURES, feature_matrix, names_of
+from misure.reliability.fit import FEWEST_IMAGES, FEWEST_OBJECTS, fit_reliability
 from misure.reliability.learners import folds, has_both
 from misure.reliability.measures import Predicted, bootstrap_difference, measured
-from misure.reliability.model import (
-    FEWEST_IMAGES,
-    FEWEST_OBJECTS,
-    Examples,
-    Reliability,
-    fit_reliability,
-)
+from misure.reliability.model import Reliability
 from misure.reliability.scoring import check_has_features
-from misure.trial import OnStep
 
 FEATURE_SETS: dict[str, tuple[str, ...]] = {
     "max_probability": ("max_probability",),

@@ -11,10 +11,10 @@ from misure.datasets.label_files import LabelFiles
 from misure.datasets.sample import case_of
 from misure.errors import InputError
 from misure.reliability.annotated import object_dices
-from misure.reliability.model import Examples
+from misure.reliability.examples_data import Examples
 from misure.reliability.scoring import check_made_alike, how_made
-from misure.run_folder import RunFolder
-from misure.runs import read_run
+from misure.runs.folder import RunFolder
+from misure.runs.run import read_run
 
 
 def read_examples(runs: Sequence[str | Path], annotations: Sequence[str | Dataset]) -> Examples:

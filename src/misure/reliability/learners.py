@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from misure.dependency import require
+from misure._util.optional import require
 from misure.errors import InputError
 
 _STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)

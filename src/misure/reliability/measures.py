@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from misure.dependency import require
+from misure._util.optional import require
 
 NUM_BINS = 10
 

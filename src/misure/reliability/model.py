@@ -16,55 +16,24 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from scipy import optimize
 
-from misure.durable_file import write_text
+from misure._util.files import write_text
 from misure.errors import InputError
-from misure.reliability.features import FEATURES, feature_matrix, names_of
+from misure.reliability.calibration import logistic
+from misure.reliability.features import FEATURES, feature_matrix
 from misure.reliability.learners import (
-    LEARNERS,
     Scaling,
     Score,
     as_plain,
-    check_learner,
-    folds,
     from_plain,
-    has_both,
     most_of,
     score_of,
 )
 
 FORMAT = "misure reliability 1"
-FEWEST_OBJECTS, FEWEST_IMAGES = 20, 5
 _SIZE_LIMIT = 50_000_000  # bytes of a file
 _NUM_SPEAKING = 3
 _LEAST_STD = 1e-12
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Objects of which it is known how good they are.
-
-    Attributes:
-        records: of a run.
-        dices: (n,) in [0, 1], with the annotation.
-        groups: of which image (or patient) each is; objects of one group are never on both sides of
-            a split.
-        made: how their runs were made; a run to be scored must be made the same way.
-    """
-
-    records: Sequence[Mapping[str, Any]]
-    dices: np.ndarray
-    groups: np.ndarray
-    made: Mapping[str, Any] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def take(self, numbers: np.ndarray) -> "Examples":
-        """Some of them."""
-        records = [self.records[i] for i in numbers]
-        return Examples(records, self.dices[numbers], self.groups[numbers], self.made)
 
 
 @dataclass(frozen=True)
@@ -133,7 +102,7 @@ class ReliabilityModel:
             )
         columns = self.scaling(features)
         dices = np.clip(score_of(self.dice, columns), 0, 1)
-        chances = _logistic(self.slope * score_of(self.failure, columns) + self.intercept)
+        chances = logistic(self.slope * score_of(self.failure, columns) + self.intercept)
         of_column, source = self.dice.parts(columns), self.scaling.source()
         parts = np.zeros(features.shape)
         np.add.at(parts.T, source, of_column.T)
@@ -228,135 +197,3 @@ class ReliabilityModel:
             learner=str(plain["learner"]),
             about=about,
         )
-
-
-def fit_reliability(
-    examples: Examples,
-    feature_names: Sequence[str],
-    *,
-    learner: str = "linear",
-    cut: float = 0.8,
-    coverage: float = 0.9,
-    seed: int = 0,
-) -> ReliabilityModel:
-    """Learns how good objects are from their features.
-
-    Args:
-        examples: objects with their Dices.
-        feature_names: names of features or of groups of them (see `names_of`); those that no
-            example has are left out.
-        learner: name in `LEARNERS`.
-        cut: Dice below which a segmentation counts as failed, in (0, 1].
-        coverage: of the interval, in (0, 1).
-        seed: of the folds and of boosting.
-
-    Raises:
-        InputError: too few examples, all on one side of the cut, or without any of the features.
-        MissingDependencyError: scikit-learn is missing.
-    """
-    check_learner(learner)
-    if not 0 < cut <= 1 or not 0 < coverage < 1:
-        raise InputError(
-            f"reliability: expected a cut in (0, 1] and a coverage in (0, 1), got {cut} and "
-            f"{coverage}."
-        )
-    _check_examples(examples, cut)
-    wanted = names_of(feature_names)
-    features = feature_matrix(examples.records, wanted)
-    there = ~np.isnan(features).all(axis=0)
-    names = [name for name, is_there in zip(wanted, there, strict=True) if is_there]
-    if not names:
-        raise InputError(
-            f"reliability: expected records with {', '.join(wanted)}, they have none of "
-            "these. Explain with a method that finds regions (misure), and run with "
-            "--test-time-augmentation where those are asked for."
-        )
-    scaling = Scaling.fit(features[:, there])
-    columns, failed = scaling(features[:, there]), examples.dices < cut
-    parts = folds(examples.groups, seed)
-    ask = LEARNERS[learner](columns, examples.dices, failed, parts)
-    dices, scores = np.full(len(examples), np.nan), np.full(len(examples), np.nan)
-    for fit, test in parts:
-        of_dice = ask.dice(columns[fit], examples.dices[fit], seed)
-        dices[test] = score_of(of_dice, columns[test])
-        if has_both(failed[fit]):
-            of_failure = ask.failure(columns[fit], failed[fit], seed)
-            scores[test] = score_of(of_failure, columns[test])
-    known = ~np.isnan(scores)
-    slope, intercept = _platt(scores[known], failed[known])
-    errors = np.abs(np.clip(dices, 0, 1) - examples.dices)
-    return ReliabilityModel(
-        names,
-        scaling,
-        ask.dice(columns, examples.dices, seed),
-        ask.failure(columns, failed, seed),
-        slope,
-        intercept,
-        _conformal_quantile(errors, coverage),
-        coverage,
-        cut,
-        learner,
-        {
-            "made": dict(examples.made),
-            "num_objects": len(examples),
-            "num_images": len(np.unique(examples.groups)),
-            "failed_share": float(failed.mean()),
-        },
-    )
-
-
-def _check_examples(examples: Examples, cut: float) -> None:
-    num_images = len(np.unique(examples.groups))
-    if len(examples) < FEWEST_OBJECTS or num_images < FEWEST_IMAGES:
-        raise InputError(
-            f"reliability: expected at least {FEWEST_OBJECTS} annotated objects of "
-            f"{FEWEST_IMAGES} images to learn from, got {len(examples)} of {num_images}. Give "
-            "more runs."
-        )
-    failed = examples.dices < cut
-    if not has_both(failed):
-        side = "below" if failed.all() else "at or above"
-        raise InputError(
-            f"reliability: expected segmentations on both sides of the cut {cut:g}, all "
-            f"{len(examples)} are {side} it (Dice {examples.dices.min():.3f} to "
-            f"{examples.dices.max():.3f}). Choose another --cut, or add runs on other images "
-            "(corrupted:noise=0.1,... makes harder ones)."
-        )
-
-
-def _conformal_quantile(errors: np.ndarray, coverage: float) -> float:
-    """The error that so many of n + 1 stay below; 1 where n is too small to say."""
-    rank = math.ceil((len(errors) + 1) * coverage)
-    return 1.0 if rank > len(errors) else float(np.sort(errors)[rank - 1])
-
-
-def _platt(scores: np.ndarray, failed: np.ndarray) -> tuple[float, float]:
-    """Slope (0 or more) and intercept of the logistic curve nearest to what happened.
-
-    With Platt's targets, (n + 1) / (n + 2) and 1 / (m + 2), so that no chance becomes 0 or 1.
-    """
-    num_failed = int(failed.sum())
-    wanted = np.where(
-        failed, (num_failed + 1) / (num_failed + 2), 1 / (len(failed) - num_failed + 2)
-    )
-    middle, spread = float(scores.mean()), float(scores.std()) or 1.0
-    scaled = (scores - middle) / spread
-
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        lead = weights[0] * scaled + weights[1]
-        error = _logistic(lead) - wanted
-        value = float(np.mean(np.logaddexp(0, lead) - wanted * lead))
-        return value, np.array([float(np.mean(error * scaled)), float(np.mean(error))])
-
-    share = float(wanted.mean())
-    start = np.array([0.0, math.log(share / (1 - share))])
-    found = optimize.minimize(
-        loss, start, jac=True, method="L-BFGS-B", bounds=[(0, None), (None, None)]
-    ).x
-    slope = float(found[0]) / spread
-    return slope, float(found[1]) - slope * middle
-
-
-def _logistic(x: np.ndarray) -> np.ndarray:
-    chance: np.ndarray = 1 / (1 + np.exp(-np.clip(x, -60, 60)))
-    return chance

@@ -11,8 +11,8 @@ from misure.errors import InputError
 from misure.methods import METHODS
 from misure.reliability.features import feature_matrix
 from misure.reliability.model import Reliability, ReliabilityModel
-from misure.run_folder import RunFolder
-from misure.runs import read_run
+from misure.runs.folder import RunFolder
+from misure.runs.run import read_run
 
 _ALIKE = ("method", "method_options", "dice_threshold", "instances")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from misure.comparison_table import short
-from misure.durable_file import durable_file
+from misure._util.files import durable_file
+from misure.metrics.comparison.tables import short
 from misure.reliability.evaluation import Evaluation
 from misure.reliability.measures import MEASURES
 

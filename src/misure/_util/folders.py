@@ -1,0 +1,59 @@
+"""A folder that appears complete or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from misure.errors import InputError
+
+
+@contextmanager
+def writing_folder(folder: Path) -> Iterator[Path]:
+    """A fresh folder to write into; its files move to `folder` when the context ends well.
+
+    A new folder appears at once and complete. In an existing one each file is replaced at once, and
+    other files stay. After an exception or an interrupt `folder` is as it was before.
+
+    Raises:
+        InputError: nothing can be written there; said at the beginning, before any work is lost.
+    """
+    folder = folder.absolute()
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            f"writing_folder: expected a folder to write to, {folder} is a file. Name another."
+        )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        place = folder if folder.exists() else folder.parent  # a folder may be a disk of its own
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=place))
+        unfinished.chmod(0o777 & ~_umask())
+    except OSError as error:
+        raise InputError(
+            f"writing_folder: expected a folder that can be written to, got {folder}: {error}"
+        ) from error
+    try:
+        yield unfinished
+        _move(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _move(unfinished: Path, folder: Path) -> None:
+    if not folder.exists():
+        unfinished.rename(folder)
+        return
+    for file in sorted(unfinished.rglob("*")):
+        place = folder / file.relative_to(unfinished)
+        if file.is_dir():
+            place.mkdir(exist_ok=True)
+        else:
+            file.replace(place)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

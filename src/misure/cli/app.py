@@ -1,0 +1,74 @@
+"""The command line: the group of all commands. Bad input gives one sentence and exit code 2."""
+
+import signal
+import sys
+import threading
+from typing import Any
+
+import click
+
+from misure._util.freed_memory import keep_freed_memory
+from misure._version import __version__
+from misure.cli.commands.classes import classes
+from misure.cli.commands.compare import compare
+from misure.cli.commands.demo import demo
+from misure.cli.commands.experiment import experiment
+from misure.cli.commands.explain import explain
+from misure.cli.commands.export import export
+from misure.cli.commands.merge import merge
+from misure.cli.commands.prepare import prepare
+from misure.cli.commands.reliability import reliability
+from misure.cli.commands.report import report
+from misure.cli.commands.run import run
+from misure.cli.commands.train import train
+from misure.errors import MisureError
+
+
+class _BadInput(click.ClickException):
+    exit_code = 2
+
+
+class _OneSentence(click.Group):
+    """A group whose commands answer an expected error with one sentence and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (MisureError, OSError) as error:
+            raise _BadInput(" ".join(_sentence(error).split())) from error
+
+
+def _sentence(error: MisureError | OSError) -> str:
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    place = "" if error.filename is None else f"{error.filename}: "
+    return (
+        f"expected to read or write where the command says, but the system answers: {place}"
+        f"{error.strerror}. Check the path, the rights and the space there."
+    )
+
+
+@click.group(cls=_OneSentence, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="misure")
+def main() -> None:
+    """Explain image segmentation: which part of an image is needed, and nothing more."""
+    keep_freed_memory()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clean up as after an interrupt
+
+
+for command in (
+    explain,
+    classes,
+    compare,
+    run,
+    report,
+    reliability,
+    merge,
+    export,
+    train,
+    prepare,
+    experiment,
+    demo,
+):
+    main.add_command(command)

@@ -1,0 +1,40 @@
+"""`misure classes`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from misure.cli.commands.options import (
+    image_argument,
+    load_model_and_image,
+    quiet_option,
+    with_model,
+)
+from misure.cli.terminal import table
+
+
+@click.command()
+@image_argument
+@with_model()
+@quiet_option
+def classes(
+    image: Path,
+    spec: str,
+    model_options: dict[str, Any],
+    device: str,
+    slice_index: int | None,
+    quiet: bool,
+) -> None:
+    """What the network finds in an image: classes, areas, number of objects."""
+    from misure.models.segmentation import segment
+
+    model, pixels = load_model_and_image(image, spec, model_options, device, slice_index)
+    found = segment(model, pixels).found_classes()
+    if not quiet:
+        rows = [
+            [str(one.class_index), one.class_name, f"{one.num_pixels:,}",
+             f"{one.area_fraction:.2%}", str(one.num_objects)]
+            for one in found
+        ]  # fmt: skip
+        click.echo(table(["class_index", "class_name", "pixels", "area", "objects"], rows))

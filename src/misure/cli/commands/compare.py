@@ -1,0 +1,130 @@
+"""`misure compare`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from misure.cli.commands.option_values import names, settings_of_parts
+from misure.cli.commands.options import SEED, quiet_option, with_model
+from misure.cli.terminal import progress, table
+from misure.errors import InputError
+
+_SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equivalents")
+
+
+@click.command()
+@click.argument("images", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--dataset",
+    help="In place of images: triangle:30, coco:FOLDER, synapse:FOLDER, nifti:IMAGES,LABELS ...",
+)
+@with_model(required=False)
+@click.option(
+    "--class",
+    "class_",
+    metavar="NAME|INDEX",
+    help="What to explain.  [default: what "
+    "the data set asks about, else the largest class but class 0]",
+)
+@click.option("--instance", type=int, help="Only one connected object; 0 is the largest.")
+@click.option(
+    "--methods",
+    callback=names,
+    help="Names with commas, or all.  [default: misure, seg_grad_cam, rise and the controls]",
+)
+@click.option(
+    "--metrics",
+    callback=names,
+    help="Names or groups with commas, or all.  [default: all but stability and sanity]",
+)
+@click.option(
+    "--method-option",
+    "method_options",
+    multiple=True,
+    callback=settings_of_parts,
+    metavar="METHOD.KEY=VALUE",
+    help="An option of a method, e.g. rise.num_masks=4000.",
+)
+@click.option("--dice-threshold", default=0.9, show_default=True, help="When it counts as kept.")
+@click.option(
+    "--baseline-image",
+    default="mean",
+    show_default=True,
+    help="Where metrics remove pixels: mean, black, blurred or noise.",
+)
+@click.option("--seed", type=SEED, default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default="comparison", show_default=True)
+@quiet_option
+def compare(
+    images: tuple[Path, ...],
+    dataset: str | None,
+    spec: str | None,
+    model_options: dict[str, Any],
+    device: str,
+    slice_index: int | None,
+    class_: str | None,
+    instance: int | None,
+    methods: list[str] | None,
+    metrics: list[str] | None,
+    method_options: dict[str, dict[str, Any]],
+    dice_threshold: float,
+    baseline_image: str,
+    seed: int,
+    out: Path,
+    quiet: bool,
+) -> None:
+    """Compare methods on images or a data set: one object of each image, every metric of each map.
+
+    Writes comparison.json, comparison.csv, comparison.md and comparison.png into the --out folder.
+    """
+    from misure._util.folders import writing_folder
+    from misure.datasets import Dataset, ImageFiles, Reading, open_dataset
+    from misure.metrics.comparison.compare import DEFAULT_METHODS, DEFAULT_METRICS, compare
+    from misure.models.loaders import load_model
+    from misure.reports.folders import save_comparison
+
+    if bool(images) == bool(dataset):
+        raise InputError(
+            "compare: expected images or a --dataset, got "
+            f"{'both' if dataset else 'neither'}. Give one of them."
+        )
+    if spec is None and dataset and dataset.partition(":")[0] in ("triangle", "triangle-two"):
+        spec = "triangle"  # the network that comes with misure
+    if spec is None:
+        raise InputError("compare: expected a network, got none. Name it with --model.")
+    with writing_folder(out) as folder, progress(quiet) as on_step:
+        model = load_model(spec, **({"device": device} | model_options))
+        reading = Reading.for_model(model, slice_index)
+        samples: Dataset = (
+            open_dataset(dataset, reading) if dataset else ImageFiles(images, reading=reading)
+        )
+        found = compare(
+            model,
+            samples,
+            methods=methods or DEFAULT_METHODS,
+            metrics=metrics or DEFAULT_METRICS,
+            class_index=None if class_ is None else model.find_class(class_),
+            instance=instance,
+            dice_threshold=dice_threshold,
+            baseline_image=baseline_image,
+            method_options=method_options,
+            seed=seed,
+            on_step=on_step,
+        )
+        save_comparison(found, folder)
+    if quiet:
+        return
+    summary = found.summary()
+    known = [name for name in found.metrics if any(name in one for one in summary.values())]
+    shown = [name for name in _SHOWN if name in known] or known[: len(_SHOWN)]
+    cells = [
+        [method, *(f"{figures[name]['mean']:.3f}" if name in figures else "-" for name in shown)]
+        for method, figures in summary.items()
+    ]
+    click.echo(table(["mean of", *shown], cells))
+    num_failed = sum(bool(row.error) for row in found.rows)
+    failed = f"; {num_failed} of {len(found.rows)} cells failed in part" if num_failed else ""
+    click.echo(
+        f"\n{len(samples.keys)} images{failed}; see {out}/comparison.md and {out}/comparison.png"
+    )

@@ -1,0 +1,29 @@
+"""`misure demo`."""
+
+from pathlib import Path
+
+import click
+
+from misure.cli.commands.options import quiet_option
+from misure.cli.terminal import progress, table
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), default="demo", show_default=True)
+@quiet_option
+def demo(out: Path, quiet: bool) -> None:
+    """Explain three held-out triangles with the network that comes with misure, and report."""
+    from misure._util.folders import writing_folder
+    from misure.cli.demo_run import run_demo
+
+    with writing_folder(out) as folder, progress(quiet) as on_step:
+        rows = run_demo(folder, on_step)
+    if not quiet:
+        cells = [
+            [str(row["sample"]), f"{row['growth_px']:.1f}"]
+            + [f"{value:.3f}" for value in list(row.values())[2:-1]]
+            + [str(row["pass_equivalents"])]
+            for row in rows
+        ]
+        click.echo(table(list(rows[0]), cells))
+        click.echo(f"\nPictures: {out}/*/overview.png; all nine items: {out}/report.html")

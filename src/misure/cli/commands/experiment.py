@@ -1,0 +1,52 @@
+"""`misure experiment`."""
+
+from pathlib import Path
+
+import click
+
+from misure.cli.commands.options import quiet_option
+from misure.cli.terminal import progress
+
+
+@click.command()
+@click.argument("name")
+@click.option("--quick", is_flag=True, help="Few samples and short training: two minutes.")
+@click.option("--data", default="", help="Folder of the data set, where it needs one.")
+@click.option("--model", default="", help="Which network, where it needs one, e.g. hf:FOLDER.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder.  [default: NAME]")
+@quiet_option
+def experiment(
+    name: str,
+    quick: bool,
+    data: str,
+    model: str,
+    workers: int,
+    device: str,
+    out: Path | None,
+    quiet: bool,
+) -> None:
+    """Do one of the paper's experiments: triangle, triangle-disc, coco, synapse, hippocampus,
+    receptive-field, transformer-against-cnn; or one of your own, a .toml file.
+
+    The same command goes on where it stopped. Tables, figures and reports are in the folder.
+    """  # noqa: D205
+    from misure.lab.experiments import read_plan, run_experiment
+
+    plan = read_plan(name)
+    plan = plan.quickly() if quick else plan
+    out = out or Path(plan.name)
+    with progress(quiet) as on_step:
+        run_experiment(
+            plan,
+            out,
+            data=data,
+            model=model,
+            num_workers=workers,
+            device=device,
+            say=(lambda _: None) if quiet else click.echo,
+            on_step=on_step,
+        )
+    if not quiet:
+        click.echo((out / "table.md").read_text(encoding="utf-8"))

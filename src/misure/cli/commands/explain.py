@@ -1,0 +1,143 @@
+"""`misure explain`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from misure.cli.commands.option_values import numbers, settings
+from misure.cli.commands.options import (
+    SEED,
+    image_argument,
+    load_model_and_image,
+    quiet_option,
+    with_model,
+)
+from misure.cli.terminal import progress, summary
+
+
+@click.command()
+@image_argument
+@with_model()
+@click.option("--class", "class_", metavar="NAME|INDEX", help="What to explain.")
+@click.option(
+    "--point", metavar="R,C", callback=numbers("R,C"), help="Only the object at this pixel."
+)
+@click.option(
+    "--box", metavar="R0,C0,R1,C1", callback=numbers("R0,C0,R1,C1"), help="Only what lies inside."
+)
+@click.option("--instance", type=int, help="Only one connected object; 0 is the largest.")
+@click.option("--dice-threshold", default=0.9, show_default=True, help="When it counts as kept.")
+@click.option(
+    "--preset",
+    help="certified, forward_only, paper or sufficient_region.  [default: certified, or "
+    "forward_only without gradients]",
+)
+@click.option("--max-passes", type=int, help="Budget in pass equivalents.  [default: the preset's]")
+@click.option("--grain-px", type=int, help="Smallest piece of the region.  [default: 1/128]")
+@click.option("--certify", is_flag=True, help="Remove blocks until no single one can be removed.")
+@click.option(
+    "--baseline-image",
+    help="mean, black, blurred or noise; several with commas: suffice with each.",
+)
+@click.option(
+    "--compare-presentations",
+    is_flag=True,
+    help="Grow the object with other baseline images and edges too.",
+)
+@click.option("--edge-px", type=int, help="Width of the soft edge.  [default: the preset's]")
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    callback=settings,
+    metavar="KEY=VALUE",
+    help="Any other option of the preset, e.g. growth=bracket.",
+)
+@click.option("--seed", type=SEED, default=0, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder.  [default: misure-IMAGE]")
+@quiet_option
+def explain(
+    image: Path,
+    spec: str,
+    model_options: dict[str, Any],
+    device: str,
+    slice_index: int | None,
+    class_: str | None,
+    point: tuple[int, ...] | None,
+    box: tuple[int, ...] | None,
+    instance: int | None,
+    dice_threshold: float,
+    preset: str | None,
+    max_passes: int | None,
+    grain_px: int | None,
+    certify: bool,
+    baseline_image: str | None,
+    compare_presentations: bool,
+    edge_px: int | None,
+    options: dict[str, Any],
+    seed: int,
+    out: Path | None,
+    quiet: bool,
+) -> None:
+    """Explain one segmentation: why did the network draw this object?
+
+    Writes explanation.json, explanation.npz, overview.png and its panels into the --out folder; of
+    NIfTI files the regions and the map as NIfTI too.
+    """
+    from dataclasses import replace
+
+    from misure._util.folders import writing_folder
+    from misure.explanation.explain import explain
+    from misure.explanation.presentation import make_presentations
+    from misure.images.nifti import is_nifti
+    from misure.images.orientation import read_viewing_order
+    from misure.models.segmentation import segment
+    from misure.reports.folders import save_result
+
+    given = {
+        "baseline_image": baseline_image,
+        "edge_px": edge_px,
+        "max_passes": max_passes,
+        "grain_px": grain_px,
+        "certify": certify or None,
+        "compare_presentations": compare_presentations or None,
+    }
+    options |= {key: value for key, value in given.items() if value is not None}
+    out = out or Path(f"misure-{_stem(image)}")
+    with writing_folder(out) as folder, progress(quiet) as on_step:
+        model, pixels = load_model_and_image(image, spec, model_options, device, slice_index)
+        order = read_viewing_order(image)
+        segmentation = segment(model, pixels)
+        target = segmentation.target(
+            None if class_ is None else model.find_class(class_),
+            point=point,
+            box=box,
+            instance=instance,
+        )
+        found = explain(
+            model,
+            pixels,
+            target,
+            dice_threshold=dice_threshold,
+            preset=preset,
+            seed=seed,
+            on_step=on_step,
+            **options,
+        )
+        found = replace(found, image=str(image), slice_index=slice_index)
+        presentation = make_presentations(
+            model,
+            pixels,
+            baseline_image=found.settings["baseline_image"],
+            edge_px=found.settings["edge_px"],
+            seed=seed,
+        )[0]
+        volume = image if is_nifti(image) else None
+        save_result(found, presentation, segmentation, folder, order=order, volume=volume)
+    if not quiet:
+        click.echo(summary(found.record(), out))
+
+
+def _stem(image: Path) -> str:
+    return Path(image.name.removesuffix(".gz")).stem or "image"

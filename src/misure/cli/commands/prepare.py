@@ -1,0 +1,83 @@
+"""`misure prepare`."""
+
+from pathlib import Path
+
+import click
+
+from misure.cli.commands.option_values import names
+from misure.cli.commands.options import SEED, quiet_option
+
+
+@click.group()
+def prepare() -> None:
+    """Make data sets ready: synapse from its raw files, or a phantom of them."""
+
+
+@prepare.command()
+@click.argument("raw")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--labels",
+    default="btcv",
+    show_default=True,
+    help="Whose numbers they are: btcv, totalsegmentator (version 2), or NUMBER=CLASS with commas.",
+)
+@click.option(
+    "--test",
+    callback=names,
+    metavar="0001,0002",
+    help="Cases for testing, all others for training.  [default: the published split]",
+)
+@quiet_option
+def synapse(raw: str, out: Path, labels: str, test: list[str] | None, quiet: bool) -> None:
+    """Prepare the Synapse multi-organ CT: RAW is a folder of NIfTI files, or IMAGE,LABELS.
+
+    Cases that OUT holds already are left alone, so the same command goes on where it stopped.
+    """
+    _prepare(raw, out, labels, test, quiet)
+
+
+@prepare.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--cases", default=10, show_default=True, help="How many, up to 30.")
+@click.option("--size", default=128, show_default=True, help="Rows and columns.")
+@click.option("--slices", default=40, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
+@click.option("--raw-only", is_flag=True, help="Do not prepare them.")
+@quiet_option
+def phantom(
+    out: Path, cases: int, size: int, slices: int, seed: int, raw_only: bool, quiet: bool
+) -> None:
+    """Make abdomens up, in the form of the Synapse files: OUT/raw, and OUT prepared from them."""
+    from misure.datasets.synapse.phantom_files import write_phantoms
+
+    raw = out / "raw"
+    write_phantoms(raw, cases, size_px=size, num_slices=slices, seed=seed)
+    if not quiet:
+        click.echo(f"{raw}: {cases} phantoms, no patients")
+    if not raw_only:
+        _prepare(str(raw), out, "btcv", None, quiet)
+
+
+def _prepare(raw: str, out: Path, labels: str, test: list[str] | None, quiet: bool) -> None:
+    from misure.datasets.synapse.prepare import prepare_synapse
+
+    def on_case(case: str) -> None:
+        if not quiet:
+            click.echo(f"{case} ...", err=True)
+
+    done = prepare_synapse(raw, out, labels=labels, test=test, on_case=on_case)
+    if quiet:
+        return
+    splits = [entry["split"] for entry in done.cases.values()]
+    click.echo(
+        f"{out}: {splits.count('train')} cases for training, {splits.count('test')} for testing"
+        f"{' (PHANTOM)' if done.is_phantom else ''}; {done.num_there} were there already"
+    )
+    if done.replaced:
+        click.echo(f"Made anew, of other raw files than before: {', '.join(done.replaced)}.")
+    if done.unknown:
+        click.echo(
+            f"Not in the published split, so for testing: {', '.join(done.unknown)}. "
+            "Use --test to choose."
+        )

@@ -1,0 +1,75 @@
+"""`misure train`."""
+
+from pathlib import Path
+
+import click
+
+from misure.cli.commands.options import SEED, quiet_option
+from misure.cli.terminal import progress
+
+
+@click.command()
+@click.argument("dataset")
+@click.option(
+    "--network",
+    default="unet",
+    show_default=True,
+    help="small_unet, deep_unet (2D), or MONAI's unet, swinunetr, unetr (2D, 3D).",
+)
+@click.option("--steps", type=click.IntRange(2), help="At most so many.  [default: the data set's]")
+@click.option("--batch", type=click.IntRange(1), help="Samples a step.  [default: the data set's]")
+@click.option("--learning-rate", type=float, help="The highest.  [default: the network's]")
+@click.option("--validate-every", type=click.IntRange(1), default=100, show_default=True)
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Validations without a better one, then stop.",
+)
+@click.option("--seed", type=SEED, default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder.  [default: DATASET-NETWORK]")
+@quiet_option
+def train(
+    dataset: str,
+    network: str,
+    steps: int | None,
+    batch: int | None,
+    learning_rate: float | None,
+    validate_every: int,
+    patience: int,
+    seed: int,
+    device: str,
+    out: Path | None,
+    quiet: bool,
+) -> None:
+    """Train a network on triangle, triangle-disc, synapse:FOLDER or nifti:IMAGES,LABELS.
+
+    It is measured on cases that it never saw. The same command goes on where it was killed. Use
+    the result with --model trained:FOLDER.
+    """
+    from misure.lab.training import train
+
+    out = out or Path(f"{dataset.partition(':')[0]}-{network}")
+    with progress(quiet) as on_step:
+        made = train(
+            dataset,
+            network=network,
+            num_steps=steps,
+            batch_size=batch,
+            learning_rate=learning_rate,
+            validate_every=validate_every,
+            patience=patience,
+            seed=seed,
+            device=device,
+            out=out,
+            on_step=on_step,
+        )
+    if not quiet:
+        figures = made.about.figures
+        each = ", ".join(f"{name} {dice:.3f}" for name, dice in figures["test_dice"].items())
+        click.echo(
+            f"{out}: Dice on {figures['num_test']} test samples {figures['mean_test_dice']:.3f} "
+            f"({each}); stopped by {figures['stopped_by']} after {figures['stopped_after']} steps."
+        )

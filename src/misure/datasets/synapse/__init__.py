@@ -1,0 +1,1 @@
+"""Synapse multi-organ CT (BTCV): its files, its labels, and phantoms of the same form."""

@@ -1,0 +1,260 @@
+"""From the raw Synapse files to the prepared folder that `misure.datasets.synapse` reads.
+
+Each volume is laid out for viewing whatever its storage order (slices feet to head, front of the
+body up, its right side on the left), clipped to [-125, 275] HU, scaled to [0, 1], and its labels
+are mapped to the eight organs. Nothing is resampled. Beside the files
+
+    train_npz/, test_vol_h5/         see `misure.datasets.synapse`
+    lists/train.txt, test_vol.txt    their names, one a line
+    prepare.json                     settings, and each case's split, shape, voxel size and affine
+
+A case is entered in `prepare.json` when its files are complete, and then never done again.
+"""
+
+import glob
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from misure._util.arrays import write_arrays
+from misure._util.files import durable_file, write_text
+from misure._util.optional import require
+from misure._version import __version__
+from misure.datasets.nifti import LabelledVolumes, two_paths
+from misure.datasets.pairing import Pair
+from misure.datasets.sample import Reading, Sample
+from misure.datasets.synapse.dataset import TEST_FOLDER, TRAIN_FOLDER
+from misure.datasets.synapse.files import AXES_NOTE
+from misure.datasets.synapse.labels import CLASS_NAMES, TEST_CASES, TRAIN_CASES, WINDOW, label_map
+from misure.datasets.synapse.raw import (
+    PHANTOM_NOTE,
+    case_name,
+    find_cases,
+    is_phantom,
+    is_phantom_file,
+)
+from misure.errors import InputError
+
+_PUBLISHED = {f"case{number}": "train" for number in TRAIN_CASES} | {
+    f"case{number}": "test" for number in TEST_CASES
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a folder holds.
+
+    Attributes:
+        cases: case -> its entry in `prepare.json`.
+        num_there: how many of them were there already.
+        replaced: those that were there too, made of raw files that were others.
+        unknown: cases that the published split does not know, put to the test cases.
+        is_phantom: whether they are phantoms.
+    """
+
+    cases: dict[str, dict[str, Any]]
+    num_there: int
+    replaced: list[str]
+    unknown: list[str]
+    is_phantom: bool
+
+
+def prepare_synapse(
+    source: str | Path,
+    out: Path,
+    *,
+    labels: str = "btcv",
+    test: Sequence[str] | None = None,
+    on_case: Callable[[str], None] = lambda _: None,
+) -> Prepared:
+    """Prepares all cases of a folder; those that are there already are left alone.
+
+    Args:
+        source: where the raw files are (see `find_cases`).
+        out: the folder to fill; it is made if need be.
+        labels: who drew the labels (see `label_map`).
+        test: cases for testing, such as `0001`, all others being for training; None: the published
+            split, and for testing what it does not know.
+        on_case: called with the name of each case before it is done.
+
+    Raises:
+        InputError: files that cannot be used; a folder prepared with other settings, or by others.
+        MissingDataError: no files.
+    """
+    numbers, pairs = label_map(labels), find_cases(source)
+    chosen = None if test is None else sorted(case_name(one) for one in test)
+    unknown_test = set(chosen or ()) - {pair.case for pair in pairs}
+    if unknown_test:
+        raise InputError(
+            f"prepare_synapse: expected test cases among those in {source}, got "
+            f"{', '.join(sorted(unknown_test))}."
+        )
+    phantom = _is_phantom_source(source) or any(is_phantom_file(one.channels[0]) for one in pairs)
+    settings = {
+        "labels": {str(number): numbers[number] for number in sorted(numbers)},
+        "intensity": WINDOW,
+        "test": chosen or "published",
+        "phantom": phantom,
+    }
+    cases = _cases_there(out, settings)
+    volumes = LabelledVolumes(
+        pairs, Reading(1, None, WINDOW), label_map=numbers, class_names=CLASS_NAMES, upright=True
+    )
+    num_there, replaced = 0, []
+    for index, pair in enumerate(pairs):
+        split = _split(pair.case, chosen)
+        files = {path.name: _digest(path) for path in (*pair.channels, pair.labels)}
+        if _is_there(out, pair.case, cases.get(pair.case), files):
+            num_there += 1
+            continue
+        on_case(pair.case)
+        sample = volumes[index]
+        before = cases.pop(pair.case, None)  # until its files are complete again
+        if before and before["files"] != files:
+            replaced.append(pair.case)
+        _make_folders(out, phantom)
+        _write_record(out, settings, cases)  # so that these are known for ours, should it stop here
+        _remove(out, pair.case)
+        _write_case(out, sample, split)
+        cases[pair.case] = _entry(sample, split, pair, files)
+        _write_record(out, settings, cases)
+    _make_folders(out, phantom)
+    _write_record(out, settings, cases)
+    unknown = [pair.case for pair in pairs if chosen is None and pair.case not in _PUBLISHED]
+    return Prepared(cases, num_there, replaced, unknown, phantom)
+
+
+def _make_folders(out: Path, phantom: bool) -> None:
+    for folder in (TEST_FOLDER, TRAIN_FOLDER, "lists"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    if phantom:
+        write_text(out / PHANTOM_NOTE, "The bodies in this folder are phantoms, no patients.\n")
+
+
+def names_of(case: str, entry: dict[str, Any]) -> list[str]:
+    """The names of the files of a case, without their endings."""
+    if entry["split"] == "test":
+        return [case]
+    return [f"{case}_slice{number:03d}" for number in range(entry["shape"][0])]
+
+
+def _split(case: str, test: Sequence[str] | None) -> str:
+    if test is None:
+        return _PUBLISHED.get(case, "test")
+    return "test" if case in test else "train"
+
+
+def _is_phantom_source(source: str | Path) -> bool:
+    paths = {Path(source).absolute(), *(one.absolute() for one in two_paths(str(source)))}
+    return any(is_phantom(folder) for one in paths for folder in (one, *one.parents))
+
+
+def _cases_there(out: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    path = out / "prepare.json"
+    if not path.exists():
+        folders = (out / TEST_FOLDER, out / TRAIN_FOLDER)
+        if theirs := next((one for folder in folders for one in folder.glob("*")), None):
+            raise InputError(
+                f"prepare_synapse: expected an empty folder, or one that misure prepared, got "
+                f"{out} with {theirs.name} of somebody else. Name another folder."
+            )
+        return {}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        there, cases = dict(record["settings"]), dict(record["cases"])
+        for case, entry in cases.items():
+            shape, split = entry["shape"], entry["split"]
+            if split not in ("train", "test") or not all(type(one) is int for one in shape):
+                raise ValueError(f"{case} has split {split!r} and shape {shape!r}")
+            dict(entry["files"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"prepare_synapse: expected a folder that misure prepared, but {path} cannot be used: "
+            f"{error}"
+        ) from error
+    different = [name for name in settings if there.get(name) != settings[name]]
+    if different:
+        raise InputError(
+            f"prepare_synapse: expected the settings that {out} was prepared with, got another "
+            f"{' and '.join(different)}. Name another folder."
+        )
+    return cases
+
+
+def _is_there(out: Path, case: str, entry: dict[str, Any] | None, files: dict[str, str]) -> bool:
+    if entry is None or entry["files"] != files:
+        return False
+    return all(_path(out, entry["split"], name).exists() for name in names_of(case, entry))
+
+
+def _path(out: Path, split: str, name: str) -> Path:
+    if split == "test":
+        return out / TEST_FOLDER / f"{name}.npy.h5"
+    return out / TRAIN_FOLDER / f"{name}.npz"
+
+
+def _remove(out: Path, case: str) -> None:
+    """Files of the case as it was before it changed; it may have had more slices."""
+    _path(out, "test", case).unlink(missing_ok=True)
+    for path in (out / TRAIN_FOLDER).glob(f"{glob.escape(case)}_slice*.npz"):
+        path.unlink()
+
+
+def _write_case(out: Path, sample: Sample, split: str) -> None:
+    if sample.annotation is None:
+        raise InputError(f"prepare_synapse: expected labels for {sample.key}, got none.")
+    image, label = sample.image[0].numpy(), sample.annotation.numpy().astype(np.uint8)
+    if split == "test":
+        _write_volume(_path(out, split, sample.key), image, label)
+        return
+    for number, (plane, labels) in enumerate(zip(image, label, strict=True)):
+        name = f"{sample.key}_slice{number:03d}"
+        write_arrays(_path(out, split, name), {"image": plane, "label": labels})
+
+
+def _write_volume(path: Path, image: np.ndarray, label: np.ndarray) -> None:
+    h5py = require("h5py", extra="medical", purpose="write prepared Synapse volumes")
+    chunks = (1, *image.shape[1:])  # so that a slice is read alone
+    with durable_file(path) as unfinished, h5py.File(unfinished, "w") as file:
+        for name, array in (("image", image), ("label", label)):
+            made = file.create_dataset(name, data=array, chunks=chunks, compression="gzip")
+            made.attrs["axes"] = AXES_NOTE
+
+
+def _entry(sample: Sample, split: str, pair: Pair, files: dict[str, str]) -> dict[str, Any]:
+    if sample.affine is None or sample.annotation is None:
+        raise InputError(f"prepare_synapse: expected a volume of {pair.case}, got a slice.")
+    present = np.unique(sample.annotation.numpy())
+    return {
+        "split": split,
+        "shape": list(sample.annotation.shape),
+        "voxel_size_mm": np.linalg.norm(sample.affine.numpy()[:3, :3], axis=0).tolist(),
+        "affine": sample.affine.tolist(),
+        "organs": [CLASS_NAMES[one] for one in present if one],
+        "files": files,
+    }
+
+
+def _write_record(out: Path, settings: dict[str, Any], cases: dict[str, dict[str, Any]]) -> None:
+    cases = {case: cases[case] for case in sorted(cases)}
+    for split, name in (("train", "train.txt"), ("test", "test_vol.txt")):
+        chosen = {case: entry for case, entry in cases.items() if entry["split"] == split}
+        lines = [line for case, entry in chosen.items() for line in names_of(case, entry)]
+        write_text(out / "lists" / name, "".join(f"{line}\n" for line in lines))
+    record = {
+        "misure_version": __version__,
+        "class_names": CLASS_NAMES,
+        "settings": settings,
+        "cases": cases,
+    }
+    write_text(out / "prepare.json", json.dumps(record, indent=2) + "\n")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

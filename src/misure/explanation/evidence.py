@@ -1,0 +1,138 @@
+"""Evidence: whether a region speaks for the target by its content, or by its outline alone.
+
+The region is shown as before, but with its content replaced (see `contents`): by its own mean
+colour and by noise (*silhouette Dice*), and by another image (*transfer Dice*). A model that still
+draws the target does not read what the region shows of the image, and the region is weak evidence.
+
+An edge is not context, either: part of what stage 1 asks for only repairs the damage of a hard edge
+and a flat colour. `sufficiency_by_presentation` grows the target in each of several presentations;
+growth that another presentation does without was no context.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.explanation.content_controls import CONTENTS
+from misure.explanation.growth import GROWTHS, Found
+from misure.explanation.presentation import Presentation, make_presentation
+from misure.explanation.probe import OnStep, Search, Trial
+from misure.explanation.run_searches import run_searches
+from misure.explanation.show import try_regions
+from misure.images.regions import area_fraction
+from misure.models.cost import Cost
+from misure.models.model import SegmentationModel
+
+_COMPARED_BASELINE_IMAGES = ("mean", "blurred", "noise")
+_COMPARED_EDGE = 1 / 64  # of the short side
+
+
+def content_dices(model: SegmentationModel, trial: Trial, region: Tensor) -> dict[str, float]:
+    """Dice of the target for each of `CONTENTS`, in [0, 1], in the first presentation.
+
+    An empty region has no content, so all are the Dice when the model sees nothing.
+
+    Args:
+        model: the model that is shown the region.
+        trial: the target, how regions are shown, and the contents.
+        region: (*spatial) bool.
+    """
+    if trial.contents is None:
+        return {}
+    dices = {}
+    for content in CONTENTS:
+        image = trial.contents.replace(content, region)
+        shown = replace(trial, presentations=(replace(trial.presentations[0], image=image),))
+        dices[content] = try_regions(model, [(shown, region)])[0].dice
+    return dices
+
+
+def dice_by_presentation(
+    model: SegmentationModel, trial: Trial, region: Tensor
+) -> dict[str, float]:
+    """Dice of the target, in [0, 1], when the region is shown in each of the presentations."""
+    return {
+        presentation.name: try_regions(
+            model, [(replace(trial, presentations=(presentation,)), region)]
+        )[0].dice
+        for presentation in trial.presentations
+    }
+
+
+@dataclass(frozen=True)
+class PresentedSufficiency:
+    """What a target needs to be shown when removed pixels are presented in one way.
+
+    Attributes:
+        baseline_image: name of what stands where pixels are removed.
+        edge_px: width of the soft edge.
+        growth_px: how far the sufficient region reaches beyond the target in this presentation; at
+            least `edge_px`, which means no growth.
+        area_fraction, dice: of that region.
+        passes: forward passes that finding it took.
+    """
+
+    baseline_image: str
+    edge_px: int
+    growth_px: float
+    area_fraction: float
+    dice: float
+    passes: int
+
+
+def sufficiency_by_presentation(
+    model: SegmentationModel,
+    trials: Sequence[Trial],
+    *,
+    growth: str,
+    seed: int = 0,
+    on_step: OnStep | None = None,
+) -> list[list[PresentedSufficiency]]:
+    """What each trial's target needs to be shown in six presentations.
+
+    Three baseline images, `mean`, `blurred` and `noise`, each with a hard edge and with a soft one
+    of 1/64 of the short side. One in which even the whole image misses is left out.
+
+    Args:
+        model: the model to explain.
+        trials: targets; of their own presentations only the image matters.
+        growth: the search (see `find_sufficient_regions`).
+        seed: of the baseline image `noise`.
+        on_step: told of every round.
+    """
+    made: dict[tuple[int, str], Presentation] = {}
+    apart: list[tuple[int, Trial]] = []
+    for i, trial in enumerate(trials):
+        image = trial.presentations[0].image
+        soft_px = max(1, round(_COMPARED_EDGE * min(image.shape[1:])))
+        for kind in _COMPARED_BASELINE_IMAGES:
+            if (id(image), kind) not in made:
+                hard = make_presentation(model, image, baseline_image=kind, seed=seed)
+                made[id(image), kind] = hard
+            for edge_px in (0, soft_px):
+                shown = (replace(made[id(image), kind], edge_px=edge_px),)
+                alone = replace(trial, presentations=shown, controls=(), cost=Cost())
+                apart.append((i, alone))
+    searches = [_or_none(GROWTHS[growth](trial)) for _, trial in apart]
+    results = run_searches(
+        model, [trial for _, trial in apart], searches, doing="comparing", on_step=on_step
+    )
+    of_each: list[list[PresentedSufficiency]] = [[] for _ in trials]
+    for (i, trial), found in zip(apart, results, strict=True):
+        if found is not None:
+            region, growth_px, dice = found
+            kind, passes = trial.presentations[0].name, trial.cost.forward_passes
+            area = area_fraction(region)
+            one = PresentedSufficiency(kind, trial.edge_px, growth_px, area, dice, passes)
+            of_each[i].append(one)
+    return of_each
+
+
+def _or_none(search: Search[Found]) -> Search[Found | None]:
+    """What a search of stage 1 finds; None where even the whole image misses the threshold."""
+    try:
+        return (yield from search)
+    except InputError:
+        return None

@@ -1,0 +1,128 @@
+"""The main job: from a model, images and targets to explanations."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.explanation.explanation import Explanation
+from misure.explanation.pipeline import Job
+from misure.explanation.presets import Preset, make_preset
+from misure.explanation.probe import OnStep
+from misure.images.read import check_image
+from misure.models.model import SegmentationModel
+from misure.models.target import Target
+
+
+def explain(
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+    *,
+    dice_threshold: float = 0.9,
+    preset: str | None = None,
+    seed: int = 0,
+    other_image: Tensor | None = None,
+    on_step: OnStep | None = None,
+    **options: Any,
+) -> Explanation:
+    """The explanation of one target: sufficient region, minimally sufficient region, evidence.
+
+    Each region was shown to the model by itself and reached the threshold. The model comes back as
+    it was, also after an exception; the same seed gives the same explanation on a CPU.
+
+    Args:
+        model: the model to explain.
+        image: (C, *spatial) float, the image that the target was taken from.
+        target: what to explain (see `predicted_target`).
+        dice_threshold: Dice from which the target counts as preserved, in (0, 1].
+        preset: name of a preset (see `PRESETS`); by default `certified`, or `forward_only` where
+            the network gives no gradients.
+        seed: of all noise.
+        other_image: (C, *spatial) float, for the transfer Dice (see `contents`).
+        on_step: told of progress: what is being done, steps done, steps in all or None.
+        options: options of the preset to change, such as `max_passes=200`, `certify=True`,
+            `baseline_image="mean,blurred,noise"`, `edge_px=8` or, for `paper`,
+            `num_iterations=50`.
+
+    Raises:
+        InputError: bad arguments; or a target that the model does not draw even when it sees the
+            whole image.
+        ModelError: the network fails.
+    """
+    return explain_all(
+        model,
+        image,
+        [target],
+        dice_threshold=dice_threshold,
+        preset=preset,
+        seed=seed,
+        other_image=other_image,
+        on_step=on_step,
+        **options,
+    )[0]
+
+
+def explain_all(
+    model: SegmentationModel,
+    image: Tensor | Sequence[Tensor],
+    targets: Sequence[Target],
+    *,
+    dice_threshold: float = 0.9,
+    preset: str | None = None,
+    seed: int = 0,
+    other_image: Tensor | None = None,
+    on_step: OnStep | None = None,
+    **options: Any,
+) -> list[Explanation]:
+    """The explanation of each of several targets, worked on in common batches.
+
+    The same as `explain` one by one; see there for the other arguments and errors. A cost counts
+    the passes made for its own target; the seconds of the call are shared out in proportion.
+
+    Args:
+        model: the model to explain.
+        image: one image for all targets, or one for each; those of one shape share batches.
+        targets: what to explain.
+    """
+    images = [image] * len(targets) if isinstance(image, Tensor) else list(image)
+    if len(images) != len(targets):
+        raise InputError(
+            f"explain_all: expected one image for all targets or one for each of {len(targets)}, "
+            f"got {len(images)}."
+        )
+    for one in {id(one): one for one in images}.values():
+        check_image(one)
+    chosen = choose_preset(model, preset, options)
+    job = Job(model, chosen, float(dice_threshold), seed, other_image, on_step)
+    results: dict[int, Explanation] = {}
+    for shape in dict.fromkeys(one.shape for one in images):
+        alike = [i for i, one in enumerate(images) if one.shape == shape]
+        found = job.run([images[i] for i in alike], [targets[i] for i in alike])
+        results |= dict(zip(alike, found, strict=True))
+    return [results[i] for i in range(len(targets))]
+
+
+def choose_preset(
+    model: SegmentationModel, preset: str | None, options: Mapping[str, Any]
+) -> Preset:
+    """The preset that `explain` uses for a model, with some of its options changed.
+
+    Args:
+        model: the model to explain.
+        preset: name of a preset; None: `certified`, or `forward_only` without gradients.
+        options: see `explain`.
+
+    Raises:
+        InputError: an unknown preset or option, or a preset that needs gradients which are not
+            there.
+    """
+    by_default = "certified" if model.differentiable else "forward_only"
+    chosen = make_preset(preset or by_default, options)
+    if chosen.reduction.needs_gradients and not model.differentiable:
+        raise InputError(
+            f"explain: expected a network with gradients for preset {chosen.name}, {model.name} "
+            "gives none. Use a preset that needs none (forward_only, sufficient_region)."
+        )
+    return chosen

@@ -1,0 +1,161 @@
+"""Stage 1: the sufficient region, grown from the target until the model draws the target again.
+
+Show only the target; while the Dice of what the model draws with the target stays below the
+threshold, show more of what surrounds it. The region says *how far* the model looks. Hasany,
+Mériaudeau, Petitjean, arXiv 2406.12173.
+
+Three searches, since the Dice need not rise with the growth:
+
+- `dilation`: the paper's. One dilation by a 7 x 7 ellipse at a time, tested before each.
+- `first`: Euclidean growth by `STEP_PX`, several steps in one batch, up to the first that suffices.
+  The default: it ends at the smallest regions (`docs/method.md` has the figures).
+- `bracket`: Euclidean growth, doubled until it suffices, then bisected down to one pixel: far fewer
+  passes where much growth is needed; where the Dice falls again with more growth, it returns a
+  larger region than `first`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.explanation.probe import Answer, Ask, OnStep, Search, Trial
+from misure.explanation.run_searches import run_searches
+from misure.images.regions import dilate, distance_px
+from misure.models.model import SegmentationModel
+
+STEP_PX = 3
+"""Growth of a step of `first`: that of one dilation."""
+
+_STEPS_AT_ONCE = 4
+
+
+@dataclass(frozen=True, eq=False)
+class SufficientRegion:
+    """What stage 1 found.
+
+    Attributes:
+        region: (*spatial) bool; it contains the target.
+        growth_px: how far it reaches beyond the target (Euclidean), 0 for the target itself.
+        dice: when the model sees this region alone; at least the threshold.
+        growth: `dilation`, `first` or `bracket`.
+    """
+
+    region: Tensor
+    growth_px: float
+    dice: float
+    growth: str
+
+
+def find_sufficient_regions(
+    model: SegmentationModel,
+    trials: Sequence[Trial],
+    *,
+    growth: str = "first",
+    on_step: OnStep | None = None,
+) -> list[SufficientRegion]:
+    """The sufficient region of each trial.
+
+    Each was shown to the model by itself and reached the trial's threshold. A predicted target
+    always has one, the whole image.
+
+    Args:
+        model: the model to explain.
+        trials: targets with their presentations, all images of one shape.
+        growth: `dilation`, `first` or `bracket`.
+        on_step: told of every round.
+
+    Raises:
+        InputError: an unknown growth; or even the whole image misses the threshold (a target that
+            the model did not draw itself).
+    """
+    if growth not in GROWTHS:
+        raise InputError(
+            f"find_sufficient_regions: expected a growth among {', '.join(GROWTHS)}, got "
+            f"{growth!r}."
+        )
+    with model.borrowed():
+        searches = [GROWTHS[growth](trial) for trial in trials]
+        found = run_searches(model, trials, searches, doing="growing", on_step=on_step)
+    return [SufficientRegion(region, growth_px, dice, growth) for region, growth_px, dice in found]
+
+
+Found = tuple[Tensor, float, float]
+"""Region, growth in pixels, Dice."""
+
+
+def _dilation(trial: Trial) -> Search[Found]:
+    region = distance_px(trial.target.region) <= trial.edge_px
+    while True:
+        (answer,) = yield Ask([region])
+        if trial.suffices(answer):
+            (answer,) = yield Ask([region], alone=True)
+        if trial.suffices(answer):
+            return region, float(distance_px(trial.target.region)[region].max()), answer.dice
+        if bool(region.all()):
+            raise _never(answer, trial)
+        region = dilate(region)
+
+
+def _first(trial: Trial) -> Search[Found]:
+    distance = distance_px(trial.target.region)
+    growths = _growths(trial, distance, STEP_PX)
+    for start in [0, *range(1, len(growths), _STEPS_AT_ONCE)]:
+        steps = growths[start : start + _STEPS_AT_ONCE] if start else growths[:1]
+        answers = yield Ask([distance <= step for step in steps])
+        likely = [s for s, answer in zip(steps, answers, strict=True) if trial.suffices(answer)]
+        if likely:
+            return (yield from _settle(trial, distance, likely + growths[start + len(steps) :]))
+    raise _never(answers[-1], trial)
+
+
+def _bracket(trial: Trial) -> Search[Found]:
+    distance = distance_px(trial.target.region)
+    growths = _growths(trial, distance, 1)
+    misses, suffices, step = -1, len(growths) - 1, 0
+    while misses < step < suffices:
+        (answer,) = yield Ask([distance <= growths[step]])
+        if trial.suffices(answer):
+            suffices = step
+        else:
+            misses, step = step, max(1, 2 * step)
+    while suffices - misses > 1:
+        middle = (misses + suffices) // 2
+        (answer,) = yield Ask([distance <= growths[middle]])
+        misses, suffices = (misses, middle) if trial.suffices(answer) else (middle, suffices)
+    return (yield from _settle(trial, distance, growths[suffices:]))
+
+
+def _settle(trial: Trial, distance: Tensor, growths: list[float]) -> Search[Found]:
+    """The first of these growths that suffices when shown alone."""
+    for growth_px in growths:
+        region = distance <= growth_px
+        (answer,) = yield Ask([region], alone=True)
+        if trial.suffices(answer):
+            return region, growth_px, answer.dice
+    raise _never(answer, trial)
+
+
+def _growths(trial: Trial, distance: Tensor, step_px: int) -> list[float]:
+    """The growths to try: from the edge's width on in steps, to where the image is full."""
+    farthest = float(distance.max())
+    growths: list[float] = [trial.edge_px]
+    while growths[-1] < farthest:
+        growths.append(growths[-1] + step_px)
+    return growths
+
+
+def _never(answer: Answer, trial: Trial) -> InputError:
+    return InputError(
+        f"find_sufficient_regions: expected the whole image to reach a Dice of "
+        f"{trial.dice_threshold:g} with the target, it reaches {answer.dice:.3f}. The target is "
+        "not what the model draws: take it with predicted_target, or lower the dice_threshold."
+    )
+
+
+GROWTHS: dict[str, Callable[[Trial], Search[Found]]] = {
+    "dilation": _dilation,
+    "first": _first,
+    "bracket": _bracket,
+}

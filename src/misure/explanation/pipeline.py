@@ -1,0 +1,210 @@
+"""The job: from trials to explanations, all targets of images of one shape together."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from misure._util.seeds import seed_device
+from misure.explanation.content_controls import CONTENTS, make_contents
+from misure.explanation.evidence import (
+    PresentedSufficiency,
+    content_dices,
+    dice_by_presentation,
+    sufficiency_by_presentation,
+)
+from misure.explanation.explanation import Explanation
+from misure.explanation.growth import SufficientRegion, find_sufficient_regions
+from misure.explanation.nested import (
+    NestedRegion,
+    find_nested_regions,
+    passes_of_family,
+    saliency_map_of,
+)
+from misure.explanation.presentation import make_presentations
+from misure.explanation.presets import Preset
+from misure.explanation.probe import Ask, OnStep, Search, Trial
+from misure.explanation.reduction import MinimallySufficientRegion
+from misure.explanation.removal import Minimality, measure_minimality, remove_blocks
+from misure.explanation.run_searches import run_searches
+from misure.images.grid import GRAINS, default_grain_px
+from misure.images.regions import area_fraction
+from misure.models.cost import Cost
+from misure.models.device import to_device
+from misure.models.model import SegmentationModel
+from misure.models.target import Target
+
+_MINIMALITY_BLOCKS = 32  # on the short side, where no minimality_cell_px is asked for
+
+
+@dataclass(frozen=True)
+class Job:
+    """How targets are to be explained."""
+
+    model: SegmentationModel
+    preset: Preset
+    dice_threshold: float
+    seed: int
+    other_image: Tensor | None
+    on_step: OnStep | None
+
+    def run(self, images: Sequence[Tensor], targets: Sequence[Target]) -> list[Explanation]:
+        """The explanation of each target; all images of one shape."""
+        model, on_step = self.model, self.on_step
+        start = time.perf_counter()
+        with torch.inference_mode(False), model.borrowed():
+            seed_device(model.device, self.seed)  # undone by `borrowed`
+            trials = list(self._trials(images, targets))
+            growth = self.preset.growth
+            large = find_sufficient_regions(model, trials, growth=growth, on_step=on_step)
+            presented: list[list[PresentedSufficiency]] = [[] for _ in trials]
+            if self.preset.compare_presentations:
+                presented = sufficiency_by_presentation(
+                    model, trials, growth=growth, seed=self.seed, on_step=on_step
+                )
+            small = self.preset.reduction(model, trials, large, on_step)
+            apart = [replace(trial, cost=Cost()) for trial in trials]  # its passes do not count
+            removals = [self._remove(*one) for one in zip(apart, small, strict=True)]
+            reduced = run_searches(model, apart, removals, doing="removing", on_step=on_step)
+            growths = [
+                self._nest(trial, sufficient, minimal)
+                for trial, sufficient, (minimal, _) in zip(trials, large, reduced, strict=True)
+            ]
+            families = run_searches(model, trials, growths, doing="nesting", on_step=on_step)
+            found = [
+                self._put_together(trial, sufficient, minimal, family, minimality, ways)
+                for trial, sufficient, (minimal, minimality), family, ways in zip(
+                    trials, large, reduced, families, presented, strict=True
+                )
+            ]
+        seconds = time.perf_counter() - start
+        total = sum(one.cost.pass_equivalents for one in found)
+        return [
+            replace(one, cost=replace(one.cost, seconds=seconds * share / total))
+            for one, share in ((one, one.cost.pass_equivalents) for one in found)
+        ]
+
+    def _trials(self, images: Sequence[Tensor], targets: Sequence[Target]) -> Iterator[Trial]:
+        preset, device = self.preset, self.model.device
+        of_image: dict[int, dict[str, Any]] = {}
+        for image, target in zip(images, targets, strict=True):
+            if id(image) not in of_image:
+                own = to_device(image, device)
+                of_image[id(image)] = {
+                    "presentations": make_presentations(
+                        self.model,
+                        own,
+                        baseline_image=preset.baseline_image,
+                        edge_px=preset.edge_px,
+                        seed=self.seed,
+                    ),
+                    "contents": make_contents(own, other_image=self.other_image, seed=self.seed),
+                }
+            parts = of_image[id(image)]
+            is_controlled = preset.max_control_dice < 1
+            num_ways = len(parts["presentations"])
+            yield Trial(
+                target.to(device),
+                dice_threshold=self.dice_threshold,
+                controls=CONTENTS if is_controlled else (),
+                max_control_dice=preset.max_control_dice,
+                reserved_passes=(1 + passes_of_family(preset.thresholds)) * num_ways
+                + len(CONTENTS) * (1 + is_controlled)
+                + num_ways * (num_ways > 1),
+                **parts,
+            )
+
+    def _remove(
+        self, trial: Trial, minimal: MinimallySufficientRegion
+    ) -> Search[tuple[MinimallySufficientRegion, Minimality | None]]:
+        """The region with what `certify` removes of it, and how far it can still be reduced."""
+        preset, spatial = self.preset, trial.target.region.shape
+        cell_px = preset.minimality_cell_px or (
+            default_grain_px(spatial) * GRAINS // _MINIMALITY_BLOCKS
+        )
+        if not preset.certify:
+            if not preset.num_minimality_tests:
+                return minimal, None
+            num = preset.num_minimality_tests
+            return minimal, (
+                yield from measure_minimality(trial, minimal.region, cell_px, num, self.seed)
+            )
+        region, num_blocks, _ = yield from remove_blocks(
+            trial, minimal.region, minimal.saliency_map, cell_px
+        )
+        (answer,) = yield Ask([region], alone=True, controlled=True)
+        if not trial.suffices(answer):  # it held in a batch, but not alone
+            return minimal, None
+        passes = trial.cost.forward_passes
+        minimality = Minimality(cell_px, num_blocks, num_blocks, 0, passes)
+        return replace(minimal, region=region, dice=answer.dice), minimality
+
+    def _nest(
+        self, trial: Trial, sufficient: SufficientRegion, minimal: MinimallySufficientRegion
+    ) -> Search[list[NestedRegion]]:
+        own = NestedRegion(trial.dice_threshold, minimal.region, minimal.dice)
+        if not self.preset.thresholds:
+            return []
+        return (
+            yield from find_nested_regions(
+                own,
+                sufficient.region,
+                minimal.saliency_map,
+                minimal.grain_px,
+                self.preset.thresholds,
+            )
+        )
+
+    def _put_together(
+        self,
+        trial: Trial,
+        sufficient: SufficientRegion,
+        minimal: MinimallySufficientRegion,
+        family: list[NestedRegion],
+        minimality: Minimality | None,
+        presented: list[PresentedSufficiency],
+    ) -> Explanation:
+        dices = content_dices(self.model, trial, minimal.region)
+        ways = trial.presentations
+        by_baseline_image = (
+            dice_by_presentation(self.model, trial, minimal.region)
+            if len(ways) > 1
+            else {ways[0].name: minimal.dice}
+        )
+        saliency_map = minimal.saliency_map
+        if family:
+            saliency_map = saliency_map_of(family, minimal.saliency_map)
+        return Explanation(
+            target=trial.target.to("cpu"),
+            sufficient_region=sufficient.region.cpu(),
+            minimally_sufficient_region=minimal.region.cpu(),
+            saliency_map=saliency_map.cpu(),
+            sufficient_dice=sufficient.dice,
+            dice=minimal.dice,
+            growth_px=sufficient.growth_px,
+            transfer_dice=dices.pop("other_image"),
+            silhouette_dice_by_content=dices,
+            dice_by_baseline_image=by_baseline_image,
+            sufficiency_curve=[
+                {
+                    "dice_threshold": one.dice_threshold,
+                    "area_fraction": area_fraction(one.region),
+                    "dice": one.dice,
+                }
+                for one in family
+            ],
+            minimality=minimality,
+            sufficiency_by_presentation=presented,
+            grain_px=minimal.grain_px,
+            stopped_by=minimal.stopped_by,
+            dice_threshold=trial.dice_threshold,
+            preset=self.preset.name,
+            settings=self.preset.settings(),
+            seed=self.seed,
+            cost=trial.cost,
+            model=self.model.name,
+            model_settings=self.model.settings(),
+        )

@@ -1,0 +1,108 @@
+"""Presentations: how a region is shown to the model.
+
+    shown image = visibility x image + (1 - visibility) x baseline image
+
+in the pixels and units of the user's image, before the model's own preprocessing. The visibility of
+a region follows from the region alone, so a stranger who has the region can show it again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.explanation.baselines import make_baseline_image
+from misure.images.regions import distance_px_up_to
+from misure.models.model import SegmentationModel
+
+
+@dataclass(frozen=True, eq=False)
+class Presentation:
+    """An image, what stands where its pixels are removed, and how wide the edge between them is.
+
+    Attributes:
+        image, baseline_image: (C, *spatial) float.
+        edge_px: width of the soft edge, inside the region; 0 is a hard edge. Pixels of the edge
+            count as shown, for the model sees them partly.
+        name: of the baseline image, `tensor` where the user gave one.
+    """
+
+    image: Tensor
+    baseline_image: Tensor
+    edge_px: int = 0
+    name: str = ""
+
+    def visibility(self, region: Tensor) -> Tensor:
+        """The visibility (*spatial) of a region: 1 deep inside, d / (edge_px + 1) in the edge.
+
+        d is the distance to the nearest pixel outside. The frame of the image is no edge. What is a
+        visibility already (float) is left as it is.
+        """
+        if self.edge_px == 0 or region.is_floating_point():
+            return region.to(self.image)
+        limit = self.edge_px + 1
+        return (distance_px_up_to(~region, limit) / limit).to(self.image)
+
+    def show(self, visibility: Tensor) -> Tensor:
+        """Images (N, C, *spatial) as shown, of visibilities (N, *spatial) in [0, 1]."""
+        return torch.lerp(self.baseline_image, self.image, visibility[:, None])
+
+    def show_regions(self, regions: list[Tensor]) -> Tensor:
+        """Images (N, C, *spatial) as shown, of N regions (*spatial) bool."""
+        return self.show(torch.stack([self.visibility(region) for region in regions]))
+
+
+def make_presentation(
+    model: SegmentationModel,
+    image: Tensor,
+    *,
+    baseline_image: str | Tensor = "mean",
+    edge_px: int = 0,
+    seed: int = 0,
+) -> Presentation:
+    """The presentation of an image to a model.
+
+    Args:
+        model: its `mean` is the colour of the baseline image of that name.
+        image: (C, *spatial) float.
+        baseline_image: a name or a tensor (see `make_baseline_image`).
+        edge_px: width of the soft edge, 0 or more.
+        seed: of the baseline image `noise`.
+
+    Raises:
+        InputError: an unknown baseline image, or a negative edge.
+    """
+    if edge_px < 0:
+        raise InputError(f"make_presentation: expected edge_px of 0 or more, got {edge_px}.")
+    mean = model.preprocessing.mean
+    return Presentation(
+        image,
+        make_baseline_image(baseline_image, image, mean=mean, seed=seed),
+        edge_px,
+        baseline_image if isinstance(baseline_image, str) else "tensor",
+    )
+
+
+def make_presentations(
+    model: SegmentationModel,
+    image: Tensor,
+    *,
+    baseline_image: str | Tensor = "mean",
+    edge_px: int = 0,
+    seed: int = 0,
+) -> tuple[Presentation, ...]:
+    """A presentation for each baseline image, such as `"mean,blurred,noise"`; see `Trial`.
+
+    Args:
+        baseline_image: one name, several with commas between them, or a tensor.
+        model, image, edge_px, seed: as in `make_presentation`.
+    """
+    kinds: Sequence[str | Tensor] = (
+        baseline_image.split(",") if isinstance(baseline_image, str) else [baseline_image]
+    )
+    return tuple(
+        make_presentation(model, image, baseline_image=kind, edge_px=edge_px, seed=seed)
+        for kind in kinds
+    )

@@ -1,0 +1,137 @@
+"""Presets: how regions are shown and searched for, under one name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from math import isfinite
+from typing import Any
+
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.explanation.nested import THRESHOLDS
+from misure.explanation.reduction import NoReduction, Reduction
+from misure.explanation.reductions.forward import ForwardReduction
+from misure.explanation.reductions.gradient import CertifiedReduction
+from misure.explanation.reductions.paper import PaperReduction
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Everything an explanation depends on besides the model, the image and the target.
+
+    Attributes:
+        name: of the preset it started from.
+        growth: the search of stage 1 (`dilation`, `first` or `bracket`).
+        reduction: the search of stage 2; its options are its fields.
+        baseline_image: what stands where pixels are removed (see `make_baseline_image`); several
+            names with commas between them: a region has to suffice with each.
+        edge_px: width of the soft edge from shown to removed.
+        thresholds: Dice thresholds of the nested regions (see `nested_regions`); none: the
+            saliency map is the one that stage 2 made.
+        max_control_dice: the largest Dice that stage 2 allows when a region's content is replaced
+            (see `contents`); 1: any, and nothing is spent on it.
+        certify: remove what can be removed, until no single block of `minimality_cell_px` can.
+        minimality_cell_px: side of the blocks whose removal is tried; 0: 1/32 of the short side.
+        num_minimality_tests: blocks to try, without `certify`.
+        compare_presentations: grow the target with other baseline images and edges too (see
+            `evidence.sufficiency_by_presentation`); its passes are counted apart.
+    """
+
+    name: str
+    growth: str
+    reduction: Reduction
+    baseline_image: str | Tensor = "mean"
+    edge_px: int = 0
+    thresholds: tuple[float, ...] = ()
+    max_control_dice: float = 1.0
+    certify: bool = False
+    minimality_cell_px: int = 0
+    num_minimality_tests: int = 16
+    compare_presentations: bool = False
+
+    def __post_init__(self) -> None:
+        if not all(0 < threshold <= 1 for threshold in self.thresholds):
+            raise InputError(
+                f"explain: expected thresholds above 0 and at most 1, got {self.thresholds}."
+            )
+        if self.minimality_cell_px < 0 or self.num_minimality_tests < 0:
+            raise InputError(
+                "explain: expected minimality_cell_px and num_minimality_tests of 0 or more, got "
+                f"{self.minimality_cell_px} and {self.num_minimality_tests}."
+            )
+
+    def settings(self) -> dict[str, Any]:
+        """Every option with its value, as plain values; a tensor as the word `tensor`."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        own["baseline_image"] = (
+            own["baseline_image"] if isinstance(own["baseline_image"], str) else "tensor"
+        )
+        own["thresholds"] = list(self.thresholds)
+        return {k: v for k, v in own.items() if k not in ("name", "reduction")} | _options(
+            self.reduction
+        )
+
+
+PRESETS: dict[str, Preset] = {
+    "certified": Preset(
+        "certified", growth="bracket", reduction=CertifiedReduction(), thresholds=THRESHOLDS
+    ),
+    "forward_only": Preset(
+        "forward_only", growth="bracket", reduction=ForwardReduction(), thresholds=THRESHOLDS
+    ),
+    "paper": Preset("paper", growth="dilation", reduction=PaperReduction()),
+    "sufficient_region": Preset("sufficient_region", growth="first", reduction=NoReduction()),
+}
+"""`certified`: the smallest regions, the default. `forward_only`: for networks without gradients.
+`paper`: as far as known, the paper's settings. `sufficient_region`: stage 1 alone."""
+
+
+def make_preset(name: str, options: Mapping[str, Any]) -> Preset:
+    """A preset with some of its options changed.
+
+    Args:
+        name: of a preset in `PRESETS`.
+        options: fields of `Preset` (but name and reduction) or of the preset's reduction.
+
+    Raises:
+        InputError: an unknown preset or option, or a value of another type.
+    """
+    if name not in PRESETS:
+        raise InputError(f"explain: expected a preset among {', '.join(PRESETS)}, got {name!r}.")
+    preset = PRESETS[name]
+    known = preset.settings()
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    for option, value in options.items():
+        if option not in known:
+            raise InputError(
+                f"explain: expected an option of preset {name} ({', '.join(known)}), "
+                f"got {option!r}."
+            )
+        if not fits(option, value, known[option]):
+            raise InputError(
+                f"explain: expected option {option} of preset {name} to be like {known[option]!r}, "
+                f"got {value!r}."
+            )
+    reduction_options = {k: v for k, v in options.items() if k in _options(preset.reduction)}
+    own_options = {k: v for k, v in options.items() if k not in reduction_options}
+    reduction = replace(preset.reduction, **reduction_options)  # type: ignore[type-var]
+    return replace(preset, reduction=reduction, **own_options)
+
+
+def _options(reduction: Any) -> dict[str, Any]:
+    return {field.name: getattr(reduction, field.name) for field in fields(reduction)}
+
+
+def fits(option: str, value: Any, example: Any) -> bool:
+    """Whether a value is of the kind of another one of this option; numbers must be finite.
+
+    A baseline image may be a tensor, too.
+    """
+    if option == "baseline_image" and isinstance(value, Tensor):
+        return True
+    if isinstance(example, float):
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return is_number and isfinite(value)
+    if isinstance(example, list):
+        return isinstance(value, tuple) and all(fits(option, one, 1.0) for one in value)
+    return type(value) is type(example)

@@ -1,0 +1,142 @@
+"""Trials: is a target preserved when the model sees only this region?
+
+Every search of misure asks this question and no other. A search is a generator: it yields the
+regions it wants tried and is sent an `Answer` for each: the Dice and, if it asked for it, the
+direction in which to change the region. (`searches.py` runs them.)
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeVar
+
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.explanation.content_controls import Contents
+from misure.explanation.presentation import Presentation
+from misure.models.cost import Cost
+from misure.models.target import Target
+
+R = TypeVar("R")
+
+OnStep = Callable[[str, int, int | None], None]
+"""Told of progress: what is being done, steps done, steps in all where that is known."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A target, how regions are shown, and the Dice from which the target counts as preserved.
+
+    Attributes:
+        target: what is to be preserved.
+        presentations: the image and what stands where pixels are removed; with several, a region
+            is shown in all of these ways and the least Dice counts.
+        dice_threshold: in (0, 1].
+        contents: what can stand in a region in place of the image; needed for `controls` only.
+        controls: names of contents with which the target must *not* appear.
+        max_control_dice: the largest Dice that is allowed with them, in [0, 1].
+        reserved_passes: of a search's budget, what the work after it will take.
+        cost: the passes made for this trial so far; it grows.
+
+    Raises:
+        InputError: a threshold is out of range, or target and image differ in shape.
+    """
+
+    target: Target
+    presentations: tuple[Presentation, ...]
+    dice_threshold: float = 0.9
+    contents: Contents | None = None
+    controls: tuple[str, ...] = ()
+    max_control_dice: float = 1.0
+    reserved_passes: int = 0
+    cost: Cost = field(default_factory=Cost)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.dice_threshold <= 1:
+            raise InputError(
+                f"explain: expected a dice_threshold above 0 and at most 1, got "
+                f"{self.dice_threshold}."
+            )
+        if not 0 <= self.max_control_dice <= 1:
+            raise InputError(
+                f"explain: expected a max_control_dice in [0, 1], got {self.max_control_dice}."
+            )
+        image = self.presentations[0].image
+        if image.shape[1:] != self.target.region.shape:
+            raise InputError(
+                f"explain: expected a target of the image's shape {tuple(image.shape[1:])}, got "
+                f"{tuple(self.target.region.shape)}. Take it from this image."
+            )
+
+    @cached_property
+    def wanted(self) -> Tensor:
+        """(*spatial) float32: 1 where the target is to be drawn, -1 where not, 0 where ignored."""
+        return 2 * self.target.region.float() - 1 + self.target.ignored.float()
+
+    @cached_property
+    def considered(self) -> Tensor:
+        """(*spatial) bool: pixels that are not ignored."""
+        return ~self.target.ignored
+
+    @cached_property
+    def num_target_pixels(self) -> int:
+        """Pixels of the target."""
+        return int(self.target.region.sum())
+
+    @property
+    def edge_px(self) -> int:
+        """Width of the soft edge, the same in all presentations."""
+        return self.presentations[0].edge_px
+
+    @property
+    def num_views(self) -> int:
+        """How many images are shown for one region, if it is asked about with the controls."""
+        return len(self.presentations) + len(self.controls)
+
+    def passes_left(self, max_passes: int) -> int:
+        """Pass equivalents that a search may still spend of its budget."""
+        return max_passes - self.reserved_passes - self.cost.pass_equivalents
+
+    def suffices(self, answer: "Answer") -> bool:
+        """Whether a region with this answer preserves the target, and its controls do not."""
+        return answer.dice >= self.dice_threshold and answer.control_dice <= self.max_control_dice
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came out when a region was shown.
+
+    Attributes:
+        dice: Dice with the target; with several presentations the least.
+        control_dice: the same with the contents of the trial's controls, the largest; 0 where they
+            were not asked for.
+        gradient: (*spatial) float32, how much the loss falls, to first order, when a pixel gets
+            visible that is not (or rises when one is removed that is); None where not asked for.
+    """
+
+    dice: float
+    control_dice: float = 0.0
+    gradient: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a search wants to know about each of these regions.
+
+    Attributes:
+        regions: each (*spatial) bool; or a visibility, (*spatial) float, to ask for a gradient.
+        alone: each in a batch of its own. A network's numbers differ in the last digits with the
+            size of the batch; a Dice that is to be returned is asked for alone, as a stranger
+            would who shows the region again.
+        gradient: the direction too, by a backward pass.
+        controlled: the controls of the trial too.
+    """
+
+    regions: list[Tensor]
+    alone: bool = False
+    gradient: bool = False
+    controlled: bool = False
+
+
+Search = Generator[Ask, list[Answer], R]

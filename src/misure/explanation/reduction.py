@@ -1,0 +1,204 @@
+"""Stage 2: the minimally sufficient region, the part of the sufficient region that is needed.
+
+However it is searched for, the result is a region that was shown to the model and reached the
+threshold. Searches that learn a soft map end with `top_region`: the smallest top part of the map
+that still suffices. (A soft map proves nothing by itself: half-visible pixels still show the whole
+image at half contrast.)
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.explanation.growth import SufficientRegion
+from misure.explanation.probe import Ask, OnStep, Search, Trial
+from misure.explanation.run_searches import run_searches
+from misure.images.regions import distance_px
+from misure.models.model import SegmentationModel
+
+_NUM_COARSE = 8
+_NUM_FINE = 3
+_FINE_ENOUGH = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class MinimallySufficientRegion:
+    """What stage 2 found.
+
+    Attributes:
+        region: (*spatial) bool, part of the sufficient region; it may be empty (the model needs to
+            see nothing).
+        saliency_map: (*spatial) float32, larger matters more; 0 outside the sufficient region.
+        dice: when the model sees this region alone; at least the threshold.
+        grain_px: side of the smallest piece that the region may consist of.
+        stopped_by: why the search ended: `end`, `max_passes` (a longer one might find a smaller
+            region), or `patience` (nothing smaller for many steps).
+    """
+
+    region: Tensor
+    saliency_map: Tensor
+    dice: float
+    grain_px: int = 1
+    stopped_by: str = "end"
+
+
+class Reduction(Protocol):
+    """A search of stage 2: from sufficient regions to minimally sufficient ones.
+
+    Its options are the fields of a frozen dataclass, so that presets can change them.
+    """
+
+    needs_gradients: ClassVar[bool]
+
+    def __call__(
+        self,
+        model: SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+        on_step: OnStep | None = None,
+        /,
+    ) -> list[MinimallySufficientRegion]:
+        """The minimally sufficient region of each trial, found inside the sufficient one."""
+        ...
+
+
+class SearchingReduction(ABC):
+    """A reduction that is one search for each trial, all of them advancing together."""
+
+    doing: ClassVar[str]
+
+    @abstractmethod
+    def search(
+        self, trial: Trial, sufficient: SufficientRegion
+    ) -> Search[MinimallySufficientRegion]:
+        """The search of one trial, inside its sufficient region."""
+
+    def __call__(
+        self,
+        model: SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+        on_step: OnStep | None = None,
+    ) -> list[MinimallySufficientRegion]:
+        """See `Reduction`."""
+        searches = [self.search(t, s) for t, s in zip(trials, sufficient, strict=True)]
+        with model.borrowed():
+            return run_searches(model, trials, searches, doing=self.doing, on_step=on_step)
+
+
+def check_search_options(search: str, grain_px: int, max_passes: int) -> None:
+    """Raises an InputError where the options that searches have in common make no sense."""
+    if grain_px < 0 or max_passes < 1:
+        raise InputError(
+            f"{search}: expected grain_px of 0 (chosen by the image's size) or more and max_passes "
+            f"of 1 or more, got {grain_px} and {max_passes}."
+        )
+
+
+@dataclass(frozen=True)
+class NoReduction:
+    """No stage 2: the sufficient region is returned as it is, and is not minimal.
+
+    The map falls linearly from 1 on the target to the edge of the region. Needs no gradients.
+    """
+
+    needs_gradients: ClassVar[bool] = False
+
+    def __call__(
+        self,
+        _model: SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+        _on_step: OnStep | None = None,
+    ) -> list[MinimallySufficientRegion]:
+        """See `Reduction`."""
+        results = []
+        for trial, found in zip(trials, sufficient, strict=True):
+            nearness = 1 - distance_px(trial.target.region) / (found.growth_px + 1)
+            saliency_map = nearness.clamp(min=0) * found.region
+            region = found.region.clone()
+            results.append(MinimallySufficientRegion(region, saliency_map, found.dice))
+        return results
+
+
+def top_region(
+    trial: Trial, saliency_map: Tensor, sufficient: SufficientRegion
+) -> Search[MinimallySufficientRegion]:
+    """The smallest top part of a map that suffices, found in about twenty passes.
+
+    A top part holds all pixels from some value on, never the zeros; pixels of one value stay
+    together. First the empty region and eight areas spread evenly on a logarithmic scale are tried,
+    then the gap below the smallest that suffices is narrowed to 1 % of its area. The Dice need not
+    rise with the area, so a smaller top part may still exist. If none suffices, the sufficient
+    region itself is the result.
+
+    Args:
+        trial: what the regions are tried on.
+        saliency_map: (*spatial) float, 0 outside the sufficient region.
+        sufficient: what to fall back on.
+    """
+    values, counts = _values_from_the_top(saliency_map)
+
+    def region_of(level: int) -> Tensor:  # level -1 takes no value at all
+        return saliency_map >= (values[level] if level >= 0 else torch.inf)
+
+    suffices: list[int] = []
+    last = len(values) - 1
+    levels = sorted({-1, *_spread(counts, -1, last, _NUM_COARSE), last})
+    misses = -1
+    while levels:
+        answers = yield Ask([region_of(level) for level in levels], controlled=True)
+        passed = [i for i, answer in zip(levels, answers, strict=True) if trial.suffices(answer)]
+        suffices = sorted({*suffices, *passed})
+        if not suffices:
+            break
+        misses = max([level for level in [misses, *levels] if level < suffices[0]], default=-2)
+        levels = _spread(counts, misses, suffices[0], _NUM_FINE)
+    candidates = (region_of(level) for level in suffices)
+    region, dice = yield from smallest_that_holds(trial, candidates, sufficient)
+    return MinimallySufficientRegion(region, saliency_map, dice)
+
+
+def smallest_that_holds(
+    trial: Trial, candidates: Iterable[Tensor], sufficient: SufficientRegion
+) -> Search[tuple[Tensor, float]]:
+    """The first candidate that suffices when shown alone, and its Dice; else the sufficient region.
+
+    Args:
+        trial: what the regions are tried on.
+        candidates: regions (*spatial) bool that held in a batch, the smallest first.
+        sufficient: what to fall back on.
+    """
+    for region in candidates:
+        (answer,) = yield Ask([region], alone=True, controlled=True)
+        if trial.suffices(answer):
+            return region, answer.dice
+    return sufficient.region.clone(), sufficient.dice
+
+
+def _values_from_the_top(saliency_map: Tensor) -> tuple[list[float], np.ndarray]:
+    """The positive values, largest first, and how many pixels have at least each."""
+    values, counts = np.unique(saliency_map[saliency_map > 0].cpu().numpy(), return_counts=True)
+    return values[::-1].tolist(), np.cumsum(counts[::-1])
+
+
+def _spread(counts: np.ndarray, low: int, high: int, num_levels: int) -> list[int]:
+    """Levels strictly between two, their areas evenly spread on a logarithmic scale; at least one.
+
+    Empty where there is none between them, or where the two differ by less than `_FINE_ENOUGH`.
+    """
+    if high - low < 2:
+        return []
+    largest = counts[high]
+    smallest = counts[low] if low >= 0 else max(1, largest // 256)
+    if low >= 0 and largest - smallest <= _FINE_ENOUGH * largest:
+        return []
+    areas = np.geomspace(smallest, largest, num_levels + 2)[1:-1]
+    levels = np.searchsorted(counts, areas).clip(low + 1, high - 1)  # values may have many pixels
+    return sorted({int(level) for level in levels})

@@ -1,0 +1,72 @@
+"""The search of stage 2 without gradients, for networks that are only a function.
+
+Hierarchical removal: blocks of a fourth of the image's short side are removed while the model does
+not miss them, then blocks of half that side, and so on down to the grain, each time the least
+important first. How important a block is tells the removal of the block around it.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from misure.explanation.growth import SufficientRegion
+from misure.explanation.probe import Ask, Search, Trial
+from misure.explanation.reduction import (
+    MinimallySufficientRegion,
+    SearchingReduction,
+    check_search_options,
+    smallest_that_holds,
+)
+from misure.explanation.removal import remove_blocks
+from misure.images.grid import default_grain_px
+from misure.images.regions import distance_px
+
+_COARSEST = 4  # blocks on the short side, to begin with
+
+
+@dataclass(frozen=True)
+class ForwardReduction(SearchingReduction):
+    """The smallest region that removal by forward passes finds within a budget.
+
+    Attributes:
+        grain_px: side of the smallest block; 0: 1/128 of the short side.
+        max_passes: pass equivalents for the whole explanation of a target but for its minimality;
+            the best region so far is returned when they are spent.
+    """
+
+    grain_px: int = 0
+    max_passes: int = 400
+
+    doing: ClassVar[str] = "removing"
+    needs_gradients: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_search_options("ForwardReduction", self.grain_px, self.max_passes)
+
+    def search(
+        self, trial: Trial, sufficient: SufficientRegion
+    ) -> Search[MinimallySufficientRegion]:
+        spatial = trial.target.region.shape
+        grain_px = self.grain_px or default_grain_px(spatial)
+        nearness = 1 / (1 + distance_px(trial.target.region))
+        nothing = torch.zeros_like(sufficient.region)
+        (answer,) = yield Ask([nothing], controlled=True)
+        is_done = trial.suffices(answer)
+        held = [nothing if is_done else sufficient.region]
+        cell_px = max(grain_px, min(spatial) // _COARSEST)
+        while not is_done:
+            left = trial.passes_left(self.max_passes)
+            region, _, is_1_minimal = yield from remove_blocks(
+                trial, held[0], nearness, cell_px, max_passes=left
+            )
+            held.insert(0, region)
+            if not is_1_minimal:
+                break
+            is_done = cell_px == grain_px
+            cell_px = max(grain_px, cell_px // 2)
+        region, dice = yield from smallest_that_holds(trial, held, sufficient)
+        stopped_by = "end" if is_done else "max_passes"
+        return MinimallySufficientRegion(
+            region, nearness * sufficient.region * (1 + region) / 2, dice, grain_px, stopped_by
+        )

@@ -1,0 +1,214 @@
+"""The certified search of stage 2: binary regions on a grid, each shown to the model as it is.
+
+A score for each cell says how much it is needed; the region is the best `num_cells` of them. A step
+shows that region and takes the gradient of the loss (see `showing`) with respect to visibility: the
+first-order gain of adding each cell that is hidden, and of keeping each that is seen. Gradients,
+and a smoothed copy of them that moves neighbours together, are gathered with momentum; the copy
+moves a cell the less, the less its pixels differ from what stands there when they are removed,
+since nobody can see whether such a cell is shown. Where the region holds, the number of cells
+shrinks; where not, it grows a little. The smallest region that held is the result; nothing soft is
+left to be thresholded.
+
+Where a network has lost the object its gradient says little, and where it sees everything it may
+say nothing. So the search begins with the sufficient region half seen, and then with the hidden
+cells *leaking*: they stay visible in part, less where the object is drawn and more where it is not,
+until they are hidden indeed. What is shown while anything leaks guides the search and is never
+returned.
+
+Where nothing has held when an eighth of the budget is left, the target is grown once more, in equal
+steps: the Dice need not rise with the growth, and stage 1 skips most radii.
+
+`docs/search.md` tells what else was tried, with figures.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.explanation.growth import SufficientRegion
+from misure.explanation.probe import Answer, Ask, Search, Trial
+from misure.explanation.reduction import (
+    MinimallySufficientRegion,
+    SearchingReduction,
+    check_search_options,
+    smallest_that_holds,
+)
+from misure.images.grid import Grid, default_grain_px, smooth, top_cells
+from misure.images.regions import distance_px
+
+_PASSES_OF_A_STEP = 3
+_USUAL_SHARE = 0.625
+_SEVERAL = 3
+_HALF_SEEN = 0.5
+_START = 0.3
+_LEAK = 0.5
+_LEAK_FALLS, _LEAK_RISES = 0.6, 1.3
+_LEAST_LEAK, _MOST_LEAK = 0.05, 0.9
+_STEPS_FOR_A_LEAK = 12  # with fewer, all would be spent before anything is hidden indeed
+_LEAK_TOLERANCE = 0.1
+_SHRINK = 0.75
+_GROW = 1.05
+_BELOW_THE_BEST = 0.95
+_MOMENTUM = 0.8
+_CALMING_MISSES = 5  # after so many misses in a row, steps are half as long
+_SHARE_OF_GROWING = 0.125
+_GROWTHS_AT_ONCE = 4
+_SMOOTHING = 3.0
+_SMOOTHED_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class CertifiedReduction(SearchingReduction):
+    """The smallest region that a search with gradients finds within a budget of passes.
+
+    Attributes:
+        grain_px: side of a cell, the smallest piece of a region; 0: 1/128 of the short side.
+        max_passes: pass equivalents for the whole explanation of a target but for its minimality;
+            the best region so far is returned when they are spent. Only targets that lean on nearly
+            everything need all of them: where several regions have held, 5/8 are spent. Each
+            baseline image and each control takes 3 in every step.
+        patience: steps without a region smaller by `min_gain` after which the search ends.
+        min_gain: see `patience`.
+    """
+
+    grain_px: int = 0
+    max_passes: int = 160
+    patience: int = 12
+    min_gain: float = 0.02
+
+    doing: ClassVar[str] = "shrinking"
+    needs_gradients: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_search_options("CertifiedReduction", self.grain_px, self.max_passes)
+        if self.patience < 1 or not 0 <= self.min_gain < 1:
+            raise InputError(
+                f"CertifiedReduction: expected patience of 1 or more and min_gain in [0, 1), got "
+                f"{self.patience} and {self.min_gain}."
+            )
+
+    def search(
+        self, trial: Trial, sufficient: SufficientRegion
+    ) -> Search[MinimallySufficientRegion]:
+        spatial = trial.target.region.shape
+        grid = Grid(sufficient.region, self.grain_px or default_grain_px(spatial))
+        score, stopped_by = _nearness(trial.target.region, grid), "end"
+        nothing = torch.zeros_like(sufficient.region)
+        (answer,) = yield Ask([nothing], controlled=True)
+        held = [nothing]
+        if not trial.suffices(answer):
+            score, held, stopped_by = yield from self._descend(trial, grid, score)
+        if not held:
+            held = yield from self._grow_again(trial, sufficient, grid)
+        region, dice = yield from smallest_that_holds(trial, held, sufficient)
+        saliency_map = grid.values(_positive(score, grid))
+        return MinimallySufficientRegion(region, saliency_map, dice, grid.cell_px, stopped_by)
+
+    def _budget(self, num_held: int) -> int:
+        """What steps may spend in all, when so many regions have held."""
+        if num_held == 0:
+            return round((1 - _SHARE_OF_GROWING) * self.max_passes)
+        return round((_USUAL_SHARE if num_held >= _SEVERAL else 1) * self.max_passes)
+
+    def _grow_again(
+        self, trial: Trial, sufficient: SufficientRegion, grid: Grid
+    ) -> Search[list[Tensor]]:
+        """The first region around the target that holds, of as many as the budget allows."""
+        distance = distance_px(trial.target.region)
+        num = max(0, trial.passes_left(self.max_passes)) // trial.num_views
+        first, last = trial.edge_px, sufficient.growth_px
+        step_px = max(grid.cell_px, (last - first) / (num + 1))
+        growths = [first + i * step_px for i in range(1, num + 1) if first + i * step_px < last]
+        for start in range(0, len(growths), _GROWTHS_AT_ONCE):
+            some = growths[start : start + _GROWTHS_AT_ONCE]
+            regions = [grid.region(grid.cells(distance <= growth_px)) for growth_px in some]
+            answers = yield Ask(regions, controlled=True)
+            for region, answer in zip(regions, answers, strict=True):
+                if trial.suffices(answer):
+                    return [region]
+        return []
+
+    def _descend(
+        self, trial: Trial, grid: Grid, score: Tensor
+    ) -> Search[tuple[Tensor, list[Tensor], str]]:
+        """The score of the best region, the regions that held (smallest first), why it ended."""
+        num_inside = int(grid.inside.sum())
+        num_cells, fewest = max(1, int(_START * num_inside)), num_inside
+        contrast = _contrast_share(trial, grid)
+        momentum = torch.zeros_like(score)
+        best_score, held = score, list[Tensor]()
+        a_step = _PASSES_OF_A_STEP * trial.num_views
+        passes_left = trial.passes_left(self._budget(0))
+        since_gain, misses = 0, 0
+        leak = _LEAK if passes_left >= _STEPS_FOR_A_LEAK * a_step else 0
+        seen = trial.presentations[0].visibility  # the same in all of them
+        everything = seen(grid.limit)
+        if passes_left >= _PASSES_OF_A_STEP * len(trial.presentations):
+            (answer,) = yield Ask([_HALF_SEEN * everything], gradient=True)
+            score = score + _direction(answer, grid, contrast)
+        while trial.passes_left(self._budget(len(held))) >= a_step:
+            if held and since_gain > self.patience:
+                return best_score, held, "patience"
+            region = grid.region(top_cells(score.where(grid.inside, -torch.inf), num_cells))
+            shown = torch.maximum(seen(region), leak * everything) if leak else region
+            (answer,) = yield Ask([shown], gradient=True, controlled=not leak)
+            since_gain += bool(held)
+            if leak and answer.dice >= trial.dice_threshold - _LEAK_TOLERANCE:
+                leak = leak * _LEAK_FALLS if leak * _LEAK_FALLS > _LEAST_LEAK else 0
+            elif not leak and trial.suffices(answer):
+                misses = 0
+                if num_cells <= fewest:
+                    since_gain = 0 if num_cells < (1 - self.min_gain) * fewest else since_gain
+                    fewest, best_score = num_cells, score
+                    held.insert(0, region)
+                num_cells = max(1, int(_SHRINK * num_cells))
+            else:
+                leak, misses = min(_LEAK_RISES * leak, _MOST_LEAK), misses + (not leak)
+                num_cells = min(int(_GROW * num_cells) + 1, int(_BELOW_THE_BEST * fewest) + 1)
+            momentum = _MOMENTUM * momentum + (1 - _MOMENTUM) * _direction(answer, grid, contrast)
+            score = score + momentum / (1 + misses / _CALMING_MISSES)
+        return best_score, held, "max_passes"
+
+
+def _nearness(target: Tensor, grid: Grid) -> Tensor:
+    """Where the search starts: 0 on cells of the target, falling to -1 at the farthest cell."""
+    distance = distance_px(grid.cells(target))
+    return -distance / distance[grid.inside].max().clamp(min=1)
+
+
+def _contrast_share(trial: Trial, grid: Grid) -> Tensor:
+    """How far a cell differs from what stands in its place, in [0, 1); half where as far as most.
+
+    Of several baseline images the one that differs most counts.
+    """
+    squares = torch.stack(
+        [(one.image - one.baseline_image).float().square().sum(0) for one in trial.presentations]
+    )
+    contrast = (grid.sums(squares.amax(0)) / grid.num_px.clamp(min=1)).sqrt()
+    return contrast / (contrast + _size(contrast, grid))
+
+
+def _direction(answer: Answer, grid: Grid, contrast: Tensor) -> Tensor:
+    """The gradient of each cell and a smoothed copy, each in units of its own mean size."""
+    if answer.gradient is None:
+        raise InputError("CertifiedReduction: expected an answer with a gradient, got none.")
+    gradient = grid.sums(answer.gradient)
+    own = gradient / _size(gradient, grid)
+    smoothed = smooth(gradient, _SMOOTHING) * contrast
+    return own + _SMOOTHED_SHARE * smoothed / _size(smoothed, grid)
+
+
+def _size(of_cells: Tensor, grid: Grid) -> Tensor:
+    """The root of the mean square over the cells inside the limit; never 0."""
+    squares = of_cells.square() * grid.inside
+    return (squares.sum() / grid.inside.sum()).sqrt() + torch.finfo(of_cells.dtype).tiny
+
+
+def _positive(score: Tensor, grid: Grid) -> Tensor:
+    """The score moved and scaled into [0.01, 1] inside the limit; its order stays."""
+    low, high = score[grid.inside].min(), score[grid.inside].max()
+    scaled = (score - low) / (high - low).clamp(min=torch.finfo(score.dtype).eps)
+    return 0.01 + 0.99 * scaled

@@ -1,0 +1,226 @@
+"""The paper's stage 2: a soft mask, learnt by gradient descent inside the sufficient region.
+
+Minimise, over a mask m in [0, 1] on a coarse grid,
+
+    a_fg (1 - D(p, t)) + a_bg (1 - (D(p, t) + D(1 - p, 1 - t)) / 2)
+      + l1 x (area share of t) x mean(m) + tv x mean |differences of m|^exponent
+
+where p is the probability of the class when the model sees m (enlarged) times the sufficient
+region, t the target and D the soft Dice. Hasany, Mériaudeau, Petitjean, arXiv 2406.12173; the text
+at hand does not give every setting, `docs/method.md` says how sure each default is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from misure.errors import InputError, ModelError
+from misure.explanation.growth import SufficientRegion
+from misure.explanation.probe import OnStep, Trial
+from misure.explanation.reduction import MinimallySufficientRegion, top_region
+from misure.explanation.run_searches import run_searches
+from misure.images.regions import soft_dice
+from misure.models.model import SegmentationModel
+from misure.models.preprocessing import resize
+
+
+@dataclass(frozen=True)
+class PaperReduction:
+    """The paper's stage 2, followed by the smallest top part of its map that suffices.
+
+    Attributes:
+        grid_size: length of the mask's short side; never more than the image's.
+        num_iterations: steps of AdamW.
+        learning_rate: of AdamW.
+        foreground_weight: a_fg.
+        background_weight: a_bg.
+        l1_weight: l1.
+        tv_weight, tv_exponent: tv and its exponent.
+        initial_visibility: where the mask starts outside the target.
+        smallest_visibility: smaller values of the final mask become 0.
+    """
+
+    grid_size: int = 224
+    num_iterations: int = 100
+    learning_rate: float = 0.01
+    foreground_weight: float = 1.0
+    background_weight: float = 1.0
+    l1_weight: float = 0.1
+    tv_weight: float = 0.0
+    tv_exponent: float = 3.0
+    initial_visibility: float = 0.5
+    smallest_visibility: float = 0.2
+
+    needs_gradients: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.grid_size < 1 or self.num_iterations < 0 or self.learning_rate <= 0:
+            raise InputError(
+                "PaperReduction: expected grid_size of 1 or more, num_iterations of 0 or more and "
+                f"a positive learning_rate, got {self.grid_size}, {self.num_iterations} and "
+                f"{self.learning_rate}."
+            )
+        if self.tv_exponent < 1:
+            raise InputError(
+                f"PaperReduction: expected tv_exponent of 1 or more, got {self.tv_exponent}."
+            )
+
+    def __call__(
+        self,
+        model: SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+        on_step: OnStep | None = None,
+    ) -> list[MinimallySufficientRegion]:
+        """See `Reduction`.
+
+        Makes `num_iterations` forward and backward passes for each trial, then about twenty forward
+        passes.
+        """
+        with model.borrowed():
+            maps = self._learn(model, trials, sufficient, on_step)
+            searches = [
+                top_region(trial, saliency_map, found)
+                for trial, saliency_map, found in zip(trials, maps, sufficient, strict=True)
+            ]
+            return run_searches(model, trials, searches, doing="checking", on_step=on_step)
+
+    def _learn(
+        self,
+        model: SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+        on_step: OnStep | None,
+    ) -> list[Tensor]:
+        """The learnt map (*spatial) float32 of each trial, at the image's own pixels."""
+        spatial = tuple(trials[0].target.region.shape)
+        num_ways = len(trials[0].presentations)
+        scenes = [_Scene(model, trials, sufficient, way) for way in range(num_ways)]
+        with torch.inference_mode(False), torch.enable_grad():
+            mask = torch.nn.Parameter(self._initial_masks(trials, sufficient).to(model.device))
+            optimizer = torch.optim.AdamW([mask], lr=self.learning_rate)
+            for step in range(self.num_iterations):
+                if on_step:
+                    on_step("shrinking", step, self.num_iterations)
+
+                def gradient(part: slice, scene: _Scene) -> Tensor:
+                    leaf = mask[part].detach().requires_grad_()
+                    logits = scene.logits(leaf, part)
+                    of_masks = self._gradient(leaf, logits, scene, part)
+                    for trial in trials[part]:
+                        trial.cost.forward_passes += 1
+                        trial.cost.backward_passes += int(logits.requires_grad)
+                    return of_masks
+
+                found = [
+                    torch.cat(
+                        model.in_batches(partial(gradient, scene=scene), len(trials), scene.spatial)
+                    )
+                    for scene in scenes
+                ]
+                mask.grad = torch.stack(found).sum(0)
+                optimizer.step()
+                with torch.no_grad():
+                    mask.clamp_(0, 1)
+        final = mask.detach()
+        final = final * (final >= self.smallest_visibility)
+        maps = resize(final[:, None], spatial)[:, 0].to(trials[0].target.region.device)
+        return [m * found.region for m, found in zip(maps, sufficient, strict=True)]
+
+    def _initial_masks(
+        self, trials: Sequence[Trial], sufficient: Sequence[SufficientRegion]
+    ) -> Tensor:
+        spatial = trials[0].target.region.shape
+        scale = min(1.0, self.grid_size / min(spatial))
+        starts = [
+            self.initial_visibility * found.region
+            + (1 - self.initial_visibility) * trial.target.region
+            for trial, found in zip(trials, sufficient, strict=True)
+        ]
+        masks = torch.stack(starts)[:, None].float()
+        return resize(masks, [max(1, round(side * scale)) for side in spatial])[:, 0]
+
+    def _gradient(self, masks: Tensor, logits: Tensor, scene: "_Scene", part: slice) -> Tensor:
+        loss = self._loss(masks, logits, scene, part)
+        if not loss.requires_grad:  # a network that ignores the image, and no l1
+            return torch.zeros_like(masks)
+        (gradient,) = torch.autograd.grad(loss, masks)
+        if not bool(torch.isfinite(gradient).all()):
+            raise ModelError(
+                f"PaperReduction: expected finite gradients, {scene.model.name} gave NaN or "
+                "infinity. Use a preset that needs none (forward_only, sufficient_region)."
+            )
+        return gradient
+
+    def _loss(self, masks: Tensor, logits: Tensor, scene: "_Scene", part: slice) -> Tensor:
+        target, considered = scene.targets[part], scene.considered[part]
+        p = torch.cat(
+            [
+                scene.model.class_probability(logits[i : i + 1], trial.target.class_index)
+                for i, trial in enumerate(scene.trials[part])
+            ]
+        )
+        foreground = soft_dice(p, target, considered)
+        background = soft_dice(1 - p, ~target, considered)
+        area_share = target.flatten(1).float().mean(1)
+        losses = (
+            self.foreground_weight * (1 - foreground)
+            + self.background_weight * (1 - (foreground + background) / 2)
+            + self.l1_weight * area_share * masks.flatten(1).mean(1)
+        )
+        if self.tv_weight:
+            losses = losses + self.tv_weight * _total_variation(masks, self.tv_exponent)
+        return losses.sum()
+
+
+class _Scene:
+    """The trials at the resolution at which the network sees them, in one presentation, stacked."""
+
+    def __init__(
+        self,
+        model: SegmentationModel,
+        trials: Sequence[Trial],
+        sufficient: Sequence[SufficientRegion],
+        way: int,
+    ) -> None:
+        own = tuple(trials[0].target.region.shape)
+        seen = model.preprocessing.resized_shape(own)
+        self.model, self.trials = model, trials
+        self.spatial = seen if prod(seen) < prod(own) else own
+        presentations = [trial.presentations[way] for trial in trials]
+        self.images = self._stack([p.image for p in presentations])
+        self.baseline_images = self._stack([p.baseline_image for p in presentations])
+        self.limits = self._stack(
+            [
+                presentation.visibility(found.region)[None]
+                for presentation, found in zip(presentations, sufficient, strict=True)
+            ]
+        )[:, 0]
+        self.targets = self._stack_regions([t.target.region for t in trials])
+        self.considered = self._stack_regions([trial.considered for trial in trials])
+
+    def _stack(self, tensors: list[Tensor]) -> Tensor:
+        return resize(torch.stack(tensors).to(self.model.device, torch.float32), self.spatial)
+
+    def _stack_regions(self, regions: list[Tensor]) -> Tensor:
+        share = self._stack([region[None] for region in regions])[:, 0]
+        largest = share.flatten(1).amax(1).view(-1, *[1] * (share.ndim - 1))
+        return share > (0.5 * largest)  # of a tiny region too something is left
+
+    def logits(self, masks: Tensor, part: slice) -> Tensor:
+        """Logits when the model sees the masks."""
+        visibility = resize(masks[:, None], self.spatial) * self.limits[part, None]
+        images = torch.lerp(self.baseline_images[part], self.images[part], visibility)
+        return self.model(images)
+
+
+def _total_variation(masks: Tensor, exponent: float) -> Tensor:
+    """Mean |difference of neighbours|^exponent along every axis, of masks (N, *spatial)."""
+    return sum(
+        masks.diff(dim=axis).abs().pow(exponent).flatten(1).mean(1) for axis in range(1, masks.ndim)
+    )  # type: ignore[return-value]

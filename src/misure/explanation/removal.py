@@ -1,0 +1,162 @@
+"""Removal: what of a region can still be left out, by forward passes alone.
+
+The region is divided into square blocks. Groups of blocks are removed first, then ever smaller
+groups, then single blocks, as in delta debugging (Zeller and Hildebrandt, doi:10.1109/32.988498);
+what the model does not miss stays removed. Run to its end, no single block of the result can be
+removed: it is *1-minimal* at that size. (Several blocks together might still be.)
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+import torch
+from torch import Tensor
+
+from misure.explanation.probe import Ask, Search, Trial
+from misure.images.grid import Grid
+
+AT_ONCE = 16
+"""Removals tried in one batch."""
+
+
+@dataclass(frozen=True)
+class Minimality:
+    """How far a region can still be reduced, block by block.
+
+    Attributes:
+        cell_px: side of a block.
+        cells_left: blocks of the returned region.
+        cells_tested: how many of them were removed by themselves and the rest shown.
+        removable: for how many of those the target was still preserved. With as many tested as
+            are left and none removable, the region is 1-minimal at this size.
+        passes: forward passes spent on it; they are not part of the explanation's cost.
+    """
+
+    cell_px: int
+    cells_left: int
+    cells_tested: int
+    removable: int
+    passes: int
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether every block was tested and none could be removed."""
+        return self.cells_tested == self.cells_left and self.removable == 0
+
+
+Removed = tuple[Tensor, int, bool]
+"""Region, how many blocks it has, and whether each was tested and is needed (budget allowing)."""
+
+
+def remove_blocks(
+    trial: Trial, region: Tensor, importance: Tensor, cell_px: int, max_passes: int | None = None
+) -> Search[Removed]:
+    """The part (*spatial) of a region that is left when no block of it can be removed any more.
+
+    Args:
+        trial: what the regions are tried on.
+        region: (*spatial) bool, one that suffices.
+        importance: (*spatial) float: the least important blocks are removed first.
+        cell_px: side of a block.
+        max_passes: forward passes to spend at the most; then the region is not certified.
+    """
+    grid = Grid(region, cell_px)
+    score = grid.sums(importance).flatten()
+    kept = grid.inside.clone()
+    order = [i for i in score.argsort(stable=True).tolist() if bool(kept.view(-1)[i])]
+    size = ceil(len(order) / AT_ONCE)
+    budget = _Budget(trial, max_passes)
+    while order:
+        groups = [order[i : i + size] for i in range(0, len(order), size)]
+        removed = yield from _sweep(trial, grid, kept, groups, budget)
+        order = [i for i in order if i not in removed]
+        if budget.is_spent:
+            return grid.region(kept), len(order), False
+        if size == 1 and not removed:
+            break
+        size = max(1, size // 2)
+    return grid.region(kept), len(order), True
+
+
+class _Budget:
+    """The regions that may still be shown."""
+
+    def __init__(self, trial: Trial, max_passes: int | None) -> None:
+        self._cost, self._num_views = trial.cost, trial.num_views
+        self._end = None if max_passes is None else trial.cost.forward_passes + max_passes
+        self.is_spent = False
+
+    def of(self, wanted: int) -> int:
+        """As many of these passes as may still be made."""
+        if self._end is None:
+            return wanted
+        left = max(0, self._end - self._cost.forward_passes) // self._num_views
+        self.is_spent = left < wanted
+        return min(wanted, left)
+
+
+def _sweep(
+    trial: Trial, grid: Grid, kept: Tensor, groups: list[list[int]], budget: _Budget
+) -> Search[set[int]]:
+    """Removes from `kept` what can be removed of these groups; what it was, as cell numbers.
+
+    A batch tries each group by itself. Those that are not needed one by one are then removed
+    together; if that is too much, the first half of them, and so on.
+    """
+    gone: set[int] = set()
+    waiting = list(groups)
+    while waiting:
+        num = budget.of(min(AT_ONCE, len(waiting)))
+        batch, waiting = waiting[:num], waiting[num:]
+        if not batch:
+            break
+        regions = [grid.region(_without(kept, group)) for group in batch]
+        answers = yield Ask(regions, controlled=True)
+        free = [g for g, answer in zip(batch, answers, strict=True) if trial.suffices(answer)]
+        while free:
+            together = [i for group in free for i in group]
+            if len(free) == 1:  # just shown by itself
+                holds = True
+            elif budget.of(1):
+                region = grid.region(_without(kept, together))
+                (answer,) = yield Ask([region], controlled=True)
+                holds = trial.suffices(answer)
+            else:
+                break
+            if holds:
+                kept.copy_(_without(kept, together))
+                gone.update(together)
+                break
+            free = free[: len(free) // 2]
+    return gone
+
+
+def _without(kept: Tensor, cells: list[int]) -> Tensor:
+    rest = kept.clone()
+    rest.view(-1)[cells] = False
+    return rest
+
+
+def measure_minimality(
+    trial: Trial, region: Tensor, cell_px: int, num_tests: int, seed: int = 0
+) -> Search[Minimality]:
+    """How far a region can still be reduced, by removing each of some blocks by itself.
+
+    Args:
+        trial: what the regions are tried on.
+        region: (*spatial) bool, one that suffices.
+        cell_px: side of a block.
+        num_tests: blocks to test; a random sample of them where there are more.
+        seed: of the sample.
+    """
+    grid = Grid(region, cell_px)
+    cells = grid.inside.flatten().nonzero().flatten().tolist()
+    generator = torch.Generator().manual_seed(seed)
+    sample = [cells[i] for i in torch.randperm(len(cells), generator=generator).tolist()]
+    tested, removable = sample[:num_tests], 0
+    for start in range(0, len(tested), AT_ONCE):
+        batch = tested[start : start + AT_ONCE]
+        regions = [grid.region(_without(grid.inside, [cell])) for cell in batch]
+        answers = yield Ask(regions, controlled=True)
+        removable += sum(trial.suffices(answer) for answer in answers)
+    return Minimality(cell_px, len(cells), len(tested), removable, len(tested) * trial.num_views)

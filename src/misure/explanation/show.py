@@ -1,0 +1,154 @@
+"""Showing regions to a model: the images of a trial, in batches, and what the model makes of them.
+
+Of each view come the Dice of its target and, where asked for, the direction in which a loss falls.
+The loss sums softplus(-z) over the target and softplus(z) over all other considered pixels; z is
+the margin of the class over its best rival in units of `_SHARPNESS` of the margins' own standard
+deviation, so that pixels which are safe do not count and the scale of the logits does not matter.
+Only its derivative is ever needed, sigmoid(-z) and sigmoid(z), and that is what is computed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+import torch
+from torch import Tensor
+
+from misure.errors import ModelError
+from misure.explanation.presentation import Presentation
+from misure.explanation.probe import Answer, Ask, Trial
+from misure.models.logits import all_finite, class_margin, class_region
+from misure.models.model import SegmentationModel
+
+_SHARPNESS = 0.3
+_JUST_DICE = Ask([])
+
+
+def try_regions(
+    model: SegmentationModel, shown: Sequence[tuple[Trial, Tensor]], ask: Ask = _JUST_DICE
+) -> list[Answer]:
+    """What comes out when the model sees each of these regions.
+
+    Args:
+        model: the model that is shown the regions.
+        shown: pairs of a trial and a region (*spatial) bool, or a visibility (*spatial) float; all
+            images of one shape.
+        ask: whether gradients and controls are wanted (its regions are not looked at).
+
+    Raises:
+        ModelError: a gradient is NaN or infinite, or the network fails.
+    """
+    views = [
+        replace(view, owner=owner)
+        for owner, (trial, region) in enumerate(shown)
+        for view in _views_of(trial, region, ask.controlled)
+    ]
+
+    def show(part: slice) -> list[Answer]:
+        return _show(model, views[part], ask.gradient)
+
+    spatial = shown[0][1].shape if shown else ()
+    batches = model.in_batches(show, len(views), spatial)
+    of_each: list[list[tuple[_View, Answer]]] = [[] for _ in shown]
+    for view, answer in zip(views, (one for batch in batches for one in batch), strict=True):
+        of_each[view.owner].append((view, answer))
+    return [_summed_up(seen) for seen in of_each]
+
+
+@dataclass(frozen=True)
+class _View:
+    """One image to be shown: a region of a trial in one presentation, or with another content."""
+
+    trial: Trial
+    region: Tensor
+    presentation: Presentation
+    is_control: bool = False
+    owner: int = 0
+
+
+def _views_of(trial: Trial, region: Tensor, controlled: bool) -> Iterator[_View]:
+    for presentation in trial.presentations:
+        yield _View(trial, region, presentation)
+    if controlled and trial.contents is not None:
+        first = trial.presentations[0]
+        for content in trial.controls:
+            image = trial.contents.replace(content, region)
+            yield _View(trial, region, replace(first, image=image), is_control=True)
+
+
+def _summed_up(seen: list[tuple[_View, Answer]]) -> Answer:
+    gradients = [answer.gradient for _, answer in seen if answer.gradient is not None]
+    return Answer(
+        dice=min(answer.dice for view, answer in seen if not view.is_control),
+        control_dice=max((answer.dice for view, answer in seen if view.is_control), default=0.0),
+        gradient=reduce(torch.add, gradients) if gradients else None,
+    )
+
+
+def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool) -> list[Answer]:
+    """The Dice of each view, and the direction in which its loss falls if asked for; one batch."""
+    with torch.set_grad_enabled(with_gradient):
+        visibility = torch.stack([view.presentation.visibility(view.region) for view in views])
+        visibility.requires_grad_(with_gradient)
+        images = _stacked([view.presentation.image for view in views])
+        baseline_images = _stacked([view.presentation.baseline_image for view in views])
+        logits = model(torch.lerp(baseline_images, images, visibility[:, None]))
+        dices = _dices(logits.detach(), views)
+        gradients = torch.zeros_like(visibility)
+        has_gradient = logits.requires_grad  # a network may ignore the image
+        if has_gradient:
+            margins = [
+                class_margin(logits[i : i + 1], one.class_index, one.multilabel)[0]
+                for i, one in enumerate(view.trial.target for view in views)
+            ]
+            falls = [_fall_of_loss(*seen) for seen in zip(margins, views, dices, strict=True)]
+            (gradients,) = torch.autograd.grad(margins, visibility, falls)
+            if not all_finite(gradients):
+                raise ModelError(
+                    f"explain: expected finite gradients, {model.name} gave NaN or infinity. Use "
+                    "a preset that needs none (forward_only, sufficient_region)."
+                )
+    for view in views:  # last, since a batch that does not fit into memory is shown again
+        view.trial.cost.forward_passes += 1
+        view.trial.cost.backward_passes += int(has_gradient)
+    if not with_gradient:
+        return [Answer(dice) for dice in dices]
+    return [Answer(dice, gradient=one) for dice, one in zip(dices, gradients, strict=True)]
+
+
+def _stacked(tensors: list[Tensor]) -> Tensor:
+    """Tensors (...) as one (N, ...); not copied where all are the same."""
+    first = tensors[0]
+    if all(tensor is first for tensor in tensors):
+        return first.expand(len(tensors), *first.shape)
+    return torch.stack(tensors)
+
+
+def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:
+    """Dice of each view's target with what the model draws (ignored pixels left out)."""
+    counts = []
+    for i, trial in enumerate(view.trial for view in views):
+        target = trial.target
+        drawn = class_region(logits[i : i + 1], target.class_index, target.multilabel)[0]
+        places = (target.region.to(drawn.device), trial.considered.to(drawn.device))
+        counts.append(torch.stack([torch.count_nonzero(drawn & place) for place in places]))
+    counted = torch.stack(counts).tolist()  # the only copy to the host of a step
+    return [
+        2 * both / (drawn + view.trial.num_target_pixels)
+        for (both, drawn), view in zip(counted, views, strict=True)
+    ]
+
+
+def _fall_of_loss(margin: Tensor, view: _View, dice: float) -> Tensor:
+    """How much the loss of a view falls when the margin (*spatial) of a pixel rises a little.
+
+    A control wants the target's margins to fall, while its Dice is too large.
+    """
+    margin = margin.detach()
+    unit = _SHARPNESS * margin.std(correction=0) + torch.finfo(margin.dtype).eps
+    wanted = view.trial.wanted.to(margin)
+    if view.is_control:
+        too_large = dice > view.trial.max_control_dice
+        wanted = -wanted.clamp(min=0) if too_large else torch.zeros_like(wanted)
+    falls = torch.sigmoid(wanted * margin * (-1 / unit))
+    return falls.mul_(wanted).mul_(1 / (unit * view.trial.num_target_pixels))

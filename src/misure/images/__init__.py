@@ -1,0 +1,1 @@
+"""Pictures, volumes and regions as tensors, and the files they come from."""

@@ -1,0 +1,1 @@
+"""The laboratory: what trains networks and reproduces experiments, apart from the product."""

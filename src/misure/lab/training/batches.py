@@ -1,0 +1,115 @@
+"""Batches for training: which samples a step sees depends on the seed and the step alone.
+
+So training that was killed goes on as if nothing had happened.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.datasets.sample import Dataset
+from misure.datasets.triangle.dataset import TriangleDataset
+from misure.errors import InputError
+
+Augment = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
+"""(image (C, *spatial), annotation (*spatial), seed) -> the same, changed."""
+
+_KEPT_BYTES = 2_000_000_000
+
+
+@dataclass
+class Batches:
+    """Batches of a data set with annotations, in an order of their own in every epoch.
+
+    Args:
+        dataset: its samples have annotations.
+        batch_size: N.
+        size: (*spatial) of what the network sees: larger images are cut at a random place, smaller
+            ones are filled up.
+        seed: of the order, the places and the augmentation.
+        augment: changes what was cut out; None: nothing does.
+        fill: C numbers that stand around smaller images: what the network takes for nothing.
+    """
+
+    dataset: Dataset
+    batch_size: int
+    size: Sequence[int]
+    seed: int = 0
+    augment: Augment | None = None
+    fill: Sequence[float] = (0.0,)
+    _kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    _kept_bytes: int = 0
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images (N, C, *size) float and annotations (N, *size) int64 of a step, from 0."""
+        pairs = [self._pair(step * self.batch_size + i) for i in range(self.batch_size)]
+        images, annotations = zip(*pairs, strict=True)
+        return torch.stack(images), torch.stack(annotations)
+
+    def _pair(self, number: int) -> tuple[Tensor, Tensor]:
+        total = len(self.dataset.keys)
+        epoch, place = divmod(number, total)
+        order = np.random.default_rng([self.seed, epoch]).permutation(total)
+        image, annotation = self._read(int(order[place]))
+        rng = np.random.default_rng([self.seed, 1, number])
+        image, annotation = cut_or_pad(image, annotation, self.size, rng, self.fill)
+        if self.augment is not None:
+            image, annotation = self.augment(image, annotation, int(rng.integers(2**31)))
+        return image, annotation
+
+    def _read(self, index: int) -> tuple[Tensor, Tensor]:
+        if index in self._kept:
+            return self._kept[index]
+        sample = self.dataset[index]
+        if sample.annotation is None:
+            raise InputError(
+                f"train: expected samples with annotations, {sample.key} has none. Train on "
+                "triangle, synapse: or nifti: data."
+            )
+        pair = sample.image, sample.annotation
+        size = sum(one.numel() * one.element_size() for one in pair)
+        seen_again = not isinstance(self.dataset, TriangleDataset)  # made for one epoch
+        if seen_again and self._kept_bytes + size <= _KEPT_BYTES:
+            self._kept[index] = pair
+            self._kept_bytes += size
+        return pair
+
+
+def cut_or_pad(
+    image: Tensor,
+    annotation: Tensor,
+    size: Sequence[int],
+    rng: np.random.Generator,
+    fill: Sequence[float] = (0.0,),
+) -> tuple[Tensor, Tensor]:
+    """A part (C, *size) of an image at a random place, filled up at the end where it is smaller.
+
+    Half of the parts are cut such that they hold a pixel of some class but class 0.
+    """
+    starts = _starts(annotation, size, rng)
+    window = tuple(slice(start, start + side) for start, side in zip(starts, size, strict=True))
+    image, annotation = image[(slice(None), *window)], annotation[window]
+    missing: list[int] = []
+    for side, wanted in zip(reversed(annotation.shape), reversed(list(size)), strict=True):
+        missing += [0, wanted - side]
+    ground = torch.tensor(fill).view(-1, *[1] * len(size))
+    pad: Any = torch.nn.functional.pad
+    return pad(image - ground, missing) + ground, pad(annotation, missing)
+
+
+def _starts(annotation: Tensor, size: Sequence[int], rng: np.random.Generator) -> list[int]:
+    most = [max(0, have - want) for have, want in zip(annotation.shape, size, strict=True)]
+    starts = [int(rng.integers(one + 1)) for one in most]
+    if any(most) and rng.random() < 0.5:
+        pixels = torch.nonzero(annotation > 0)
+        if len(pixels):
+            centre = pixels[int(rng.integers(len(pixels)))].tolist()
+            starts = [
+                int(np.clip(at - want // 2, 0, top))
+                for at, want, top in zip(centre, size, most, strict=True)
+            ]
+    return starts

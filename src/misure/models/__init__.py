@@ -1,0 +1,1 @@
+"""The network: how it is loaded and shown images, what it predicts and what that costs."""

@@ -1,0 +1,37 @@
+"""`function:FILE.py:FUNCTION`: a function from NumPy images to NumPy logits, whatever is behind it.
+
+A session of another runtime, a web service, hand-written rules: misure sees only numbers, so there
+are no gradients, and the preset `forward_only` is the one to use.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.errors import ModelError
+from misure.models.loaders.python import user_function
+
+
+class NumpyFunction:
+    """A function of arrays (N, C, *spatial) float32 as a function of tensors."""
+
+    def __init__(self, function: Callable[[np.ndarray], Any]) -> None:
+        self._function = function
+
+    def __call__(self, images: Tensor) -> Tensor:
+        logits = self._function(images.detach().cpu().numpy())
+        if not isinstance(logits, np.ndarray) or logits.dtype.kind != "f":
+            raise ModelError(
+                "NumpyFunction: expected an array of floats (N, K, *spatial), the function "
+                f"returned {getattr(logits, 'dtype', type(logits).__name__)}."
+            )
+        return torch.from_numpy(np.ascontiguousarray(logits))
+
+
+def load(argument: str, _device: torch.device) -> tuple[Any, dict[str, Any]]:
+    """The function itself as a network without gradients. This runs the file."""
+    function, _ = user_function("function", argument)
+    return NumpyFunction(function), {"differentiable": False, "device": "cpu"}

@@ -1,0 +1,57 @@
+"""`torchvision:NAME`: segmentation networks of torchvision with their default weights."""
+
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from torch import nn
+
+from misure._util.optional import require
+from misure.errors import InputError, MissingDataError
+from misure.models.loaders.file import reading
+
+
+def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
+    """The network with its default weights, class names and preprocessing."""
+    models = require("torchvision.models", extra="torchvision", purpose="load torchvision: models")
+    segmentation = require(
+        "torchvision.models.segmentation", extra="torchvision", purpose="load torchvision: models"
+    )
+    known = models.list_models(segmentation)
+    if argument not in known:
+        raise InputError(
+            f"load_model: expected a segmentation network of torchvision ({', '.join(known)}), "
+            f"got {argument!r}."
+        )
+    weights = models.get_model_weights(argument).DEFAULT
+    names = weights.meta["categories"]
+    with reading(f"the weights of {argument} from {weights.url}"):
+        state = _read_weights(weights.url)
+        extras = {"aux_loss": True} if any(key.startswith("aux_") for key in state) else {}
+        net = models.get_model(
+            argument, weights=None, weights_backbone=None, num_classes=len(names), **extras
+        )
+        net.load_state_dict(state)
+    transform = weights.transforms()
+    return net, {
+        "mean": transform.mean,
+        "std": transform.std,
+        "input_size": int(transform.resize_size[0]),
+        "class_names": names,
+        "num_channels": 3,
+    }
+
+
+def _read_weights(url: str) -> dict[str, torch.Tensor]:
+    try:
+        state: dict[str, torch.Tensor] = torch.hub.load_state_dict_from_url(
+            url, map_location="cpu", progress=False, check_hash=True, weights_only=True
+        )
+    except (URLError, OSError) as error:
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        raise MissingDataError(
+            f"load_model: expected the weights {Path(url).name} in {folder}; they are not there "
+            f"and cannot be downloaded ({error}). Put the file from {url} there."
+        ) from error
+    return state

@@ -1,0 +1,300 @@
+"""SegmentationModel: any network as a function from images to logits, both in the user's pixels.
+
+    images (N, C, *spatial) -> Preprocessing -> network -> find_tensor, to_classes -> resized back
+    -> logits (N, K, *spatial)
+
+The network is borrowed (see `borrowed`), its passes are counted, a batch that does not fit into
+memory is halved and tried again.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from math import prod
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from misure.errors import InputError, MisureError, ModelError
+from misure.images.intensity import check_rule
+from misure.models.batches import in_batches, is_out_of_memory
+from misure.models.borrowed import borrowed
+from misure.models.cost import Cost
+from misure.models.device import autocast_type, device_and_dtype
+from misure.models.logits import (
+    all_finite,
+    class_probability,
+    class_region,
+    find_tensor,
+    look_like_probabilities,
+    to_classes,
+)
+from misure.models.preprocessing import make_preprocessing
+
+T = TypeVar("T")
+Shape = Sequence[int]
+
+_BATCH_PIXELS = 4_000_000
+_BATCH_LIMIT = 16
+
+
+class SegmentationModel:
+    """Any segmentation network, ready to be explained.
+
+    Args:
+        net: a torch module, or any function of an image batch (N, C, *spatial).
+        mean, std: a number for each channel, or one for all, in the units of the images; images
+            are normalised with them. None: the network takes images as they are.
+        input_size: exact size (*spatial) of the network's input, or the length of its short side.
+        size_divisor: every side of the input is padded to a multiple of it.
+        output: key or index of the logits within the network's output (see `find_tensor`).
+        multilabel: each class has a sigmoid of its own; else classes exclude each other.
+        probabilities: True: the network returns probabilities; False: it returns logits; None:
+            logits too, but the first output is looked at, and an error raised where it looks like
+            probabilities.
+        class_names: K names; may be empty.
+        num_channels: C, where known; by default the length of `mean`.
+        intensity: how the numbers of NIfTI volumes are scaled when they are read for this network
+            (see `intensity`); images that are passed in are taken as they are.
+        device: where a function computes; of a module, where its parameters are.
+        autocast: compute in this type where torch sees fit: `bfloat16` or `float16`.
+        batch_size: images at a time; by default at most 16 and about 4 million pixels.
+        differentiable: whether gradients flow through `net`.
+        name: how to call it in results.
+
+    Raises:
+        InputError: arguments that contradict each other.
+    """
+
+    def __init__(
+        self,
+        net: Callable[[Tensor], Any],
+        *,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+        input_size: int | Sequence[int] | None = None,
+        size_divisor: int = 1,
+        output: str | int | None = None,
+        multilabel: bool = False,
+        probabilities: bool | None = None,
+        class_names: Sequence[str] = (),
+        num_channels: int | None = None,
+        intensity: str = "",
+        device: str | torch.device | None = None,
+        autocast: torch.dtype | str | None = None,
+        batch_size: int | None = None,
+        differentiable: bool = True,
+        name: str | None = None,
+    ) -> None:
+        if not callable(net):
+            raise InputError(
+                f"SegmentationModel: expected a network, got {type(net).__name__}. To load one "
+                "from a file use load_model."
+            )
+        if batch_size is not None and batch_size < 1:
+            raise InputError(
+                f"SegmentationModel: expected batch_size of 1 or more, got {batch_size}."
+            )
+        self.net = net
+        self.preprocessing = make_preprocessing(mean, std, input_size, size_divisor)
+        self.output, self.multilabel, self.probabilities = output, multilabel, probabilities
+        self.class_names = tuple(class_names)
+        mean_of_each = self.preprocessing.mean or ()
+        known = len(mean_of_each) if len(mean_of_each) > 1 else None
+        self.num_channels = num_channels if num_channels is not None else known
+        self.intensity = intensity
+        if intensity:
+            check_rule(intensity)
+        self.device, self.dtype = device_and_dtype(net, device)
+        self.autocast, self.batch_size = autocast_type(autocast), batch_size
+        self.differentiable = differentiable
+        self.name = name or type(net).__name__
+        self._counters: list[Cost] = []
+        self._fitting: dict[tuple[int, ...], int] = {}
+        self._is_borrowed = False
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits (N, K, *spatial) float32, at the images' own pixels, on the model's device.
+
+        Gradients flow to the images where torch records them. One channel becomes two classes.
+
+        Args:
+            images: (N, C, *spatial) float, in the user's units.
+
+        Raises:
+            InputError: not such images, or a network without gradients that is asked for them.
+            ModelError: the network raised, or gave no finite logits.
+        """
+        if images.ndim not in (4, 5) or not images.is_floating_point() or 0 in images.shape:
+            raise InputError(
+                f"SegmentationModel: expected images (N, C, [D,] H, W) of floats, got "
+                f"{images.dtype} {tuple(images.shape)}. One image needs image[None]."
+            )
+        if self.num_channels not in (None, images.shape[1]):
+            raise InputError(
+                f"SegmentationModel: expected images with {self.num_channels} channels, got "
+                f"{images.shape[1]}: (C, *spatial) = {tuple(images.shape[1:])}."
+            )
+        if images.requires_grad and torch.is_grad_enabled() and not self.differentiable:
+            raise InputError(
+                f"SegmentationModel: expected a network with gradients, {self.name} gives none. "
+                "Use a preset that needs none (forward_only, sufficient_region)."
+            )
+        with self.borrowed():
+            inputs = self.preprocessing.to_input(images.to(self.device, torch.float32))
+            output = self._run(inputs.to(self.dtype))
+            logits = self._read(output, inputs)
+        self._count(forward=len(images))
+        logits = self.preprocessing.to_image(logits, images.shape[2:])
+        if logits.requires_grad:
+            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
+        return logits
+
+    def with_network(self, net: Callable[[Tensor], Any]) -> "SegmentationModel":
+        """Another network, used as this one is; both are counted together."""
+        other = copy.copy(self)
+        other.net, other._fitting = net, dict(self._fitting)
+        other._is_borrowed = False
+        return other
+
+    def settings(self) -> dict[str, Any]:
+        """How the network is used, as plain values: for whoever wants to use it the same way."""
+        used, size = self.preprocessing, self.preprocessing.input_size
+        return {
+            "mean": list(used.mean) if used.mean else None,
+            "std": list(used.std) if used.std else None,
+            "input_size": list(size) if isinstance(size, tuple) else size,
+            "size_divisor": used.size_divisor,
+            "output": self.output,
+            "multilabel": self.multilabel,
+            "probabilities": bool(self.probabilities),
+            "intensity": self.intensity,
+            "autocast": str(self.autocast).removeprefix("torch.") if self.autocast else None,
+            "device": str(self.device),
+        }
+
+    def class_region(self, logits: Tensor, class_index: int) -> Tensor:
+        """Pixels (N, *spatial) bool that these logits (N, K, *spatial) give to a class."""
+        return class_region(logits, class_index, self.multilabel)
+
+    def class_probability(self, logits: Tensor, class_index: int) -> Tensor:
+        """Probability (N, *spatial) of a class in these logits (N, K, *spatial)."""
+        return class_probability(logits, class_index, self.multilabel)
+
+    def is_background(self, class_index: int) -> bool:
+        """Whether a class is class 0 of classes that exclude each other, mostly a background."""
+        return class_index == 0 and not self.multilabel
+
+    def class_name(self, class_index: int) -> str:
+        """The name of a class; its number where no name is known."""
+        known = class_index < len(self.class_names)
+        return self.class_names[class_index] if known else str(class_index)
+
+    def find_class(self, name_or_index: str | int) -> int:
+        """The class_index of a class name or of a number.
+
+        Raises:
+            InputError: no class has this name; the message holds the names.
+        """
+        if isinstance(name_or_index, int):
+            return name_or_index
+        if name_or_index in self.class_names:
+            return self.class_names.index(name_or_index)
+        if name_or_index.isdecimal():
+            return int(name_or_index)
+        names = ", ".join(self.class_names) or "none, only numbers"
+        raise InputError(
+            f"find_class: expected a class of {self.name}, got {name_or_index!r}. It has: {names}."
+        )
+
+    @contextmanager
+    def counting(self) -> Iterator[Cost]:
+        """A context that counts the passes made and the seconds spent inside it."""
+        cost = Cost()
+        self._counters.append(cost)
+        start = time.perf_counter()
+        try:
+            yield cost
+        finally:
+            cost.seconds = time.perf_counter() - start
+            self._counters[:] = [counter for counter in self._counters if counter is not cost]
+
+    @contextmanager
+    def borrowed(self) -> Iterator[None]:
+        """A context in which the network stays borrowed, instead of for each pass anew."""
+        if self._is_borrowed:
+            yield
+            return
+        with borrowed(self.net, self.device):
+            self._is_borrowed = True
+            try:
+                yield
+            finally:
+                self._is_borrowed = False
+
+    def in_batches(self, work: Callable[[slice], T], num_images: int, spatial: Shape) -> list[T]:
+        """What `work` returns for slices of range(num_images), as many at a time as fit.
+
+        Args:
+            work: called with a slice; shows that many images to the model and changes nothing
+                before it is through, since it is called again when memory runs out.
+            num_images: how many images there are to show.
+            spatial: shape of one image.
+
+        Raises:
+            ModelError: memory runs out for a single image.
+        """
+        num_pixels = max(prod(spatial), prod(self.preprocessing.resized_shape(spatial)))
+        size = self.batch_size or max(1, min(_BATCH_LIMIT, _BATCH_PIXELS // num_pixels))
+        size = min(size, self._fitting.get(tuple(spatial), size))
+        results, size_left = in_batches(work, num_images, size)
+        if size_left < size:  # do not run out of memory again on the next images of this shape
+            self._fitting[tuple(spatial)] = size_left
+        return results
+
+    def _run(self, inputs: Tensor) -> Any:
+        kind = self.device.type
+        cast = torch.autocast(kind, self.autocast) if self.autocast else nullcontext()
+        try:
+            with cast:
+                return self.net(inputs)
+        except Exception as error:
+            if is_out_of_memory(error) or isinstance(error, MisureError):  # ours, by a hook
+                raise
+            raise ModelError(
+                f"SegmentationModel: {self.name} raised {type(error).__name__} on an input of "
+                f"shape {tuple(inputs.shape)}: {error}"
+            ) from error
+
+    def _read(self, output: Any, inputs: Tensor) -> Tensor:
+        tensor = find_tensor(output, inputs.ndim - 2, self.output)
+        if len(tensor) != len(inputs):
+            raise ModelError(
+                f"SegmentationModel: expected one output for each of {len(inputs)} images, "
+                f"{self.name} returned {tuple(tensor.shape)}."
+            )
+        if not all_finite(tensor):
+            raise ModelError(
+                f"SegmentationModel: expected finite logits, {self.name} returned NaN or infinity "
+                f"for an input between {inputs.min():g} and {inputs.max():g}. Check its weights "
+                "and the scale of the image."
+            )
+        if self.probabilities is None:
+            if look_like_probabilities(tensor, self.multilabel):
+                raise ModelError(
+                    f"SegmentationModel: expected logits, {self.name} returned numbers between "
+                    f"{tensor.min():g} and {tensor.max():g} that look like probabilities. Say "
+                    "probabilities=True if they are, probabilities=False if they are logits."
+                )
+            self.probabilities = False
+        return to_classes(tensor, multilabel=self.multilabel, probabilities=self.probabilities)
+
+    def _count_backward(self, gradient: Tensor) -> None:
+        self._count(backward=len(gradient))
+
+    def _count(self, forward: int = 0, backward: int = 0) -> None:
+        for counter in self._counters:
+            counter.forward_passes += forward
+            counter.backward_passes += backward

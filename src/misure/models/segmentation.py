@@ -1,0 +1,250 @@
+"""Segmentations: what the model draws on an image, and the targets that can be taken from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from misure.errors import EmptyTargetError, InputError
+from misure.images.read import check_image
+from misure.images.regions import area_fraction, component_numbers, draw_box, draw_polygon
+from misure.models.model import SegmentationModel
+from misure.models.target import Target
+
+
+@dataclass(frozen=True)
+class FoundClass:
+    """One class that the model finds in an image.
+
+    Attributes:
+        class_index, class_name: which.
+        num_pixels: area.
+        area_fraction: share of the image, in [0, 1].
+        num_objects: connected parts.
+    """
+
+    class_index: int
+    class_name: str
+    num_pixels: int
+    area_fraction: float
+    num_objects: int
+
+
+class Segmentation:
+    """What a model draws on one image, by one forward pass.
+
+    Args:
+        model: the model.
+        logits: (K, *spatial), at the image's own pixels.
+        device: where its regions live.
+    """
+
+    def __init__(self, model: SegmentationModel, logits: Tensor, device: torch.device) -> None:
+        self.model = model
+        self.num_classes = len(logits)
+        self.spatial = tuple(logits.shape[1:])
+        self._classes = (logits > 0 if model.multilabel else logits.argmax(0)).to(device)
+
+    def class_region(self, class_index: int) -> Tensor:
+        """Pixels (*spatial) bool that the model gives to a class."""
+        if self.model.multilabel:
+            return self._classes[class_index]
+        return self._classes == class_index
+
+    def class_map(self) -> Tensor:
+        """Class index (*spatial) int64 of each pixel; of several labels the lowest, of none -1."""
+        if not self.model.multilabel:
+            return self._classes
+        lowest = self._classes.to(torch.int8).argmax(0)
+        return torch.where(self._classes.any(0), lowest, -1)
+
+    def found_classes(self) -> list[FoundClass]:
+        """The classes that the model finds, the largest first."""
+        found = []
+        for class_index in range(self.num_classes):
+            region = self.class_region(class_index)
+            if num_pixels := int(region.sum()):
+                name = self.model.class_name(class_index)
+                num_objects = int(component_numbers(region).max())
+                found.append(
+                    FoundClass(class_index, name, num_pixels, area_fraction(region), num_objects)
+                )
+        return sorted(found, key=lambda one: -one.num_pixels)
+
+    def target(
+        self,
+        class_index: int | None = None,
+        *,
+        class_name: str | None = None,
+        point: Sequence[int] | None = None,
+        instance: int | None = None,
+        box: Sequence[int] | None = None,
+        polygon: Sequence[tuple[float, float]] | None = None,
+    ) -> Target:
+        """The pixels that the model gives to a class, one connected object, or a part of them.
+
+        Args:
+            class_index, class_name: the class, by one of the two; with `point` it may be left
+                out, and is what the model gives to that pixel.
+            point: a pixel (*spatial); its connected object is taken.
+            instance: the number of a connected object, 0 for the largest.
+            box: starts and (exclusive) ends of the box (see `draw_box`).
+            polygon: corners (row, column), 2D only.
+
+        Raises:
+            EmptyTargetError: the model gives no such pixel to the class; the message names the
+                classes that are there.
+            InputError: no class or more than one way to choose, a point outside, ...
+        """
+        given = [way for way in (point, instance, box, polygon) if way is not None]
+        if len(given) > 1 or (class_index is not None and class_name is not None):
+            raise InputError(
+                "predicted_target: expected one of class_index and class_name, and at most one of "
+                "point, instance, box and polygon. Give one."
+            )
+        if point is not None and (
+            len(point) != len(self.spatial)
+            or not all(0 <= p < side for p, side in zip(point, self.spatial, strict=True))
+        ):
+            raise InputError(
+                f"predicted_target: expected a point inside {self.spatial}, got {tuple(point)}."
+            )
+        index = self._choose_class(class_index, class_name, point)
+        whole = self.class_region(index)
+        if not bool(whole.any()):
+            raise EmptyTargetError(
+                f"predicted_target: the model finds no pixel of class {self._label(index)} here; "
+                f"it finds {self._inventory()}. There is nothing to explain."
+            )
+        if box is not None:
+            region = self._inside(whole, index, draw_box(self.spatial, box))
+        elif polygon is not None:
+            region = self._inside(whole, index, draw_polygon(self.spatial, polygon))
+        elif point is not None:
+            region = self._object_at(whole, index, tuple(point))
+        elif instance is not None:
+            region = self._object(whole, index, instance)
+        else:
+            region = whole
+        name = self.model.class_name(index)
+        return Target(index, region, whole & ~region, name, self.model.multilabel)
+
+    def _choose_class(
+        self, class_index: int | None, class_name: str | None, point: Sequence[int] | None
+    ) -> int:
+        if class_name is not None:
+            index = self.model.find_class(class_name)
+        elif class_index is not None:
+            index = class_index
+        elif point is not None:
+            index = int(self.class_map()[tuple(point)])
+            if index < 0:
+                raise EmptyTargetError(
+                    f"predicted_target: the model gives pixel {tuple(point)} to no class; it finds "
+                    f"{self._inventory()}."
+                )
+        else:
+            raise InputError(
+                "predicted_target: expected a class_index, a class_name or a point, got none. The "
+                f"model finds {self._inventory()} here."
+            )
+        if not 0 <= index < self.num_classes:
+            raise InputError(
+                f"predicted_target: expected a class from 0 to {self.num_classes - 1}, got "
+                f"{index}. The model finds {self._inventory()} here."
+            )
+        return index
+
+    def _inside(self, whole: Tensor, class_index: int, inside: Tensor) -> Tensor:
+        part = whole & inside.to(whole.device)
+        if not bool(part.any()):
+            raise EmptyTargetError(
+                f"predicted_target: the model finds class {self._label(class_index)} only outside "
+                "the given box or polygon. Move it there."
+            )
+        return part
+
+    def _object_at(self, whole: Tensor, class_index: int, point: tuple[int, ...]) -> Tensor:
+        if bool(whole[point]):
+            objects = component_numbers(whole)
+            return objects == objects[point]
+        here = int(self.class_map()[point])
+        raise EmptyTargetError(
+            f"predicted_target: the model gives pixel {point} to "
+            f"{'no class' if here < 0 else f'class {self._label(here)}'}, not to "
+            f"{self._label(class_index)}. Choose a pixel inside the object."
+        )
+
+    def _object(self, whole: Tensor, class_index: int, instance: int) -> Tensor:
+        objects = component_numbers(whole)
+        num_objects = int(objects.max())
+        if not 0 <= instance < num_objects:
+            raise InputError(
+                f"predicted_target: expected an instance from 0 (the largest) to "
+                f"{num_objects - 1}, got {instance}. Class {self._label(class_index)} has "
+                f"{num_objects} connected objects here."
+            )
+        return objects == instance + 1
+
+    def _label(self, class_index: int) -> str:
+        name = self.model.class_name(class_index)
+        return name if name == str(class_index) else f"{class_index} ({name})"
+
+    def _inventory(self) -> str:
+        return (
+            ", ".join(
+                f"{self._label(one.class_index)} on {one.area_fraction:.1%}"
+                for one in self.found_classes()
+            )
+            or "no class at all"
+        )
+
+
+def segment(model: SegmentationModel, image: Tensor) -> Segmentation:
+    """What the model draws on an image, by one forward pass.
+
+    Args:
+        image: (C, *spatial) float, in the units that the model's mean and std are in.
+
+    Raises:
+        InputError: not such an image, or one that is not finite.
+        ModelError: the network fails on it.
+    """
+    return Segmentation(model, logits_of(model, image), image.device)
+
+
+def logits_of(model: SegmentationModel, image: Tensor) -> Tensor:
+    """The logits (K, *spatial) of an image, by one forward pass; see `segment`."""
+    check_image(image)
+
+    def work(_all: slice) -> Tensor:
+        with torch.no_grad():
+            return model(image[None])[0]
+
+    return model.in_batches(work, 1, image.shape[1:])[0]
+
+
+def predicted_target(
+    model: SegmentationModel,
+    image: Tensor,
+    class_index: int | None = None,
+    *,
+    class_name: str | None = None,
+    point: Sequence[int] | None = None,
+    instance: int | None = None,
+    box: Sequence[int] | None = None,
+    polygon: Sequence[tuple[float, float]] | None = None,
+) -> Target:
+    """The target that `segment(model, image).target(...)` gives; see there.
+
+    For several targets of one image call `segment` once: it is the only forward pass.
+    """
+    return segment(model, image).target(
+        class_index,
+        class_name=class_name,
+        point=point,
+        instance=instance,
+        box=box,
+        polygon=polygon,
+    )

@@ -1,0 +1,102 @@
+"""Targets: what is explained.
+
+A target is a class together with the pixels to preserve. They come from the model's own prediction,
+never from an annotation: an explanation says why the model drew what it drew, right or wrong.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.images.regions import area_fraction, dice
+from misure.models.device import to_device
+from misure.models.logits import class_region, find_tensor, to_classes
+from misure.models.preprocessing import resize
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A class and the pixels to preserve.
+
+    Attributes:
+        class_index: position of the class among the K logits; with a one-channel network 1 is the
+            foreground.
+        region: (*spatial) bool, the pixels to preserve.
+        ignored: (*spatial) bool, the other pixels that the model gives to the class when it sees
+            the whole image (other objects, the part outside the box). They count neither for nor
+            against: seeing a second dog must not speak against the explanation of the first.
+        class_name: name of the class.
+        multilabel: as in the model.
+
+    Raises:
+        InputError: an empty region, other shapes, or pixels both preserved and ignored.
+    """
+
+    class_index: int
+    region: Tensor
+    ignored: Tensor
+    class_name: str = ""
+    multilabel: bool = False
+
+    def __post_init__(self) -> None:
+        for region in (self.region, self.ignored):
+            if region.dtype != torch.bool or region.ndim not in (2, 3):
+                raise InputError(
+                    f"Target: expected regions (*spatial) of bool, got {region.dtype} "
+                    f"{tuple(region.shape)}."
+                )
+        if self.region.shape != self.ignored.shape or bool((self.region & self.ignored).any()):
+            raise InputError(
+                "Target: expected region and ignored of one shape without a common pixel, got "
+                f"{tuple(self.region.shape)} and {tuple(self.ignored.shape)}."
+            )
+        if not bool(self.region.any()):
+            raise InputError(
+                "Target: expected at least one pixel to preserve, got an empty region."
+            )
+
+    def __call__(self, output: Tensor) -> Tensor:
+        """The differentiable score (scalar): the sum of the class's logits over the target.
+
+        A target can be passed where other libraries take a callable on one output
+        (pytorch-grad-cam), or be wrapped as the forward function of captum.
+
+        Args:
+            output: logits (K, *any) of one image; lower resolutions are resized to the target's.
+                One channel is a foreground against the background.
+        """
+        tensor = find_tensor(output[None], self.region.ndim)
+        logits = to_classes(tensor, multilabel=self.multilabel, probabilities=False)
+        at_pixels = resize(logits, self.region.shape)[0, self.class_index]
+        return at_pixels[self.region.to(at_pixels.device)].sum()
+
+    def record(self) -> dict[str, Any]:
+        """Everything but the pixels themselves, as plain values."""
+        return {
+            "class_index": self.class_index,
+            "class_name": self.class_name,
+            "pixels": int(self.region.sum()),
+            "area_fraction": area_fraction(self.region),
+            "multilabel": self.multilabel,
+        }
+
+    def to(self, device: str | torch.device) -> "Target":
+        """The same target with its regions on a device."""
+        region, ignored = to_device(self.region, device), to_device(self.ignored, device)
+        return replace(self, region=region, ignored=ignored)
+
+    def dice(self, class_region: Tensor) -> float:
+        """Dice of the target with what the model now gives to its class, in [0, 1].
+
+        Args:
+            class_region: (*spatial) bool. Ignored pixels are left out.
+        """
+        return dice(class_region & ~self.ignored, self.region)
+
+    def dice_of_logits(self, logits: Tensor) -> list[float]:
+        """Dice of the target with each of N hard segmentations, from logits (N, K, *spatial)."""
+        drawn = class_region(logits, self.class_index, self.multilabel)
+        return [self.dice(one) for one in drawn.to(self.region.device)]

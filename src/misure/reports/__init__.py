@@ -1,0 +1,1 @@
+"""Everything drawn or printed for people: pictures, the report page, result folders."""

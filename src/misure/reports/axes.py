@@ -1,0 +1,52 @@
+"""Drawing: images, outlines and colours, as all pictures have them in common.
+
+Colours are those of Okabe and Ito, which colour-blind people can tell apart; outlines also differ
+in their dashes.
+"""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from scipy.ndimage import label
+
+TARGET_COLOUR = "#D55E00"  # vermilion, solid
+REGION_COLOUR = "#56B4E9"  # sky blue, dashed
+CLASS_COLOURS = ("#E69F00", "#009E73", "#0072B2", "#CC79A7", "#F0E442", "#56B4E9", "#D55E00")
+MAP_COLOURS = "viridis"
+
+_OUTLINED = 40  # parts and holes up to which a region is outlined; more would cover it
+
+
+def show_image(axes: Axes, image: np.ndarray, dimmed: np.ndarray | None = None) -> None:
+    """Draws (H, W) or (H, W, 3) in [0, 1]; pixels of `dimmed` (H, W) bool are made dark."""
+    if dimmed is not None:
+        image = image.copy()
+        image[dimmed] = 0.25 * image[dimmed] + 0.1
+    options: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 1} if image.ndim == 2 else {}
+    axes.imshow(image.clip(0, 1), interpolation="nearest", **options)
+
+
+def draw_outline(axes: Axes, region: np.ndarray, colour: str, style: str) -> None:
+    """Draws the outline of a region (H, W) bool, unless it is in so many parts as to hide all."""
+    num_lines = label(region)[1] + label(~region)[1]
+    if region.any() and not region.all() and num_lines <= _OUTLINED:
+        padded = np.pad(region.astype(float), 1)  # so that outlines close at the frame
+        rows, columns = np.arange(-1, region.shape[0] + 1), np.arange(-1, region.shape[1] + 1)
+        for line_colour, width in (("black", 2.6), (colour, 1.4)):
+            axes.contour(
+                columns,
+                rows,
+                padded,
+                levels=[0.5],
+                colors=[line_colour],
+                linewidths=width,
+                linestyles="solid" if line_colour == "black" else style,
+            )
+        axes.set_xlim(-0.5, region.shape[1] - 0.5)
+        axes.set_ylim(region.shape[0] - 0.5, -0.5)
+
+
+def rgb(colour: str) -> tuple[float, ...]:
+    """A colour #rrggbb as three numbers in [0, 1]."""
+    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))

@@ -1,0 +1,69 @@
+"""Folders of results: all files at once, or none."""
+
+import json
+from pathlib import Path
+
+from misure.explanation.explanation import Explanation
+from misure.explanation.presentation import Presentation
+from misure.images.nifti import read_affine, read_shape
+from misure.images.nifti_write import write_regions
+from misure.images.orientation import AS_STORED, ViewingOrder, in_volume
+from misure.metrics.comparison.compare import Comparison
+from misure.metrics.comparison.tables import as_csv, as_markdown
+from misure.models.segmentation import Segmentation
+from misure.reports.comparison_picture import save_comparison_picture
+from misure.reports.explanation_picture import save_pictures
+
+
+def save_result(
+    explanation: Explanation,
+    presentation: Presentation,
+    segmentation: Segmentation,
+    folder: Path,
+    *,
+    order: ViewingOrder = AS_STORED,
+    volume: Path | None = None,
+) -> None:
+    """Writes `explanation.json`, `explanation.npz`, `overview.png` and the single panels.
+
+    Of a NIfTI file also `target.nii.gz`, `sufficient_region.nii.gz`,
+    `minimally_sufficient_region.nii.gz` and `saliency_map.nii.gz`, to lay over it.
+
+    Args:
+        explanation: what to write.
+        presentation: the image, and how its regions are shown.
+        segmentation: what the model draws on the image.
+        folder: an existing folder.
+        order: how to lay out a volume in the pictures.
+        volume: the NIfTI file that the image, or the slice, is of; None: it is of none.
+    """
+    text = json.dumps(explanation.record(), indent=2) + "\n"
+    (folder / "explanation.json").write_text(text)
+    explanation.save(folder / "explanation.npz")
+    if volume is not None:
+        _save_volumes(explanation, volume, order, folder)
+    save_pictures(explanation, presentation, segmentation, folder, order=order)
+
+
+def _save_volumes(
+    explanation: Explanation, volume: Path, order: ViewingOrder, folder: Path
+) -> None:
+    tensors = {name: one.cpu() for name, one in explanation.tensors().items() if name != "ignored"}
+    if explanation.slice_index is not None:
+        shape, number = read_shape(volume), explanation.slice_index
+        tensors = {name: in_volume(one, number, shape, order) for name, one in tensors.items()}
+    write_regions(tensors, read_affine(volume), folder, f"misure: {explanation.target.class_name}")
+
+
+def save_comparison(comparison: Comparison, folder: Path) -> None:
+    """Writes `comparison.json`, `comparison.csv`, `comparison.md` and `comparison.png`.
+
+    Args:
+        comparison: what to write.
+        folder: an existing folder.
+    """
+    text = json.dumps(comparison.record(), indent=2, allow_nan=False) + "\n"
+    (folder / "comparison.json").write_text(text, encoding="utf-8")
+    (folder / "comparison.csv").write_text(as_csv(comparison), encoding="utf-8")
+    (folder / "comparison.md").write_text(as_markdown(comparison), encoding="utf-8")
+    save_comparison_picture(comparison, folder / "comparison.png")

@@ -1,0 +1,1 @@
+"""Where the work of a run is done: processes on this machine, or a Ray cluster."""

@@ -1,0 +1,147 @@
+"""The job of a run: all that a worker must know, small enough to be sent to another process."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from misure._version import __version__
+from misure.datasets import Dataset, Reading, Sample, as_dataset, open_dataset
+from misure.errors import InputError
+from misure.models.device import choose_device
+from misure.models.loaders import load_model
+from misure.models.model import SegmentationModel
+from misure.runs.folder import RunFolder
+from misure.runs.plan import Plan
+from misure.runs.storage import is_remote
+from misure.runs.worker import RunWorker
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """What is to be done, with what, and where the results go.
+
+    Attributes:
+        source: word of a data set (see `open_dataset`), or the samples themselves.
+        model: word of a network (see `load_model`), or the model itself.
+        model_options: its options.
+        plan: what to do with each sample.
+        out: the run folder.
+        device: see `load_model`; with several GPUs each worker takes the next one.
+        slice_index: axial slice of NIfTI volumes.
+        num_threads: threads of a worker on the CPU. Part of the settings, since sums over another
+            number of threads differ in their last digits.
+    """
+
+    source: str | Dataset
+    model: str | SegmentationModel
+    plan: Plan
+    out: str | Path
+    model_options: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    slice_index: int | None = None
+    num_threads: int = 1
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether only this process has the samples or the model."""
+        return not (isinstance(self.source, str) and isinstance(self.model, str))
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where the results go."""
+        return RunFolder(self.out)
+
+    def open_model(self, worker: int = 0) -> SegmentationModel:
+        """The model, for the worker of this number."""
+        if not isinstance(self.model, str):
+            return self.model
+        device = self.device
+        if choose_device(device).type == "cuda" and ":" not in device:
+            local_rank = int(os.environ.get("LOCAL_RANK", "0"))  # of torchrun
+            device = f"cuda:{(worker + local_rank) % torch.cuda.device_count()}"
+        return load_model(self.model, **({"device": device} | dict(self.model_options)))
+
+    def open_source(self, model: SegmentationModel) -> Dataset:
+        """The samples."""
+        if not isinstance(self.source, str):
+            return self.source
+        return open_dataset(self.source, Reading.for_model(model, self.slice_index))
+
+    def open_worker(self, worker: int = 0) -> RunWorker:
+        """A worker; its run must have begun."""
+        model = self.open_model(worker)
+        return RunWorker(model, self.open_source(model), self.plan, self.folder)
+
+    def settings(self, model: SegmentationModel) -> dict[str, Any]:
+        """What the results depend on, as plain values."""
+        return {
+            "source": self.source if isinstance(self.source, str) else type(self.source).__name__,
+            "slice_index": self.slice_index,
+            "model": self.model if isinstance(self.model, str) else model.name,
+            "model_settings": {k: v for k, v in model.settings().items() if k != "device"},
+            "class_names": list(model.class_names),
+            "fingerprint": fingerprint(model, self.model if isinstance(self.model, str) else ""),
+            **self.plan.settings(),
+            "device_type": model.device.type,
+            "num_threads": self.num_threads,
+            "misure_version": __version__,
+            "torch_version": torch.__version__,
+        }
+
+    @contextmanager
+    def threads(self) -> Iterator[None]:
+        """A context with this job's number of threads."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.num_threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def make_job(
+    source: str | Dataset | Sequence[Sample],
+    model: str | SegmentationModel,
+    plan: Plan,
+    out: str | Path,
+    **options: Any,
+) -> RunJob:
+    """A job whose arguments make sense.
+
+    Raises:
+        InputError: they do not.
+    """
+    named = source if isinstance(source, str) else as_dataset(source)
+    where = out if is_remote(out) else Path(out).absolute()
+    job = RunJob(named, model, plan, where, **options)
+    if job.num_threads < 1:
+        raise InputError(f"run: expected num_threads of 1 or more, got {job.num_threads}.")
+    return job
+
+
+def fingerprint(model: SegmentationModel, spec: str = "") -> str:
+    """A hash of the network's parameters and buffers, and of the files that its word names.
+
+    Args:
+        model: the network.
+        spec: the word it was loaded by.
+    """
+    digest = hashlib.sha256(type(model.net).__name__.encode())
+    if isinstance(model.net, torch.nn.Module):
+        for name, tensor in sorted(model.net.state_dict().items()):
+            plain = tensor.detach().cpu().contiguous()
+            digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}".encode())
+            digest.update(plain.flatten().view(torch.uint8).numpy().tobytes())
+    else:
+        digest.update(model.name.encode())
+    for part in spec.split(":"):
+        if Path(part).is_file():
+            with Path(part).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:32]

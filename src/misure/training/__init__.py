@@ -1,5 +1,0 @@
-"""Training networks to explain: data sets with annotations, networks of MONAI."""
-
-from misure.training.trainer import Training, train
-
-__all__ = ["Training", "train"]

@@ -1,0 +1,152 @@
+import gzip
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import misure
+from misure.images import orientation
+
+
+def test_pictures_are_read_as_channels_in_0_to_1(tmp_path):
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3) * 10
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    read = misure.read_image(tmp_path / "a.png")
+    assert read.shape == (3, 2, 4)
+    assert torch.equal(read, torch.from_numpy(pixels.transpose(2, 0, 1).astype(np.float32) / 255))
+    assert misure.read_image(tmp_path / "a.png", num_channels=1).shape == (1, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels"), [("L", 1), ("1", 1), ("P", 3), ("RGBA", 3), ("CMYK", 3), ("LA", 1)]
+)
+def test_modes(tmp_path, mode, channels):
+    file = tmp_path / "a.tif"
+    Image.new("RGB", (4, 3), (200, 100, 50)).convert(mode).save(file)
+    assert misure.read_image(file).shape == (channels, 3, 4)
+    assert misure.read_image(file, num_channels=3).shape == (3, 3, 4)
+
+
+def test_16_bit_grey_is_scaled(tmp_path):
+    Image.fromarray(np.array([[0, 65535], [32768, 1]], np.uint16)).save(tmp_path / "a.png")
+    read = misure.read_image(tmp_path / "a.png")
+    assert read.flatten().tolist() == pytest.approx([0, 1, 0.5, 0], abs=1e-4)
+    assert misure.read_image(tmp_path / "a.png", num_channels=3).shape == (3, 2, 2)
+    Image.fromarray(np.array([[0, 70_000]], np.int32)).save(tmp_path / "b.tif")
+    with pytest.raises(misure.InputError, match=r"expected 16-bit grey levels .* as \.npy"):
+        misure.read_image(tmp_path / "b.tif")
+
+
+def test_the_exif_orientation_is_applied(tmp_path):
+    picture = Image.new("RGB", (4, 2))
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "a.jpg", exif=exif)
+    assert misure.read_image(tmp_path / "a.jpg").shape == (3, 4, 2)
+
+
+def test_arrays(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((4, 5), np.int16) * 300)
+    read = misure.read_image(tmp_path / "a.npy")
+    assert read.shape == (1, 4, 5)
+    assert read.dtype == torch.float32
+    assert float(read.max()) == 300
+    np.save(tmp_path / "b.npy", np.ones((2, 4, 5, 6)))
+    assert misure.read_image(tmp_path / "b.npy").shape == (2, 4, 5, 6)
+
+
+def _volume(tmp_path, codes, name="v.nii.gz"):
+    """A volume that holds the millimetre coordinate S of every voxel, stored in some order."""
+    canonical = np.zeros((4, 5, 6), np.float32)  # R, A, S
+    canonical[:] = np.arange(6)[None, None]
+    canonical[-1] += 100  # the right side of the body
+    canonical[:, -1] += 1000  # the front
+    file = nibabel.Nifti1Image(canonical, np.eye(4))
+    orientation = nibabel.orientations.axcodes2ornt(codes)
+    stored = file.as_reoriented(
+        nibabel.orientations.ornt_transform(nibabel.orientations.axcodes2ornt("RAS"), orientation)
+    )
+    assert "".join(nibabel.aff2axcodes(stored.affine)) == codes
+    nibabel.save(stored, tmp_path / name)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "LIA", "PSR", "SAL"])
+def test_axial_slices_are_laid_out_for_viewing_whatever_the_storage_order(tmp_path, codes):
+    path = _volume(tmp_path, codes)
+    axial = misure.read_image(path, slice_index=2)
+    assert axial.shape == (1, 5, 4)
+    expected = torch.full((5, 4), 2.0)
+    expected[:, 0] += 100  # the right side is on the left
+    expected[0] += 1000  # the front is up
+    assert torch.equal(axial[0], expected)
+    whole = misure.read_image(path)
+    assert torch.equal(
+        orientation.lay_out(whole, orientation.read_viewing_order(path))[:, 2], axial
+    )
+    stored = np.asarray(nibabel.load(path).dataobj)
+    assert torch.equal(whole[0], torch.from_numpy(stored))
+
+
+def test_a_fourth_axis_becomes_the_channels(tmp_path):
+    nibabel.save(
+        nibabel.Nifti1Image(np.zeros((3, 4, 5, 2), np.float32), np.eye(4)), tmp_path / "v.nii"
+    )
+    assert misure.read_image(tmp_path / "v.nii").shape == (2, 3, 4, 5)
+
+
+def test_other_files_have_no_viewing_order(tmp_path):
+    assert orientation.read_viewing_order(tmp_path / "a.npy") == orientation.AS_STORED
+
+
+def _huge_png(path):
+    """A real PNG header of 40,000 x 40,000 pixels, with hardly any data behind it."""
+    Image.new("1", (40_000, 40_000)).save(path)
+
+
+def test_bad_files(tmp_path):
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.png").write_text("this is no picture")
+    _huge_png(tmp_path / "huge.png")
+    np.save(tmp_path / "nan.npy", np.full((3, 3), np.nan))
+    np.save(tmp_path / "object.npy", np.array([{}], dtype=object), allow_pickle=True)
+    np.save(tmp_path / "flat.npy", np.ones(4))
+    np.save(tmp_path / "rgb.npy", np.ones((3, 4, 4)))
+    np.save(tmp_path / "cut.npy", np.ones((50, 50)))
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:500])
+    header = np.lib.format.header_data_from_array_1_0(np.ones(1)) | {"shape": (40_000, 40_000)}
+    with (tmp_path / "huge.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(40_000 * 40_000 * 8 + 200)
+    Image.new("RGB", (60, 60), "red").save(tmp_path / "cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:100])
+    whole = _volume(tmp_path, "RAS").read_bytes()
+    (tmp_path / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.nii").write_text("no volume")
+    (tmp_path / "text.nii.gz").write_bytes(gzip.compress(b"no volume"))
+    with pytest.raises(misure.InputError, match="expected an image file, found none"):
+        misure.read_image(tmp_path / "missing.png")
+    for name, message in {
+        "empty.png": "got an empty file",
+        "text.png": "expected a picture that Pillow reads",
+        "huge.png": "expected at most 89,478,485 pixels, but of .*1600000000 pixels",
+        "huge.npy": "expected at most 200,000,000 numbers, got 40000 x 40000",
+        "nan.npy": "expected finite numbers",
+        "object.npy": "expected an .npy array of numbers",
+        "flat.npy": "expected an .npy array of numbers",
+        "cut.npy": "expected an .npy array of numbers",
+        "cut.png": "expected a picture that Pillow reads",
+        "cut.nii.gz": "expected a NIfTI volume",
+        "text.nii": "expected a NIfTI volume",
+        "text.nii.gz": "expected a NIfTI volume",
+    }.items():
+        with pytest.raises(misure.InputError, match=message):
+            misure.read_image(tmp_path / name)
+    with pytest.raises(misure.InputError, match="expected 1 channels, got 3"):
+        misure.read_image(tmp_path / "rgb.npy", num_channels=1)
+    with pytest.raises(misure.InputError, match="a slice can be taken of"):
+        misure.read_image(tmp_path / "rgb.npy", slice_index=1)
+    with pytest.raises(misure.InputError, match="expected a slice from 0 to 5, got 9"):
+        misure.read_image(_volume(tmp_path, "LPS"), slice_index=9)

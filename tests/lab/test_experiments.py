@@ -1,0 +1,268 @@
+"""Metrics of maps in run folders, and experiments made of them."""
+
+import csv
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+import misure
+import toys
+from misure.cli.app import main
+from misure.datasets import Sample, SampleList, TriangleDataset
+from misure.lab.experiments import list_experiments, read_plan, run_experiment
+from misure.lab.experiments.run import Places
+from misure.metrics.comparison.compare import compare
+from misure.metrics.comparison.compare_runs import compare_runs, relevance_of
+from misure.runs.folder import RunFolder
+from misure.runs.run import run
+
+QUICK = {"max_passes": 40, "num_minimality_tests": 0}
+METRICS = ["localisation", "fineness", "sufficient_area", "pass_equivalents"]
+
+
+@pytest.fixture
+def model():
+    return toys.model_of(toys.OwnBrightness(), class_names=("dark", "bright"))
+
+
+@pytest.fixture
+def samples():
+    image = toys.square_image()
+    relevance = image[0] > 0.5
+    return SampleList(
+        [Sample(key, image * grey, relevance=relevance) for key, grey in (("a", 1.0), ("b", 0.9))]
+    )
+
+
+@pytest.fixture
+def runs(model, samples, tmp_path):
+    for method, options in (("misure", QUICK), ("saliency", {}), ("edges", {})):
+        run(samples, model=model, out=tmp_path / method, method=method, method_options=options)
+    return [tmp_path / method for method in ("misure", "saliency", "edges")]
+
+
+def test_figures_of_runs_are_those_of_a_comparison(model, samples, runs):
+    found = compare_runs(model, samples, runs, metrics=METRICS)
+    wanted = compare(model, samples, methods=["saliency", "edges"], metrics=METRICS, class_index=1)
+    for one in wanted.rows:
+        (same,) = [r for r in found.rows if (r.image, r.method) == (f"{one.image}#1", one.method)]
+        for name in ("energy_inside", "effective_area", "sufficient_area", "pass_equivalents"):
+            assert same.metrics[name] == pytest.approx(one.metrics[name]), name
+        assert same.cost.pass_equivalents == one.cost.pass_equivalents
+    assert found.methods == ["misure", "saliency", "edges"]
+    assert {row.case for row in found.rows} == {"a", "b"}
+    assert all(row.metrics["iou"] is not None for row in found.rows)
+    ours = [row for row in found.rows if row.method == "misure"]
+    assert all(row.metrics["growth_px"] is not None for row in ours)
+    assert {name for one in found.pictured for name in one.maps} == {"misure", "saliency", "edges"}
+
+
+def test_nothing_is_measured_twice(model, samples, runs):
+    first = compare_runs(model, samples, runs, metrics=METRICS)
+    with model.counting() as cost:
+        again = compare_runs(model, samples, runs, metrics=METRICS)
+    assert cost.pass_equivalents == 0
+    assert [one.metrics for one in again.rows] == [one.metrics for one in first.rows]
+    (file,) = runs[0].glob("metrics-*.jsonl")
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(lines[0] + lines[1][:20])  # torn by a kill
+    third = compare_runs(model, samples, runs, metrics=METRICS)
+    assert [one.metrics for one in third.rows] == [one.metrics for one in first.rows]
+    other = compare_runs(model, samples, runs, metrics=["gini"])
+    assert all(list(one.metrics) == ["gini"] for one in other.rows)
+
+
+def test_a_run_that_went_further_is_compared_over_the_others_samples(model, samples, tmp_path):
+    run(samples, model=model, out=tmp_path / "edges", method="edges")
+    run(samples, model=model, out=tmp_path / "random", method="random", limit=1)
+    runs = [tmp_path / "edges", tmp_path / "random"]
+    found = compare_runs(model, samples, runs, metrics=["gini"])
+    assert {(row.image, row.method) for row in found.rows} == {("a#1", "edges"), ("a#1", "random")}
+
+
+def test_figures_at_an_address_are_kept_too(model, samples):
+    address = "memory://experiments/run"
+    run(samples, model=model, out=address, method="edges")
+    first, second = (
+        compare_runs(model, SampleList(samples), [address], metrics=["gini"]) for _ in range(2)
+    )
+    assert [one.metrics for one in first.rows] == [one.metrics for one in second.rows]
+    compare_runs(model, samples, [address], metrics=["effective_area"])
+    with model.counting() as cost:
+        compare_runs(model, samples, [address], metrics=["gini"])
+    assert cost.pass_equivalents == 0
+
+
+def test_runs_that_differ_in_more_than_the_method_are_not_compared(model, samples, runs, tmp_path):
+    run(samples, model=model, out=tmp_path / "other", method="random", dice_threshold=0.8)
+    with pytest.raises(misure.InputError, match="got other dice_threshold"):
+        compare_runs(model, samples, [runs[1], tmp_path / "other"], metrics=METRICS)
+
+
+def test_a_map_is_made_again_from_its_own_seed(model, samples, tmp_path):
+    run(samples, model=model, out=tmp_path / "random", method="random")
+    run(samples, model=model, out=tmp_path / "edges", method="edges")
+    runs = [tmp_path / "random", tmp_path / "edges"]
+    found = compare_runs(model, samples, runs, metrics=["noise_sensitivity"])
+    for row in found.rows:
+        if row.method == "random":
+            assert row.metrics["noise_sensitivity"] == 0  # noise does not change lots
+
+
+def test_what_failed_stays_an_empty_cell(model, samples, runs):
+    folder = RunFolder(runs[1])
+    (file,) = runs[1].glob("records-*.jsonl")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    for line in lines:
+        if line.get("key") == "b#1":
+            line |= {"status": "failed", "reason": "it broke"}
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [one["status"] for one in folder.records()] == ["done", "failed"]
+    found = compare_runs(model, samples, runs, metrics=METRICS)
+    (failed,) = [row for row in found.rows if row.error]
+    assert (failed.image, failed.method, failed.error, failed.cost) == (
+        "b#1", "saliency", "it broke", None,
+    )  # fmt: skip
+    assert found.summary()["saliency"]["gini"]["n"] == 1
+
+
+def test_bad_runs_are_one_sentence(model, samples, runs, tmp_path):
+    with pytest.raises(misure.InputError, match="runs of different methods"):
+        compare_runs(model, samples, [runs[0], runs[0]], metrics=METRICS)
+    with pytest.raises(misure.RunFolderError, match="a folder of a run|the folder of a run"):
+        compare_runs(model, samples, [tmp_path / "nothing"], metrics=METRICS)
+    with pytest.raises(misure.InputError, match="has no sample 'a'"):
+        compare_runs(model, SampleList(samples[1:]), runs, metrics=METRICS)
+    for path in (runs[1] / "maps").rglob("*.npz"):
+        path.write_bytes(b"garbage")
+    with pytest.raises(misure.RunFolderError, match="expected a map in maps/"):
+        compare_runs(model, samples, runs, metrics=METRICS)
+
+
+def test_relevance_is_taken_only_for_targets_that_it_is_about():
+    sample = TriangleDataset(1, num_triangles=2, size_px=128, side_px=32, item_px=12)[0]
+    other = (sample.annotation == 1) & ~sample.relevance
+    nothing = torch.zeros_like(other)
+    assert relevance_of(sample, misure.Target(1, sample.relevance, nothing)) is not None
+    assert relevance_of(sample, misure.Target(1, other, nothing)) is None
+
+
+# --- experiments ----------------------------------------------------------------------------------
+
+PLAN = """
+title = "Two parts"
+question = "Does it work?"
+methods = ["misure", "saliency"]
+metrics = ["localisation", "fineness", "computation"]
+headline = ["iou", "growth_px"]
+num_samples = 2
+[method_options.misure]
+max_passes = 30
+[[parts]]
+name = "shipped"
+dataset = "triangle:5"
+model = "triangle"
+[[parts]]
+name = "small"
+dataset = "triangle:5,side=26"
+train = { dataset = "triangle:side=26", network = "small_unet", num_steps = 40, validate_every = 20 }
+[quick]
+num_samples = 1
+parts = ["shipped"]
+"""
+
+
+@pytest.fixture
+def plan(tmp_path):
+    (tmp_path / "mine.toml").write_text(PLAN)
+    return read_plan(str(tmp_path / "mine.toml"))
+
+
+def test_an_experiment_of_ones_own_from_the_command_line(plan, tmp_path):
+    pytest.importorskip("monai")
+    command = ["experiment", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    out = tmp_path / "out"
+    assert "training small_unet on triangle:side=26, at most 40 steps" in done.output
+    assert "pass equivalents in all" in done.output
+    for name in ("experiment.toml", "table.md", "figure.png", "figure.svg"):
+        assert (out / name).stat().st_size > 0
+    for name in ("comparison.md", "comparison.csv", "comparison.png", "report.html"):
+        assert (out / "shipped" / name).stat().st_size > 0
+    assert (out / "networks" / "small" / "card.md").stat().st_size > 0
+    with (out / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["part"], row["method"]) for row in rows} == {
+        ("shipped", "misure"), ("shipped", "saliency"),
+    }  # fmt: skip
+    assert "small: left out, there is no map" in done.output  # after 40 steps it draws nothing
+    tables = (out / "table.csv").read_text(), (out / "table.md").read_text()
+    assert CliRunner().invoke(main, command).exit_code == 0
+    assert ((out / "table.csv").read_text(), (out / "table.md").read_text()) == tables
+    quick = CliRunner().invoke(main, [*command, "--quick"])
+    assert quick.exit_code == 2
+    assert "holds another experiment" in quick.output
+    trained = replace(plan.parts[1], train=plan.parts[1].train | {"dataset": "triangle:side=34"})
+    other = replace(plan, parts=[trained])
+    with pytest.raises(
+        misure.InputError, match="trained on, triangle:side=26, got triangle:side=34"
+    ):
+        run_experiment(other, out)
+
+
+def test_every_plan_that_is_brought_along_makes_sense():
+    assert list_experiments() == [
+        "coco", "hippocampus", "receptive-field", "synapse", "transformer-against-cnn", "triangle",
+        "triangle-disc",
+    ]  # fmt: skip
+    for name in list_experiments():
+        plan = read_plan(name)
+        assert plan.quickly().num_samples <= 2
+        assert {"misure", "sufficient_region"} & {*plan.methods}
+        assert plan.quickly().text != plan.text
+
+
+def test_what_a_plan_needs_is_said(tmp_path):
+    for name in ("coco", "hippocampus"):  # what failed at once does not take the folder
+        with pytest.raises(misure.InputError, match="expected --data, since it needs"):
+            run_experiment(read_plan(name), tmp_path / "out", model="triangle")
+    with pytest.raises(misure.InputError, match="a folder without a comma"):
+        Places(tmp_path / "a,b", "there").fill("nifti:{data},{out}/test.txt")
+    filled = Places(tmp_path, "there", "net").fill("nifti:{data},{out}/test.txt")
+    assert filled == f"nifti:there,{tmp_path}/test.txt"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"misure", "saliency"', '"sorcery"', "no method 'sorcery'"),
+        ('["iou"', '["gini", "seconds", "insertion"', "insertion is not among its metrics"),
+        ('"localisation", "fineness"', '"beauty"', "expected metrics among"),
+        ('model = "triangle"', "", "part shipped needs either model or train"),
+        ('name = "small"', 'name = "shipped"', "different names"),
+        ("num_samples = 2", "num_samples = 2\ncolour = 3", "colour"),
+        ("num_samples = 2", 'num_samples = "2"', "num_samples is no int"),
+        ("[[parts]]", "[[parts]", "cannot be used"),
+        ("num_samples = 2", "num_samples = 2\nnote = 3", "note is no str"),
+        ("num_samples = 2", 'num_samples = 2\nscatter = ["iou"]', "scatter needs two metrics"),
+        ("num_samples = 2", "num_samples = 2\nmethod_options.edges = 3", "edges is no table"),
+        ('name = "small"', 'name = "../../escaped"', "is no name for a part"),
+        ('name = "small"', 'name = "runs"', "is no name for a part"),
+        ('dataset = "triangle:side=26", network', "network", "part small needs a dataset"),
+        ("num_steps = 40", "foo = 40", "train of part small knows no foo"),
+        ("num_steps = 40", 'out = "x"', "train of part small knows no out"),
+        ("num_steps = 40", 'num_steps = "x"', "num_steps of part small is no int"),
+        ('name = "small"', "", "name"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_one_sentence(tmp_path, old, new, words):
+    (tmp_path / "bad.toml").write_text(PLAN.replace(old, new))
+    with pytest.raises(misure.InputError, match=words) as raised:
+        read_plan(str(tmp_path / "bad.toml"))
+    assert "\n" not in str(raised.value)
+    with pytest.raises(misure.InputError, match="expected one of coco, hippocampus"):
+        read_plan("moon")

@@ -1,0 +1,547 @@
+"""Reliability: features, annotated Dices, learners, measures, files and commands."""
+
+import copy
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
+
+import misure
+import toys
+from misure.cli.app import main
+from misure.datasets import Sample, SampleList, open_dataset
+from misure.reliability import (
+    FEATURES,
+    LEARNERS,
+    Examples,
+    Predicted,
+    ReliabilityModel,
+    evaluate_reliability,
+    feature_matrix,
+    fit_reliability,
+    matched_dices,
+    names_of,
+    object_dices,
+    read_examples,
+    score_run,
+)
+from misure.reliability.calibration import platt
+from misure.reliability.evaluation import FEATURE_SETS
+from misure.reliability.evaluation import _predicted as _cross_predicted
+from misure.reliability.learners import _as_trees, folds, score_of
+from misure.reliability.measures import MEASURES, auroc, measured, reliability_bins, risk_coverage
+from misure.runs.run import read_run, run
+
+OPTIONS = {"learner": "linear", "cut": 0.5, "coverage": 0.9, "seed": 0}
+SURE = ("max_probability", "margin", "border_margin", "soft_dice")
+
+
+def _record(number, **prediction):
+    return {
+        "key": f"image{number // 3}#1.{number % 3}",
+        "sample": f"image{number // 3}",
+        "class_name": "ship",
+        "prediction": prediction,
+    }
+
+
+def _examples(num=240, seed=0, answer=None):
+    """Objects, three an image, whose Dice is what `answer` makes of their features."""
+    generator = np.random.default_rng(seed)
+    sure = generator.random((num, len(SURE)))
+    records = [
+        _record(i, **dict(zip(SURE, row.tolist(), strict=True))) for i, row in enumerate(sure)
+    ]
+    dices = answer(sure) if answer else generator.random(num)
+    return Examples(records, dices, np.array([one["sample"] for one in records]))
+
+
+def _mixed(sure):
+    return np.clip(0.5 * sure[:, 0] + 0.3 * sure[:, 3] + 0.2, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("learner", "error", "ranking"), [("linear", 0.01, 0.99), ("boosting", 0.04, 0.97)]
+)
+def test_features_that_determine_the_dice_are_learnt(learner, error, ranking):
+    model = fit_reliability(_examples(answer=_mixed), SURE, learner=learner, cut=0.6)
+    fresh = _examples(300, 1, _mixed)
+    said = model.predict(fresh.records)
+    assert np.mean([abs(a.dice - b) for a, b in zip(said, fresh.dices, strict=True)]) < error
+    predicted = _predicted(said, fresh, 0.6)
+    assert auroc(predicted) > ranking
+    inside = [a.low <= b <= a.high for a, b in zip(said, fresh.dices, strict=True)]
+    assert 0.8 < np.mean(inside) <= 1
+
+
+def test_rows_whose_features_are_missing_are_left_out():
+    found = evaluate_reliability(_examples(90, answer=_mixed), learners=["linear"], cut=0.6)
+    assert {row for row, _ in found.figures} == {"max_probability", "soft_dice"}
+    assert found.figures["soft_dice", "linear"]["auroc"] < 0.95  # the other half of the answer
+    assert not found.gains
+
+
+def _predicted(said, examples, cut):
+    return Predicted(
+        cut,
+        examples.dices,
+        examples.groups,
+        np.zeros(len(examples)),
+        *(
+            np.array([getattr(one, name) for one in said])
+            for name in ("dice", "low", "high", "failure_probability")
+        ),
+    )
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_shuffled_dices_give_no_ranking_and_honest_intervals(learner):
+    figures = []
+    for seed in range(4):
+        model = fit_reliability(_examples(300, seed), SURE, learner=learner, cut=0.5)
+        fresh = _examples(300, 100 + seed)  # pooled folds would be a little below 0.5
+        figures.append(measured(_predicted(model.predict(fresh.records), fresh, 0.5)))
+    rankings = [one["auroc"] for one in figures]
+    assert abs(np.mean(rankings) - 0.5) < 2 * 0.034 / 2  # two standard errors of the mean of four
+    assert np.mean([one["interval_coverage"] for one in figures]) > 0.85
+
+
+def test_a_leak_between_folds_would_show():
+    """Features that name the image: of use only to who has seen the image's other objects."""
+    num = 150
+    generator = np.random.default_rng(0)
+    names, dice_of = generator.random((num // 3, 2)), generator.random(num // 3)
+    records = [
+        _record(i, max_probability=names[i // 3, 0], margin=names[i // 3, 1]) for i in range(num)
+    ]
+    dices = dice_of[np.arange(num) // 3]
+    by_image = Examples(records, dices, np.arange(num) // 3)
+    by_object = Examples(records, dices, np.arange(num))
+    features = {"max_probability", "margin"}
+    honest, leaking = (_cross_validated(one, sorted(features)) for one in (by_image, by_object))
+    assert abs(honest - 0.5) < 0.2
+    assert leaking > 0.8
+
+
+def _cross_validated(examples, names):
+    said, order = [], []
+    for fit, test in folds(examples.groups, 0):
+        model = fit_reliability(examples.take(fit), names, learner="boosting", cut=0.5)
+        said += model.predict(examples.take(test).records)
+        order.append(test)
+    return auroc(_predicted(said, examples.take(np.concatenate(order)), 0.5))
+
+
+def test_no_group_is_on_both_sides_and_every_object_is_tested_once():
+    groups = np.array([f"image{i // 3}" for i in range(40)])
+    parts = folds(groups, 3)
+    assert len(parts) == 5
+    assert sorted(np.concatenate([test for _, test in parts])) == list(range(40))
+    for fit, test in parts:
+        assert not set(groups[fit]) & set(groups[test])
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_one_object_alone_has_the_score_it_has_among_others(learner, tmp_path):
+    examples = _examples(answer=_mixed)
+    for number in (3, 50):
+        del examples.records[number]["prediction"]["margin"]  # missing ones are allowed
+    model = fit_reliability(examples, SURE, learner=learner, cut=0.6)
+    together = model.predict(examples.records)
+    assert [model.predict([one])[0] for one in examples.records] == together
+    model.save(tmp_path / "model.json")
+    again = ReliabilityModel.load(tmp_path / "model.json")
+    assert again == model
+    assert again.predict(examples.records) == together
+
+
+def test_what_speaks_for_failure_is_what_lowers_the_dice():
+    examples = _examples(answer=lambda sure: np.clip(sure[:, 3], 0, 1))
+    model = fit_reliability(examples, SURE, cut=0.5)
+    bad, good = (_record(0, **dict.fromkeys(SURE, 0.5) | {"soft_dice": x}) for x in (0.0, 1.0))
+    (said_bad, said_good) = model.predict([bad, good])
+    assert said_bad.speaking[0][0] == "soft_dice"
+    assert said_bad.speaking[0][1] < -0.3
+    assert "soft_dice" not in dict(said_good.speaking)
+    assert said_bad.failure_probability > 0.9
+    assert said_good.failure_probability < 0.1
+
+
+@pytest.mark.parametrize("kind", [GradientBoostingRegressor, GradientBoostingClassifier])
+def test_trees_of_plain_numbers_say_what_those_of_scikit_learn_say(kind):
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(200, 4)).astype(np.float32)
+    y = x[:, 0] * x[:, 1] + 0.1 * generator.normal(size=200)
+    is_regression = kind is GradientBoostingRegressor
+    wanted = y if is_regression else y > 0
+    made = kind(n_estimators=30, subsample=0.7, random_state=0).fit(x, wanted)
+    share = float(np.mean(wanted))
+    trees = _as_trees(made, float(y.mean()) if is_regression else math.log(share / (1 - share)))
+    theirs = made.predict(x) if is_regression else made.decision_function(x)
+    np.testing.assert_allclose(score_of(trees, x), theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p.update(format="other"), "its format is 'other'"),
+        (lambda p: p["feature_names"].__setitem__(0, "secret"), "which is no feature"),
+        (lambda p: p["dice"].update(weights=[1.0]), "1 weights for"),
+        (lambda p: p["dice"].update(kind="pickle"), "a score of kind 'pickle'"),
+        (lambda p: p["scaling"].update(std=[0.0] * 4), "scaling does not fit"),
+        (lambda p: p.update(slope=float("nan")), "a number in it is none"),
+        (lambda p: p.pop("failure"), "'failure'"),
+        (lambda p: p.update(about={}), "does not say what it was learnt from"),
+        (lambda p: p.update(half_width=-3), "out of their range"),
+        (lambda p: p["scaling"].update(flagged=[0, 0]), "flagged twice"),
+        (
+            lambda p: p.update(dice={"kind": "trees", "bias": 0, "trees": [
+                {"column": [0], "threshold": [0.0], "left": [0], "right": [0], "value": [0.0]}]}),
+            "nodes are in no order",
+        ),
+    ],
+)  # fmt: skip
+def test_files_that_are_no_models(change, message, tmp_path):
+    path = tmp_path / "model.json"
+    fit_reliability(_examples(answer=_mixed), SURE, cut=0.6).save(path)
+    plain = json.loads(path.read_text())
+    change(plain)
+    path.write_text(json.dumps(plain))
+    with pytest.raises(misure.InputError, match=f"expected a file written by .*{message}"):
+        ReliabilityModel.load(path)
+
+
+def test_files_that_are_not_even_json(tmp_path):
+    for content in (b"", b"\x80\x04", b"[]", b"1", b"[" * 200_000):
+        (tmp_path / "model.json").write_bytes(content)
+        with pytest.raises(misure.InputError, match="expected a file written by"):
+            ReliabilityModel.load(tmp_path / "model.json")
+    with pytest.raises(misure.InputError, match="expected a file written by"):
+        ReliabilityModel.load(tmp_path / "nowhere.json")
+
+
+@pytest.mark.parametrize(
+    ("examples", "options", "message"),
+    [
+        (_examples(answer=lambda sure: 0.9 + 0 * sure[:, 0]), {}, "all 240 are at or above it"),
+        (_examples(answer=lambda sure: 0.1 * sure[:, 0]), {}, "all 240 are below it"),
+        (_examples(5), {}, "at least 20 annotated objects of 5 images .* got 5 of 2"),
+        (_examples(0), {}, "got 0 of 0"),
+        (_examples(), {"cut": 0}, r"a cut in \(0, 1\]"),
+        (_examples(), {"learner": "oracle"}, "expected a learner among linear, boosting"),
+        (_examples(), {"names": ["silhouette_dice"]}, "they have none of these"),
+    ],
+)
+def test_examples_that_nothing_can_be_learnt_from(examples, options, message):
+    names = options.pop("names", SURE) if "names" in options else SURE
+    with pytest.raises(misure.InputError, match=message):
+        fit_reliability(examples, names, **options)
+
+
+def test_names_of_groups():
+    assert names_of(["confidence"])[:2] == ["max_probability", "margin"]
+    assert names_of(["all"]) == list(FEATURES)
+    assert names_of(["soft_dice", "form"])[0] == "soft_dice"
+    with pytest.raises(misure.InputError, match="got 'hope'"):
+        names_of(["hope"])
+    for groups in FEATURE_SETS.values():
+        assert names_of(groups)
+
+
+# --- Dices with annotations ---------------------------------------------------------------------
+
+
+def _regions(*rows):
+    """One region for each letter of a picture."""
+    letters = sorted({sign for row in rows for sign in row if sign != "."})
+    return [torch.tensor([[sign == letter for sign in row] for row in rows]) for letter in letters]
+
+
+ALL = torch.ones(1, 8, dtype=torch.bool)
+
+
+def _numbers(row):
+    letters = sorted(set(row) - {"."})
+    return torch.tensor([[0 if sign == "." else 1 + letters.index(sign) for sign in row]])
+
+
+@pytest.mark.parametrize(
+    ("drawn", "annotated", "wanted"),
+    [
+        ("aa......", "aa......", [1.0]),
+        ("aaaa....", "aabb....", [1.0]),  # two that touch, drawn as one
+        ("aa.b....", "aa......", [1.0, 0.0]),  # b is of nothing
+        ("aaa.bb..", "aaaaaa..", [2 * 3 / 9, 2 * 2 / 8]),  # one, drawn in two
+        ("aa......", "......aa", [0.0]),
+        ("aa..bb..", "aa..bbbb", [1.0, 2 * 2 / 6]),
+    ],
+)
+def test_objects_are_compared_with_those_that_are_their_own(drawn, annotated, wanted):
+    found = matched_dices(_regions(drawn), _regions(annotated), ALL)
+    assert found == pytest.approx(wanted)
+    assert matched_dices(_regions(drawn), _numbers(annotated), ALL) == found
+
+
+def test_pixels_that_nobody_judged_count_neither_way():
+    judged = torch.tensor([[True] * 4 + [False] * 4])
+    assert matched_dices(_regions("aaaaaa.."), _regions("aaaa...."), judged) == [1.0]
+    assert matched_dices(_regions("......aa"), [], judged) == [None]
+    assert matched_dices(_regions("aa......"), [], judged) == [0.0]
+
+
+@pytest.fixture(scope="module")
+def noisy_run(tmp_path_factory):
+    """Objects that the network of the demo draws on noisy images, well and badly."""
+    out = tmp_path_factory.mktemp("runs") / "noisy"
+    run(
+        "corrupted:noise=0.08,triangle:12",
+        model="triangle",
+        out=out,
+        method="edges",
+        instances=True,
+        test_time_augmentation=True,
+    )
+    return out
+
+
+def test_dices_of_a_run(noisy_run):
+    known = object_dices(noisy_run, open_dataset("triangle:12"))
+    assert len(known) == len(read_run(noisy_run))
+    assert 0 <= min(known.values()) < 0.8 < max(known.values())
+    examples = read_examples([noisy_run, noisy_run], ["triangle:12"])
+    assert len(examples) == 2 * len(known)
+    assert len(np.unique(examples.groups)) == 12
+    matrix = feature_matrix(examples.records, list(FEATURES))
+    there = dict(zip(FEATURES, ~np.isnan(matrix).any(0), strict=True))
+    assert all(there[n] for n in names_of(["confidence", "form", "augmentation"]))
+    assert not any(there[n] for n in names_of(["context"]))
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A run over pictures, and a folder of their annotations."""
+    folder, labels = tmp_path / "photographs", tmp_path / "labels"
+    (folder / "sub").mkdir(parents=True)
+    (labels / "sub").mkdir(parents=True)
+    pixels = np.zeros((24, 24), np.uint8)
+    pixels[4:12, 4:12] = 255
+    for name in ("a", "sub/b", "c"):
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    run(
+        str(folder), model=toys.model_of(toys.OwnBrightness()), out=tmp_path / "run", method="edges"
+    )
+    classes = (pixels > 0).astype(np.uint8)
+    Image.fromarray(classes).save(labels / "a.png")
+    classes[8:12, 4:12] = 0
+    classes[0:2] = 255  # not judged
+    with_palette = Image.fromarray(classes, "P")
+    with_palette.putpalette([*range(30)])
+    with_palette.save(labels / "sub" / "b.png")
+    return tmp_path / "run", labels
+
+
+def test_annotations_as_a_folder_of_pictures(photographs):
+    run_folder, labels = photographs
+    examples = read_examples([run_folder], [str(labels)])
+    assert dict(zip([one["key"] for one in examples.records], examples.dices, strict=True)) == {
+        "a.png#1": 1.0,
+        "sub/b.png#1": pytest.approx(2 * 32 / (64 + 32)),
+    }  # nobody annotated c
+    Image.fromarray(np.zeros((24, 24, 3), np.uint8)).save(labels / "a.png")
+    with pytest.raises(misure.InputError, match="expected a picture of class numbers.* got RGB"):
+        read_examples([run_folder], [str(labels)])
+    (labels / "a.png").write_bytes(b"\x89PNG")
+    with pytest.raises(misure.InputError, match="cannot be read"):
+        read_examples([run_folder], [str(labels)])
+    (labels / "none").mkdir()
+    with pytest.raises(
+        misure.MissingDataError, match=r"such as a\.png for a\.png, found none of 3"
+    ):
+        read_examples([run_folder], [str(labels / "none")])
+
+
+def test_annotations_of_other_data_are_errors(noisy_run):
+    with pytest.raises(misure.InputError, match="expected annotations of the samples of"):
+        object_dices(noisy_run, open_dataset("triangle:5"))
+    samples = [open_dataset("triangle:12")[i] for i in range(12)]
+
+    class Named(SampleList):
+        class_names = ("background", "boat")
+
+    with pytest.raises(misure.InputError, match="'triangle' is not among background, boat"):
+        object_dices(noisy_run, Named(samples))
+    cut = [Sample(one.key, one.image, one.annotation[1:]) for one in samples]
+    with pytest.raises(misure.InputError, match="expected an annotation of"):
+        object_dices(noisy_run, SampleList(cut))
+    bare = SampleList([Sample(one.key, one.image) for one in samples])
+    assert object_dices(noisy_run, bare) == {}
+    with pytest.raises(misure.InputError, match="expected annotated objects, there is none in"):
+        read_examples([noisy_run], [bare])
+    with pytest.raises(misure.InputError, match="one data set of annotations for all runs or one"):
+        read_examples([noisy_run], ["triangle:12", "triangle:12"])
+
+
+def test_runs_made_otherwise_are_not_scored(noisy_run, tmp_path):
+    examples = read_examples([noisy_run], ["triangle:12"])
+    model = fit_reliability(examples, names_of(["confidence"]))
+    rows = score_run(noisy_run, model)
+    assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
+    chances = [row["failure_probability"] for row in rows]
+    assert chances == sorted(chances, reverse=True)
+    run("triangle:2", model="triangle", out=tmp_path / "other", method="random", instances=True)
+    with pytest.raises(misure.InputError, match="method: 'edges' there, 'random' here"):
+        score_run(tmp_path / "other", model)
+    with pytest.raises(misure.InputError, match="method: 'edges' there, 'random' here"):
+        read_examples([noisy_run, tmp_path / "other"], ["triangle:12"])
+
+
+def test_records_without_features(noisy_run):
+    model = fit_reliability(read_examples([noisy_run], ["triangle:12"]), names_of(["confidence"]))
+    bare = copy.deepcopy(read_run(noisy_run)[:2])
+    for one in bare:
+        del one["prediction"]
+    with pytest.raises(misure.InputError, match="they have none of these"):
+        model.predict(bare)
+    assert model.predict([]) == []
+
+
+# --- measures -----------------------------------------------------------------------------------
+
+
+def _some_predictions():
+    generator = np.random.default_rng(2)
+    dices, failure, said = generator.random((3, 57))
+    return Predicted(
+        0.5, dices, np.arange(57) // 2, np.zeros(57), said, said - 0.2, said + 0.2, failure
+    )
+
+
+def test_measures_are_what_loops_say():
+    one = _some_predictions()
+    pairs = [(a, b) for a in range(57) for b in range(57) if one.failed[a] and not one.failed[b]]
+    wins = [one.failure[a] > one.failure[b] for a, b in pairs]
+    assert MEASURES["auroc"].of(one) == pytest.approx(np.mean(wins))
+    order = sorted(range(57), key=lambda i: -one.said[i])
+    risks = [np.mean([1 - one.dices[i] for i in order[:k]]) for k in range(1, 58)]
+    np.testing.assert_allclose(risk_coverage(one), risks)
+    assert MEASURES["aurc"].of(one) == pytest.approx(np.mean(risks))
+    assert sum(num for _, _, num in reliability_bins(one)) == 57
+    inside = [abs(a - b) <= 0.2 for a, b in zip(one.dices, one.said, strict=True)]
+    assert MEASURES["interval_coverage"].of(one) == pytest.approx(np.mean(inside))
+
+
+def test_ranks_are_compared_within_folds():
+    """Two folds, each in perfect order, the second one's figures all too high."""
+    dices = np.array([0.1, 0.3, 0.7, 0.9] * 2)
+    said = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9])
+    fold = np.repeat([0, 1], 4)
+    one = Predicted(0.5, dices, np.arange(8), fold, said, said, said, 1 - said)
+    assert MEASURES["auroc"].of(one) == MEASURES["spearman"].of(one) == pytest.approx(1)
+    pooled = Predicted(0.5, dices, np.arange(8), 0 * fold, said, said, said, 1 - said)
+    assert MEASURES["auroc"].of(pooled) < 0.8
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.4])
+def test_chances_stay_chances_where_scores_are_skewed_and_failures_rare(share):
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        scores = generator.exponential(size=300)
+        failed = generator.random(300) < share
+        failed[:2] = True, False
+        slope, intercept = platt(scores, failed)
+        chances = 1 / (1 + np.exp(-(slope * scores + intercept)))
+        assert slope >= 0
+        assert chances.mean() == pytest.approx(failed.mean(), abs=0.02)
+        assert ((chances > 1e-3) & (chances < 1 - 1e-3)).mean() > 0.9
+
+
+def test_features_that_know_nothing_add_nothing():
+    generator = np.random.default_rng(5)
+    gains = []
+    for seed in range(6):
+        examples = _examples(150, seed, lambda sure: generator.random(len(sure)))
+        few, many = (
+            _cross_predicted(examples, examples, names, OPTIONS | {"seed": seed})
+            for names in (["margin"], list(SURE))
+        )
+        gains.append([MEASURES[n].of(many) - MEASURES[n].of(few) for n in ("auroc", "spearman")])
+    assert np.abs(np.mean(gains, axis=0)).max() < 0.06
+
+
+def test_images_of_both_conditions_are_never_fitted_and_tested_on_at_once():
+    num = 150
+    generator = np.random.default_rng(0)
+    names, dice_of = generator.random((num // 3, 2)), generator.random(num // 3)
+    records = [
+        _record(i, max_probability=names[i // 3, 0], margin=names[i // 3, 1]) for i in range(num)
+    ]
+    clean = Examples(records, dice_of[np.arange(num) // 3], np.arange(num) // 3)
+    other = Examples(records, clean.dices, clean.groups + 1000)
+    options = OPTIONS | {"learner": "boosting"}
+    same, different = (
+        MEASURES["spearman"].of(
+            _cross_predicted(clean, test, ["max_probability", "margin"], options)
+        )
+        for test in (clean, other)
+    )
+    assert same < 0.4
+    assert different > 0.8  # taken for other images, which these are not
+
+
+def test_measures_without_failures_say_so():
+    one = _some_predictions()
+    good = Predicted(0.0, one.dices, one.groups, one.fold, one.said, one.low, one.high, one.failure)
+    assert math.isnan(MEASURES["auroc"].of(good))
+    assert math.isnan(MEASURES["auprc"].of(good))
+    assert MEASURES["mae"].of(good) == MEASURES["mae"].of(one)
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def _invoke(*words):
+    return CliRunner().invoke(main, ["reliability", *map(str, words)])
+
+
+def test_commands_from_runs_to_lists(noisy_run, tmp_path):
+    file, listed = tmp_path / "model.json", tmp_path / "review.csv"
+    said = _invoke("fit", noisy_run, "--annotations", "triangle:12", "--out", file)
+    assert said.exit_code == 0, said.output
+    assert "of 12 images" in said.output
+    said = _invoke("score", noisy_run, "--model", file, "--out", listed)
+    assert said.exit_code == 0, said.output
+    lines = listed.read_text().splitlines()
+    assert lines[0].startswith("rank,key,sample,class_name,predicted_dice,low,high,failure_prob")
+    assert len(lines) == 1 + len(read_run(noisy_run))
+    out = tmp_path / "evaluation"
+    said = _invoke(
+        "evaluate",
+        noisy_run,
+        "--annotations",
+        "triangle:12",
+        "--out",
+        out,
+        "--quiet",
+        "--resamples",
+        20,
+    )
+    assert said.exit_code == 0, said.output
+    assert "cross-validated by image" in (out / "evaluation.md").read_text()
+    assert (out / "evaluation.csv").read_text().count("\n") > 6
+    assert (out / "curves.png").stat().st_size > 10_000
+
+
+def test_commands_answer_bad_input_with_one_sentence(noisy_run, tmp_path):
+    nothing = _invoke("fit", noisy_run, "--annotations", "triangle:12", "--features", "explanation",
+                      "--out", tmp_path / "model.json")  # fmt: skip
+    assert nothing.exit_code == 2
+    assert "they have none of these" in nothing.output
+    assert not (tmp_path / "model.json").exists()
+    nowhere = _invoke("score", tmp_path, "--model", tmp_path / "model.json")
+    assert nowhere.exit_code == 2
+    assert "expected a file written by" in nowhere.output
