@@ -62,9 +62,9 @@ def main() -> None:
             ranks.append(rank_of_disc(result.saliency_map, disc, elsewhere))
             if settings["method"] == "misure":
                 region = result.explanation.minimally_sufficient_region
-                trial = make_trial(model, sample.image, result.target, 0.9, "mean", 0)
+                probe = make_trial(model, sample.image, result.target, 0.9, "mean", 0)
                 with model.borrowed():
-                    (answer,) = try_regions(model, [(trial, region & ~disc)])
+                    (answer,) = try_regions(model, [(probe, region & ~disc)])
                 shown.append(bool((region & disc).any()))
                 before.append(result.explanation.dice)
                 after.append(answer.dice)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 import misure
 from misure.explanation.growth import GROWTHS, find_sufficient_regions
 from misure.explanation.presentation import make_presentations
-from misure.explanation.probe import Trial
+from misure.explanation.probe import Probe
 from misure.images.regions import area_fraction
 from objects import photographed_objects
 
@@ -42,10 +42,10 @@ def main() -> None:
                 model, image, baseline_image=baseline_image, edge_px=edge_px
             )
             for growth in arguments.growths.split(","):
-                trial = Trial(target, presentations, 0.9)
-                (found,) = find_sufficient_regions(model, [trial], growth=growth)
+                probe = Probe(target, presentations, 0.9)
+                (found,) = find_sufficient_regions(model, [probe], growth=growth)
                 grown = found.growth_px > edge_px
-                result = (area_fraction(found.region), trial.cost.forward_passes, grown)
+                result = (area_fraction(found.region), probe.cost.forward_passes, grown)
                 rows.setdefault((baseline_image, edge_px, growth), []).append(result)
                 print(
                     "#", key, baseline_image, edge_px, growth, *result, found.growth_px, flush=True

@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=24)
-    parser.add_argument("--preset", default="certified")
+    parser.add_argument("--preset", default="smallest")
     arguments = parser.parse_args()
     model = misure.load_model(arguments.model)
     print(tables.header())

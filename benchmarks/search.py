@@ -32,7 +32,7 @@ from matplotlib.figure import Figure
 import misure
 from misure.explanation.growth import SufficientRegion
 from misure.explanation.presets import PRESETS, Preset
-from misure.explanation.probe import OnStep, Trial
+from misure.explanation.probe import OnStep, Probe
 from misure.explanation.reduction import MinimallySufficientRegion, top_region
 from misure.explanation.run_searches import run_searches
 from misure.images.grid import default_grain_px
@@ -42,17 +42,17 @@ _PEAK_RESET, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 SEARCHES: dict[str, dict[str, Any]] = {
     "paper": {"preset": "paper"},
-    "certified 96": {"max_passes": 96},
-    "certified": {},
-    "certified 240": {"max_passes": 240},
-    "certified 320": {"max_passes": 320},
-    "certified, grain 1/64": {"grain": 2},
-    "certified, grain 1/32": {"grain": 4},
-    "certified, edge 4": {"edge_px": 4},
-    "certified, blurred": {"baseline_image": "blurred"},
-    "certified, mean+blurred+noise": {"baseline_image": "mean,blurred,noise", "max_passes": 300},
-    "certified, controls 0.5": {"max_control_dice": 0.5, "max_passes": 400},
-    "certified, 1-minimal": {"certify": True},
+    "smallest 96": {"max_passes": 96},
+    "smallest": {},
+    "smallest 240": {"max_passes": 240},
+    "smallest 320": {"max_passes": 320},
+    "smallest, grain 1/64": {"grain": 2},
+    "smallest, grain 1/32": {"grain": 4},
+    "smallest, edge 4": {"edge_px": 4},
+    "smallest, blurred": {"baseline_image": "blurred"},
+    "smallest, mean+blurred+noise": {"baseline_image": "mean,blurred,noise", "max_passes": 300},
+    "smallest, controls 0.5": {"max_content_dice": 0.5, "max_passes": 400},
+    "smallest, 1-minimal": {"one_minimal": True},
     "forward_only": {"preset": "forward_only"},
     "implementation": {"preset": "implementation"},
 }
@@ -68,22 +68,22 @@ class ForeignReduction:
     def __call__(
         self,
         model: misure.SegmentationModel,
-        trials: Sequence[Trial],
+        probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
         on_step: OnStep | None = None,
     ) -> list[MinimallySufficientRegion]:
         file, name = self.source.rsplit(":", 1)
         function: Callable[..., torch.Tensor] = runpy.run_path(file)[name]
         searches = []
-        for trial, large in zip(trials, sufficient, strict=True):
+        for probe, large in zip(probes, sufficient, strict=True):
             whole = replace(large, region=torch.ones_like(large.region), dice=1.0)
-            image, target = trial.presentations[0].image, trial.target
+            image, target = probe.presentations[0].image, probe.target
             with model.counting() as cost:
                 saliency_map = function(model, image, target.region, target.class_index)
-            trial.cost.forward_passes = cost.forward_passes
-            trial.cost.backward_passes = cost.backward_passes
-            searches.append(top_region(trial, saliency_map.detach().float().clamp(min=0), whole))
-        return run_searches(model, trials, searches, doing="cutting", on_step=on_step)
+            probe.cost.forward_passes = cost.forward_passes
+            probe.cost.backward_passes = cost.backward_passes
+            searches.append(top_region(probe, saliency_map.detach().float().clamp(min=0), whole))
+        return run_searches(model, probes, searches, doing="cutting", on_step=on_step)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -178,7 +178,7 @@ def table(arguments: argparse.Namespace) -> None:
             f"{median(found[k].get('peak_bytes', 0) for k in keys) / 1e9:.2f} GB",
         ]  # fmt: skip
         print(f"| {' | '.join(cells)} |")
-        if not name.removeprefix("certified").strip(" 0123456789"):
+        if not name.removeprefix("smallest").strip(" 0123456789"):
             points.append((median(passes), relative))
     if arguments.objects:
         _print_objects(by_search)
@@ -216,7 +216,7 @@ def _draw(points: list[tuple[float, list[float]]], paper_passes: float, path: Pa
     passes = [point[0] for point in points]
     for quantile, style in ((0.25, ":"), (0.5, "-"), (0.75, ":")):
         values = [float(np.quantile(point[1], quantile)) for point in points]
-        label = {0.25: "certified, quartiles", 0.5: "certified, median"}.get(quantile)
+        label = {0.25: "smallest, quartiles", 0.5: "smallest, median"}.get(quantile)
         axes.plot(passes, values, "ko" + style, markersize=4, label=label)
     axes.plot(paper_passes, 1, "ks", markersize=6, label="preset paper")
     axes.set_xlim(left=0)

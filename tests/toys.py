@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 import misure
 from misure.explanation.presentation import make_presentations
-from misure.explanation.probe import Answer, Trial
+from misure.explanation.probe import Probe, Reply
 
 SHARPNESS = 10.0  # so low that gradients reach even what is far from being foreground
 
@@ -94,25 +94,25 @@ def model_of(net: nn.Module, **options: object) -> misure.SegmentationModel:
     return misure.SegmentationModel(net, **options)  # type: ignore[arg-type]
 
 
-def far_trial(size: int = 200, edge_px: int = 0) -> Trial:
+def far_trial(size: int = 200, edge_px: int = 0) -> Probe:
     """A small target in the corner of a large image; the model does not matter."""
     region = torch.zeros(size, size, dtype=torch.bool)
     region[5:10, 5:10] = True
     target = misure.Target(1, region, torch.zeros_like(region))
     image = torch.zeros(1, size, size)
     model = model_of(OwnBrightness())
-    return Trial(target, make_presentations(model, image, edge_px=edge_px))
+    return Probe(target, make_presentations(model, image, edge_px=edge_px))
 
 
-def drive(search, suffices=None, *, answer=None):
+def drive(search, suffices=None, *, reply=None):
     """Answers a search's questions until it returns; gives its result and the number of passes."""
-    answer = answer or (lambda ask: [0.95 if suffices(region) else 0.1 for region in ask.regions])
+    reply = reply or (lambda query: [0.95 if suffices(region) else 0.1 for region in query.regions])
     dices, num_passes = None, 0
     while True:
         try:
-            ask = search.send(dices)
+            query = search.send(dices)
         except StopIteration as stop:
             return stop.value, num_passes
-        num_passes += len(ask.regions)
-        found = answer(ask)
-        dices = [one if isinstance(one, Answer) else Answer(one) for one in found]
+        num_passes += len(query.regions)
+        found = reply(query)
+        dices = [one if isinstance(one, Reply) else Reply(one) for one in found]

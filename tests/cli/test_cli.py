@@ -72,7 +72,7 @@ def test_explain_writes_figures_regions_and_pictures(picture, sample, tmp_path):
     assert list(record)[:7] == [
         "misure_version", "image", "model", "preset", "baseline_image", "dice_threshold", "seed"
     ]  # fmt: skip
-    assert (record["model"], record["preset"], record["seed"]) == ("triangle", "certified", 3)
+    assert (record["model"], record["preset"], record["seed"]) == ("triangle", "smallest", 3)
     assert record["target"]["class_index"] == 1
     assert record["target"]["class_name"] == "triangle"
     cost = record["cost"]
@@ -120,7 +120,7 @@ def test_presets_baseline_images_and_options(picture, tmp_path):
 def test_budget_grain_and_several_baseline_images(picture, sample, tmp_path):
     done = run(
         "explain", picture, "--model", "triangle", "--point", _point(sample), "--out",
-        tmp_path / "out", "--max-passes", 150, "--grain-px", 8, "--certify",
+        tmp_path / "out", "--max-passes", 150, "--grain-px", 8, "--one-minimal",
         "--option", "minimality_cell_px=16",
         "--baseline-image", "mean,noise",
     )  # fmt: skip

@@ -9,7 +9,7 @@ from PIL import Image
 import misure
 from misure.datasets import ImageFiles, Reading, SampleList, open_dataset
 from misure.datasets.triangle.dataset import TriangleDataset
-from misure.datasets.triangle.glyphs import read_items
+from misure.datasets.triangle.glyphs import read_glyphs
 
 
 def test_the_same_seed_gives_the_same_sample():
@@ -36,7 +36,7 @@ def test_three_items_stand_on_an_equilateral_triangle(size_px, side_px):
         assert len(sample.corners) == 3
         for corner in sample.corners:
             assert sample.annotation[corner] == 1
-        assert _side_lengths(sample) == pytest.approx(dataset.side_px, abs=dataset.item_px / 2)
+        assert _side_lengths(sample) == pytest.approx(dataset.side_px, abs=dataset.glyph_px / 2)
         bright = (sample.image[0] > 0.35).float()
         assert float((bright * (1 - sample.annotation)).sum()) > 50  # distractors are there
 
@@ -60,7 +60,7 @@ def test_the_disc_decides_and_is_relevant():
 
 
 def test_test_items_are_not_among_the_training_items():
-    train, test = read_items("digits", "train"), read_items("digits", "test")
+    train, test = read_glyphs("digits", "train"), read_glyphs("digits", "test")
     assert sorted(train) == sorted(test) == list(range(10))
     known = {image.tobytes() for images in train.values() for image in images}
     assert sum(len(images) for images in (*train.values(), *test.values())) == 1797
@@ -87,27 +87,27 @@ def _fashion_mnist(folder, packed):
 @pytest.mark.parametrize("packed", [False, True])
 def test_fashion_mnist_files(tmp_path, packed):
     _fashion_mnist(tmp_path, packed)
-    items = read_items(tmp_path, "test")
+    items = read_glyphs(tmp_path, "test")
     assert {k: images.shape for k, images in items.items()} == dict.fromkeys(range(4), (5, 28, 28))
     assert TriangleDataset(1, items=tmp_path)[0].annotation.any()
 
 
 def test_bad_items(tmp_path):
     with pytest.raises(misure.InputError, match="expected split 'train' or 'test', got 'val'"):
-        read_items("digits", "val")
+        read_glyphs("digits", "val")
     with pytest.raises(misure.MissingDataError, match="Put the four Fashion-MNIST files of"):
-        read_items(tmp_path, "train")
+        read_glyphs(tmp_path, "train")
     _fashion_mnist(tmp_path, packed=False)
     images = tmp_path / "train-images-idx3-ubyte"
     whole = images.read_bytes()
     for broken in (whole[:100], b"", b"text, not numbers", whole[:8]):
         images.write_bytes(broken)
         with pytest.raises(misure.InputError, match="to be an IDX file"):
-            read_items(tmp_path, "train")
+            read_glyphs(tmp_path, "train")
     images.write_bytes(whole)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">HBBI", 0, 8, 1, 3) + b"\0\0\0")
     with pytest.raises(misure.InputError, match="as many labels as images"):
-        read_items(tmp_path, "train")
+        read_glyphs(tmp_path, "train")
 
 
 def test_too_small_a_canvas():

@@ -367,7 +367,7 @@ def test_a_case_of_other_raw_files_is_made_anew_and_said_so(phantom, tmp_path):
     (raw / "label/label0008.nii.gz").write_bytes((raw / "label/label0007.nii.gz").read_bytes())
     said = misure_prepare(raw, tmp_path / "out")
     assert "4 were there already" in said
-    assert "Made anew, of other raw files than before: case0008." in said
+    assert "RawMap anew, of other raw files than before: case0008." in said
 
 
 def test_preparing_killed_at_the_first_case_goes_on(phantom, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The exact answers of the toy models, and what must hold for any model."""
+"""The exact replies of the toy models, and what must hold for any model."""
 
 import copy
 
@@ -14,13 +14,13 @@ import toys
 from misure.explanation.nested import NestedRegion, map_value, saliency_map_of
 from misure.explanation.presets import make_preset
 
-SEARCHES = ["certified", "forward_only", "paper"]
+SEARCHES = ["smallest", "forward_only", "paper"]
 
 
 def _explain_exactly(model, image, target, preset, **options):
     """Every pixel of the target wanted, and no single pixel left that can be removed."""
     return misure.explain(
-        model, image, target, preset=preset, dice_threshold=1.0, certify=True,
+        model, image, target, preset=preset, dice_threshold=1.0, one_minimal=True,
         minimality_cell_px=1, **options,
     )  # fmt: skip
 
@@ -55,7 +55,7 @@ def test_beacon_needs_the_target_and_the_beacon(num_dimensions, growth, growth_p
     assert found.dice == 1
     assert found.silhouette_dice == 0  # the outline of target and beacon gives nothing away
     assert found.transfer_dice == 0
-    assert found.minimality.is_certified
+    assert found.minimality.is_one_minimal
     assert found.minimality.cells_tested == found.minimally_sufficient_region.sum()
 
 
@@ -97,11 +97,11 @@ def _dice_by_hand(drawn, target, ignored):
     threshold=st.sampled_from([0.5, 0.8, 0.9, 1.0]),
     growth=st.sampled_from(["dilation", "first", "bracket"]),
     instance=st.sampled_from([None, 0]),
-    preset=st.sampled_from(["certified", "forward_only", "paper"]),
-    certify=st.booleans(),
+    preset=st.sampled_from(["smallest", "forward_only", "paper"]),
+    one_minimal=st.booleans(),
 )
 def test_invariants_for_any_model(
-    seed, num_dimensions, threshold, growth, instance, preset, certify
+    seed, num_dimensions, threshold, growth, instance, preset, one_minimal
 ):
     net = toys.random_network(seed, num_dimensions)
     image = toys.random_image(seed, num_dimensions, size=14 if num_dimensions == 2 else 8)
@@ -111,7 +111,7 @@ def test_invariants_for_any_model(
     options = {"num_iterations": 5} if preset == "paper" else {"max_passes": 60}
     found = misure.explain(
         model, image, target, dice_threshold=threshold, growth=growth, preset=preset,
-        certify=certify, **options,
+        one_minimal=one_minimal, **options,
     )  # fmt: skip
     assert not (target.region & ~found.sufficient_region).any()
     assert not (found.minimally_sufficient_region & ~found.sufficient_region).any()
@@ -155,7 +155,7 @@ def test_the_same_seed_gives_the_same_bytes():
 
 @pytest.mark.parametrize(
     ("preset", "options"),
-    [("paper", {"num_iterations": 10}), ("certified", {}), ("forward_only", {"max_passes": 90})],
+    [("paper", {"num_iterations": 10}), ("smallest", {}), ("forward_only", {"max_passes": 90})],
 )
 def test_several_targets_and_images_are_explained_as_one_by_one(preset, options):
     model = toys.model_of(toys.random_network(1))
@@ -214,12 +214,12 @@ def test_explaining_works_under_no_grad_and_inference_mode():
     target = misure.predicted_target(model, image, 1)
     expected = toys.beacon_answer(2)
     with torch.no_grad():
-        found = _explain_exactly(model, image, target, "certified")
+        found = _explain_exactly(model, image, target, "smallest")
         assert torch.equal(found.minimally_sufficient_region, expected)
     with torch.inference_mode():
         image = toys.beacon_image()
         target = misure.predicted_target(model, image, 1)
-        found = _explain_exactly(model, image, target, "certified")
+        found = _explain_exactly(model, image, target, "smallest")
         assert torch.equal(found.minimally_sufficient_region, expected)
 
 
@@ -263,14 +263,14 @@ def test_the_preset_sufficient_region_needs_no_gradients():
     assert found.saliency_map[target.region].min() == found.saliency_map.max() == 1
     assert found.cost.backward_passes == 0
     with pytest.raises(misure.InputError, match="expected a network with gradients"):
-        misure.explain(model, image, target, preset="certified")
+        misure.explain(model, image, target, preset="smallest")
 
 
 def test_options_of_presets():
     preset = make_preset("paper", {"num_iterations": 3, "edge_px": 2, "learning_rate": 1})
     assert preset.settings()["num_iterations"] == 3
     assert preset.settings()["edge_px"] == 2
-    with pytest.raises(misure.InputError, match="expected a preset among certified"):
+    with pytest.raises(misure.InputError, match="expected a preset among smallest"):
         make_preset("fast", {})
     with pytest.raises(misure.InputError, match="expected an option of preset paper .*'speed'"):
         make_preset("paper", {"speed": 1})
@@ -434,7 +434,7 @@ def test_one_region_suffices_with_several_baseline_images():
     target = misure.segment(model, image).target(
         misure.segment(model, image).found_classes()[0].class_index
     )
-    for preset in ("certified", "forward_only", "paper"):
+    for preset in ("smallest", "forward_only", "paper"):
         found = misure.explain(
             model, image, target, preset=preset, baseline_image="mean,blurred,noise"
         )
@@ -449,7 +449,7 @@ def test_controls_are_kept_low_or_the_sufficient_region_is_returned():
         image = toys.random_image(seed, size=24)
         segmentation = misure.segment(model, image)
         target = segmentation.target(segmentation.found_classes()[-1].class_index)
-        found = misure.explain(model, image, target, max_control_dice=0.6, max_passes=300)
+        found = misure.explain(model, image, target, max_content_dice=0.6, max_passes=300)
         highest = max(found.silhouette_dice, found.transfer_dice)
         small = not torch.equal(found.minimally_sufficient_region, found.sufficient_region)
         assert not small or highest <= 0.6
@@ -465,11 +465,11 @@ def test_controls_are_kept_low_or_the_sufficient_region_is_returned():
         ({"preset": "forward_only", "max_passes": 0}, "ForwardReduction: expected grain_px"),
         ({"patience": 0}, "expected patience of 1 or more"),
         ({"thresholds": (0.5, 1.5)}, "expected thresholds above 0"),
-        ({"max_control_dice": 2.0}, r"max_control_dice in \[0, 1\], got 2.0"),
+        ({"max_content_dice": 2.0}, r"max_content_dice in \[0, 1\], got 2.0"),
         ({"minimality_cell_px": -1}, "expected minimality_cell_px and num_minimality_tests"),
         ({"baseline_image": "mean,grey"}, "expected one of mean, black"),
         ({"other_image": torch.zeros(1, 2, 2)}, "expected another image of shape"),
-        ({"thresholds": ["a"]}, "option thresholds of preset certified to be like"),
+        ({"thresholds": ["a"]}, "option thresholds of preset smallest to be like"),
     ],
 )
 def test_options_that_make_no_sense_are_errors(options, message):

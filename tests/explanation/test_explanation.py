@@ -6,10 +6,10 @@ import torch
 
 import misure
 import toys
-from misure.explanation.content_controls import make_contents
+from misure.explanation.content_controls import make_content_controls
 from misure.explanation.evidence import content_dices
 from misure.explanation.presentation import make_presentations
-from misure.explanation.probe import Trial
+from misure.explanation.probe import Probe
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def explanation():
     image = toys.beacon_image()
     target = misure.predicted_target(model, image, 1)
     return misure.explain(
-        model, image, target, dice_threshold=1.0, certify=True, minimality_cell_px=1
+        model, image, target, dice_threshold=1.0, one_minimal=True, minimality_cell_px=1
     )
 
 
@@ -119,9 +119,9 @@ def test_the_silhouettes_noise_is_not_the_baseline_images_noise():
     image = torch.rand(1, 30, 30)
     presentations = make_presentations(model, image, baseline_image="noise", seed=3)
     target = misure.predicted_target(model, image, 1)
-    trial = Trial(target, presentations, contents=make_contents(image, seed=3))
+    probe = Probe(target, presentations, content_controls=make_content_controls(image, seed=3))
     everything = torch.ones(30, 30, dtype=torch.bool)
     seen = []
     model.net.register_forward_pre_hook(lambda _module, images: seen.append(images[0]))
-    content_dices(model, trial, everything)
+    content_dices(model, probe, everything)
     assert not torch.equal(seen[1][0], presentations[0].baseline_image)

@@ -1,35 +1,35 @@
-"""The certified search, driven by answers that are known."""
+"""The search by gradients, driven by replies that are known."""
 
 import pytest
 import torch
 
 import toys
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import Answer
-from misure.explanation.reductions.gradient import CertifiedReduction
+from misure.explanation.probe import Reply
+from misure.explanation.reductions.gradient import GradientReduction
 from misure.images.regions import distance_px
 
 
 def _search(is_drawn, *, edge_px=0, **options):
     """What the search returns, and all that it showed, where `is_drawn` says what suffices."""
-    trial = toys.far_trial(64, edge_px)
+    probe = toys.far_trial(64, edge_px)
     everything = SufficientRegion(torch.ones(64, 64, dtype=torch.bool), 80.0, 1.0, "first")
-    search = CertifiedReduction(**({"grain_px": 2} | options)).search(trial, everything)
+    search = GradientReduction(**({"grain_px": 2} | options)).search(probe, everything)
     shown = []
-    wanted = trial.target.region.float()
+    wanted = probe.target.region.float()
 
-    def answer(ask):
-        shown.extend((one, ask) for one in ask.regions)
-        trial.cost.forward_passes += len(ask.regions)
-        trial.cost.backward_passes += ask.gradient * len(ask.regions)
-        return [Answer(0.95 if is_drawn(one) else 0.1, 0.0, wanted) for one in ask.regions]
+    def reply(query):
+        shown.extend((one, query) for one in query.regions)
+        probe.cost.forward_passes += len(query.regions)
+        probe.cost.backward_passes += query.gradient * len(query.regions)
+        return [Reply(0.95 if is_drawn(one) else 0.1, 0.0, wanted) for one in query.regions]
 
-    found, _ = toys.drive(search, answer=answer)
+    found, _ = toys.drive(search, reply=reply)
     return found, [one for one, _ in shown], shown
 
 
 def test_hidden_cells_leak_less_and_less_and_no_leaking_region_is_returned():
-    found, shown, asks = _search(lambda one: bool(one.any()))
+    found, shown, queries = _search(lambda one: bool(one.any()))
     leaks = [float(one[one < 1].max()) for one in shown if one.is_floating_point()]
     assert leaks[:2] == [0.5, 0.5]  # half seen, then half hidden
     assert leaks[1:] == sorted(leaks[1:], reverse=True)
@@ -38,7 +38,7 @@ def test_hidden_cells_leak_less_and_less_and_no_leaking_region_is_returned():
     assert last + 1 < len(shown)
     assert not any(one.is_floating_point() for one in shown[last + 1 :])
     assert found.region.dtype == torch.bool
-    assert any(ask.alone and torch.equal(one, found.region) for one, ask in asks)
+    assert any(query.alone and torch.equal(one, found.region) for one, query in queries)
 
 
 def test_while_the_object_is_lost_more_and_more_leaks():
@@ -56,8 +56,8 @@ def test_where_nothing_held_the_target_is_grown_again_in_whole_cells():
         fits = bool((one[distance <= 31] == 1).all()) and not bool(one[distance > 46].any())
         return one.dtype == torch.bool and fits
 
-    found, _, asks = _search(is_drawn, grain_px=8)
-    grown = [one for one, ask in asks if ask.controlled and not ask.gradient][1:]
+    found, _, queries = _search(is_drawn, grain_px=8)
+    grown = [one for one, query in queries if query.content_controls and not query.gradient][1:]
     assert any(torch.equal(one, found.region) for one in grown)
     assert is_drawn(found.region)
     cells = torch.nn.functional.max_pool2d(found.region[None].float(), 8)
@@ -74,13 +74,13 @@ def test_what_leaks_is_shown_through_the_soft_edge_too():
 
 
 def test_with_few_passes_nothing_leaks_so_that_regions_are_tried_indeed():
-    _, shown, asks = _search(lambda one: bool((one == 1).any()), max_passes=36)
+    _, shown, queries = _search(lambda one: bool((one == 1).any()), max_passes=36)
     leaking = [one for one in shown if one.is_floating_point()]
     assert len(leaking) == 1  # half seen
-    assert sum(ask.gradient for _, ask in asks) > 5
+    assert sum(query.gradient for _, query in queries) > 5
 
 
 def test_the_last_eighth_of_the_budget_is_kept_while_nothing_holds():
-    *_, asks = _search(lambda one: bool((one == 1).all()))
-    spent = 3 * sum(ask.gradient for _, ask in asks)
+    *_, queries = _search(lambda one: bool((one == 1).all()))
+    spent = 3 * sum(query.gradient for _, query in queries)
     assert 0.8 * 160 < spent <= 0.875 * 160

@@ -70,14 +70,14 @@ def test_a_map_of_zeros_falls_back_too():
 def test_whatever_the_oracle_says_the_result_suffices(seed, share):
     generator = torch.Generator().manual_seed(seed)
     saliency_map = torch.rand(SIZE, SIZE, generator=generator)
-    answers = {}
+    replies = {}
 
     def suffices(region):
         area = int(region.sum())
-        return answers.setdefault(area, bool(torch.rand(1, generator=generator) < share))
+        return replies.setdefault(area, bool(torch.rand(1, generator=generator) < share))
 
     found, _ = _search(saliency_map, suffices)
     if found.dice == 0.93:  # the fallback, only where nothing that was tried suffices
-        assert not any(answers.values())
+        assert not any(replies.values())
     else:
         assert suffices(found.region)

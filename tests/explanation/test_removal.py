@@ -25,13 +25,13 @@ def _blocks(region, cell_px):
 @given(st.integers(0, 1000), st.integers(0, 30), st.sampled_from([2, 4, 8]))
 def test_exactly_the_needed_blocks_are_left(seed, num, cell_px):
     needed = _needed(seed, num)
-    trial = toys.far_trial(size=SIZE)
+    probe = toys.far_trial(size=SIZE)
     everything = torch.ones_like(needed)
-    (region, num_blocks, is_certified), _ = toys.drive(
-        remove_blocks(trial, everything, everything.float(), cell_px),
+    (region, num_blocks, is_one_minimal), _ = toys.drive(
+        remove_blocks(probe, everything, everything.float(), cell_px),
         lambda region: not (needed & ~region).any(),
     )
-    assert is_certified
+    assert is_one_minimal
     assert num_blocks == _blocks(needed, cell_px).sum()
     assert torch.equal(_blocks(region, cell_px), _blocks(needed, cell_px))
 
@@ -40,18 +40,18 @@ def test_exactly_the_needed_blocks_are_left(seed, num, cell_px):
 @given(st.integers(0, 1000), st.floats(0, 1))
 def test_whatever_the_oracle_says_no_single_block_can_be_removed(seed, share):
     """The oracle is a fixed function of the region, without any order in it."""
-    trial = toys.far_trial(size=SIZE)
+    probe = toys.far_trial(size=SIZE)
     everything = torch.ones(SIZE, SIZE, dtype=torch.bool)
     weights = torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
 
     def suffices(region):
         return bool(region.all()) or float((weights * region).sum() * 1e4) % 1 < share
 
-    (region, num_blocks, is_certified), _ = toys.drive(
-        remove_blocks(trial, everything, weights, 8), suffices
+    (region, num_blocks, is_one_minimal), _ = toys.drive(
+        remove_blocks(probe, everything, weights, 8), suffices
     )
     assert suffices(region)
-    assert is_certified
+    assert is_one_minimal
     blocks = _blocks(region, 8)
     assert num_blocks == blocks.sum()
     for row, column in blocks.nonzero().tolist():
@@ -61,31 +61,31 @@ def test_whatever_the_oracle_says_no_single_block_can_be_removed(seed, share):
 
 
 class _Counted:
-    """An oracle that counts what it is asked in the trial's cost, as showing would."""
+    """An oracle that counts what it is asked in the probe's cost, as showing would."""
 
-    def __init__(self, trial, suffices):
-        self.trial, self.suffices = trial, suffices
+    def __init__(self, probe, suffices):
+        self.probe, self.suffices = probe, suffices
 
     def __call__(self, region):
-        self.trial.cost.forward_passes += 1
+        self.probe.cost.forward_passes += 1
         return self.suffices(region)
 
 
 def test_the_budget_is_kept():
-    trial = toys.far_trial(size=SIZE)
+    probe = toys.far_trial(size=SIZE)
     needed = _needed(0, 20)
     everything = torch.ones_like(needed)
-    (region, _, is_certified), num_passes = toys.drive(
-        remove_blocks(trial, everything, everything.float(), 2, max_passes=50),
-        _Counted(trial, lambda region: not (needed & ~region).any()),
+    (region, _, is_one_minimal), num_passes = toys.drive(
+        remove_blocks(probe, everything, everything.float(), 2, max_passes=50),
+        _Counted(probe, lambda region: not (needed & ~region).any()),
     )
     assert num_passes <= 50
-    assert not is_certified
+    assert not is_one_minimal
     assert not (needed & ~region).any()
 
 
 def test_how_far_a_region_can_be_reduced_is_measured_on_a_sample():
-    trial = toys.far_trial(size=SIZE)
+    probe = toys.far_trial(size=SIZE)
     needed = torch.zeros(SIZE, SIZE, dtype=torch.bool)
     needed[:10] = True
     everything = torch.ones_like(needed)
@@ -93,11 +93,11 @@ def test_how_far_a_region_can_be_reduced_is_measured_on_a_sample():
     def suffices(region):
         return not (needed & ~region).any()
 
-    found, _ = toys.drive(measure_minimality(trial, everything, 10, 99), suffices)
+    found, _ = toys.drive(measure_minimality(probe, everything, 10, 99), suffices)
     assert (found.cells_left, found.cells_tested, found.removable) == (16, 16, 12)
-    assert not found.is_certified
-    found, num_passes = toys.drive(measure_minimality(trial, everything, 10, 5), suffices)
+    assert not found.is_one_minimal
+    found, num_passes = toys.drive(measure_minimality(probe, everything, 10, 5), suffices)
     assert found.cells_tested == found.passes == num_passes == 5
-    found, _ = toys.drive(measure_minimality(trial, needed, 10, 99), suffices)
+    found, _ = toys.drive(measure_minimality(probe, needed, 10, 99), suffices)
     assert (found.cells_tested, found.removable) == (4, 0)
-    assert found.is_certified
+    assert found.is_one_minimal

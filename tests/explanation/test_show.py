@@ -7,9 +7,9 @@ from torch import nn
 
 import misure
 import toys
-from misure.explanation.content_controls import make_contents
+from misure.explanation.content_controls import make_content_controls
 from misure.explanation.presentation import make_presentations
-from misure.explanation.probe import Ask, Trial
+from misure.explanation.probe import Probe, Query
 from misure.explanation.show import try_regions
 
 
@@ -33,43 +33,47 @@ def _trial(**options):
     ignored = torch.zeros_like(region)
     ignored[8:] = True
     presentations = make_presentations(MODEL, image)
-    contents = make_contents(image)
-    return Trial(misure.Target(1, region, ignored), presentations, contents=contents, **options)
+    contents = make_content_controls(image)
+    return Probe(
+        misure.Target(1, region, ignored), presentations, content_controls=contents, **options
+    )
 
 
 MODEL = toys.model_of(Affine())
 
 
-def _softplus_loss(trial, visibility, image, is_control):
+def _softplus_loss(probe, visibility, image, is_control):
     logits = MODEL((visibility * image)[None])[0]
     margin = logits[1] - torch.maximum(logits[0], logits[2])
     z = margin / (0.3 * margin.detach().std(correction=0))
-    region, ignored = trial.target.region, trial.target.ignored
+    region, ignored = probe.target.region, probe.target.ignored
     if is_control:
         return F.softplus(z[region]).sum() / region.sum()
     return (F.softplus(-z[region]).sum() + F.softplus(z[~region & ~ignored]).sum()) / region.sum()
 
 
-def _gradient(trial, shown, image, is_control=False):
+def _gradient(probe, shown, image, is_control=False):
     visibility = shown.float().requires_grad_()
-    return torch.autograd.grad(_softplus_loss(trial, visibility, image, is_control), visibility)[0]
+    return torch.autograd.grad(_softplus_loss(probe, visibility, image, is_control), visibility)[0]
 
 
 def test_the_direction_is_the_fall_of_the_softplus_loss():
-    trial = _trial()
+    probe = _trial()
     shown = torch.rand(12, 12, generator=torch.Generator().manual_seed(3)) > 0.5
-    (answer,) = try_regions(MODEL, [(trial, shown)], Ask([], gradient=True))
-    wanted = -_gradient(trial, shown, trial.presentations[0].image)
-    torch.testing.assert_close(answer.gradient, wanted, rtol=1e-4, atol=1e-6)
+    (reply,) = try_regions(MODEL, [(probe, shown)], Query([], gradient=True))
+    wanted = -_gradient(probe, shown, probe.presentations[0].image)
+    torch.testing.assert_close(reply.gradient, wanted, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("max_control_dice", [0.0, 0.999])
-def test_a_control_pulls_the_other_way_while_its_dice_is_too_large(max_control_dice):
-    trial = _trial(controls=("other_image",), max_control_dice=max_control_dice)
+@pytest.mark.parametrize("max_content_dice", [0.0, 0.999])
+def test_a_control_pulls_the_other_way_while_its_dice_is_too_large(max_content_dice):
+    probe = _trial(excluded_contents=("other_image",), max_content_dice=max_content_dice)
     shown = torch.ones(12, 12, dtype=torch.bool)
-    (answer,) = try_regions(MODEL, [(trial, shown)], Ask([], gradient=True, controlled=True))
-    wanted = -_gradient(trial, shown, trial.presentations[0].image)
-    if max_control_dice == 0:
-        assert answer.control_dice > 0
-        wanted = wanted - _gradient(trial, shown, trial.contents.other_image, is_control=True)
-    torch.testing.assert_close(answer.gradient, wanted, rtol=1e-4, atol=1e-6)
+    (reply,) = try_regions(MODEL, [(probe, shown)], Query([], gradient=True, content_controls=True))
+    wanted = -_gradient(probe, shown, probe.presentations[0].image)
+    if max_content_dice == 0:
+        assert reply.content_dice > 0
+        wanted = wanted - _gradient(
+            probe, shown, probe.content_controls.other_image, is_control=True
+        )
+    torch.testing.assert_close(reply.gradient, wanted, rtol=1e-4, atol=1e-6)

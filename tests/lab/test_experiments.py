@@ -13,7 +13,7 @@ import toys
 from misure.cli.app import main
 from misure.datasets import Sample, SampleList, TriangleDataset
 from misure.lab.experiments import list_experiments, read_plan, run_experiment
-from misure.lab.experiments.run import Places
+from misure.lab.experiments.run import Placeholders
 from misure.metrics.comparison.compare import compare
 from misure.metrics.comparison.compare_runs import compare_runs, relevance_of
 from misure.runs.folder import RunFolder
@@ -143,7 +143,7 @@ def test_bad_runs_are_one_sentence(model, samples, runs, tmp_path):
 
 
 def test_relevance_is_taken_only_for_targets_that_it_is_about():
-    sample = TriangleDataset(1, num_triangles=2, size_px=128, side_px=32, item_px=12)[0]
+    sample = TriangleDataset(1, num_triangles=2, size_px=128, side_px=32, glyph_px=12)[0]
     other = (sample.annotation == 1) & ~sample.relevance
     nothing = torch.zeros_like(other)
     assert relevance_of(sample, misure.Target(1, sample.relevance, nothing)) is not None
@@ -231,8 +231,8 @@ def test_what_a_plan_needs_is_said(tmp_path):
         with pytest.raises(misure.InputError, match="expected --data, since it needs"):
             run_experiment(read_plan(name), tmp_path / "out", model="triangle")
     with pytest.raises(misure.InputError, match="a folder without a comma"):
-        Places(tmp_path / "a,b", "there").fill("nifti:{data},{out}/test.txt")
-    filled = Places(tmp_path, "there", "net").fill("nifti:{data},{out}/test.txt")
+        Placeholders(tmp_path / "a,b", "there").fill("nifti:{data},{out}/test.txt")
+    filled = Placeholders(tmp_path, "there", "net").fill("nifti:{data},{out}/test.txt")
     assert filled == f"nifti:there,{tmp_path}/test.txt"
 
 

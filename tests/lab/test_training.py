@@ -15,13 +15,13 @@ from misure.cli.app import main
 from misure.datasets import Sample, SampleList, TriangleDataset
 from misure.lab.training import train
 from misure.lab.training.augment import Augmentation
-from misure.lab.training.batches import Batches, cut_or_pad
 from misure.lab.training.card import as_markdown
 from misure.lab.training.fit import FitSettings, fit
-from misure.lab.training.measure import class_dices, disc_dices, distractor_fraction, mean_dice
+from misure.lab.training.minibatches import Batches, cut_or_pad
 from misure.lab.training.recipes import split_by_case
+from misure.lab.training.score import class_dices, disc_dices, distractor_fraction, mean_dice
 from misure.models.networks.registry import NETWORKS, build_network
-from misure.models.networks.trained import TrainedNetwork, load_trained, save_trained
+from misure.models.networks.trained_network import TrainedNetwork, load_trained, save_trained
 
 pytest.importorskip("monai")
 CPU = torch.device("cpu")
@@ -129,7 +129,7 @@ def test_cases_are_kept_together_in_one_part():
 
 
 def test_correctly_drawn_items_of_other_triangles_are_no_mistakes():
-    dataset = TriangleDataset(4, num_triangles=2, size_px=128, side_px=32, item_px=12)
+    dataset = TriangleDataset(4, num_triangles=2, size_px=128, side_px=32, glyph_px=12)
 
     class Right(nn.Module):
         def forward(self, images):

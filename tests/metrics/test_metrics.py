@@ -15,11 +15,11 @@ from sklearn.metrics import average_precision_score
 import misure
 import toys
 from misure._util.memory import PeakMemory
-from misure.explanation.content_controls import make_contents
+from misure.explanation.content_controls import make_content_controls
 from misure.explanation.presentation import make_presentations
-from misure.explanation.probe import Trial
+from misure.explanation.probe import Probe
 from misure.methods import METHODS
-from misure.metrics import GROUPS, METRICS, Subject
+from misure.metrics import GROUPS, METRICS, MeasuredMap
 from misure.metrics.sanity import NUM_STATIONS, make_randomised_maps
 from misure.metrics.stability import NUM_NOISES, make_noisy_maps, rank_correlation
 from misure.metrics.sufficiency import (
@@ -145,73 +145,75 @@ def _beacon():
     """The target needs the beacon too; known: target and beacon suffice, each alone does not."""
     model, image = toys.model_of(toys.Beacon()), toys.beacon_image()
     target = misure.predicted_target(model, image, 1)
-    trial = Trial(target, make_presentations(model, image), contents=make_contents(image))
-    return model, trial, toys.beacon_answer(2)
+    probe = Probe(
+        target, make_presentations(model, image), content_controls=make_content_controls(image)
+    )
+    return model, probe, toys.beacon_answer(2)
 
 
 def test_the_top_of_a_map_that_knows_the_answer_suffices_and_is_needed():
-    model, trial, answer = _beacon()
-    model_size = answer.numel()
-    knows = answer.float()
-    assert sufficiency(model, trial, knows, int(answer.sum()) / model_size) == 1.0
-    assert sufficient_area(model, trial, knows) == pytest.approx(int(answer.sum()) / model_size)
-    assert necessity(model, trial, answer) == 0.0
-    assert necessity(model, trial, torch.zeros_like(answer)) == 1.0
-    only_target = trial.target.region.float()
-    assert sufficient_area(model, trial, only_target) == 1.0
-    assert sufficiency(model, trial, only_target, int(only_target.sum()) / model_size) == 0.0
+    model, probe, reply = _beacon()
+    model_size = reply.numel()
+    knows = reply.float()
+    assert sufficiency(model, probe, knows, int(reply.sum()) / model_size) == 1.0
+    assert sufficient_area(model, probe, knows) == pytest.approx(int(reply.sum()) / model_size)
+    assert necessity(model, probe, reply) == 0.0
+    assert necessity(model, probe, torch.zeros_like(reply)) == 1.0
+    only_target = probe.target.region.float()
+    assert sufficient_area(model, probe, only_target) == 1.0
+    assert sufficiency(model, probe, only_target, int(only_target.sum()) / model_size) == 0.0
 
 
 def test_curves_show_and_remove_the_top():
-    model, trial, answer = _beacon()
-    insertion = insertion_curve(model, trial, answer.float())
-    deletion = deletion_curve(model, trial, answer.float())
+    model, probe, reply = _beacon()
+    insertion = insertion_curve(model, probe, reply.float())
+    deletion = deletion_curve(model, probe, reply.float())
     assert insertion[0] == 0.0
     assert insertion[-1] == 1.0
     assert deletion[0] == 1.0
     assert deletion[-1] == 0.0
-    share = int(answer.sum()) / answer.numel()
+    share = int(reply.sum()) / reply.numel()
     for fraction, dice in zip(FRACTIONS, insertion, strict=True):
         assert (dice == 1.0) is (fraction >= share)
     wanted = sum(
         (b - a) * (x + y) / 2
         for a, b, x, y in zip(FRACTIONS, FRACTIONS[1:], insertion, insertion[1:], strict=False)
     )
-    assert METRICS["insertion"].function(model, trial, answer.float()) == pytest.approx(wanted)
-    assert METRICS["deletion"].function(model, trial, answer.float()) == area_under(deletion)
+    assert METRICS["insertion"].function(model, probe, reply.float()) == pytest.approx(wanted)
+    assert METRICS["deletion"].function(model, probe, reply.float()) == area_under(deletion)
 
 
 def test_evidence_needs_contents_and_the_right_shape():
-    model, trial, answer = _beacon()
-    bare = Trial(trial.target, trial.presentations)
+    model, probe, reply = _beacon()
+    bare = Probe(probe.target, probe.presentations)
     for name in ("silhouette_dice", "transfer_dice"):
-        with pytest.raises(misure.InputError, match="expected a trial with contents"):
-            METRICS[name].function(model, bare, answer)
+        with pytest.raises(misure.InputError, match="expected a probe with contents"):
+            METRICS[name].function(model, bare, reply)
         with pytest.raises(misure.InputError, match="expected two tensors of one shape"):
-            METRICS[name].function(model, trial, answer[1:])
+            METRICS[name].function(model, probe, reply[1:])
 
 
 def test_maps_of_another_shape_are_errors_of_every_metric_that_shows_them():
-    model, trial, answer = _beacon()
-    other = answer.float()[1:]
+    model, probe, reply = _beacon()
+    other = reply.float()[1:]
     for name in ("sufficiency", "sufficient_area", "insertion", "deletion"):
         with pytest.raises(misure.InputError, match=f"{name}: expected two tensors of one shape"):
-            METRICS[name].function(model, trial, other)
+            METRICS[name].function(model, probe, other)
     with pytest.raises(misure.InputError, match="necessity: expected two tensors"):
-        METRICS["necessity"].function(model, trial, other > 0)
+        METRICS["necessity"].function(model, probe, other > 0)
     with pytest.raises(misure.InputError, match="rank_correlation: expected two tensors"):
-        rank_correlation(answer.float(), other)
+        rank_correlation(reply.float(), other)
     with pytest.raises(misure.InputError, match="noise_sensitivity: expected two tensors"):
-        METRICS["noise_sensitivity"].function(answer.float(), [other])
+        METRICS["noise_sensitivity"].function(reply.float(), [other])
     with pytest.raises(misure.InputError, match="randomisation_ssim: expected two tensors"):
-        METRICS["randomisation_ssim"].function(answer.float(), [other])
+        METRICS["randomisation_ssim"].function(reply.float(), [other])
 
 
 def test_a_map_of_the_worst_order_needs_nearly_everything():
-    model, trial, answer = _beacon()
-    worst = 1 + (~answer).float()
-    assert sufficient_area(model, trial, worst) == 1.0
-    assert METRICS["insertion"].function(model, trial, worst) < 0.1
+    model, probe, reply = _beacon()
+    worst = 1 + (~reply).float()
+    assert sufficient_area(model, probe, worst) == 1.0
+    assert METRICS["insertion"].function(model, probe, worst) < 0.1
 
 
 @given(seeds, st.floats(0, 1))
@@ -238,34 +240,36 @@ def test_bad_fractions_are_errors():
 
 
 def test_the_ranking_goes_on_below_zero():
-    model, trial, answer = _beacon()
-    below = answer.float() - 2
-    assert sufficient_area(model, trial, below) == pytest.approx(int(answer.sum()) / answer.numel())
+    model, probe, reply = _beacon()
+    below = reply.float() - 2
+    assert sufficient_area(model, probe, below) == pytest.approx(int(reply.sum()) / reply.numel())
 
 
 def test_a_known_top_is_not_looked_for_again():
-    model, trial, answer = _beacon()
+    model, probe, reply = _beacon()
     with model.counting() as cost:
-        assert sufficient_area(model, trial, answer.float(), top=answer) < 0.1
+        assert sufficient_area(model, probe, reply.float(), top=reply) < 0.1
     assert cost.forward_passes == 0
 
 
 def test_sufficiency_shows_as_much_as_the_target_has_where_nothing_is_said():
-    model, trial, answer = _beacon()
-    size = trial.target.region.float().mean().item()
-    assert sufficiency(model, trial, answer.float()) == sufficiency(
-        model, trial, answer.float(), size
+    model, probe, reply = _beacon()
+    size = probe.target.region.float().mean().item()
+    assert sufficiency(model, probe, reply.float()) == sufficiency(
+        model, probe, reply.float(), size
     )
 
 
 def test_the_outline_of_the_answer_says_nothing_to_a_model_that_reads_the_content():
-    model, trial, answer = _beacon()
-    assert METRICS["silhouette_dice"].function(model, trial, answer) == 0.0
-    assert METRICS["transfer_dice"].function(model, trial, answer) == 0.0
+    model, probe, reply = _beacon()
+    assert METRICS["silhouette_dice"].function(model, probe, reply) == 0.0
+    assert METRICS["transfer_dice"].function(model, probe, reply) == 0.0
     blind = toys.model_of(toys.Constant())
     target = misure.predicted_target(blind, toys.square_image(), 1)
     image = toys.square_image()
-    shown = Trial(target, make_presentations(blind, image), contents=make_contents(image))
+    shown = Probe(
+        target, make_presentations(blind, image), content_controls=make_content_controls(image)
+    )
     assert METRICS["silhouette_dice"].function(blind, shown, target.region) == 1.0
     assert METRICS["transfer_dice"].function(blind, shown, target.region) == 1.0
 
@@ -461,14 +465,16 @@ def _subject(name, **options):
     model = toys.model_of(toys.random_network(2))
     image = toys.random_image(1)
     target = misure.predicted_target(model, image, int(model(image[None])[0, :, 7, 7].argmax()))
-    trial = Trial(target, make_presentations(model, image), contents=make_contents(image))
+    probe = Probe(
+        target, make_presentations(model, image), content_controls=make_content_controls(image)
+    )
     method = METHODS[name]
 
     def remake(other, one, seed):
         return method(other, one, target, seed=seed, **options).saliency_map
 
     result = method(model, image, target, **options)
-    return Subject(model, trial, result, remake, relevance=target.region)
+    return MeasuredMap(model, probe, result, remake, relevance=target.region)
 
 
 def test_every_metric_measures_every_subject_within_its_range():
@@ -500,7 +506,7 @@ def test_the_controls_fail_the_sanity_check_and_a_metric_that_lacks_something_gi
     assert METRICS["randomisation_rank_correlation"].measure(subject) == pytest.approx(1)
     assert METRICS["randomisation_ssim"].measure(subject) == pytest.approx(1)
     assert METRICS["seed_agreement"].measure(subject) == pytest.approx(1)
-    nobody_knows = Subject(subject.model, subject.trial, subject.result, subject.remake)
+    nobody_knows = MeasuredMap(subject.model, subject.probe, subject.result, subject.remake)
     assert METRICS["iou"].measure(nobody_knows) is None
     assert METRICS["seed_agreement"].measure(_subject("random")) < 0.5
 

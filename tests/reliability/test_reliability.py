@@ -34,7 +34,7 @@ from misure.reliability.calibration import platt
 from misure.reliability.evaluation import FEATURE_SETS
 from misure.reliability.evaluation import _predicted as _cross_predicted
 from misure.reliability.learners import _as_trees, folds, score_of
-from misure.reliability.measures import MEASURES, auroc, measured, reliability_bins, risk_coverage
+from misure.reliability.scores import MEASURES, auroc, measured, reliability_bins, risk_coverage
 from misure.runs.run import read_run, run
 
 OPTIONS = {"learner": "linear", "cut": 0.5, "coverage": 0.9, "seed": 0}
@@ -165,9 +165,9 @@ def test_what_speaks_for_failure_is_what_lowers_the_dice():
     model = fit_reliability(examples, SURE, cut=0.5)
     bad, good = (_record(0, **dict.fromkeys(SURE, 0.5) | {"soft_dice": x}) for x in (0.0, 1.0))
     (said_bad, said_good) = model.predict([bad, good])
-    assert said_bad.speaking[0][0] == "soft_dice"
-    assert said_bad.speaking[0][1] < -0.3
-    assert "soft_dice" not in dict(said_good.speaking)
+    assert said_bad.reasons[0][0] == "soft_dice"
+    assert said_bad.reasons[0][1] < -0.3
+    assert "soft_dice" not in dict(said_good.reasons)
     assert said_bad.failure_probability > 0.9
     assert said_good.failure_probability < 0.1
 

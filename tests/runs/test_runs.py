@@ -53,7 +53,7 @@ def _run(out, model, samples=SAMPLES, **options):
 
 def test_every_object_is_explained_and_recorded(model, tmp_path):
     done = _run(tmp_path / "run", model, instances=True)
-    assert (done.num_samples, done.num_items, done.num_failed) == (3, 6, 0)
+    assert (done.num_samples, done.num_objects, done.num_failed) == (3, 6, 0)
     records = read_run(tmp_path / "run")
     assert [one["key"] for one in records] == [
         f"{name}.png#1.{number}" for name in "abc" for number in (0, 1)
@@ -156,7 +156,7 @@ def test_what_fails_is_recorded_with_its_reason_and_can_be_done_once_more(tmp_pa
     net = Moody()
     model = toys.model_of(net, probabilities=False)
     done = _run(tmp_path / "run", model, _moody_samples())
-    assert (done.num_items, done.num_failed) == (1, 3)
+    assert (done.num_objects, done.num_failed) == (1, 3)
     reasons = {one["key"]: one["reason"] for one in read_run(tmp_path / "run")}
     assert reasons["0.0.png#1"] == ""
     assert "a bad day" in reasons["0.25.png"]
@@ -165,7 +165,7 @@ def test_what_fails_is_recorded_with_its_reason_and_can_be_done_once_more(tmp_pa
     assert _run(tmp_path / "run", model, _moody_samples()).total_samples == 0
     net.healed = True
     again = _run(tmp_path / "run", model, _moody_samples(), retry_failed=True)
-    assert (again.num_items, again.num_failed) == (3, 0)
+    assert (again.num_objects, again.num_failed) == (3, 0)
     records = read_run(tmp_path / "run")
     assert [one["status"] for one in records] == ["done"] * 4
     _run(tmp_path / "clean", model, _moody_samples())
@@ -182,7 +182,7 @@ def test_one_object_that_fails_leaves_the_others_of_its_image(model, tmp_path, m
 
     monkeypatch.setattr("misure.runs.worker.explain_all", fails_on_the_large_one)
     done = _run(tmp_path / "run", model, SampleList(SAMPLES[:1]), instances=True)
-    assert (done.num_items, done.num_failed) == (1, 1)
+    assert (done.num_objects, done.num_failed) == (1, 1)
     by_status = {one["status"]: one for one in read_run(tmp_path / "run")}
     assert by_status["failed"]["key"] == "a.png#1.0"
     assert by_status["failed"]["reason"] == "explain: not this one."
@@ -201,7 +201,7 @@ def test_a_figure_that_is_none_is_a_failure_of_its_item_alone(model, tmp_path, m
 
     monkeypatch.setattr(Explanation, "record", endless)
     done = _run(tmp_path / "run", model, SampleList(SAMPLES[:1]), instances=True)
-    assert (done.num_items, done.num_failed) == (1, 1)
+    assert (done.num_objects, done.num_failed) == (1, 1)
 
 
 def test_a_run_folder_that_is_gone_ends_the_run(model, tmp_path):
@@ -238,7 +238,9 @@ def test_a_name_that_is_not_utf_8_is_a_name_too(model, tmp_path):
     name = os.fsencode(folder) + b"/caf\xe9.png"
     with open(name, "wb") as file:  # noqa: PTH123
         Image.fromarray(pixels).save(file, format="PNG")
-    assert run(str(folder), model=model, out=tmp_path / "run", method_options=QUICK).num_items == 1
+    assert (
+        run(str(folder), model=model, out=tmp_path / "run", method_options=QUICK).num_objects == 1
+    )
     records = read_run(tmp_path / "run")
     write_csv(records, tmp_path / "t.csv")
     assert "caf\\udce9.png" in (tmp_path / "t.csv").read_text()
@@ -257,7 +259,7 @@ def test_many_objects_are_explained_a_few_at_a_time(model, tmp_path, monkeypatch
     image[0, 2::4, 2::4] = 1.0
     samples = SampleList([Sample("dots", image[:, :, :11])])
     done = _run(tmp_path / "run", model, samples, instances=True, min_area=0.0)
-    assert done.num_items == 21
+    assert done.num_objects == 21
     assert sizes == [8, 8, 5]
 
 
@@ -405,7 +407,7 @@ def test_progress_counts_samples_items_and_time(model, tmp_path):
     seen = []
     _run(tmp_path / "run", model, instances=True, on_progress=seen.append)
     assert [one.num_samples for one in seen] == [0, 1, 2, 3]
-    assert [one.num_items for one in seen] == [0, 2, 4, 6]
+    assert [one.num_objects for one in seen] == [0, 2, 4, 6]
     assert seen[0].seconds_left is None
     assert seen[-1].seconds_left == 0
 

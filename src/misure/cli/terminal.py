@@ -52,7 +52,7 @@ def run_progress(quiet: bool) -> Iterator["OnProgress | None"]:
     def on_progress(progress: "Progress") -> None:
         nonlocal next_line_s
         bar.total = progress.total_samples
-        bar.set_postfix(items=progress.num_items, failed=progress.num_failed, refresh=False)
+        bar.set_postfix(items=progress.num_objects, failed=progress.num_failed, refresh=False)
         bar.update(progress.num_samples - bar.n)
         if not is_terminal and progress.seconds >= next_line_s:
             next_line_s = progress.seconds + _LINE_EVERY_S
@@ -68,7 +68,7 @@ def _line_of(progress: "Progress") -> str:
     left = progress.seconds_left
     return (
         f"running: {progress.num_samples} of {progress.total_samples} samples, "
-        f"{progress.num_items} items, {progress.num_failed} failed, "
+        f"{progress.num_objects} items, {progress.num_failed} failed, "
         f"{progress.num_samples / max(progress.seconds, 1e-9):.2f} samples/s"
         + (f", {left / 60:.0f} min left" if left is not None else "")
     )
@@ -129,7 +129,7 @@ def _minimality(
     else:
         said = (
             f"Of {cells_tested} of its {cells_left} blocks of {cell_px} px, {removable} can be "
-            "removed one by one (--certify removes them)"
+            "removed one by one (--one-minimal removes them)"
         )
     return f"{said}; {passes} passes."
 

@@ -72,7 +72,7 @@ def _triangle(rest: str, _reading: Reading) -> Dataset:
 def _two_triangles(rest: str, _reading: Reading) -> Dataset:
     """Items as large and as far apart as in `triangle`, on a larger canvas."""
     num_samples, options = read_options(rest)
-    options = {"size_px": 128, "side_px": 32, "item_px": 12, "num_triangles": 2} | options
+    options = {"size_px": 128, "side_px": 32, "glyph_px": 12, "num_triangles": 2} | options
     return TriangleDataset(num_samples or _DEFAULT_NUM_SAMPLES, **options)
 
 

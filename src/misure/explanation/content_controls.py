@@ -1,4 +1,4 @@
-"""Contents: what can be laid into a region in place of the image, to see what the outline says.
+"""Content controls: what can replace the image inside a region, to see what the outline says.
 
 - `mean_colour`: the region's own mean colour;
 - `noise`: Gaussian, with the region's own mean and standard deviation in each channel;
@@ -16,13 +16,13 @@ from torch import Tensor
 
 from misure.errors import InputError
 
-CONTENTS = ("mean_colour", "noise", "other_image")
+CONTENT_CONTROLS = ("mean_colour", "noise", "other_image")
 
 _APART = 0x5EED  # so that this noise is not that of the baseline image of the same seed
 
 
 @dataclass(frozen=True, eq=False)
-class Contents:
+class ContentControls:
     """The contents that can replace one image.
 
     Attributes:
@@ -35,7 +35,7 @@ class Contents:
     noise: Tensor
 
     def replace(self, content: str, region: Tensor) -> Tensor:
-        """The image (C, *spatial) with another content, one of `CONTENTS`, for this region.
+        """The image (C, *spatial) with another content, one of `CONTENT_CONTROLS`, for this region.
 
         Args:
             content: which.
@@ -52,7 +52,9 @@ class Contents:
         return mean + (squares / num_pixels).sqrt().view(each_channel) * self.noise
 
 
-def make_contents(image: Tensor, *, other_image: Tensor | None = None, seed: int = 0) -> Contents:
+def make_content_controls(
+    image: Tensor, *, other_image: Tensor | None = None, seed: int = 0
+) -> ContentControls:
     """The contents that can replace an image.
 
     Args:
@@ -70,11 +72,11 @@ def make_contents(image: Tensor, *, other_image: Tensor | None = None, seed: int
         )
     if other_image is not None and other_image.shape != image.shape:
         raise InputError(
-            f"make_contents: expected another image of shape {tuple(image.shape)}, got "
+            f"make_content_controls: expected another image of shape {tuple(image.shape)}, got "
             f"{tuple(other_image.shape)}. Resize it."
         )
     if other_image is None:
         other_image = image.flip(tuple(range(1, image.ndim)))
     generator = torch.Generator().manual_seed(seed + _APART)
     noise = torch.randn(image.shape, generator=generator)
-    return Contents(image, other_image.to(image), noise.to(image))
+    return ContentControls(image, other_image.to(image), noise.to(image))

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.explanation.content_controls import CONTENTS
+from misure.explanation.content_controls import CONTENT_CONTROLS
 from misure.explanation.growth import GROWTHS, Found
 from misure.explanation.presentation import Presentation, make_presentation
-from misure.explanation.probe import OnStep, Search, Trial
+from misure.explanation.probe import OnStep, Probe, Search
 from misure.explanation.run_searches import run_searches
 from misure.explanation.show import try_regions
 from misure.images.regions import area_fraction
@@ -29,35 +29,35 @@ _COMPARED_BASELINE_IMAGES = ("mean", "blurred", "noise")
 _COMPARED_EDGE = 1 / 64  # of the short side
 
 
-def content_dices(model: SegmentationModel, trial: Trial, region: Tensor) -> dict[str, float]:
-    """Dice of the target for each of `CONTENTS`, in [0, 1], in the first presentation.
+def content_dices(model: SegmentationModel, probe: Probe, region: Tensor) -> dict[str, float]:
+    """Dice of the target for each of `CONTENT_CONTROLS`, in [0, 1], in the first presentation.
 
     An empty region has no content, so all are the Dice when the model sees nothing.
 
     Args:
         model: the model that is shown the region.
-        trial: the target, how regions are shown, and the contents.
+        probe: the target, how regions are shown, and the contents.
         region: (*spatial) bool.
     """
-    if trial.contents is None:
+    if probe.content_controls is None:
         return {}
     dices = {}
-    for content in CONTENTS:
-        image = trial.contents.replace(content, region)
-        shown = replace(trial, presentations=(replace(trial.presentations[0], image=image),))
+    for content in CONTENT_CONTROLS:
+        image = probe.content_controls.replace(content, region)
+        shown = replace(probe, presentations=(replace(probe.presentations[0], image=image),))
         dices[content] = try_regions(model, [(shown, region)])[0].dice
     return dices
 
 
 def dice_by_presentation(
-    model: SegmentationModel, trial: Trial, region: Tensor
+    model: SegmentationModel, probe: Probe, region: Tensor
 ) -> dict[str, float]:
     """Dice of the target, in [0, 1], when the region is shown in each of the presentations."""
     return {
         presentation.name: try_regions(
-            model, [(replace(trial, presentations=(presentation,)), region)]
+            model, [(replace(probe, presentations=(presentation,)), region)]
         )[0].dice
-        for presentation in trial.presentations
+        for presentation in probe.presentations
     }
 
 
@@ -84,28 +84,28 @@ class PresentedSufficiency:
 
 def sufficiency_by_presentation(
     model: SegmentationModel,
-    trials: Sequence[Trial],
+    probes: Sequence[Probe],
     *,
     growth: str,
     seed: int = 0,
     on_step: OnStep | None = None,
 ) -> list[list[PresentedSufficiency]]:
-    """What each trial's target needs to be shown in six presentations.
+    """What each probe's target needs to be shown in six presentations.
 
     Three baseline images, `mean`, `blurred` and `noise`, each with a hard edge and with a soft one
     of 1/64 of the short side. One in which even the whole image misses is left out.
 
     Args:
         model: the model to explain.
-        trials: targets; of their own presentations only the image matters.
+        probes: targets; of their own presentations only the image matters.
         growth: the search (see `find_sufficient_regions`).
         seed: of the baseline image `noise`.
         on_step: told of every round.
     """
     made: dict[tuple[int, str], Presentation] = {}
-    apart: list[tuple[int, Trial]] = []
-    for i, trial in enumerate(trials):
-        image = trial.presentations[0].image
+    apart: list[tuple[int, Probe]] = []
+    for i, probe in enumerate(probes):
+        image = probe.presentations[0].image
         soft_px = max(1, round(_COMPARED_EDGE * min(image.shape[1:])))
         for kind in _COMPARED_BASELINE_IMAGES:
             if (id(image), kind) not in made:
@@ -113,19 +113,19 @@ def sufficiency_by_presentation(
                 made[id(image), kind] = hard
             for edge_px in (0, soft_px):
                 shown = (replace(made[id(image), kind], edge_px=edge_px),)
-                alone = replace(trial, presentations=shown, controls=(), cost=Cost())
+                alone = replace(probe, presentations=shown, excluded_contents=(), cost=Cost())
                 apart.append((i, alone))
-    searches = [_or_none(GROWTHS[growth](trial)) for _, trial in apart]
+    searches = [_or_none(GROWTHS[growth](probe)) for _, probe in apart]
     results = run_searches(
-        model, [trial for _, trial in apart], searches, doing="comparing", on_step=on_step
+        model, [probe for _, probe in apart], searches, doing="comparing", on_step=on_step
     )
-    of_each: list[list[PresentedSufficiency]] = [[] for _ in trials]
-    for (i, trial), found in zip(apart, results, strict=True):
+    of_each: list[list[PresentedSufficiency]] = [[] for _ in probes]
+    for (i, probe), found in zip(apart, results, strict=True):
         if found is not None:
             region, growth_px, dice = found
-            kind, passes = trial.presentations[0].name, trial.cost.forward_passes
+            kind, passes = probe.presentations[0].name, probe.cost.forward_passes
             area = area_fraction(region)
-            one = PresentedSufficiency(kind, trial.edge_px, growth_px, area, dice, passes)
+            one = PresentedSufficiency(kind, probe.edge_px, growth_px, area, dice, passes)
             of_each[i].append(one)
     return of_each
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.explanation.explanation import Explanation
-from misure.explanation.pipeline import Job
+from misure.explanation.pipeline import Explainer
 from misure.explanation.presets import Preset, make_preset
 from misure.explanation.probe import OnStep
 from misure.images.read import check_image
@@ -37,12 +37,12 @@ def explain(
         image: (C, *spatial) float, the image that the target was taken from.
         target: what to explain (see `predicted_target`).
         dice_threshold: Dice from which the target counts as preserved, in (0, 1].
-        preset: name of a preset (see `PRESETS`); by default `certified`, or `forward_only` where
+        preset: name of a preset (see `PRESETS`); by default `smallest`, or `forward_only` where
             the network gives no gradients.
         seed: of all noise.
         other_image: (C, *spatial) float, for the transfer Dice (see `contents`).
         on_step: told of progress: what is being done, steps done, steps in all or None.
-        options: options of the preset to change, such as `max_passes=200`, `certify=True`,
+        options: options of the preset to change, such as `max_passes=200`, `one_minimal=True`,
             `baseline_image="mean,blurred,noise"`, `edge_px=8` or, for `paper`,
             `num_iterations=50`.
 
@@ -95,7 +95,7 @@ def explain_all(
     for one in {id(one): one for one in images}.values():
         check_image(one)
     chosen = choose_preset(model, preset, options)
-    job = Job(model, chosen, float(dice_threshold), seed, other_image, on_step)
+    job = Explainer(model, chosen, float(dice_threshold), seed, other_image, on_step)
     results: dict[int, Explanation] = {}
     for shape in dict.fromkeys(one.shape for one in images):
         alike = [i for i, one in enumerate(images) if one.shape == shape]
@@ -111,14 +111,14 @@ def choose_preset(
 
     Args:
         model: the model to explain.
-        preset: name of a preset; None: `certified`, or `forward_only` without gradients.
+        preset: name of a preset; None: `smallest`, or `forward_only` without gradients.
         options: see `explain`.
 
     Raises:
         InputError: an unknown preset or option, or a preset that needs gradients which are not
             there.
     """
-    by_default = "certified" if model.differentiable else "forward_only"
+    by_default = "smallest" if model.differentiable else "forward_only"
     chosen = make_preset(preset or by_default, options)
     if chosen.reduction.needs_gradients and not model.differentiable:
         raise InputError(

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.explanation.probe import Answer, Ask, OnStep, Search, Trial
+from misure.explanation.probe import OnStep, Probe, Query, Reply, Search
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import dilate, distance_px
 from misure.models.model import SegmentationModel
@@ -50,19 +50,19 @@ class SufficientRegion:
 
 def find_sufficient_regions(
     model: SegmentationModel,
-    trials: Sequence[Trial],
+    probes: Sequence[Probe],
     *,
     growth: str = "first",
     on_step: OnStep | None = None,
 ) -> list[SufficientRegion]:
-    """The sufficient region of each trial.
+    """The sufficient region of each probe.
 
-    Each was shown to the model by itself and reached the trial's threshold. A predicted target
+    Each was shown to the model by itself and reached the probe's threshold. A predicted target
     always has one, the whole image.
 
     Args:
         model: the model to explain.
-        trials: targets with their presentations, all images of one shape.
+        probes: targets with their presentations, all images of one shape.
         growth: `dilation`, `first` or `bracket`.
         on_step: told of every round.
 
@@ -76,8 +76,8 @@ def find_sufficient_regions(
             f"{growth!r}."
         )
     with model.borrowed():
-        searches = [GROWTHS[growth](trial) for trial in trials]
-        found = run_searches(model, trials, searches, doing="growing", on_step=on_step)
+        searches = [GROWTHS[growth](probe) for probe in probes]
+        found = run_searches(model, probes, searches, doing="growing", on_step=on_step)
     return [SufficientRegion(region, growth_px, dice, growth) for region, growth_px, dice in found]
 
 
@@ -85,76 +85,76 @@ Found = tuple[Tensor, float, float]
 """Region, growth in pixels, Dice."""
 
 
-def _dilation(trial: Trial) -> Search[Found]:
-    region = distance_px(trial.target.region) <= trial.edge_px
+def _dilation(probe: Probe) -> Search[Found]:
+    region = distance_px(probe.target.region) <= probe.edge_px
     while True:
-        (answer,) = yield Ask([region])
-        if trial.suffices(answer):
-            (answer,) = yield Ask([region], alone=True)
-        if trial.suffices(answer):
-            return region, float(distance_px(trial.target.region)[region].max()), answer.dice
+        (reply,) = yield Query([region])
+        if probe.suffices(reply):
+            (reply,) = yield Query([region], alone=True)
+        if probe.suffices(reply):
+            return region, float(distance_px(probe.target.region)[region].max()), reply.dice
         if bool(region.all()):
-            raise _never(answer, trial)
+            raise _never(reply, probe)
         region = dilate(region)
 
 
-def _first(trial: Trial) -> Search[Found]:
-    distance = distance_px(trial.target.region)
-    growths = _growths(trial, distance, STEP_PX)
+def _first(probe: Probe) -> Search[Found]:
+    distance = distance_px(probe.target.region)
+    growths = _growths(probe, distance, STEP_PX)
     for start in [0, *range(1, len(growths), _STEPS_AT_ONCE)]:
         steps = growths[start : start + _STEPS_AT_ONCE] if start else growths[:1]
-        answers = yield Ask([distance <= step for step in steps])
-        likely = [s for s, answer in zip(steps, answers, strict=True) if trial.suffices(answer)]
+        replies = yield Query([distance <= step for step in steps])
+        likely = [s for s, reply in zip(steps, replies, strict=True) if probe.suffices(reply)]
         if likely:
-            return (yield from _settle(trial, distance, likely + growths[start + len(steps) :]))
-    raise _never(answers[-1], trial)
+            return (yield from _settle(probe, distance, likely + growths[start + len(steps) :]))
+    raise _never(replies[-1], probe)
 
 
-def _bracket(trial: Trial) -> Search[Found]:
-    distance = distance_px(trial.target.region)
-    growths = _growths(trial, distance, 1)
+def _bracket(probe: Probe) -> Search[Found]:
+    distance = distance_px(probe.target.region)
+    growths = _growths(probe, distance, 1)
     misses, suffices, step = -1, len(growths) - 1, 0
     while misses < step < suffices:
-        (answer,) = yield Ask([distance <= growths[step]])
-        if trial.suffices(answer):
+        (reply,) = yield Query([distance <= growths[step]])
+        if probe.suffices(reply):
             suffices = step
         else:
             misses, step = step, max(1, 2 * step)
     while suffices - misses > 1:
         middle = (misses + suffices) // 2
-        (answer,) = yield Ask([distance <= growths[middle]])
-        misses, suffices = (misses, middle) if trial.suffices(answer) else (middle, suffices)
-    return (yield from _settle(trial, distance, growths[suffices:]))
+        (reply,) = yield Query([distance <= growths[middle]])
+        misses, suffices = (misses, middle) if probe.suffices(reply) else (middle, suffices)
+    return (yield from _settle(probe, distance, growths[suffices:]))
 
 
-def _settle(trial: Trial, distance: Tensor, growths: list[float]) -> Search[Found]:
+def _settle(probe: Probe, distance: Tensor, growths: list[float]) -> Search[Found]:
     """The first of these growths that suffices when shown alone."""
     for growth_px in growths:
         region = distance <= growth_px
-        (answer,) = yield Ask([region], alone=True)
-        if trial.suffices(answer):
-            return region, growth_px, answer.dice
-    raise _never(answer, trial)
+        (reply,) = yield Query([region], alone=True)
+        if probe.suffices(reply):
+            return region, growth_px, reply.dice
+    raise _never(reply, probe)
 
 
-def _growths(trial: Trial, distance: Tensor, step_px: int) -> list[float]:
+def _growths(probe: Probe, distance: Tensor, step_px: int) -> list[float]:
     """The growths to try: from the edge's width on in steps, to where the image is full."""
     farthest = float(distance.max())
-    growths: list[float] = [trial.edge_px]
+    growths: list[float] = [probe.edge_px]
     while growths[-1] < farthest:
         growths.append(growths[-1] + step_px)
     return growths
 
 
-def _never(answer: Answer, trial: Trial) -> InputError:
+def _never(reply: Reply, probe: Probe) -> InputError:
     return InputError(
         f"find_sufficient_regions: expected the whole image to reach a Dice of "
-        f"{trial.dice_threshold:g} with the target, it reaches {answer.dice:.3f}. The target is "
+        f"{probe.dice_threshold:g} with the target, it reaches {reply.dice:.3f}. The target is "
         "not what the model draws: take it with predicted_target, or lower the dice_threshold."
     )
 
 
-GROWTHS: dict[str, Callable[[Trial], Search[Found]]] = {
+GROWTHS: dict[str, Callable[[Probe], Search[Found]]] = {
     "dilation": _dilation,
     "first": _first,
     "bracket": _bracket,

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from misure.explanation.probe import Answer, Ask, Search
+from misure.explanation.probe import Query, Reply, Search
 from misure.images.grid import Grid, top_cells
 from misure.images.regions import distance_px
 
@@ -55,7 +55,7 @@ def find_nested_regions(
     of the limit, a margin around it, and the whole image. All are shown alone.
 
     Args:
-        found: the region found for the trial's own threshold.
+        found: the region found for the probe's own threshold.
         limit: (*spatial) bool, the sufficient region around it.
         saliency_map: (*spatial) float, the order in which cells come and go.
         grain_px: side of a cell.
@@ -74,14 +74,14 @@ def find_nested_regions(
             family.insert(0, one or replace(family[0], dice_threshold=threshold))
     if higher:
         larger = _larger(found.region, grid, score)
-        tried: list[tuple[Tensor, Answer]] = []
+        tried: list[tuple[Tensor, Reply]] = []
         for threshold in higher:
             if found.dice >= threshold:
                 family.append(replace(found, dice_threshold=threshold))
                 continue
             tried = tried or (yield from _tried(larger))
             fitting = [(r, a) for r, a in tried if int(r.sum()) >= int(family[-1].region.sum())]
-            everything = (torch.ones_like(limit), Answer(1.0))
+            everything = (torch.ones_like(limit), Reply(1.0))
             one = yield from _smallest([*fitting, everything], threshold)
             if one is None:  # a target that the model does not quite draw
                 break
@@ -118,18 +118,18 @@ def map_value(dice_threshold: float) -> float:
     return float(np.float32(max(1 - dice_threshold, 0.001)))
 
 
-def _tried(regions: list[Tensor]) -> Search[list[tuple[Tensor, Answer]]]:
+def _tried(regions: list[Tensor]) -> Search[list[tuple[Tensor, Reply]]]:
     if not regions:
         return []
-    answers = yield Ask(regions)
-    return list(zip(regions, answers, strict=True))
+    replies = yield Query(regions)
+    return list(zip(regions, replies, strict=True))
 
 
-def _smallest(tried: list[tuple[Tensor, Answer]], threshold: float) -> Search[NestedRegion | None]:
+def _smallest(tried: list[tuple[Tensor, Reply]], threshold: float) -> Search[NestedRegion | None]:
     """The smallest of the tried regions, in order of size, that suffices when shown alone."""
-    for region, answer in tried:
-        if answer.dice >= threshold:
-            (alone,) = yield Ask([region], alone=True)
+    for region, reply in tried:
+        if reply.dice >= threshold:
+            (alone,) = yield Query([region], alone=True)
             if alone.dice >= threshold:
                 return NestedRegion(threshold, region, alone.dice)
     return None

@@ -1,4 +1,4 @@
-"""The job: from trials to explanations, all targets of images of one shape together."""
+"""The job: from probes to explanations, all targets of images of one shape together."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from misure._util.seeds import seed_device
-from misure.explanation.content_controls import CONTENTS, make_contents
+from misure.explanation.content_controls import CONTENT_CONTROLS, make_content_controls
 from misure.explanation.evidence import (
     PresentedSufficiency,
     content_dices,
@@ -26,7 +26,7 @@ from misure.explanation.nested import (
 )
 from misure.explanation.presentation import make_presentations
 from misure.explanation.presets import Preset
-from misure.explanation.probe import Ask, OnStep, Search, Trial
+from misure.explanation.probe import OnStep, Probe, Query, Search
 from misure.explanation.reduction import MinimallySufficientRegion
 from misure.explanation.removal import Minimality, measure_minimality, remove_blocks
 from misure.explanation.run_searches import run_searches
@@ -41,7 +41,7 @@ _MINIMALITY_BLOCKS = 32  # on the short side, where no minimality_cell_px is ask
 
 
 @dataclass(frozen=True)
-class Job:
+class Explainer:
     """How targets are to be explained."""
 
     model: SegmentationModel
@@ -57,27 +57,27 @@ class Job:
         start = time.perf_counter()
         with torch.inference_mode(False), model.borrowed():
             seed_device(model.device, self.seed)  # undone by `borrowed`
-            trials = list(self._trials(images, targets))
+            probes = list(self._trials(images, targets))
             growth = self.preset.growth
-            large = find_sufficient_regions(model, trials, growth=growth, on_step=on_step)
-            presented: list[list[PresentedSufficiency]] = [[] for _ in trials]
+            large = find_sufficient_regions(model, probes, growth=growth, on_step=on_step)
+            presented: list[list[PresentedSufficiency]] = [[] for _ in probes]
             if self.preset.compare_presentations:
                 presented = sufficiency_by_presentation(
-                    model, trials, growth=growth, seed=self.seed, on_step=on_step
+                    model, probes, growth=growth, seed=self.seed, on_step=on_step
                 )
-            small = self.preset.reduction(model, trials, large, on_step)
-            apart = [replace(trial, cost=Cost()) for trial in trials]  # its passes do not count
+            small = self.preset.reduction(model, probes, large, on_step)
+            apart = [replace(probe, cost=Cost()) for probe in probes]  # its passes do not count
             removals = [self._remove(*one) for one in zip(apart, small, strict=True)]
             reduced = run_searches(model, apart, removals, doing="removing", on_step=on_step)
             growths = [
-                self._nest(trial, sufficient, minimal)
-                for trial, sufficient, (minimal, _) in zip(trials, large, reduced, strict=True)
+                self._nest(probe, sufficient, minimal)
+                for probe, sufficient, (minimal, _) in zip(probes, large, reduced, strict=True)
             ]
-            families = run_searches(model, trials, growths, doing="nesting", on_step=on_step)
+            families = run_searches(model, probes, growths, doing="nesting", on_step=on_step)
             found = [
-                self._put_together(trial, sufficient, minimal, family, minimality, ways)
-                for trial, sufficient, (minimal, minimality), family, ways in zip(
-                    trials, large, reduced, families, presented, strict=True
+                self._put_together(probe, sufficient, minimal, family, minimality, ways)
+                for probe, sufficient, (minimal, minimality), family, ways in zip(
+                    probes, large, reduced, families, presented, strict=True
                 )
             ]
         seconds = time.perf_counter() - start
@@ -87,7 +87,7 @@ class Job:
             for one, share in ((one, one.cost.pass_equivalents) for one in found)
         ]
 
-    def _trials(self, images: Sequence[Tensor], targets: Sequence[Target]) -> Iterator[Trial]:
+    def _trials(self, images: Sequence[Tensor], targets: Sequence[Target]) -> Iterator[Probe]:
         preset, device = self.preset, self.model.device
         of_image: dict[int, dict[str, Any]] = {}
         for image, target in zip(images, targets, strict=True):
@@ -101,51 +101,53 @@ class Job:
                         edge_px=preset.edge_px,
                         seed=self.seed,
                     ),
-                    "contents": make_contents(own, other_image=self.other_image, seed=self.seed),
+                    "content_controls": make_content_controls(
+                        own, other_image=self.other_image, seed=self.seed
+                    ),
                 }
             parts = of_image[id(image)]
-            is_controlled = preset.max_control_dice < 1
+            is_controlled = preset.max_content_dice < 1
             num_ways = len(parts["presentations"])
-            yield Trial(
+            yield Probe(
                 target.to(device),
                 dice_threshold=self.dice_threshold,
-                controls=CONTENTS if is_controlled else (),
-                max_control_dice=preset.max_control_dice,
+                excluded_contents=CONTENT_CONTROLS if is_controlled else (),
+                max_content_dice=preset.max_content_dice,
                 reserved_passes=(1 + passes_of_family(preset.thresholds)) * num_ways
-                + len(CONTENTS) * (1 + is_controlled)
+                + len(CONTENT_CONTROLS) * (1 + is_controlled)
                 + num_ways * (num_ways > 1),
                 **parts,
             )
 
     def _remove(
-        self, trial: Trial, minimal: MinimallySufficientRegion
+        self, probe: Probe, minimal: MinimallySufficientRegion
     ) -> Search[tuple[MinimallySufficientRegion, Minimality | None]]:
-        """The region with what `certify` removes of it, and how far it can still be reduced."""
-        preset, spatial = self.preset, trial.target.region.shape
+        """The region with what `one_minimal` removes of it, and how far it can still be reduced."""
+        preset, spatial = self.preset, probe.target.region.shape
         cell_px = preset.minimality_cell_px or (
             default_grain_px(spatial) * GRAINS // _MINIMALITY_BLOCKS
         )
-        if not preset.certify:
+        if not preset.one_minimal:
             if not preset.num_minimality_tests:
                 return minimal, None
             num = preset.num_minimality_tests
             return minimal, (
-                yield from measure_minimality(trial, minimal.region, cell_px, num, self.seed)
+                yield from measure_minimality(probe, minimal.region, cell_px, num, self.seed)
             )
         region, num_blocks, _ = yield from remove_blocks(
-            trial, minimal.region, minimal.saliency_map, cell_px
+            probe, minimal.region, minimal.saliency_map, cell_px
         )
-        (answer,) = yield Ask([region], alone=True, controlled=True)
-        if not trial.suffices(answer):  # it held in a batch, but not alone
+        (reply,) = yield Query([region], alone=True, content_controls=True)
+        if not probe.suffices(reply):  # it held in a batch, but not alone
             return minimal, None
-        passes = trial.cost.forward_passes
+        passes = probe.cost.forward_passes
         minimality = Minimality(cell_px, num_blocks, num_blocks, 0, passes)
-        return replace(minimal, region=region, dice=answer.dice), minimality
+        return replace(minimal, region=region, dice=reply.dice), minimality
 
     def _nest(
-        self, trial: Trial, sufficient: SufficientRegion, minimal: MinimallySufficientRegion
+        self, probe: Probe, sufficient: SufficientRegion, minimal: MinimallySufficientRegion
     ) -> Search[list[NestedRegion]]:
-        own = NestedRegion(trial.dice_threshold, minimal.region, minimal.dice)
+        own = NestedRegion(probe.dice_threshold, minimal.region, minimal.dice)
         if not self.preset.thresholds:
             return []
         return (
@@ -160,17 +162,17 @@ class Job:
 
     def _put_together(
         self,
-        trial: Trial,
+        probe: Probe,
         sufficient: SufficientRegion,
         minimal: MinimallySufficientRegion,
         family: list[NestedRegion],
         minimality: Minimality | None,
         presented: list[PresentedSufficiency],
     ) -> Explanation:
-        dices = content_dices(self.model, trial, minimal.region)
-        ways = trial.presentations
+        dices = content_dices(self.model, probe, minimal.region)
+        ways = probe.presentations
         by_baseline_image = (
-            dice_by_presentation(self.model, trial, minimal.region)
+            dice_by_presentation(self.model, probe, minimal.region)
             if len(ways) > 1
             else {ways[0].name: minimal.dice}
         )
@@ -178,7 +180,7 @@ class Job:
         if family:
             saliency_map = saliency_map_of(family, minimal.saliency_map)
         return Explanation(
-            target=trial.target.to("cpu"),
+            target=probe.target.to("cpu"),
             sufficient_region=sufficient.region.cpu(),
             minimally_sufficient_region=minimal.region.cpu(),
             saliency_map=saliency_map.cpu(),
@@ -200,11 +202,11 @@ class Job:
             sufficiency_by_presentation=presented,
             grain_px=minimal.grain_px,
             stopped_by=minimal.stopped_by,
-            dice_threshold=trial.dice_threshold,
+            dice_threshold=probe.dice_threshold,
             preset=self.preset.name,
             settings=self.preset.settings(),
             seed=self.seed,
-            cost=trial.cost,
+            cost=probe.cost,
             model=self.model.name,
             model_settings=self.model.settings(),
         )

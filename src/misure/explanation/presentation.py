@@ -93,7 +93,7 @@ def make_presentations(
     edge_px: int = 0,
     seed: int = 0,
 ) -> tuple[Presentation, ...]:
-    """A presentation for each baseline image, such as `"mean,blurred,noise"`; see `Trial`.
+    """A presentation for each baseline image, such as `"mean,blurred,noise"`; see `Probe`.
 
     Args:
         baseline_image: one name, several with commas between them, or a tensor.

@@ -11,7 +11,7 @@ from misure.errors import InputError
 from misure.explanation.nested import THRESHOLDS
 from misure.explanation.reduction import NoReduction, Reduction
 from misure.explanation.reductions.forward import ForwardReduction
-from misure.explanation.reductions.gradient import CertifiedReduction
+from misure.explanation.reductions.gradient import GradientReduction
 from misure.explanation.reductions.paper import PaperReduction
 
 
@@ -28,11 +28,11 @@ class Preset:
         edge_px: width of the soft edge from shown to removed.
         thresholds: Dice thresholds of the nested regions (see `nested_regions`); none: the
             saliency map is the one that stage 2 made.
-        max_control_dice: the largest Dice that stage 2 allows when a region's content is replaced
+        max_content_dice: the largest Dice that stage 2 allows when a region's content is replaced
             (see `contents`); 1: any, and nothing is spent on it.
-        certify: remove what can be removed, until no single block of `minimality_cell_px` can.
+        one_minimal: remove what can be removed, until no single block of `minimality_cell_px` can.
         minimality_cell_px: side of the blocks whose removal is tried; 0: 1/32 of the short side.
-        num_minimality_tests: blocks to try, without `certify`.
+        num_minimality_tests: blocks to try, without `one_minimal`.
         compare_presentations: grow the target with other baseline images and edges too (see
             `evidence.sufficiency_by_presentation`); its passes are counted apart.
     """
@@ -43,8 +43,8 @@ class Preset:
     baseline_image: str | Tensor = "mean"
     edge_px: int = 0
     thresholds: tuple[float, ...] = ()
-    max_control_dice: float = 1.0
-    certify: bool = False
+    max_content_dice: float = 1.0
+    one_minimal: bool = False
     minimality_cell_px: int = 0
     num_minimality_tests: int = 16
     compare_presentations: bool = False
@@ -73,8 +73,8 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "certified": Preset(
-        "certified", growth="bracket", reduction=CertifiedReduction(), thresholds=THRESHOLDS
+    "smallest": Preset(
+        "smallest", growth="bracket", reduction=GradientReduction(), thresholds=THRESHOLDS
     ),
     "forward_only": Preset(
         "forward_only", growth="bracket", reduction=ForwardReduction(), thresholds=THRESHOLDS
@@ -82,7 +82,7 @@ PRESETS: dict[str, Preset] = {
     "paper": Preset("paper", growth="dilation", reduction=PaperReduction()),
     "sufficient_region": Preset("sufficient_region", growth="first", reduction=NoReduction()),
 }
-"""`certified`: the smallest regions, the default. `forward_only`: for networks without gradients.
+"""`smallest`: the smallest regions, the default. `forward_only`: for networks without gradients.
 `paper`: as far as known, the paper's settings. `sufficient_region`: stage 1 alone."""
 
 

@@ -1,7 +1,7 @@
 """Trials: is a target preserved when the model sees only this region?
 
-Every search of misure asks this question and no other. A search is a generator: it yields the
-regions it wants tried and is sent an `Answer` for each: the Dice and, if it asked for it, the
+Every search of misure queries this question and no other. A search is a generator: it yields the
+regions it wants tried and is sent an `Reply` for each: the Dice and, if it asked for it, the
 direction in which to change the region. (`searches.py` runs them.)
 """
 
@@ -13,7 +13,7 @@ from typing import TypeVar
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.explanation.content_controls import Contents
+from misure.explanation.content_controls import ContentControls
 from misure.explanation.presentation import Presentation
 from misure.models.cost import Cost
 from misure.models.target import Target
@@ -25,7 +25,7 @@ OnStep = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class Probe:
     """A target, how regions are shown, and the Dice from which the target counts as preserved.
 
     Attributes:
@@ -33,11 +33,12 @@ class Trial:
         presentations: the image and what stands where pixels are removed; with several, a region
             is shown in all of these ways and the least Dice counts.
         dice_threshold: in (0, 1].
-        contents: what can stand in a region in place of the image; needed for `controls` only.
-        controls: names of contents with which the target must *not* appear.
-        max_control_dice: the largest Dice that is allowed with them, in [0, 1].
+        content_controls: what can replace the image inside a region; needed for
+            `excluded_contents` only.
+        excluded_contents: names of content controls with which the target must *not* appear.
+        max_content_dice: the largest Dice that is allowed with them, in [0, 1].
         reserved_passes: of a search's budget, what the work after it will take.
-        cost: the passes made for this trial so far; it grows.
+        cost: the passes made for this probe so far; it grows.
 
     Raises:
         InputError: a threshold is out of range, or target and image differ in shape.
@@ -46,9 +47,9 @@ class Trial:
     target: Target
     presentations: tuple[Presentation, ...]
     dice_threshold: float = 0.9
-    contents: Contents | None = None
-    controls: tuple[str, ...] = ()
-    max_control_dice: float = 1.0
+    content_controls: ContentControls | None = None
+    excluded_contents: tuple[str, ...] = ()
+    max_content_dice: float = 1.0
     reserved_passes: int = 0
     cost: Cost = field(default_factory=Cost)
 
@@ -58,9 +59,9 @@ class Trial:
                 f"explain: expected a dice_threshold above 0 and at most 1, got "
                 f"{self.dice_threshold}."
             )
-        if not 0 <= self.max_control_dice <= 1:
+        if not 0 <= self.max_content_dice <= 1:
             raise InputError(
-                f"explain: expected a max_control_dice in [0, 1], got {self.max_control_dice}."
+                f"explain: expected a max_content_dice in [0, 1], got {self.max_content_dice}."
             )
         image = self.presentations[0].image
         if image.shape[1:] != self.target.region.shape:
@@ -92,51 +93,51 @@ class Trial:
     @property
     def num_views(self) -> int:
         """How many images are shown for one region, if it is asked about with the controls."""
-        return len(self.presentations) + len(self.controls)
+        return len(self.presentations) + len(self.excluded_contents)
 
     def passes_left(self, max_passes: int) -> int:
         """Pass equivalents that a search may still spend of its budget."""
         return max_passes - self.reserved_passes - self.cost.pass_equivalents
 
-    def suffices(self, answer: "Answer") -> bool:
-        """Whether a region with this answer preserves the target, and its controls do not."""
-        return answer.dice >= self.dice_threshold and answer.control_dice <= self.max_control_dice
+    def suffices(self, reply: "Reply") -> bool:
+        """Whether a region with this reply preserves the target, and its controls do not."""
+        return reply.dice >= self.dice_threshold and reply.content_dice <= self.max_content_dice
 
 
 @dataclass(frozen=True)
-class Answer:
+class Reply:
     """What came out when a region was shown.
 
     Attributes:
         dice: Dice with the target; with several presentations the least.
-        control_dice: the same with the contents of the trial's controls, the largest; 0 where they
+        content_dice: the same with the contents of the probe's controls, the largest; 0 where they
             were not asked for.
         gradient: (*spatial) float32, how much the loss falls, to first order, when a pixel gets
             visible that is not (or rises when one is removed that is); None where not asked for.
     """
 
     dice: float
-    control_dice: float = 0.0
+    content_dice: float = 0.0
     gradient: Tensor | None = None
 
 
 @dataclass(frozen=True)
-class Ask:
+class Query:
     """What a search wants to know about each of these regions.
 
     Attributes:
-        regions: each (*spatial) bool; or a visibility, (*spatial) float, to ask for a gradient.
+        regions: each (*spatial) bool; or a visibility, (*spatial) float, to query for a gradient.
         alone: each in a batch of its own. A network's numbers differ in the last digits with the
             size of the batch; a Dice that is to be returned is asked for alone, as a stranger
             would who shows the region again.
         gradient: the direction too, by a backward pass.
-        controlled: the controls of the trial too.
+        content_controls: the controls of the probe too.
     """
 
     regions: list[Tensor]
     alone: bool = False
     gradient: bool = False
-    controlled: bool = False
+    content_controls: bool = False
 
 
-Search = Generator[Ask, list[Answer], R]
+Search = Generator[Query, list[Reply], R]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import Ask, OnStep, Search, Trial
+from misure.explanation.probe import OnStep, Probe, Query, Search
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import distance_px
 from misure.models.model import SegmentationModel
@@ -59,37 +59,37 @@ class Reduction(Protocol):
     def __call__(
         self,
         model: SegmentationModel,
-        trials: Sequence[Trial],
+        probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
         on_step: OnStep | None = None,
         /,
     ) -> list[MinimallySufficientRegion]:
-        """The minimally sufficient region of each trial, found inside the sufficient one."""
+        """The minimally sufficient region of each probe, found inside the sufficient one."""
         ...
 
 
 class SearchingReduction(ABC):
-    """A reduction that is one search for each trial, all of them advancing together."""
+    """A reduction that is one search for each probe, all of them advancing together."""
 
     doing: ClassVar[str]
 
     @abstractmethod
     def search(
-        self, trial: Trial, sufficient: SufficientRegion
+        self, probe: Probe, sufficient: SufficientRegion
     ) -> Search[MinimallySufficientRegion]:
-        """The search of one trial, inside its sufficient region."""
+        """The search of one probe, inside its sufficient region."""
 
     def __call__(
         self,
         model: SegmentationModel,
-        trials: Sequence[Trial],
+        probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
         on_step: OnStep | None = None,
     ) -> list[MinimallySufficientRegion]:
         """See `Reduction`."""
-        searches = [self.search(t, s) for t, s in zip(trials, sufficient, strict=True)]
+        searches = [self.search(t, s) for t, s in zip(probes, sufficient, strict=True)]
         with model.borrowed():
-            return run_searches(model, trials, searches, doing=self.doing, on_step=on_step)
+            return run_searches(model, probes, searches, doing=self.doing, on_step=on_step)
 
 
 def check_search_options(search: str, grain_px: int, max_passes: int) -> None:
@@ -113,14 +113,14 @@ class NoReduction:
     def __call__(
         self,
         _model: SegmentationModel,
-        trials: Sequence[Trial],
+        probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
         _on_step: OnStep | None = None,
     ) -> list[MinimallySufficientRegion]:
         """See `Reduction`."""
         results = []
-        for trial, found in zip(trials, sufficient, strict=True):
-            nearness = 1 - distance_px(trial.target.region) / (found.growth_px + 1)
+        for probe, found in zip(probes, sufficient, strict=True):
+            nearness = 1 - distance_px(probe.target.region) / (found.growth_px + 1)
             saliency_map = nearness.clamp(min=0) * found.region
             region = found.region.clone()
             results.append(MinimallySufficientRegion(region, saliency_map, found.dice))
@@ -128,7 +128,7 @@ class NoReduction:
 
 
 def top_region(
-    trial: Trial, saliency_map: Tensor, sufficient: SufficientRegion
+    probe: Probe, saliency_map: Tensor, sufficient: SufficientRegion
 ) -> Search[MinimallySufficientRegion]:
     """The smallest top part of a map that suffices, found in about twenty passes.
 
@@ -139,7 +139,7 @@ def top_region(
     region itself is the result.
 
     Args:
-        trial: what the regions are tried on.
+        probe: what the regions are tried on.
         saliency_map: (*spatial) float, 0 outside the sufficient region.
         sufficient: what to fall back on.
     """
@@ -153,32 +153,32 @@ def top_region(
     levels = sorted({-1, *_spread(counts, -1, last, _NUM_COARSE), last})
     misses = -1
     while levels:
-        answers = yield Ask([region_of(level) for level in levels], controlled=True)
-        passed = [i for i, answer in zip(levels, answers, strict=True) if trial.suffices(answer)]
+        replies = yield Query([region_of(level) for level in levels], content_controls=True)
+        passed = [i for i, reply in zip(levels, replies, strict=True) if probe.suffices(reply)]
         suffices = sorted({*suffices, *passed})
         if not suffices:
             break
         misses = max([level for level in [misses, *levels] if level < suffices[0]], default=-2)
         levels = _spread(counts, misses, suffices[0], _NUM_FINE)
     candidates = (region_of(level) for level in suffices)
-    region, dice = yield from smallest_that_holds(trial, candidates, sufficient)
+    region, dice = yield from smallest_that_holds(probe, candidates, sufficient)
     return MinimallySufficientRegion(region, saliency_map, dice)
 
 
 def smallest_that_holds(
-    trial: Trial, candidates: Iterable[Tensor], sufficient: SufficientRegion
+    probe: Probe, candidates: Iterable[Tensor], sufficient: SufficientRegion
 ) -> Search[tuple[Tensor, float]]:
     """The first candidate that suffices when shown alone, and its Dice; else the sufficient region.
 
     Args:
-        trial: what the regions are tried on.
+        probe: what the regions are tried on.
         candidates: regions (*spatial) bool that held in a batch, the smallest first.
         sufficient: what to fall back on.
     """
     for region in candidates:
-        (answer,) = yield Ask([region], alone=True, controlled=True)
-        if trial.suffices(answer):
-            return region, answer.dice
+        (reply,) = yield Query([region], alone=True, content_controls=True)
+        if probe.suffices(reply):
+            return region, reply.dice
     return sufficient.region.clone(), sufficient.dice
 
 

@@ -12,7 +12,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from misure.explanation.probe import Ask, Search, Trial
+from misure.explanation.probe import Probe, Query, Search
 from misure.images.grid import Grid
 
 AT_ONCE = 16
@@ -39,7 +39,7 @@ class Minimality:
     passes: int
 
     @property
-    def is_certified(self) -> bool:
+    def is_one_minimal(self) -> bool:
         """Whether every block was tested and none could be removed."""
         return self.cells_tested == self.cells_left and self.removable == 0
 
@@ -49,26 +49,26 @@ Removed = tuple[Tensor, int, bool]
 
 
 def remove_blocks(
-    trial: Trial, region: Tensor, importance: Tensor, cell_px: int, max_passes: int | None = None
+    probe: Probe, region: Tensor, importance: Tensor, cell_px: int, max_passes: int | None = None
 ) -> Search[Removed]:
     """The part (*spatial) of a region that is left when no block of it can be removed any more.
 
     Args:
-        trial: what the regions are tried on.
+        probe: what the regions are tried on.
         region: (*spatial) bool, one that suffices.
         importance: (*spatial) float: the least important blocks are removed first.
         cell_px: side of a block.
-        max_passes: forward passes to spend at the most; then the region is not certified.
+        max_passes: forward passes to spend at the most; then blocks may be left that can go.
     """
     grid = Grid(region, cell_px)
     score = grid.sums(importance).flatten()
     kept = grid.inside.clone()
     order = [i for i in score.argsort(stable=True).tolist() if bool(kept.view(-1)[i])]
     size = ceil(len(order) / AT_ONCE)
-    budget = _Budget(trial, max_passes)
+    budget = _Budget(probe, max_passes)
     while order:
         groups = [order[i : i + size] for i in range(0, len(order), size)]
-        removed = yield from _sweep(trial, grid, kept, groups, budget)
+        removed = yield from _sweep(probe, grid, kept, groups, budget)
         order = [i for i in order if i not in removed]
         if budget.is_spent:
             return grid.region(kept), len(order), False
@@ -81,9 +81,9 @@ def remove_blocks(
 class _Budget:
     """The regions that may still be shown."""
 
-    def __init__(self, trial: Trial, max_passes: int | None) -> None:
-        self._cost, self._num_views = trial.cost, trial.num_views
-        self._end = None if max_passes is None else trial.cost.forward_passes + max_passes
+    def __init__(self, probe: Probe, max_passes: int | None) -> None:
+        self._cost, self._num_views = probe.cost, probe.num_views
+        self._end = None if max_passes is None else probe.cost.forward_passes + max_passes
         self.is_spent = False
 
     def of(self, wanted: int) -> int:
@@ -96,7 +96,7 @@ class _Budget:
 
 
 def _sweep(
-    trial: Trial, grid: Grid, kept: Tensor, groups: list[list[int]], budget: _Budget
+    probe: Probe, grid: Grid, kept: Tensor, groups: list[list[int]], budget: _Budget
 ) -> Search[set[int]]:
     """Removes from `kept` what can be removed of these groups; what it was, as cell numbers.
 
@@ -111,16 +111,16 @@ def _sweep(
         if not batch:
             break
         regions = [grid.region(_without(kept, group)) for group in batch]
-        answers = yield Ask(regions, controlled=True)
-        free = [g for g, answer in zip(batch, answers, strict=True) if trial.suffices(answer)]
+        replies = yield Query(regions, content_controls=True)
+        free = [g for g, reply in zip(batch, replies, strict=True) if probe.suffices(reply)]
         while free:
             together = [i for group in free for i in group]
             if len(free) == 1:  # just shown by itself
                 holds = True
             elif budget.of(1):
                 region = grid.region(_without(kept, together))
-                (answer,) = yield Ask([region], controlled=True)
-                holds = trial.suffices(answer)
+                (reply,) = yield Query([region], content_controls=True)
+                holds = probe.suffices(reply)
             else:
                 break
             if holds:
@@ -138,12 +138,12 @@ def _without(kept: Tensor, cells: list[int]) -> Tensor:
 
 
 def measure_minimality(
-    trial: Trial, region: Tensor, cell_px: int, num_tests: int, seed: int = 0
+    probe: Probe, region: Tensor, cell_px: int, num_tests: int, seed: int = 0
 ) -> Search[Minimality]:
     """How far a region can still be reduced, by removing each of some blocks by itself.
 
     Args:
-        trial: what the regions are tried on.
+        probe: what the regions are tried on.
         region: (*spatial) bool, one that suffices.
         cell_px: side of a block.
         num_tests: blocks to test; a random sample of them where there are more.
@@ -157,6 +157,6 @@ def measure_minimality(
     for start in range(0, len(tested), AT_ONCE):
         batch = tested[start : start + AT_ONCE]
         regions = [grid.region(_without(grid.inside, [cell])) for cell in batch]
-        answers = yield Ask(regions, controlled=True)
-        removable += sum(trial.suffices(answer) for answer in answers)
-    return Minimality(cell_px, len(cells), len(tested), removable, len(tested) * trial.num_views)
+        replies = yield Query(regions, content_controls=True)
+        removable += sum(probe.suffices(reply) for reply in replies)
+    return Minimality(cell_px, len(cells), len(tested), removable, len(tested) * probe.num_views)

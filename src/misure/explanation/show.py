@@ -1,4 +1,4 @@
-"""Showing regions to a model: the images of a trial, in batches, and what the model makes of them.
+"""Showing regions to a model: the images of a probe, in batches, and what the model makes of them.
 
 Of each view come the Dice of its target and, where asked for, the direction in which a loss falls.
 The loss sums softplus(-z) over the target and softplus(z) over all other considered pixels; z is
@@ -16,76 +16,76 @@ from torch import Tensor
 
 from misure.errors import ModelError
 from misure.explanation.presentation import Presentation
-from misure.explanation.probe import Answer, Ask, Trial
+from misure.explanation.probe import Probe, Query, Reply
 from misure.models.logits import all_finite, class_margin, class_region
 from misure.models.model import SegmentationModel
 
 _SHARPNESS = 0.3
-_JUST_DICE = Ask([])
+_JUST_DICE = Query([])
 
 
 def try_regions(
-    model: SegmentationModel, shown: Sequence[tuple[Trial, Tensor]], ask: Ask = _JUST_DICE
-) -> list[Answer]:
+    model: SegmentationModel, shown: Sequence[tuple[Probe, Tensor]], query: Query = _JUST_DICE
+) -> list[Reply]:
     """What comes out when the model sees each of these regions.
 
     Args:
         model: the model that is shown the regions.
-        shown: pairs of a trial and a region (*spatial) bool, or a visibility (*spatial) float; all
+        shown: pairs of a probe and a region (*spatial) bool, or a visibility (*spatial) float; all
             images of one shape.
-        ask: whether gradients and controls are wanted (its regions are not looked at).
+        query: whether gradients and controls are wanted (its regions are not looked at).
 
     Raises:
         ModelError: a gradient is NaN or infinite, or the network fails.
     """
     views = [
         replace(view, owner=owner)
-        for owner, (trial, region) in enumerate(shown)
-        for view in _views_of(trial, region, ask.controlled)
+        for owner, (probe, region) in enumerate(shown)
+        for view in _views_of(probe, region, query.content_controls)
     ]
 
-    def show(part: slice) -> list[Answer]:
-        return _show(model, views[part], ask.gradient)
+    def show(part: slice) -> list[Reply]:
+        return _show(model, views[part], query.gradient)
 
     spatial = shown[0][1].shape if shown else ()
     batches = model.in_batches(show, len(views), spatial)
-    of_each: list[list[tuple[_View, Answer]]] = [[] for _ in shown]
-    for view, answer in zip(views, (one for batch in batches for one in batch), strict=True):
-        of_each[view.owner].append((view, answer))
+    of_each: list[list[tuple[_View, Reply]]] = [[] for _ in shown]
+    for view, reply in zip(views, (one for batch in batches for one in batch), strict=True):
+        of_each[view.owner].append((view, reply))
     return [_summed_up(seen) for seen in of_each]
 
 
 @dataclass(frozen=True)
 class _View:
-    """One image to be shown: a region of a trial in one presentation, or with another content."""
+    """One image to be shown: a region of a probe in one presentation, or with another content."""
 
-    trial: Trial
+    probe: Probe
     region: Tensor
     presentation: Presentation
     is_control: bool = False
     owner: int = 0
 
 
-def _views_of(trial: Trial, region: Tensor, controlled: bool) -> Iterator[_View]:
-    for presentation in trial.presentations:
-        yield _View(trial, region, presentation)
-    if controlled and trial.contents is not None:
-        first = trial.presentations[0]
-        for content in trial.controls:
-            image = trial.contents.replace(content, region)
-            yield _View(trial, region, replace(first, image=image), is_control=True)
+def _views_of(probe: Probe, region: Tensor, content_controls: bool) -> Iterator[_View]:
+    for presentation in probe.presentations:
+        yield _View(probe, region, presentation)
+    if content_controls and probe.content_controls is not None:
+        first = probe.presentations[0]
+        for content in probe.excluded_contents:
+            image = probe.content_controls.replace(content, region)
+            yield _View(probe, region, replace(first, image=image), is_control=True)
 
 
-def _summed_up(seen: list[tuple[_View, Answer]]) -> Answer:
-    gradients = [answer.gradient for _, answer in seen if answer.gradient is not None]
-    return Answer(
-        dice=min(answer.dice for view, answer in seen if not view.is_control),
-        control_dice=max((answer.dice for view, answer in seen if view.is_control), default=0.0),
+def _summed_up(seen: list[tuple[_View, Reply]]) -> Reply:
+    gradients = [reply.gradient for _, reply in seen if reply.gradient is not None]
+    return Reply(
+        dice=min(reply.dice for view, reply in seen if not view.is_control),
+        content_dice=max((reply.dice for view, reply in seen if view.is_control), default=0.0),
         gradient=reduce(torch.add, gradients) if gradients else None,
     )
 
 
-def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool) -> list[Answer]:
+def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool) -> list[Reply]:
     """The Dice of each view, and the direction in which its loss falls if asked for; one batch."""
     with torch.set_grad_enabled(with_gradient):
         visibility = torch.stack([view.presentation.visibility(view.region) for view in views])
@@ -99,7 +99,7 @@ def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool)
         if has_gradient:
             margins = [
                 class_margin(logits[i : i + 1], one.class_index, one.multilabel)[0]
-                for i, one in enumerate(view.trial.target for view in views)
+                for i, one in enumerate(view.probe.target for view in views)
             ]
             falls = [_fall_of_loss(*seen) for seen in zip(margins, views, dices, strict=True)]
             (gradients,) = torch.autograd.grad(margins, visibility, falls)
@@ -109,11 +109,11 @@ def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool)
                     "a preset that needs none (forward_only, sufficient_region)."
                 )
     for view in views:  # last, since a batch that does not fit into memory is shown again
-        view.trial.cost.forward_passes += 1
-        view.trial.cost.backward_passes += int(has_gradient)
+        view.probe.cost.forward_passes += 1
+        view.probe.cost.backward_passes += int(has_gradient)
     if not with_gradient:
-        return [Answer(dice) for dice in dices]
-    return [Answer(dice, gradient=one) for dice, one in zip(dices, gradients, strict=True)]
+        return [Reply(dice) for dice in dices]
+    return [Reply(dice, gradient=one) for dice, one in zip(dices, gradients, strict=True)]
 
 
 def _stacked(tensors: list[Tensor]) -> Tensor:
@@ -127,14 +127,14 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
 def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:
     """Dice of each view's target with what the model draws (ignored pixels left out)."""
     counts = []
-    for i, trial in enumerate(view.trial for view in views):
-        target = trial.target
+    for i, probe in enumerate(view.probe for view in views):
+        target = probe.target
         drawn = class_region(logits[i : i + 1], target.class_index, target.multilabel)[0]
-        places = (target.region.to(drawn.device), trial.considered.to(drawn.device))
+        places = (target.region.to(drawn.device), probe.considered.to(drawn.device))
         counts.append(torch.stack([torch.count_nonzero(drawn & place) for place in places]))
     counted = torch.stack(counts).tolist()  # the only copy to the host of a step
     return [
-        2 * both / (drawn + view.trial.num_target_pixels)
+        2 * both / (drawn + view.probe.num_target_pixels)
         for (both, drawn), view in zip(counted, views, strict=True)
     ]
 
@@ -146,9 +146,9 @@ def _fall_of_loss(margin: Tensor, view: _View, dice: float) -> Tensor:
     """
     margin = margin.detach()
     unit = _SHARPNESS * margin.std(correction=0) + torch.finfo(margin.dtype).eps
-    wanted = view.trial.wanted.to(margin)
+    wanted = view.probe.wanted.to(margin)
     if view.is_control:
-        too_large = dice > view.trial.max_control_dice
+        too_large = dice > view.probe.max_content_dice
         wanted = -wanted.clamp(min=0) if too_large else torch.zeros_like(wanted)
     falls = torch.sigmoid(wanted * margin * (-1 / unit))
-    return falls.mul_(wanted).mul_(1 / (unit * view.trial.num_target_pixels))
+    return falls.mul_(wanted).mul_(1 / (unit * view.probe.num_target_pixels))

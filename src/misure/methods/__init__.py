@@ -17,7 +17,7 @@ from misure.methods.captum_methods import (
     saliency,
 )
 from misure.methods.controls import class_itself, edges, random, target_itself
-from misure.methods.method import Made, Method, MethodResult
+from misure.methods.method import Method, MethodResult, RawMap
 from misure.methods.own import misure, misure_paper, sufficient_region
 from misure.methods.rise import rise
 
@@ -54,4 +54,4 @@ METHODS: dict[str, Method] = {
     )
 }
 
-__all__ = ["METHODS", "Made", "Method", "MethodResult", "as_captum_forward"]
+__all__ = ["METHODS", "Method", "MethodResult", "RawMap", "as_captum_forward"]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.methods.layers import as_feature_map, captured, last_feature_layer
-from misure.methods.method import Made
+from misure.methods.method import RawMap
 from misure.models.logits import class_margin
 from misure.models.model import SegmentationModel
 from misure.models.preprocessing import resize
@@ -30,7 +30,7 @@ def seg_grad_cam(
     *,
     layer: str = "",
     score: str = "logit",
-) -> Made:
+) -> RawMap:
     """Seg-Grad-CAM at a layer; by default the last feature map before the head.
 
     Args:
@@ -40,7 +40,7 @@ def seg_grad_cam(
     """
     features, gradients, layer = _features(model, image, target, layer, score)
     weights = gradients.mean(tuple(range(2, gradients.ndim)), keepdim=True)
-    return Made(_map_of(weights * features, model, image), layer)
+    return RawMap(_map_of(weights * features, model, image), layer)
 
 
 def seg_xres_cam(
@@ -52,7 +52,7 @@ def seg_xres_cam(
     window: int = 4,
     pooling: str = "mean",
     score: str = "logit",
-) -> Made:
+) -> RawMap:
     """Seg-XRes-CAM at a layer.
 
     Args:
@@ -77,7 +77,7 @@ def seg_xres_cam(
     laid_out = resize(pooled, whole)
     for axis, side in enumerate(features.shape[2:], start=2):
         laid_out = laid_out.narrow(axis, 0, side)  # the last windows may be cut off
-    return Made(_map_of(laid_out * features, model, image), layer)
+    return RawMap(_map_of(laid_out * features, model, image), layer)
 
 
 def _features(

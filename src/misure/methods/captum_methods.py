@@ -17,7 +17,7 @@ from misure._util.optional import require
 from misure.errors import InputError
 from misure.explanation.presentation import make_presentation
 from misure.methods.layers import as_feature_map, captured, last_feature_layer, layer_of_name
-from misure.methods.method import Made
+from misure.methods.method import RawMap
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -147,7 +147,7 @@ def guided_backprop(
 
 def layer_grad_cam(
     model: SegmentationModel, image: Tensor, target: Target, *, layer: str = ""
-) -> Made:
+) -> RawMap:
     """Captum's Grad-CAM at a layer: an independent twin of `seg_grad_cam`.
 
     Raises:
@@ -170,7 +170,7 @@ def layer_grad_cam(
             f"layer_grad_cam: expected a layer with an output (1, K, *spatial) for an image, that "
             f"of {layer} has its channels last, or is of windows. Use seg_grad_cam, or another."
         )
-    return Made(model.preprocessing.to_image(found, image.shape[1:])[0, 0], layer)
+    return RawMap(model.preprocessing.to_image(found, image.shape[1:])[0, 0], layer)
 
 
 def occlusion(

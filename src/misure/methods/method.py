@@ -25,7 +25,7 @@ from misure.models.target import Target
 
 
 @dataclass(frozen=True)
-class Made:
+class RawMap:
     """What the function of a method returns where it has more to say than the map.
 
     Attributes:
@@ -92,7 +92,7 @@ class Method:
 
     Attributes:
         name: the registry key.
-        function: (model, image, target, **options) -> map or `Made`; its keyword arguments are
+        function: (model, image, target, **options) -> map or `RawMap`; its keyword arguments are
             the options of the method.
         source: where it is from.
         needs_gradients: whether it can only explain networks with gradients.
@@ -100,7 +100,7 @@ class Method:
     """
 
     name: str
-    function: Callable[..., Tensor | Made]
+    function: Callable[..., Tensor | RawMap]
     source: str
     needs_gradients: bool = False
     library: str = ""
@@ -184,7 +184,7 @@ class Method:
             takes_seed = "seed" in inspect.signature(self.function).parameters
             seeded = {"seed": seed} if takes_seed else {}
             found = self.function(model, own, target.to(model.device), **seeded, **options)
-            made = Made(found) if isinstance(found, Tensor) else found
+            made = RawMap(found) if isinstance(found, Tensor) else found
             saliency_map = made.saliency_map.detach().to("cpu", torch.float32)
         if saliency_map.shape != target.region.shape or not all_finite(saliency_map):
             got = tuple(saliency_map.shape)

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from misure.explanation.explain import choose_preset, explain
-from misure.methods.method import Made
+from misure.methods.method import RawMap
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -34,7 +34,7 @@ def check_own_options(method: str, model: SegmentationModel, options: Mapping[st
     choose_preset(model, options.get("preset", PRESET_OF[method]), of_preset)
 
 
-def _method(name: str, doc: str) -> Callable[..., Made]:
+def _method(name: str, doc: str) -> Callable[..., RawMap]:
     """The function of one of our methods (see `Method`)."""
 
     def explained(
@@ -46,20 +46,18 @@ def _method(name: str, doc: str) -> Callable[..., Made]:
         dice_threshold: float = 0.9,
         baseline_image: str = "mean",
         **options: Any,
-    ) -> Made:
+    ) -> RawMap:
         given = {"preset": PRESET_OF[name], "num_minimality_tests": 0, **options}
         given |= {"dice_threshold": dice_threshold, "baseline_image": baseline_image}
         found = explain(model, image, target, seed=seed, **given)
-        return Made(found.saliency_map, explanation=found)
+        return RawMap(found.saliency_map, explanation=found)
 
     explained.__name__ = explained.__qualname__ = name
     explained.__doc__ = doc
     return explained
 
 
-misure = _method(
-    "misure", "The preset `certified`, or `forward_only` where there are no gradients."
-)
+misure = _method("misure", "The preset `smallest`, or `forward_only` where there are no gradients.")
 misure_paper = _method("misure_paper", "The preset `paper`.")
 sufficient_region = _method(
     "sufficient_region", "Stage 1 alone: nearness to the target, inside the sufficient region."

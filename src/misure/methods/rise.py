@@ -11,7 +11,7 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.explanation.presentation import make_presentations
-from misure.explanation.probe import Trial
+from misure.explanation.probe import Probe
 from misure.explanation.show import try_regions
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
@@ -70,7 +70,7 @@ def rise(
     if coverage not in ("counted", "expected", "none"):
         raise InputError(f"rise: expected coverage counted, expected or none, got {coverage!r}.")
     presentations = make_presentations(model, image, baseline_image=baseline_image, seed=seed)
-    trial = Trial(target, presentations)
+    probe = Probe(target, presentations)
     spatial = image.shape[1:]
     weighted, shown = torch.zeros(spatial), torch.zeros(spatial)
     generator = torch.Generator().manual_seed(seed)
@@ -80,7 +80,7 @@ def rise(
             masks = [
                 random_mask(spatial, grid_size, keep_probability, generator) for _ in range(num)
             ]
-            answers = try_regions(model, [(trial, mask.to(model.device)) for mask in masks])
+            answers = try_regions(model, [(probe, mask.to(model.device)) for mask in masks])
             for mask, answer in zip(masks, answers, strict=True):
                 weighted += answer.dice * mask
                 shown += mask

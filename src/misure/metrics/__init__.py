@@ -5,13 +5,13 @@
     METRICS["energy_inside"].function(saliency_map, target.region)
 
 The parameters of a metric name what it needs: a map, a region, the target's region, what is known
-to matter; (model, trial, ...) where regions are shown to the model; maps made again under noise,
+to matter; (model, probe, ...) where regions are shown to the model; maps made again under noise,
 with another seed or of a randomised network. `METRICS[name].measure(subject)` finds all of that in
-a `Subject`.
+a `MeasuredMap`.
 """
 
 from misure.metrics.computation import pass_equivalents, peak_memory_mb, seconds
-from misure.metrics.evidence import silhouette_dice, transfer_dice
+from misure.metrics.content_dice import silhouette_dice, transfer_dice
 from misure.metrics.fineness import effective_area, gini, num_parts, total_variation
 from misure.metrics.localisation import (
     average_precision,
@@ -24,10 +24,10 @@ from misure.metrics.localisation import (
     recall,
     relevance_distance_px,
 )
+from misure.metrics.measured_map import MeasuredMap
 from misure.metrics.metric import Metric
 from misure.metrics.sanity import randomisation_rank_correlation, randomisation_ssim
 from misure.metrics.stability import noise_sensitivity, seed_agreement
-from misure.metrics.subject import Subject
 from misure.metrics.sufficiency import deletion, insertion, necessity, sufficiency, sufficient_area
 
 _INF = float("inf")
@@ -69,4 +69,4 @@ METRICS: dict[str, Metric] = {
 
 GROUPS = tuple(dict.fromkeys(metric.group for metric in METRICS.values()))
 
-__all__ = ["GROUPS", "METRICS", "Metric", "Subject"]
+__all__ = ["GROUPS", "METRICS", "MeasuredMap", "Metric"]

@@ -1,6 +1,6 @@
 """Measurement: the metrics of one map, the same for every method.
 
-All maps of a target are measured on one trial: the target, a baseline image, hard edges and a
+All maps of a target are measured on one probe: the target, a baseline image, hard edges and a
 threshold, whatever a method did to find its map.
 """
 
@@ -10,10 +10,10 @@ from math import isfinite
 from torch import Tensor
 
 from misure.errors import InputError, reason_of
-from misure.explanation.content_controls import make_contents
+from misure.explanation.content_controls import make_content_controls
 from misure.explanation.presentation import make_presentations
-from misure.explanation.probe import Trial
-from misure.metrics import GROUPS, METRICS, Metric, Subject
+from misure.explanation.probe import Probe
+from misure.metrics import GROUPS, METRICS, MeasuredMap, Metric
 from misure.models.device import to_device
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
@@ -41,19 +41,19 @@ def make_trial(
     dice_threshold: float,
     baseline_image: str,
     seed: int,
-) -> Trial:
+) -> Probe:
     """What every map of a target is measured by: hard edges, one baseline image, one threshold."""
     own = to_device(image, model.device)
-    return Trial(
+    return Probe(
         target.to(model.device),
         make_presentations(model, own, baseline_image=baseline_image, seed=seed),
         dice_threshold=dice_threshold,
-        contents=make_contents(own, seed=seed),
+        content_controls=make_content_controls(own, seed=seed),
     )
 
 
 def measure(
-    subject: Subject, metrics: Sequence[Metric]
+    subject: MeasuredMap, metrics: Sequence[Metric]
 ) -> tuple[dict[str, float | None], str, int]:
     """The figures of one map, what went wrong with them, and the pass equivalents spent on them."""
     figures: dict[str, float | None] = {}

@@ -13,7 +13,7 @@ class Metric:
 
     Attributes:
         name: the registry key.
-        function: what computes it; its parameters name what it needs (see `Subject`).
+        function: what computes it; its parameters name what it needs (see `MeasuredMap`).
         group: `sufficiency`, `necessity`, `localisation`, `fineness`, `evidence`, `stability`,
             `sanity` or `computation`.
         unit: of the number; `1` for a ratio.
@@ -43,7 +43,7 @@ class Metric:
         }
 
     def measure(self, subject: object) -> float | None:
-        """The figure of a subject (see `Subject`); None where that lacks what the metric needs."""
+        """The value for a `MeasuredMap`; None if that lacks what the metric needs."""
         known = {}
         for name, parameter in inspect.signature(self.function).parameters.items():
             optional = parameter.default is not inspect.Parameter.empty

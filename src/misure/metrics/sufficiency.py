@@ -13,7 +13,7 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import Trial
+from misure.explanation.probe import Probe
 from misure.explanation.reduction import top_region
 from misure.explanation.run_searches import run_searches
 from misure.explanation.show import try_regions
@@ -47,64 +47,64 @@ def top_fraction(saliency_map: Tensor, fraction: float, *, seed: int = 0) -> Ten
 
 
 def sufficiency(
-    model: SegmentationModel, trial: Trial, saliency_map: Tensor, q: float | None = None
+    model: SegmentationModel, probe: Probe, saliency_map: Tensor, q: float | None = None
 ) -> float:
     """Dice with the target when only the top q of the map is shown, in [0, 1].
 
     Args:
         model: the model that is shown it.
-        trial: the target and how regions are shown.
+        probe: the target and how regions are shown.
         saliency_map: (*spatial) float.
         q: fraction of the image; None: the target's own area.
     """
-    fraction = area_fraction(trial.target.region) if q is None else q
-    check_same_shape("sufficiency", saliency_map, trial.target.region)
-    return insertion_curve(model, trial, saliency_map, (fraction,))[0]
+    fraction = area_fraction(probe.target.region) if q is None else q
+    check_same_shape("sufficiency", saliency_map, probe.target.region)
+    return insertion_curve(model, probe, saliency_map, (fraction,))[0]
 
 
-def necessity(model: SegmentationModel, trial: Trial, region: Tensor) -> float:
+def necessity(model: SegmentationModel, probe: Probe, region: Tensor) -> float:
     """Dice with the target when a region is removed instead of shown, in [0, 1]; low: needed.
 
     Args:
         model: the model that is shown the rest.
-        trial: the target and how regions are shown.
+        probe: the target and how regions are shown.
         region: (*spatial) bool; an empty one gives the Dice of the whole image.
     """
-    check_same_shape("necessity", region, trial.target.region)
-    return try_regions(model, [(trial, ~region.to(model.device))])[0].dice
+    check_same_shape("necessity", region, probe.target.region)
+    return try_regions(model, [(probe, ~region.to(model.device))])[0].dice
 
 
 def sufficient_area(
-    model: SegmentationModel, trial: Trial, saliency_map: Tensor, *, top: Tensor | None = None
+    model: SegmentationModel, probe: Probe, saliency_map: Tensor, *, top: Tensor | None = None
 ) -> float:
-    """The smallest top part of the map that reaches the trial's threshold, as an area in [0, 1].
+    """The smallest top part of the map that reaches the probe's threshold, as an area in [0, 1].
 
     1 where only the whole image does; about twenty passes.
 
     Args:
         model: the model that is shown the parts.
-        trial: the target, how regions are shown, and the threshold.
+        probe: the target, how regions are shown, and the threshold.
         saliency_map: (*spatial) float.
         top: what `sufficient_top` found, where that is known already.
     """
-    check_same_shape("sufficient_area", saliency_map, trial.target.region)
+    check_same_shape("sufficient_area", saliency_map, probe.target.region)
     if top is None:
-        top = sufficient_top(model, trial, saliency_map)
+        top = sufficient_top(model, probe, saliency_map)
     return area_fraction(top)
 
 
-def sufficient_top(model: SegmentationModel, trial: Trial, saliency_map: Tensor) -> Tensor:
-    """The smallest top part (*spatial) bool of the map that reaches the trial's threshold.
+def sufficient_top(model: SegmentationModel, probe: Probe, saliency_map: Tensor) -> Tensor:
+    """The smallest top part (*spatial) bool of the map that reaches the probe's threshold.
 
     Found as `top_region` does. Values below zero are ranked like all others; pixels of one value
     stay together, so a flat map has no top but the whole image.
 
     Args:
-        model, trial, saliency_map: as in `sufficient_area`.
+        model, probe, saliency_map: as in `sufficient_area`.
     """
-    everything = torch.ones_like(trial.target.region)
+    everything = torch.ones_like(probe.target.region)
     whole = SufficientRegion(everything, float("inf"), 1.0, "none")
-    plain = replace(trial, controls=())
+    plain = replace(probe, excluded_contents=())
     _, ranks = np.unique(saliency_map.cpu().numpy(), return_inverse=True)  # the lowest has rank 0
     ranked = torch.from_numpy(ranks.reshape(saliency_map.shape)).to(model.device)
     search = top_region(plain, ranked.double(), whole)
@@ -114,7 +114,7 @@ def sufficient_top(model: SegmentationModel, trial: Trial, saliency_map: Tensor)
 
 def insertion_curve(
     model: SegmentationModel,
-    trial: Trial,
+    probe: Probe,
     saliency_map: Tensor,
     fractions: Sequence[float] = FRACTIONS,
 ) -> list[float]:
@@ -122,21 +122,21 @@ def insertion_curve(
 
     Args:
         model: the model that is shown the regions.
-        trial: the target and how regions are shown.
+        probe: the target and how regions are shown.
         saliency_map: (*spatial) float.
         fractions: of the image, in [0, 1].
     """
-    return _curve(model, trial, saliency_map, fractions, removed=False)
+    return _curve(model, probe, saliency_map, fractions, removed=False)
 
 
 def deletion_curve(
     model: SegmentationModel,
-    trial: Trial,
+    probe: Probe,
     saliency_map: Tensor,
     fractions: Sequence[float] = FRACTIONS,
 ) -> list[float]:
     """Dice with the target when the top of the map is removed; see `insertion_curve`."""
-    return _curve(model, trial, saliency_map, fractions, removed=True)
+    return _curve(model, probe, saliency_map, fractions, removed=True)
 
 
 def area_under(dices: Sequence[float], fractions: Sequence[float] = FRACTIONS) -> float:
@@ -157,25 +157,25 @@ def area_under(dices: Sequence[float], fractions: Sequence[float] = FRACTIONS) -
     return float(np.trapezoid(dices, fractions))
 
 
-def insertion(model: SegmentationModel, trial: Trial, saliency_map: Tensor) -> float:
+def insertion(model: SegmentationModel, probe: Probe, saliency_map: Tensor) -> float:
     """The area under the insertion curve, in [0, 1]; see `insertion_curve`."""
-    return area_under(insertion_curve(model, trial, saliency_map))
+    return area_under(insertion_curve(model, probe, saliency_map))
 
 
-def deletion(model: SegmentationModel, trial: Trial, saliency_map: Tensor) -> float:
+def deletion(model: SegmentationModel, probe: Probe, saliency_map: Tensor) -> float:
     """The area under the deletion curve, in [0, 1]; see `deletion_curve`."""
-    return area_under(deletion_curve(model, trial, saliency_map))
+    return area_under(deletion_curve(model, probe, saliency_map))
 
 
 def _curve(
     model: SegmentationModel,
-    trial: Trial,
+    probe: Probe,
     saliency_map: Tensor,
     fractions: Sequence[float],
     *,
     removed: bool,
 ) -> list[float]:
-    check_same_shape("deletion" if removed else "insertion", saliency_map, trial.target.region)
+    check_same_shape("deletion" if removed else "insertion", saliency_map, probe.target.region)
     regions = [top_fraction(saliency_map, fraction).to(model.device) for fraction in fractions]
     shown = [~region if removed else region for region in regions]
-    return [answer.dice for answer in try_regions(model, [(trial, one) for one in shown])]
+    return [reply.dice for reply in try_regions(model, [(probe, one) for one in shown])]

@@ -7,13 +7,13 @@ rows = score_run("another-run", model)
 
 from misure.reliability.annotated import matched_dices, object_dices
 from misure.reliability.evaluation import Evaluation, evaluate_reliability
-from misure.reliability.examples import read_examples
-from misure.reliability.examples_data import Examples
+from misure.reliability.examples import Examples
 from misure.reliability.features import FEATURES, GROUPS, Feature, feature_matrix, names_of
 from misure.reliability.fit import fit_reliability
 from misure.reliability.learners import LEARNERS
-from misure.reliability.measures import MEASURES, Predicted
 from misure.reliability.model import Reliability, ReliabilityModel
+from misure.reliability.read_examples import read_examples
+from misure.reliability.scores import MEASURES, Predicted
 from misure.reliability.scoring import score_run
 
 __all__ = [

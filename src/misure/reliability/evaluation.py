@@ -14,12 +14,12 @@ import numpy as np
 
 from misure.errors import InputError
 from misure.explanation.probe import OnStep
-from misure.reliability.examples_data import Examples
+from misure.reliability.examples import Examples
 from misure.reliability.features import FEATURES, feature_matrix, names_of
 from misure.reliability.fit import FEWEST_IMAGES, FEWEST_OBJECTS, fit_reliability
 from misure.reliability.learners import folds, has_both
-from misure.reliability.measures import Predicted, bootstrap_difference, measured
 from misure.reliability.model import Reliability
+from misure.reliability.scores import Predicted, bootstrap_difference, measured
 from misure.reliability.scoring import check_has_features
 
 FEATURE_SETS: dict[str, tuple[str, ...]] = {

@@ -6,7 +6,7 @@ import numpy as np
 
 from misure.errors import InputError
 from misure.reliability.calibration import conformal_quantile, platt
-from misure.reliability.examples_data import Examples
+from misure.reliability.examples import Examples
 from misure.reliability.features import feature_matrix, names_of
 from misure.reliability.learners import LEARNERS, Scaling, check_learner, folds, has_both, score_of
 from misure.reliability.model import ReliabilityModel

@@ -114,7 +114,7 @@ def score_of(score: Score, columns: np.ndarray) -> np.ndarray:
     return total
 
 
-Ask = Callable[[np.ndarray, np.ndarray, int], Score]
+FitFunction = Callable[[np.ndarray, np.ndarray, int], Score]
 """(columns, what is to be said, seed) to a score."""
 
 
@@ -127,8 +127,8 @@ class Learner:
         failure: from whether each failed to a score that grows with the chance.
     """
 
-    dice: Ask
-    failure: Ask
+    dice: FitFunction
+    failure: FitFunction
 
 
 def _linear(columns: np.ndarray, dices: np.ndarray, failed: np.ndarray, parts: Folds) -> Learner:

@@ -44,7 +44,7 @@ class Reliability:
         dice: predicted, in [0, 1].
         low, high: the interval around it.
         failure_probability: chance that the Dice is below the cut, in [0, 1].
-        speaking: the features that lower the predicted Dice most, with by how much; none where
+        reasons: the features that lower the predicted Dice most, with by how much; none where
             all raise it.
     """
 
@@ -52,7 +52,7 @@ class Reliability:
     low: float
     high: float
     failure_probability: float
-    speaking: list[tuple[str, float]]
+    reasons: list[tuple[str, float]]
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,9 @@ class ReliabilityModel:
                 max(0.0, float(dice) - self.half_width),
                 min(1.0, float(dice) + self.half_width),
                 float(chance),
-                speaking,
+                reasons,
             )
-            for dice, chance, speaking in zip(
+            for dice, chance, reasons in zip(
                 dices, chances, most_of(self.feature_names, parts, _NUM_SPEAKING), strict=True
             )
         ]

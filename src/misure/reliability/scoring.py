@@ -94,7 +94,7 @@ def for_review(
             "low": one.low,
             "high": one.high,
             "failure_probability": one.failure_probability,
-            "speaking": one.speaking,
+            "reasons": one.reasons,
         }
         for record, one in zip(records, said, strict=True)
     ]

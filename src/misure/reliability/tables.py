@@ -10,16 +10,16 @@ import numpy as np
 from misure._util.files import durable_file
 from misure.metrics.comparison.tables import short
 from misure.reliability.evaluation import Evaluation
-from misure.reliability.measures import MEASURES
+from misure.reliability.scores import MEASURES
 
 _ARROWS = {True: " ↑", False: " ↓", None: ""}
 
 
 def write_review(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """The list as CSV; of what speaks for failure a column each, `feature (lowers the Dice by)`."""
-    num = max([len(row["speaking"]) for row in rows], default=0)
+    num = max([len(row["reasons"]) for row in rows], default=0)
     names = [f"because_{k + 1}" for k in range(num)]
-    columns = [name for name in rows[0] if name != "speaking"] if rows else ["rank", "key"]
+    columns = [name for name in rows[0] if name != "reasons"] if rows else ["rank", "key"]
     with (
         durable_file(path) as unfinished,
         unfinished.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
@@ -28,7 +28,7 @@ def write_review(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         writer.writeheader()
         for row in rows:
             cells = {name: _rounded(row[name]) for name in columns}
-            because = [f"{name} ({part:+.3f})" for name, part in row["speaking"]]
+            because = [f"{name} ({part:+.3f})" for name, part in row["reasons"]]
             writer.writerow(cells | dict(zip(names, because, strict=False)))
 
 

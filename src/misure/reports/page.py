@@ -224,7 +224,7 @@ def _add_reliability(data: dict[str, Any], reviews: Sequence[Sequence[Mapping[st
     for one in data["objects"]:
         for entry, known in zip(one["runs"], of_key, strict=True):
             if entry and (row := known.get(one["key"])):
-                names = ("predicted_dice", "low", "high", "failure_probability", "speaking")
+                names = ("predicted_dice", "low", "high", "failure_probability", "reasons")
                 entry |= {name: row[name] for name in names}
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from misure._util.files import durable_file
 from misure.reliability.evaluation import Evaluation
-from misure.reliability.measures import reliability_bins, risk_coverage
+from misure.reliability.scores import reliability_bins, risk_coverage
 from misure.reports.axes import CLASS_COLOURS
 
 _DRAWN = ("soft_dice", "confidence", "explanation", "confidence + explanation", "all")

@@ -10,7 +10,7 @@ ignored. Items are named by their key; where several lines have the same key, th
 counts, so nothing counts twice.
 
 Lines are of two kinds: of *items* (`key`, `status` = `done` or `failed`, `reason`, figures), and of
-*samples* (`sample`, `num_items`), written when all items of a sample have their lines.
+*samples* (`sample`, `num_objects`), written when all items of a sample have their lines.
 """
 
 import hashlib
@@ -110,7 +110,7 @@ class RunFolder:
         looked_at: set[str] = set()
         for line in self.lines():
             key, sample = line.get("key"), line.get("sample", "")
-            if key not in (None, sample) or line.get("num_items") == 0:
+            if key not in (None, sample) or line.get("num_objects") == 0:
                 looked_at.add(sample)
             if key is not None and of_key.get(key, {}).get("status") != "done":
                 of_key[key] = line
@@ -145,7 +145,7 @@ class RunFolder:
         Args:
             retry_failed: leave out samples with a failed item.
         """
-        done = {line["sample"] for line in self.lines() if "num_items" in line}
+        done = {line["sample"] for line in self.lines() if "num_objects" in line}
         if retry_failed:
             done -= {one["sample"] for one in self.records() if one["status"] == "failed"}
         return done

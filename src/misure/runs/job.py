@@ -17,7 +17,7 @@ from misure.models.device import choose_device
 from misure.models.loaders import load_model
 from misure.models.model import SegmentationModel
 from misure.runs.folder import RunFolder
-from misure.runs.plan import Plan
+from misure.runs.plan import RunPlan
 from misure.runs.storage import is_remote
 from misure.runs.worker import RunWorker
 
@@ -40,7 +40,7 @@ class RunJob:
 
     source: str | Dataset
     model: str | SegmentationModel
-    plan: Plan
+    plan: RunPlan
     out: str | Path
     model_options: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
@@ -108,7 +108,7 @@ class RunJob:
 def make_job(
     source: str | Dataset | Sequence[Sample],
     model: str | SegmentationModel,
-    plan: Plan,
+    plan: RunPlan,
     out: str | Path,
     **options: Any,
 ) -> RunJob:

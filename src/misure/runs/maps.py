@@ -11,7 +11,7 @@ from misure.methods.own import PRESET_OF
 from misure.models.cost import Cost
 from misure.models.target import Target
 from misure.runs.folder import RunFolder
-from misure.runs.plan import Plan
+from misure.runs.plan import RunPlan
 
 
 def read_result(
@@ -27,7 +27,7 @@ def read_result(
         about: dict[str, Any] = {
             "cost": recorded_cost(record),
             "options": dict(settings["method_options"]),
-            "seed": Plan(seed=settings["seed"]).seed_of(record["sample"]),
+            "seed": RunPlan(seed=settings["seed"]).seed_of(record["sample"]),
             "layer": record.get("layer", ""),
         }
         if method in PRESET_OF:

@@ -12,7 +12,7 @@ from misure.models.model import SegmentationModel
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What to do with every sample.
 
     Attributes:

@@ -14,8 +14,8 @@ from misure.models.model import SegmentationModel
 from misure.runs.engines.local import run_in_this_process, run_locally
 from misure.runs.folder import RunFolder
 from misure.runs.job import RunJob, make_job
-from misure.runs.plan import Plan
-from misure.runs.worker import Outcome
+from misure.runs.plan import RunPlan
+from misure.runs.worker import SampleOutcome
 
 OnProgress = Callable[["Progress"], None]
 
@@ -26,13 +26,13 @@ class Progress:
 
     Attributes:
         num_samples, total_samples: samples done, and to do.
-        num_items, num_failed: items done, and failed.
+        num_objects, num_failed: items done, and failed.
         seconds: since the call.
     """
 
     num_samples: int
     total_samples: int
-    num_items: int
+    num_objects: int
     num_failed: int
     seconds: float
 
@@ -78,8 +78,8 @@ def run(
         source: word of a data set, folder or list (see `open_dataset`), or samples in memory.
         model: word of a network (see `load_model`), or a model in memory.
         out: the run folder (see `run_folder`), a path or an address of fsspec (`s3://bucket/run`).
-        classes, instances, min_area, method, method_options, dice_threshold: see `Plan`.
-        test_time_augmentation, seed: see `Plan`.
+        classes, instances, min_area, method, method_options, dice_threshold: see `RunPlan`.
+        test_time_augmentation, seed: see `RunPlan`.
         model_options, device: see `load_model`.
         slice_index: axial slice of NIfTI volumes.
         engine: `local`, processes on this machine; `ray`, actors on a Ray cluster.
@@ -99,7 +99,7 @@ def run(
         RunFolderError: the folder is one of a run with other settings.
         MisureError: no worker can begin, or nothing can be written; what was finished stays.
     """
-    plan = Plan(
+    plan = RunPlan(
         tuple(classes),
         instances,
         min_area,
@@ -136,7 +136,7 @@ def run(
         seconds = time.perf_counter() - start
         return Progress(counts["samples"], len(left), counts["done"], counts["failed"], seconds)
 
-    def on_outcome(outcome: Outcome) -> None:
+    def on_outcome(outcome: SampleOutcome) -> None:
         counts.update(samples=1, done=outcome.num_done, failed=outcome.num_failed)
         if on_progress:
             on_progress(progress())

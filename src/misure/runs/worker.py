@@ -31,7 +31,7 @@ from misure.models.preprocessing import resize
 from misure.models.segmentation import Segmentation, logits_of
 from misure.models.target import Target
 from misure.runs.folder import RunFolder, RunWriter
-from misure.runs.plan import Plan
+from misure.runs.plan import RunPlan
 
 _AT_ONCE = 8  # objects of a sample explained together; more need more memory and gain little
 _THUMBNAIL_PX = 384  # of the longer side
@@ -40,7 +40,7 @@ _LEFT_OUT = ("misure_version", "settings", "model_settings", "model", "preset", 
 
 
 @dataclass(frozen=True)
-class Item:
+class RunObject:
     """One object to explain.
 
     Attributes:
@@ -55,7 +55,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SampleOutcome:
     """How many items of a sample were done, and how many failed."""
 
     num_done: int
@@ -73,13 +73,13 @@ class RunWorker:
     """
 
     def __init__(
-        self, model: SegmentationModel, dataset: Dataset, plan: Plan, folder: RunFolder
+        self, model: SegmentationModel, dataset: Dataset, plan: RunPlan, folder: RunFolder
     ) -> None:
         self._model, self._dataset, self._plan = model, dataset, plan
         self._writer = RunWriter(folder)
         self._class_indices = [model.find_class(name) for name in plan.classes]
 
-    def work(self, index: int, key: str) -> Outcome:
+    def work(self, index: int, key: str) -> SampleOutcome:
         """Explains all objects of one sample and records them; whatever fails is recorded too.
 
         Args:
@@ -104,17 +104,17 @@ class RunWorker:
             del logits  # large, and of no use while the objects are explained
         except Exception as error:
             _raise_if_broken(error)
-            self._writer.append([_failed(key, key, error), {"sample": key, "num_items": 1}])
-            return Outcome(0, 1)
+            self._writer.append([_failed(key, key, error), {"sample": key, "num_objects": 1}])
+            return SampleOutcome(0, 1)
         lines = []
         for item, about, made in zip(items, told, self._made(image, key, items), strict=True):
             lines.append(self._line(sample, segmentation, item, about, made))
-        self._writer.append([*lines, {"sample": key, "num_items": len(lines)}])
+        self._writer.append([*lines, {"sample": key, "num_objects": len(lines)}])
         num_failed = sum(line["status"] == "failed" for line in lines)
-        return Outcome(len(lines) - num_failed, num_failed)
+        return SampleOutcome(len(lines) - num_failed, num_failed)
 
     def _told(
-        self, image: Tensor, sample: Sample, logits: Tensor, items: Sequence[Item]
+        self, image: Tensor, sample: Sample, logits: Tensor, items: Sequence[RunObject]
     ) -> list[dict[str, Any]]:
         """What is recorded of each object besides what explains it."""
         targets = [item.target for item in items]
@@ -127,7 +127,7 @@ class RunWorker:
                 one["augmented_dice"] = of_target
         return told
 
-    def _items(self, key: str, segmentation: Segmentation) -> list[Item]:
+    def _items(self, key: str, segmentation: Segmentation) -> list[RunObject]:
         """The objects of a sample, by class and size."""
         plan, items = self._plan, []
         found = {one.class_index: one for one in segmentation.found_classes()}
@@ -141,11 +141,11 @@ class RunWorker:
                 if area_fraction(target.region) < plan.min_area:
                     break  # the next ones are smaller
                 name = f"{key}#{class_index}" + ("" if number is None else f".{number}")
-                items.append(Item(name, target, number))
+                items.append(RunObject(name, target, number))
         return items
 
     def _made(
-        self, image: Tensor, key: str, items: Sequence[Item]
+        self, image: Tensor, key: str, items: Sequence[RunObject]
     ) -> list[Explanation | MethodResult | Exception]:
         """What explains each item; a few are found together, one by one where that fails."""
         made: list[Explanation | MethodResult | Exception] = []
@@ -159,7 +159,7 @@ class RunWorker:
         return made
 
     def _one_by_one(
-        self, image: Tensor, key: str, items: Sequence[Item]
+        self, image: Tensor, key: str, items: Sequence[RunObject]
     ) -> list[Explanation | MethodResult | Exception]:
         return [self._made(image, key, [item])[0] for item in items]
 
@@ -186,7 +186,7 @@ class RunWorker:
         self,
         sample: Sample,
         segmentation: Segmentation,
-        item: Item,
+        item: RunObject,
         about: Mapping[str, Any],
         made: Explanation | MethodResult | Exception,
     ) -> dict[str, Any]:
@@ -206,7 +206,7 @@ class RunWorker:
         self,
         sample: Sample,
         segmentation: Segmentation,
-        item: Item,
+        item: RunObject,
         made: Explanation | MethodResult,
     ) -> dict[str, Any]:
         """The line of an explained item, its files already on disk."""
@@ -229,7 +229,7 @@ class RunWorker:
             "timing": {"seconds": seconds},
         }
 
-    def _thumbnail(self, sample: Sample, item: Item) -> str:
+    def _thumbnail(self, sample: Sample, item: RunObject) -> str:
         """Of a volume the slice with most of the item, else the whole image."""
         take, _ = viewing_plane(item.target.region, sample.order)
         plane, (low, high) = take(sample.image).float().cpu(), grey_range(sample.image)
@@ -240,11 +240,11 @@ class RunWorker:
         return self._writer.save_thumbnail(key, pixels)
 
 
-def record_failure(folder: RunFolder, key: str, reason: str) -> Outcome:
+def record_failure(folder: RunFolder, key: str, reason: str) -> SampleOutcome:
     """Records that a sample failed, for a reason that its worker could not tell any more."""
     failed = _failed(key, key, MisureError(reason))
-    RunWriter(folder).append([failed, {"sample": key, "num_items": 1}])
-    return Outcome(0, 1)
+    RunWriter(folder).append([failed, {"sample": key, "num_objects": 1}])
+    return SampleOutcome(0, 1)
 
 
 def _raise_if_broken(error: Exception) -> None:
@@ -256,7 +256,7 @@ def _raise_if_broken(error: Exception) -> None:
         raise error
 
 
-def _about(item: Item) -> dict[str, Any]:
+def _about(item: RunObject) -> dict[str, Any]:
     return {
         "class_index": item.target.class_index,
         "class_name": item.target.class_name,

@@ -30,12 +30,12 @@ from misure.cli.terminal import progress, summary
 @click.option("--dice-threshold", default=0.9, show_default=True, help="When it counts as kept.")
 @click.option(
     "--preset",
-    help="certified, forward_only, paper or sufficient_region.  [default: certified, or "
+    help="smallest, forward_only, paper or sufficient_region.  [default: smallest, or "
     "forward_only without gradients]",
 )
 @click.option("--max-passes", type=int, help="Budget in pass equivalents.  [default: the preset's]")
 @click.option("--grain-px", type=int, help="Smallest piece of the region.  [default: 1/128]")
-@click.option("--certify", is_flag=True, help="Remove blocks until no single one can be removed.")
+@click.option("--one-minimal", is_flag=True, help="Remove blocks until none can be removed alone.")
 @click.option(
     "--baseline-image",
     help="mean, black, blurred or noise; several with commas: suffice with each.",
@@ -71,7 +71,7 @@ def explain(
     preset: str | None,
     max_passes: int | None,
     grain_px: int | None,
-    certify: bool,
+    one_minimal: bool,
     baseline_image: str | None,
     compare_presentations: bool,
     edge_px: int | None,
@@ -100,7 +100,7 @@ def explain(
         "edge_px": edge_px,
         "max_passes": max_passes,
         "grain_px": grain_px,
-        "certify": certify or None,
+        "one_minimal": one_minimal or None,
         "compare_presentations": compare_presentations or None,
     }
     options |= {key: value for key, value in given.items() if value is not None}

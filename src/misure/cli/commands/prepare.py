@@ -75,7 +75,7 @@ def _prepare(raw: str, out: Path, labels: str, test: list[str] | None, quiet: bo
         f"{' (PHANTOM)' if done.is_phantom else ''}; {done.num_there} were there already"
     )
     if done.replaced:
-        click.echo(f"Made anew, of other raw files than before: {', '.join(done.replaced)}.")
+        click.echo(f"RawMap anew, of other raw files than before: {', '.join(done.replaced)}.")
     if done.unknown:
         click.echo(
             f"Not in the published split, so for testing: {', '.join(done.unknown)}. "

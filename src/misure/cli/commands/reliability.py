@@ -103,7 +103,7 @@ def score(run: str, model: Path, out: Path) -> None:
     )
     for row in rows[:5]:
         key = row["key"].encode(errors="backslashreplace").decode()
-        because = ", ".join(name for name, _ in row["speaking"]) or "nothing in particular"
+        because = ", ".join(name for name, _ in row["reasons"]) or "nothing in particular"
         click.echo(
             f"  {key} ({row['class_name']}): Dice {row['predicted_dice']:.2f} "
             f"[{row['low']:.2f}, {row['high']:.2f}], failure {row['failure_probability']:.0%}: "

@@ -123,7 +123,7 @@ def run(
     failed = [one for one in records if one["status"] == "failed"]
     if not quiet:
         click.echo(
-            f"{done.num_samples} samples in {done.seconds:.0f} s: {done.num_items} items done, "
+            f"{done.num_samples} samples in {done.seconds:.0f} s: {done.num_objects} items done, "
             f"{done.num_failed} failed. {out} holds {len(records) - len(failed)} items done and "
             f"{len(failed)} failed."
         )

@@ -1,4 +1,4 @@
-"""Prepared Synapse files: opened, checked, and made into samples.
+"""PreparedFolder Synapse files: opened, checked, and made into samples.
 
 Some people's volumes are (slices, H, W), others' (H, W, slices): the axis of the slices is the
 first one whose other two are equally long. Files that misure wrote say it themselves.

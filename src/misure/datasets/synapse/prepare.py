@@ -46,7 +46,7 @@ _PUBLISHED = {f"case{number}": "train" for number in TRAIN_CASES} | {
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedFolder:
     """What a folder holds.
 
     Attributes:
@@ -71,7 +71,7 @@ def prepare_synapse(
     labels: str = "btcv",
     test: Sequence[str] | None = None,
     on_case: Callable[[str], None] = lambda _: None,
-) -> Prepared:
+) -> PreparedFolder:
     """Prepares all cases of a folder; those that are there already are left alone.
 
     Args:
@@ -126,7 +126,7 @@ def prepare_synapse(
     _make_folders(out, phantom)
     _write_record(out, settings, cases)
     unknown = [pair.case for pair in pairs if chosen is None and pair.case not in _PUBLISHED]
-    return Prepared(cases, num_there, replaced, unknown, phantom)
+    return PreparedFolder(cases, num_there, replaced, unknown, phantom)
 
 
 def _make_folders(out: Path, phantom: bool) -> None:

@@ -1,10 +1,10 @@
 """Triangle: pictures in which only the arrangement tells foreground from distractor.
 
-Small items, all of one class, lie on a dark canvas. Three of them stand on the corners of an
+Small glyphs, all of one class, lie on a dark canvas. Three of them stand on the corners of an
 equilateral triangle with a known side: these are the foreground. The others are distractors: single
-items, and *decoy pairs* that stand at the very same distance from each other but lack their third
-corner. So neither the look of an item nor one neighbour decides, only both other corners do, and
-the pixels that a right explanation of one corner must contain are known: all three items.
+glyphs, and *decoy pairs* that stand at the very same distance from each other but lack their third
+corner. So neither the look of an glyph nor one neighbour decides, only both other corners do, and
+the pixels that a right explanation of one corner must contain are known: all three glyphs.
 
 With `disc=True` a disc is needed besides: half of the samples have none and then nothing is
 foreground. It is a context object that no segmentation ever contains.
@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from misure.datasets.sample import Sample
-from misure.datasets.triangle.glyphs import Items, read_items
+from misure.datasets.triangle.glyphs import Glyphs, read_glyphs
 from misure.errors import InputError
 
 CLASS_NAMES = ("background", "triangle")
@@ -31,7 +31,7 @@ MEAN = (0.0,)
 """A removed pixel is a dark one, as on the canvas."""
 
 STROKE_GREY = 0.3
-"""Grey level from which a pixel belongs to its item."""
+"""Grey level from which a pixel belongs to its glyph."""
 
 _TRIES = 2000
 
@@ -43,10 +43,11 @@ class TriangleSample(Sample):
     Attributes:
         key: `triangle-<split>-<seed>-<index>`.
         image: (1, size_px, size_px) float in [0, 1].
-        annotation: (size_px, size_px) int64: 1 on the strokes of all corner items, else 0.
-        relevance: (size_px, size_px) bool: what a right explanation of any corner item of the first
-            triangle must contain: the strokes of its three items, and the disc where there is one.
-        corners: a pixel (row, column) on the stroke of each of these three items; empty without
+        annotation: (size_px, size_px) int64: 1 on the strokes of all corner glyphs, else 0.
+        relevance: (size_px, size_px) bool: what a right explanation of any corner glyph of the
+            first triangle must contain: the strokes of its three glyphs, and the disc if there is
+            one.
+        corners: a pixel (row, column) on the stroke of each of these three glyphs; empty without
             foreground.
         point: the first corner; None without foreground.
     """
@@ -62,16 +63,16 @@ class TriangleDataset:
     Args:
         num_samples: length of the data set.
         seed: any non-negative integer.
-        split: `train` or `test`; the splits share no item and no arrangement.
+        split: `train` or `test`; the splits share no glyph and no arrangement.
         size_px: side of the square canvas.
         side_px: distance between two corners; by default a third of `size_px`.
-        item_px: side of an item; by default an eighth of `size_px`.
+        glyph_px: side of an glyph; by default an eighth of `size_px`.
         num_triangles: how many triangles; each stands for itself, so that of two the class is six
-            items and what one of them needs is three.
+            glyphs and what one of them needs is three.
         num_decoy_pairs, num_distractors: how many decoy pairs and how many single distractors.
         disc: the variant in which nothing is foreground without a disc.
         empty_fraction: fraction of samples without a triangle (its place taken by a decoy pair).
-        items: `digits`, or a folder with the Fashion-MNIST files (see `read_items`).
+        glyphs: `digits`, or a folder with the Fashion-MNIST files (see `read_glyphs`).
 
     Raises:
         InputError: the canvas is too small for what is to be placed on it.
@@ -91,30 +92,30 @@ class TriangleDataset:
         split: str = "test",
         size_px: int = 96,
         side_px: float | None = None,
-        item_px: int | None = None,
+        glyph_px: int | None = None,
         num_triangles: int = 1,
         num_decoy_pairs: int = 1,
         num_distractors: int = 2,
         disc: bool = False,
         empty_fraction: float = 0.0,
-        items: str | Path = "digits",
+        glyphs: str | Path = "digits",
     ) -> None:
         self.num_samples, self.seed, self.split, self.size_px = num_samples, seed, split, size_px
         self.side_px = size_px / 3 if side_px is None else side_px
-        self.item_px = max(4, size_px // 8) if item_px is None else item_px
+        self.glyph_px = max(4, size_px // 8) if glyph_px is None else glyph_px
         self.num_triangles = num_triangles
         self.num_decoy_pairs, self.num_distractors = num_decoy_pairs, num_distractors
         self.disc, self.empty_fraction = disc, empty_fraction
-        self._items: Items = read_items(items, split)
+        self._glyphs: Glyphs = read_glyphs(glyphs, split)
         if num_triangles < 1:
             raise InputError(
                 f"TriangleDataset: expected num_triangles of 1 or more, got {num_triangles}. For "
                 "canvases without any use empty_fraction=1."
             )
-        if not self.item_px * 1.3 <= self.side_px <= 0.6 * size_px:
+        if not self.glyph_px * 1.3 <= self.side_px <= 0.6 * size_px:
             raise InputError(
-                f"TriangleDataset: expected side_px between 1.3 x item_px and 0.6 x size_px, got "
-                f"{self.side_px:g} with item_px {self.item_px} and size_px {size_px}."
+                f"TriangleDataset: expected side_px between 1.3 x glyph_px and 0.6 x size_px, got "
+                f"{self.side_px:g} with glyph_px {self.glyph_px} and size_px {size_px}."
             )
 
     @property
@@ -133,12 +134,12 @@ class TriangleDataset:
         has_disc = self.disc and bool(rng.random() >= 0.5)
         layout = self._arrange(rng, has_triangle)
         canvas = _Canvas(self.size_px, rng)
-        item_class = rng.choice(sorted(self._items))
-        for place in layout.items:
-            grey = self._items[item_class][rng.integers(len(self._items[item_class]))]
-            canvas.paste(grey, place, self.item_px)
+        item_class = rng.choice(sorted(self._glyphs))
+        for place in layout.glyphs:
+            grey = self._glyphs[item_class][rng.integers(len(self._glyphs[item_class]))]
+            canvas.paste(grey, place, self.glyph_px)
         if has_disc:
-            canvas.paste_disc(layout.disc, self.item_px / 2)
+            canvas.paste_disc(layout.disc, self.glyph_px / 2)
         return self._sample(index, canvas, foreground=has_triangle and has_disc >= self.disc)
 
     def _sample(self, index: int, canvas: "_Canvas", foreground: bool) -> TriangleSample:
@@ -163,9 +164,9 @@ class TriangleDataset:
         return f"triangle-{self.split}-{self.seed}-{index}"
 
     def _arrange(self, rng: np.random.Generator, has_triangle: bool) -> "_Layout":
-        """Places the triangle first, so that the first three items are the corners."""
+        """Places the triangle first, so that the first three glyphs are the corners."""
         for _ in range(50):
-            layout = _Layout(self.size_px, self.item_px, self.side_px, rng)
+            layout = _Layout(self.size_px, self.glyph_px, self.side_px, rng)
             first = _triangle(self.side_px) if has_triangle else _pair(self.side_px)
             groups = [first] * self.num_triangles
             groups += [_pair(self.side_px)] * self.num_decoy_pairs
@@ -182,7 +183,7 @@ class TriangleDataset:
 _OPTIONS = {
     "side": "side_px",
     "size": "size_px",
-    "item": "item_px",
+    "glyph": "glyph_px",
     "triangles": "num_triangles",
     "decoys": "num_decoy_pairs",
     "distractors": "num_distractors",
@@ -234,17 +235,17 @@ def _central_pixel(stroke: np.ndarray) -> tuple[int, int]:
 
 
 class _Layout:
-    """Centres of items, none of which touch, and no triangle but the first group."""
+    """Centres of glyphs, none of which touch, and no triangle but the first group."""
 
     def __init__(
-        self, size_px: int, item_px: int, side_px: float, rng: np.random.Generator
+        self, size_px: int, glyph_px: int, side_px: float, rng: np.random.Generator
     ) -> None:
-        self.items = np.zeros((0, 2))
+        self.glyphs = np.zeros((0, 2))
         self.disc = np.zeros(2)
         self._size_px, self._side_px, self._rng = size_px, side_px, rng
-        self._gap_px = item_px * 1.3
-        self._border_px = item_px / 2 + 1
-        self._tolerance_px = item_px / 2
+        self._gap_px = glyph_px * 1.3
+        self._border_px = glyph_px / 2 + 1
+        self._tolerance_px = glyph_px / 2
 
     def place(self, group: np.ndarray) -> bool:
         for _ in range(_TRIES):
@@ -254,14 +255,14 @@ class _Layout:
             )
             moved = group @ turn + self._anywhere()
             if self._fits(moved):
-                self.items = np.concatenate([self.items, moved])
+                self.glyphs = np.concatenate([self.glyphs, moved])
                 return True
         return False
 
     def place_disc(self) -> bool:
         for _ in range(_TRIES):
             self.disc = self._anywhere()
-            if np.all(np.linalg.norm(self.items - self.disc, axis=1) >= self._gap_px):
+            if np.all(np.linalg.norm(self.glyphs - self.disc, axis=1) >= self._gap_px):
                 return True
         return False
 
@@ -271,22 +272,22 @@ class _Layout:
     def _fits(self, moved: np.ndarray) -> bool:
         if moved.min() < self._border_px or moved.max() > self._size_px - self._border_px:
             return False
-        gaps = np.linalg.norm(moved[:, None] - self.items[None], axis=-1)
+        gaps = np.linalg.norm(moved[:, None] - self.glyphs[None], axis=-1)
         if gaps.size and gaps.min() < self._gap_px:
             return False
-        return self._num_triangles(np.concatenate([self.items, moved])) == self._num_triangles(
+        return self._num_triangles(np.concatenate([self.glyphs, moved])) == self._num_triangles(
             moved
-        ) + self._num_triangles(self.items)
+        ) + self._num_triangles(self.glyphs)
 
-    def _num_triangles(self, items: np.ndarray) -> int:
+    def _num_triangles(self, glyphs: np.ndarray) -> int:
         """How many triples stand nearly at the side's distance from one another."""
-        distance = np.linalg.norm(items[:, None] - items[None], axis=-1)
+        distance = np.linalg.norm(glyphs[:, None] - glyphs[None], axis=-1)
         near = (np.abs(distance - self._side_px) <= self._tolerance_px).astype(int)
         return int(np.trace(near @ near @ near)) // 6
 
 
 class _Canvas:
-    """The picture as it is painted: grey levels, and the stroke of each item."""
+    """The picture as it is painted: grey levels, and the stroke of each glyph."""
 
     def __init__(self, size_px: int, rng: np.random.Generator) -> None:
         noise = rng.normal(0.0, 0.02, (size_px, size_px)).clip(0)
@@ -294,10 +295,10 @@ class _Canvas:
         self.strokes: list[np.ndarray] = []
         self.disc = np.zeros((size_px, size_px), bool)
 
-    def paste(self, grey: np.ndarray, centre: np.ndarray, item_px: int) -> Self:
-        scaled = Image.fromarray(grey).resize((item_px, item_px), Image.Resampling.BILINEAR)
-        top, left = np.round(centre - item_px / 2).astype(int)
-        window = (slice(top, top + item_px), slice(left, left + item_px))
+    def paste(self, grey: np.ndarray, centre: np.ndarray, glyph_px: int) -> Self:
+        scaled = Image.fromarray(grey).resize((glyph_px, glyph_px), Image.Resampling.BILINEAR)
+        top, left = np.round(centre - glyph_px / 2).astype(int)
+        window = (slice(top, top + glyph_px), slice(left, left + glyph_px))
         self.grey[window] = np.maximum(self.grey[window], np.asarray(scaled))
         stroke = np.zeros(self.grey.shape, bool)
         stroke[window] = np.asarray(scaled) > STROKE_GREY

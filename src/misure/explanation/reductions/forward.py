@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import Ask, Search, Trial
+from misure.explanation.probe import Probe, Query, Search
 from misure.explanation.reduction import (
     MinimallySufficientRegion,
     SearchingReduction,
@@ -45,27 +45,27 @@ class ForwardReduction(SearchingReduction):
         check_search_options("ForwardReduction", self.grain_px, self.max_passes)
 
     def search(
-        self, trial: Trial, sufficient: SufficientRegion
+        self, probe: Probe, sufficient: SufficientRegion
     ) -> Search[MinimallySufficientRegion]:
-        spatial = trial.target.region.shape
+        spatial = probe.target.region.shape
         grain_px = self.grain_px or default_grain_px(spatial)
-        nearness = 1 / (1 + distance_px(trial.target.region))
+        nearness = 1 / (1 + distance_px(probe.target.region))
         nothing = torch.zeros_like(sufficient.region)
-        (answer,) = yield Ask([nothing], controlled=True)
-        is_done = trial.suffices(answer)
+        (reply,) = yield Query([nothing], content_controls=True)
+        is_done = probe.suffices(reply)
         held = [nothing if is_done else sufficient.region]
         cell_px = max(grain_px, min(spatial) // _COARSEST)
         while not is_done:
-            left = trial.passes_left(self.max_passes)
-            region, _, is_1_minimal = yield from remove_blocks(
-                trial, held[0], nearness, cell_px, max_passes=left
+            left = probe.passes_left(self.max_passes)
+            region, _, is_one_minimal = yield from remove_blocks(
+                probe, held[0], nearness, cell_px, max_passes=left
             )
             held.insert(0, region)
-            if not is_1_minimal:
+            if not is_one_minimal:
                 break
             is_done = cell_px == grain_px
             cell_px = max(grain_px, cell_px // 2)
-        region, dice = yield from smallest_that_holds(trial, held, sufficient)
+        region, dice = yield from smallest_that_holds(probe, held, sufficient)
         stopped_by = "end" if is_done else "max_passes"
         return MinimallySufficientRegion(
             region, nearness * sufficient.region * (1 + region) / 2, dice, grain_px, stopped_by

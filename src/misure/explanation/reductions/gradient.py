@@ -1,4 +1,4 @@
-"""The certified search of stage 2: binary regions on a grid, each shown to the model as it is.
+"""Stage 2 by gradients: binary regions on a grid, each shown to the model as it is.
 
 A score for each cell says how much it is needed; the region is the best `num_cells` of them. A step
 shows that region and takes the gradient of the loss (see `showing`) with respect to visibility: the
@@ -29,7 +29,7 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import Answer, Ask, Search, Trial
+from misure.explanation.probe import Probe, Query, Reply, Search
 from misure.explanation.reduction import (
     MinimallySufficientRegion,
     SearchingReduction,
@@ -61,7 +61,7 @@ _SMOOTHED_SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class CertifiedReduction(SearchingReduction):
+class GradientReduction(SearchingReduction):
     """The smallest region that a search with gradients finds within a budget of passes.
 
     Attributes:
@@ -83,27 +83,27 @@ class CertifiedReduction(SearchingReduction):
     needs_gradients: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_search_options("CertifiedReduction", self.grain_px, self.max_passes)
+        check_search_options("GradientReduction", self.grain_px, self.max_passes)
         if self.patience < 1 or not 0 <= self.min_gain < 1:
             raise InputError(
-                f"CertifiedReduction: expected patience of 1 or more and min_gain in [0, 1), got "
+                f"GradientReduction: expected patience of 1 or more and min_gain in [0, 1), got "
                 f"{self.patience} and {self.min_gain}."
             )
 
     def search(
-        self, trial: Trial, sufficient: SufficientRegion
+        self, probe: Probe, sufficient: SufficientRegion
     ) -> Search[MinimallySufficientRegion]:
-        spatial = trial.target.region.shape
+        spatial = probe.target.region.shape
         grid = Grid(sufficient.region, self.grain_px or default_grain_px(spatial))
-        score, stopped_by = _nearness(trial.target.region, grid), "end"
+        score, stopped_by = _nearness(probe.target.region, grid), "end"
         nothing = torch.zeros_like(sufficient.region)
-        (answer,) = yield Ask([nothing], controlled=True)
+        (reply,) = yield Query([nothing], content_controls=True)
         held = [nothing]
-        if not trial.suffices(answer):
-            score, held, stopped_by = yield from self._descend(trial, grid, score)
+        if not probe.suffices(reply):
+            score, held, stopped_by = yield from self._descend(probe, grid, score)
         if not held:
-            held = yield from self._grow_again(trial, sufficient, grid)
-        region, dice = yield from smallest_that_holds(trial, held, sufficient)
+            held = yield from self._grow_again(probe, sufficient, grid)
+        region, dice = yield from smallest_that_holds(probe, held, sufficient)
         saliency_map = grid.values(_positive(score, grid))
         return MinimallySufficientRegion(region, saliency_map, dice, grid.cell_px, stopped_by)
 
@@ -114,51 +114,51 @@ class CertifiedReduction(SearchingReduction):
         return round((_USUAL_SHARE if num_held >= _SEVERAL else 1) * self.max_passes)
 
     def _grow_again(
-        self, trial: Trial, sufficient: SufficientRegion, grid: Grid
+        self, probe: Probe, sufficient: SufficientRegion, grid: Grid
     ) -> Search[list[Tensor]]:
         """The first region around the target that holds, of as many as the budget allows."""
-        distance = distance_px(trial.target.region)
-        num = max(0, trial.passes_left(self.max_passes)) // trial.num_views
-        first, last = trial.edge_px, sufficient.growth_px
+        distance = distance_px(probe.target.region)
+        num = max(0, probe.passes_left(self.max_passes)) // probe.num_views
+        first, last = probe.edge_px, sufficient.growth_px
         step_px = max(grid.cell_px, (last - first) / (num + 1))
         growths = [first + i * step_px for i in range(1, num + 1) if first + i * step_px < last]
         for start in range(0, len(growths), _GROWTHS_AT_ONCE):
             some = growths[start : start + _GROWTHS_AT_ONCE]
             regions = [grid.region(grid.cells(distance <= growth_px)) for growth_px in some]
-            answers = yield Ask(regions, controlled=True)
-            for region, answer in zip(regions, answers, strict=True):
-                if trial.suffices(answer):
+            replies = yield Query(regions, content_controls=True)
+            for region, reply in zip(regions, replies, strict=True):
+                if probe.suffices(reply):
                     return [region]
         return []
 
     def _descend(
-        self, trial: Trial, grid: Grid, score: Tensor
+        self, probe: Probe, grid: Grid, score: Tensor
     ) -> Search[tuple[Tensor, list[Tensor], str]]:
         """The score of the best region, the regions that held (smallest first), why it ended."""
         num_inside = int(grid.inside.sum())
         num_cells, fewest = max(1, int(_START * num_inside)), num_inside
-        contrast = _contrast_share(trial, grid)
+        contrast = _contrast_share(probe, grid)
         momentum = torch.zeros_like(score)
         best_score, held = score, list[Tensor]()
-        a_step = _PASSES_OF_A_STEP * trial.num_views
-        passes_left = trial.passes_left(self._budget(0))
+        a_step = _PASSES_OF_A_STEP * probe.num_views
+        passes_left = probe.passes_left(self._budget(0))
         since_gain, misses = 0, 0
         leak = _LEAK if passes_left >= _STEPS_FOR_A_LEAK * a_step else 0
-        seen = trial.presentations[0].visibility  # the same in all of them
+        seen = probe.presentations[0].visibility  # the same in all of them
         everything = seen(grid.limit)
-        if passes_left >= _PASSES_OF_A_STEP * len(trial.presentations):
-            (answer,) = yield Ask([_HALF_SEEN * everything], gradient=True)
-            score = score + _direction(answer, grid, contrast)
-        while trial.passes_left(self._budget(len(held))) >= a_step:
+        if passes_left >= _PASSES_OF_A_STEP * len(probe.presentations):
+            (reply,) = yield Query([_HALF_SEEN * everything], gradient=True)
+            score = score + _direction(reply, grid, contrast)
+        while probe.passes_left(self._budget(len(held))) >= a_step:
             if held and since_gain > self.patience:
                 return best_score, held, "patience"
             region = grid.region(top_cells(score.where(grid.inside, -torch.inf), num_cells))
             shown = torch.maximum(seen(region), leak * everything) if leak else region
-            (answer,) = yield Ask([shown], gradient=True, controlled=not leak)
+            (reply,) = yield Query([shown], gradient=True, content_controls=not leak)
             since_gain += bool(held)
-            if leak and answer.dice >= trial.dice_threshold - _LEAK_TOLERANCE:
+            if leak and reply.dice >= probe.dice_threshold - _LEAK_TOLERANCE:
                 leak = leak * _LEAK_FALLS if leak * _LEAK_FALLS > _LEAST_LEAK else 0
-            elif not leak and trial.suffices(answer):
+            elif not leak and probe.suffices(reply):
                 misses = 0
                 if num_cells <= fewest:
                     since_gain = 0 if num_cells < (1 - self.min_gain) * fewest else since_gain
@@ -168,7 +168,7 @@ class CertifiedReduction(SearchingReduction):
             else:
                 leak, misses = min(_LEAK_RISES * leak, _MOST_LEAK), misses + (not leak)
                 num_cells = min(int(_GROW * num_cells) + 1, int(_BELOW_THE_BEST * fewest) + 1)
-            momentum = _MOMENTUM * momentum + (1 - _MOMENTUM) * _direction(answer, grid, contrast)
+            momentum = _MOMENTUM * momentum + (1 - _MOMENTUM) * _direction(reply, grid, contrast)
             score = score + momentum / (1 + misses / _CALMING_MISSES)
         return best_score, held, "max_passes"
 
@@ -179,23 +179,23 @@ def _nearness(target: Tensor, grid: Grid) -> Tensor:
     return -distance / distance[grid.inside].max().clamp(min=1)
 
 
-def _contrast_share(trial: Trial, grid: Grid) -> Tensor:
+def _contrast_share(probe: Probe, grid: Grid) -> Tensor:
     """How far a cell differs from what stands in its place, in [0, 1); half where as far as most.
 
     Of several baseline images the one that differs most counts.
     """
     squares = torch.stack(
-        [(one.image - one.baseline_image).float().square().sum(0) for one in trial.presentations]
+        [(one.image - one.baseline_image).float().square().sum(0) for one in probe.presentations]
     )
     contrast = (grid.sums(squares.amax(0)) / grid.num_px.clamp(min=1)).sqrt()
     return contrast / (contrast + _size(contrast, grid))
 
 
-def _direction(answer: Answer, grid: Grid, contrast: Tensor) -> Tensor:
+def _direction(reply: Reply, grid: Grid, contrast: Tensor) -> Tensor:
     """The gradient of each cell and a smoothed copy, each in units of its own mean size."""
-    if answer.gradient is None:
-        raise InputError("CertifiedReduction: expected an answer with a gradient, got none.")
-    gradient = grid.sums(answer.gradient)
+    if reply.gradient is None:
+        raise InputError("GradientReduction: expected an reply with a gradient, got none.")
+    gradient = grid.sums(reply.gradient)
     own = gradient / _size(gradient, grid)
     smoothed = smooth(gradient, _SMOOTHING) * contrast
     return own + _SMOOTHED_SHARE * smoothed / _size(smoothed, grid)

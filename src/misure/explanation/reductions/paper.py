@@ -21,7 +21,7 @@ from torch import Tensor
 
 from misure.errors import InputError, ModelError
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import OnStep, Trial
+from misure.explanation.probe import OnStep, Probe
 from misure.explanation.reduction import MinimallySufficientRegion, top_region
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import soft_dice
@@ -73,36 +73,36 @@ class PaperReduction:
     def __call__(
         self,
         model: SegmentationModel,
-        trials: Sequence[Trial],
+        probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
         on_step: OnStep | None = None,
     ) -> list[MinimallySufficientRegion]:
         """See `Reduction`.
 
-        Makes `num_iterations` forward and backward passes for each trial, then about twenty forward
+        Makes `num_iterations` forward and backward passes for each probe, then about twenty forward
         passes.
         """
         with model.borrowed():
-            maps = self._learn(model, trials, sufficient, on_step)
+            maps = self._learn(model, probes, sufficient, on_step)
             searches = [
-                top_region(trial, saliency_map, found)
-                for trial, saliency_map, found in zip(trials, maps, sufficient, strict=True)
+                top_region(probe, saliency_map, found)
+                for probe, saliency_map, found in zip(probes, maps, sufficient, strict=True)
             ]
-            return run_searches(model, trials, searches, doing="checking", on_step=on_step)
+            return run_searches(model, probes, searches, doing="checking", on_step=on_step)
 
     def _learn(
         self,
         model: SegmentationModel,
-        trials: Sequence[Trial],
+        probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
         on_step: OnStep | None,
     ) -> list[Tensor]:
-        """The learnt map (*spatial) float32 of each trial, at the image's own pixels."""
-        spatial = tuple(trials[0].target.region.shape)
-        num_ways = len(trials[0].presentations)
-        scenes = [_Scene(model, trials, sufficient, way) for way in range(num_ways)]
+        """The learnt map (*spatial) float32 of each probe, at the image's own pixels."""
+        spatial = tuple(probes[0].target.region.shape)
+        num_ways = len(probes[0].presentations)
+        scenes = [_Scene(model, probes, sufficient, way) for way in range(num_ways)]
         with torch.inference_mode(False), torch.enable_grad():
-            mask = torch.nn.Parameter(self._initial_masks(trials, sufficient).to(model.device))
+            mask = torch.nn.Parameter(self._initial_masks(probes, sufficient).to(model.device))
             optimizer = torch.optim.AdamW([mask], lr=self.learning_rate)
             for step in range(self.num_iterations):
                 if on_step:
@@ -112,14 +112,14 @@ class PaperReduction:
                     leaf = mask[part].detach().requires_grad_()
                     logits = scene.logits(leaf, part)
                     of_masks = self._gradient(leaf, logits, scene, part)
-                    for trial in trials[part]:
-                        trial.cost.forward_passes += 1
-                        trial.cost.backward_passes += int(logits.requires_grad)
+                    for probe in probes[part]:
+                        probe.cost.forward_passes += 1
+                        probe.cost.backward_passes += int(logits.requires_grad)
                     return of_masks
 
                 found = [
                     torch.cat(
-                        model.in_batches(partial(gradient, scene=scene), len(trials), scene.spatial)
+                        model.in_batches(partial(gradient, scene=scene), len(probes), scene.spatial)
                     )
                     for scene in scenes
                 ]
@@ -129,18 +129,18 @@ class PaperReduction:
                     mask.clamp_(0, 1)
         final = mask.detach()
         final = final * (final >= self.smallest_visibility)
-        maps = resize(final[:, None], spatial)[:, 0].to(trials[0].target.region.device)
+        maps = resize(final[:, None], spatial)[:, 0].to(probes[0].target.region.device)
         return [m * found.region for m, found in zip(maps, sufficient, strict=True)]
 
     def _initial_masks(
-        self, trials: Sequence[Trial], sufficient: Sequence[SufficientRegion]
+        self, probes: Sequence[Probe], sufficient: Sequence[SufficientRegion]
     ) -> Tensor:
-        spatial = trials[0].target.region.shape
+        spatial = probes[0].target.region.shape
         scale = min(1.0, self.grid_size / min(spatial))
         starts = [
             self.initial_visibility * found.region
-            + (1 - self.initial_visibility) * trial.target.region
-            for trial, found in zip(trials, sufficient, strict=True)
+            + (1 - self.initial_visibility) * probe.target.region
+            for probe, found in zip(probes, sufficient, strict=True)
         ]
         masks = torch.stack(starts)[:, None].float()
         return resize(masks, [max(1, round(side * scale)) for side in spatial])[:, 0]
@@ -161,8 +161,8 @@ class PaperReduction:
         target, considered = scene.targets[part], scene.considered[part]
         p = torch.cat(
             [
-                scene.model.class_probability(logits[i : i + 1], trial.target.class_index)
-                for i, trial in enumerate(scene.trials[part])
+                scene.model.class_probability(logits[i : i + 1], probe.target.class_index)
+                for i, probe in enumerate(scene.probes[part])
             ]
         )
         foreground = soft_dice(p, target, considered)
@@ -179,20 +179,20 @@ class PaperReduction:
 
 
 class _Scene:
-    """The trials at the resolution at which the network sees them, in one presentation, stacked."""
+    """The probes at the resolution at which the network sees them, in one presentation, stacked."""
 
     def __init__(
         self,
         model: SegmentationModel,
-        trials: Sequence[Trial],
+        probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
         way: int,
     ) -> None:
-        own = tuple(trials[0].target.region.shape)
+        own = tuple(probes[0].target.region.shape)
         seen = model.preprocessing.resized_shape(own)
-        self.model, self.trials = model, trials
+        self.model, self.probes = model, probes
         self.spatial = seen if prod(seen) < prod(own) else own
-        presentations = [trial.presentations[way] for trial in trials]
+        presentations = [probe.presentations[way] for probe in probes]
         self.images = self._stack([p.image for p in presentations])
         self.baseline_images = self._stack([p.baseline_image for p in presentations])
         self.limits = self._stack(
@@ -201,8 +201,8 @@ class _Scene:
                 for presentation, found in zip(presentations, sufficient, strict=True)
             ]
         )[:, 0]
-        self.targets = self._stack_regions([t.target.region for t in trials])
-        self.considered = self._stack_regions([trial.considered for trial in trials])
+        self.targets = self._stack_regions([t.target.region for t in probes])
+        self.considered = self._stack_regions([probe.considered for probe in probes])
 
     def _stack(self, tensors: list[Tensor]) -> Tensor:
         return resize(torch.stack(tensors).to(self.model.device, torch.float32), self.spatial)

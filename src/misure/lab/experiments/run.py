@@ -19,7 +19,7 @@ from misure.metrics.comparison.compare import Comparison
 from misure.metrics.comparison.compare_runs import compare_runs
 from misure.metrics.comparison.tables import as_csv, as_markdown
 from misure.models.loaders import load_model
-from misure.models.networks.trained import trained_on
+from misure.models.networks.trained_network import trained_on
 from misure.reports.comparison_picture import save_comparison_picture
 from misure.reports.page import write_report
 from misure.runs.run import run
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Places:
+class Placeholders:
     """What the placeholders of a plan stand for.
 
     Attributes:
@@ -96,7 +96,7 @@ def run_experiment(
         InputError: something is missing, or the folder holds another experiment.
         MisureError: as `train`, `run` and `compare_runs`.
     """
-    places = Places(Path(out).absolute(), data, model)
+    places = Placeholders(Path(out).absolute(), data, model)
     places = _begin(plan, places, say)
     if plan.phantom and is_phantom(Path(places.data)):
         plan = replace(plan, title=f"{plan.title} (PHANTOM)")
@@ -132,7 +132,7 @@ def run_experiment(
     return found
 
 
-def _begin(plan: ExperimentPlan, places: Places, say: Say) -> Places:
+def _begin(plan: ExperimentPlan, places: Placeholders, say: Say) -> Placeholders:
     """The folder with the plan in it; phantoms where no data were given and they may stand in."""
     file = places.out / "experiment.toml"
     is_begun = any((places.out / name).exists() for name in ("networks", "runs"))
@@ -148,11 +148,13 @@ def _begin(plan: ExperimentPlan, places: Places, say: Say) -> Places:
         say(f"no --data was given: PHANTOMS stand in, in {folder}")
         write_phantoms(folder / "raw", plan.num_phantoms)
         prepare_synapse(folder / "raw", folder)
-        return Places(places.out, str(folder), places.model)
+        return Placeholders(places.out, str(folder), places.model)
     return places
 
 
-def _network(part: Part, places: Places, device: str, say: Say, on_step: OnStep | None) -> str:
+def _network(
+    part: Part, places: Placeholders, device: str, say: Say, on_step: OnStep | None
+) -> str:
     """The word of a part's network, which is trained where it has to be."""
     if not part.train:
         return places.fill(part.model)
@@ -180,7 +182,7 @@ class _Explaining:
     """Runs and measures the methods of a part."""
 
     plan: ExperimentPlan
-    places: Places
+    places: Placeholders
     words: Mapping[str, str]
     device: str
     num_workers: int
@@ -221,7 +223,7 @@ class _Explaining:
 
 
 def _told(
-    plan: ExperimentPlan, places: Places, words: Mapping[str, str]
+    plan: ExperimentPlan, places: Placeholders, words: Mapping[str, str]
 ) -> dict[str, tuple[str, str]]:
     """Part -> the words of its data set and of its network."""
     return {part.name: (places.fill(part.dataset), words[part.name]) for part in plan.parts}

@@ -1,5 +1,5 @@
 """Training networks to explain: data sets with annotations, networks of MONAI."""
 
-from misure.lab.training.trainer import Training, train
+from misure.lab.training.trainer import TrainedResult, train
 
-__all__ = ["Training", "train"]
+__all__ = ["TrainedResult", "train"]

@@ -14,7 +14,7 @@ from misure._util.files import durable_file, write_text
 from misure.errors import InputError
 from misure.lab.training.fit import History
 from misure.models.networks.registry import NETWORKS
-from misure.models.networks.trained import TrainedNetwork
+from misure.models.networks.trained_network import TrainedNetwork
 
 
 def save_card(about: TrainedNetwork, history: History, folder: Path) -> None:

@@ -18,7 +18,7 @@ from misure._util.optional import require
 from misure._util.seeds import seed_device
 from misure.errors import InputError
 from misure.explanation.probe import OnStep
-from misure.lab.training.batches import Batches
+from misure.lab.training.minibatches import Batches
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ from torch import Tensor
 
 from misure.datasets.sample import Dataset
 from misure.errors import InputError
-from misure.lab.training.recipes import Recipe
+from misure.lab.training.recipes import TrainingRecipe
 from misure.models.networks.registry import NETWORKS
-from misure.models.networks.trained import TrainedNetwork
+from misure.models.networks.trained_network import TrainedNetwork
 
 _NUM_FOR_STATISTICS = 100
 _NUMBERS_FOR_STATISTICS = 100_000  # of each of these samples
 
 
-def describe(recipe: Recipe, network: str) -> TrainedNetwork:
+def describe(recipe: TrainingRecipe, network: str) -> TrainedNetwork:
     """What there is to know of a network before it is trained: its inputs, classes and scaling.
 
     Raises:

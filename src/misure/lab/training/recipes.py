@@ -20,7 +20,7 @@ from misure.datasets.synapse.raw import is_phantom_file
 from misure.datasets.triangle.dataset import CLASS_NAMES, MEAN, TriangleDataset, read_options
 from misure.errors import InputError
 from misure.lab.training.augment import Augmentation
-from misure.lab.training.batches import Augment
+from misure.lab.training.minibatches import Augment
 
 PERCENTILES = "percentiles:1:99"
 """How volumes without a unit are scaled."""
@@ -29,7 +29,7 @@ _LARGEST_PX = {2: 224, 3: 96}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """What is trained on, and how.
 
     Attributes:
@@ -57,7 +57,7 @@ class Recipe:
     source: str = ""
 
 
-def recipe_of(spec: str, *, num_steps: int | None = None, seed: int = 0) -> Recipe:
+def recipe_of(spec: str, *, num_steps: int | None = None, seed: int = 0) -> TrainingRecipe:
     """The recipe for a data set.
 
     Args:
@@ -110,14 +110,14 @@ def split_by_case(dataset: Dataset, fractions: Sequence[float], seed: int) -> li
     ]
 
 
-def _triangle(disc: bool) -> Callable[[str, int | None, int], Recipe]:
-    def recipe(rest: str, num_steps: int | None, seed: int) -> Recipe:
+def _triangle(disc: bool) -> Callable[[str, int | None, int], TrainingRecipe]:
+    def recipe(rest: str, num_steps: int | None, seed: int) -> TrainingRecipe:
         num_steps, batch_size = num_steps or 1300, 16
         num_samples, options = num_steps * batch_size, read_options(rest)[1]
         train = TriangleDataset(
             num_samples, seed=seed, split="train", disc=disc, empty_fraction=0.2, **options
         )
-        return Recipe(
+        return TrainingRecipe(
             train,
             TriangleDataset(100, seed=seed + 1, split="train", disc=disc, **options),
             TriangleDataset(300, seed=seed, split="test", disc=disc, **options),
@@ -133,14 +133,14 @@ def _triangle(disc: bool) -> Callable[[str, int | None, int], Recipe]:
     return recipe
 
 
-def _synapse(rest: str, num_steps: int | None, seed: int) -> Recipe:
+def _synapse(rest: str, num_steps: int | None, seed: int) -> TrainingRecipe:
     if not rest:
         raise InputError("train: expected synapse:FOLDER, got no folder.")
     folder = Path(rest)
     test, rest_of_it = SynapseSlices(folder), SynapseSlices(folder, split="train")
     validation, train = split_by_case(rest_of_it, [0.15], seed)
     shape = train[0].image.shape[1:]
-    return Recipe(
+    return TrainingRecipe(
         train,
         validation,
         test,
@@ -155,7 +155,7 @@ def _synapse(rest: str, num_steps: int | None, seed: int) -> Recipe:
     )
 
 
-def _nifti(rest: str, num_steps: int | None, seed: int) -> Recipe:
+def _nifti(rest: str, num_steps: int | None, seed: int) -> TrainingRecipe:
     volumes = open_nifti(rest, Reading(intensity=PERCENTILES))
     is_phantom = any(is_phantom_file(pair.channels[0]) for pair in volumes.pairs)
     train, validation, test = split_by_case(volumes, [0.7, 0.1], seed)
@@ -176,7 +176,7 @@ def _nifti(rest: str, num_steps: int | None, seed: int) -> Recipe:
                 "or split otherwise with another --seed."
             )
     names = ("background", *(str(number) for number in range(1, len(present) + 1)))
-    return Recipe(
+    return TrainingRecipe(
         train,
         validation,
         test,
@@ -197,7 +197,7 @@ def _labels_of(sample: Sample) -> set[int]:
     return {*torch.unique(sample.annotation).tolist()} - {0, -1}
 
 
-RECIPES: dict[str, Callable[[str, int | None, int], Recipe]] = {
+RECIPES: dict[str, Callable[[str, int | None, int], TrainingRecipe]] = {
     "triangle": _triangle(disc=False),
     "triangle-disc": _triangle(disc=True),
     "synapse": _synapse,

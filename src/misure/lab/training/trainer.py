@@ -16,20 +16,20 @@ from misure.datasets.sample import Dataset, case_of
 from misure.datasets.triangle.dataset import TriangleDataset
 from misure.errors import InputError
 from misure.explanation.probe import OnStep
-from misure.lab.training.batches import Batches
 from misure.lab.training.card import load_history, save_card
 from misure.lab.training.fit import FitSettings, History, fit
 from misure.lab.training.inspect import describe
-from misure.lab.training.measure import class_dices, disc_dices, distractor_fraction, mean_dice
-from misure.lab.training.recipes import Recipe, recipe_of
+from misure.lab.training.minibatches import Batches
+from misure.lab.training.recipes import TrainingRecipe, recipe_of
+from misure.lab.training.score import class_dices, disc_dices, distractor_fraction, mean_dice
 from misure.models.device import choose_device
 from misure.models.model import SegmentationModel
 from misure.models.networks.registry import NETWORKS, NetworkKind
-from misure.models.networks.trained import TrainedNetwork, load_trained, save_trained
+from misure.models.networks.trained_network import TrainedNetwork, load_trained, save_trained
 
 
 @dataclass(frozen=True, eq=False)
-class Training:
+class TrainedResult:
     """What came out.
 
     Attributes:
@@ -56,7 +56,7 @@ def train(
     device: str = "auto",
     out: str | Path | None = None,
     on_step: OnStep | None = None,
-) -> Training:
+) -> TrainedResult:
     """Trains a network, and measures it on cases it has not seen.
 
     Args:
@@ -125,7 +125,7 @@ def train(
         **_test(model_of(net), recipe.test),
         **_circumstances(net),
     }
-    made = Training(net, replace(about, figures=figures), history)
+    made = TrainedResult(net, replace(about, figures=figures), history)
     if folder is not None:
         _save(made, recipe.test, folder)
     return made
@@ -149,7 +149,7 @@ def _circumstances(net: nn.Module) -> dict[str, Any]:
     }
 
 
-def _save(made: Training, test: Dataset, folder: Path) -> None:
+def _save(made: TrainedResult, test: Dataset, folder: Path) -> None:
     """Writes all there is to tell, last what says that it is finished; the checkpoint goes."""
     save_card(made.about, made.history, folder)
     _write_list(folder / "test.txt", test)
@@ -164,7 +164,7 @@ def _build(about: TrainedNetwork, seed: int, device: torch.device) -> nn.Module:
         return about.build().to(device)
 
 
-def _split(recipe: Recipe) -> dict[str, Any]:
+def _split(recipe: TrainingRecipe) -> dict[str, Any]:
     """Who is in which part; of samples that are made on demand only how many."""
     parts = {"train": recipe.train, "validation": recipe.validation, "test": recipe.test}
     told: dict[str, Any] = {}
@@ -195,7 +195,7 @@ def _test(model: SegmentationModel, test: Dataset) -> dict[str, Any]:
     return figures
 
 
-def _check_parts(recipe: Recipe) -> None:
+def _check_parts(recipe: TrainingRecipe) -> None:
     parts = [
         {case_of(key) for key in part.keys}
         for part in (recipe.train, recipe.validation, recipe.test)
@@ -222,7 +222,7 @@ def _folder(path: Path) -> Path:
 
 def _finished(
     folder: Path, about: TrainedNetwork, told: dict[str, Any], device: torch.device
-) -> Training | None:
+) -> TrainedResult | None:
     """What the same call made before; None where there is nothing yet.
 
     Raises:
@@ -243,4 +243,4 @@ def _finished(
             f"train: expected a folder without another network, {folder} holds one with other "
             f"settings: {'; '.join(changed)}. Name another folder with --out."
         )
-    return Training(net.to(device), there, load_history(folder, figures["stopped_by"]))
+    return TrainedResult(net.to(device), there, load_history(folder, figures["stopped_by"]))

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from misure.datasets.sample import Dataset, Sample, as_dataset, case_of
 from misure.errors import EmptyTargetError, InputError, reason_of
-from misure.explanation.probe import OnStep, Trial
+from misure.explanation.probe import OnStep, Probe
 from misure.methods import METHODS
 from misure.methods.method import Method, MethodResult
 from misure.methods.own import PRESET_OF, check_own_options
-from misure.metrics import GROUPS, Metric, Subject
+from misure.metrics import GROUPS, MeasuredMap, Metric
 from misure.metrics.comparison.row import Row
 from misure.metrics.comparison.statistics import Summary, summarise_rows
 from misure.metrics.measure import make_trial, measure, metrics_of
@@ -131,7 +131,7 @@ def compare(
         try:
             sample = dataset[index]
             target = _target_of(model, sample, class_index, instance)
-            trial = make_trial(model, sample.image, target, dice_threshold, baseline_image, seed)
+            probe = make_trial(model, sample.image, target, dice_threshold, baseline_image, seed)
         except Exception as error:  # also of a data set of somebody's own
             rows += [
                 Row(key, case_of(key), None, method.name, {}, error=reason_of(error))
@@ -146,7 +146,7 @@ def compare(
             if on_step:
                 on_step("comparing", len(rows), total)
             row, result = _compare_one(
-                model, sample, target, trial, relevance, method, options, measured, seed
+                model, sample, target, probe, relevance, method, options, measured, seed
             )
             rows.append(row)
             if result:
@@ -175,7 +175,7 @@ def _compare_one(
     model: SegmentationModel,
     sample: Sample,
     target: Target,
-    trial: Trial,
+    probe: Probe,
     relevance: Tensor | None,
     method: Method,
     options: Mapping[str, Any],
@@ -191,7 +191,7 @@ def _compare_one(
     def remake(other_model: SegmentationModel, image: Tensor, other_seed: int) -> Tensor:
         return method(other_model, image, target, seed=other_seed, **options).saliency_map
 
-    subject = Subject(model, trial, result, remake, relevance)
+    subject = MeasuredMap(model, probe, result, remake, relevance)
     figures, failed, passes = measure(subject, metrics)
     row = Row(
         sample.key,

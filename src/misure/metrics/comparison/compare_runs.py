@@ -17,11 +17,11 @@ from torch import Tensor
 
 from misure.datasets.sample import Dataset, Sample, case_of
 from misure.errors import InputError
-from misure.explanation.probe import OnStep, Trial
+from misure.explanation.probe import OnStep, Probe
 from misure.methods import METHODS
 from misure.methods.method import MethodResult
 from misure.methods.own import PRESET_OF
-from misure.metrics import Metric, Subject
+from misure.metrics import MeasuredMap, Metric
 from misure.metrics.comparison.compare import NUM_PICTURED, Comparison, PicturedObject
 from misure.metrics.comparison.row import Row
 from misure.metrics.measure import make_trial, measure, metrics_of
@@ -167,7 +167,7 @@ def _check_alike(settings: Sequence[Mapping[str, Any]]) -> None:
 
 
 class _Measuring:
-    """Measures maps, the trial of a target made once for all of its methods."""
+    """Measures maps, the probe of a target made once for all of its methods."""
 
     def __init__(
         self,
@@ -178,7 +178,7 @@ class _Measuring:
     ) -> None:
         self._model, self._metrics, self._baseline_image = model, metrics, baseline_image
         self._dice_threshold, self._seed = settings["dice_threshold"], settings["seed"]
-        self._trial: tuple[str, Target, Trial] | None = None
+        self._trial: tuple[str, Target, Probe] | None = None
 
     def identity(self) -> dict[str, Any]:
         """What the figures depend on besides the map."""
@@ -195,18 +195,18 @@ class _Measuring:
             made = method(model, image, result.target, seed=seed, **options)
             return made.saliency_map
 
-        subject = Subject(
+        subject = MeasuredMap(
             self._model, self._trial_of(sample, result.target), result, remake,
             relevance_of(sample, result.target),
         )  # fmt: skip
         figures, error, passes = measure(subject, self._metrics)
         return {"figures": figures, "error": error, "passes": passes}
 
-    def _trial_of(self, sample: Sample, target: Target) -> Trial:
+    def _trial_of(self, sample: Sample, target: Target) -> Probe:
         known = self._trial
         if known and known[0] == sample.key and torch.equal(known[1].region, target.region):
             return known[2]
-        trial = make_trial(
+        probe = make_trial(
             self._model,
             sample.image,
             target,
@@ -214,8 +214,8 @@ class _Measuring:
             self._baseline_image,
             self._seed,
         )
-        self._trial = (sample.key, target, trial)
-        return trial
+        self._trial = (sample.key, target, probe)
+        return probe
 
 
 def relevance_of(sample: Sample, target: Target) -> Tensor | None:

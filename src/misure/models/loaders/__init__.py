@@ -15,11 +15,11 @@ from torch import Tensor
 from misure.errors import InputError
 from misure.models.device import choose_device
 from misure.models.loaders import (
-    export,
     function,
     hf,
     onnx,
     python,
+    torch_export,
     torchscript,
     torchvision,
     trained,
@@ -35,7 +35,7 @@ LOADERS: dict[str, Loader] = {
     "hf": hf.load,
     "torchvision": torchvision.load,
     "torchscript": torchscript.load,
-    "export": export.load,
+    "export": torch_export.load,
     "onnx": onnx.load,
     "python": python.load,
     "function": function.load,

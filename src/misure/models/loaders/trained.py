@@ -8,7 +8,7 @@ from torch import nn
 
 from misure.errors import InputError
 from misure.models.loaders.file import existing_file
-from misure.models.networks.trained import load_trained
+from misure.models.networks.trained_network import load_trained
 
 
 def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any]]:

@@ -90,7 +90,7 @@ function figuresOf(entry) {
 function allFiguresOf(entry) {
   return regionFiguresOf(entry) + (entry.predicted_dice === undefined ? "" : `; predicted Dice ${entry.predicted_dice.toFixed(2)} ` +
     `(${entry.low.toFixed(2)} to ${entry.high.toFixed(2)}), chance of failure ${percent(entry.failure_probability)}` +
-    entry.speaking.map(([name, part]) => `, ${name.replaceAll("_", " ")} ${part.toFixed(2)}`).join(""));
+    entry.reasons.map(([name, part]) => `, ${name.replaceAll("_", " ")} ${part.toFixed(2)}`).join(""));
 }
 
 function regionFiguresOf(entry) {

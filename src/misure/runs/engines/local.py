@@ -17,9 +17,9 @@ from typing import Any
 from misure._util.freed_memory import keep_freed_memory
 from misure.errors import MisureError
 from misure.runs.job import RunJob
-from misure.runs.worker import Outcome, record_failure
+from misure.runs.worker import SampleOutcome, record_failure
 
-OnOutcome = Callable[[Outcome], None]
+OnOutcome = Callable[[SampleOutcome], None]
 
 TRIES = 3
 """With how many workers that die a sample is tried."""
@@ -62,7 +62,7 @@ def run_locally(
                 message = worker.receive()
                 if isinstance(message, str):
                     raise MisureError(message)
-                if isinstance(message, Outcome):
+                if isinstance(message, SampleOutcome):
                     on_outcome(message)
                     tries.pop(None, None)
                 if message is None or not worker.hand_out(waiting.popleft() if waiting else None):

@@ -17,7 +17,7 @@ from misure._util.optional import require
 from misure.errors import MisureError
 from misure.runs.engines.local import TRIES, OnOutcome
 from misure.runs.job import RunJob
-from misure.runs.worker import Outcome, RunWorker, record_failure
+from misure.runs.worker import RunWorker, SampleOutcome, record_failure
 
 _IN_HAND = 2  # samples given to an actor, so that it never waits for the next one
 _PATIENCE_S = 600.0
@@ -73,7 +73,7 @@ class RayWorker:
             return f"run: a worker could not begin: {error}"
         return ""
 
-    def work(self, index: int, key: str) -> Outcome | str:
+    def work(self, index: int, key: str) -> SampleOutcome | str:
         """See `RunWorker.work`; the text of an error that would meet every sample."""
         if self._worker is None:
             return "run: a worker was asked to work before it began."

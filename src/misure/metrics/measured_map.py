@@ -1,7 +1,7 @@
-"""A subject: one map of one target, and all that a metric may want to know about it.
+"""One map of one target, and all that a metric may want to know about it.
 
-A metric's parameters are names of attributes of `Subject`. What takes passes is worked out when it
-is first asked for, and once.
+A metric's parameters are names of attributes of `MeasuredMap`. What takes passes is worked out when
+it is first needed, and once.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from functools import cached_property
 
 from torch import Tensor
 
-from misure.explanation.probe import Trial
+from misure.explanation.probe import Probe
 from misure.methods.method import MethodResult
-from misure.metrics.evidence import find_dice_by_content
+from misure.metrics.content_dice import find_dice_by_content
 from misure.metrics.sanity import make_randomised_maps
 from misure.metrics.stability import Remake, make_noisy_maps
 from misure.metrics.sufficiency import sufficient_top
@@ -21,19 +21,19 @@ from misure.models.model import SegmentationModel
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class MeasuredMap:
     """One map of one target.
 
     Attributes:
         model: the model that is explained, and that regions are shown to.
-        trial: the target, how regions are shown, and the threshold.
+        probe: the target, how regions are shown, and the threshold.
         result: the map, and what its method says of it.
         remake: makes the map again (see `Remake`).
         relevance: (*spatial) bool, what is known to matter; None where nothing is.
     """
 
     model: SegmentationModel
-    trial: Trial
+    probe: Probe
     result: MethodResult
     remake: Remake
     relevance: Tensor | None = None
@@ -41,7 +41,7 @@ class Subject:
     @property
     def image(self) -> Tensor:
         """(C, *spatial) float."""
-        return self.trial.presentations[0].image
+        return self.probe.presentations[0].image
 
     @property
     def saliency_map(self) -> Tensor:
@@ -51,7 +51,7 @@ class Subject:
     @cached_property
     def target_region(self) -> Tensor:
         """(*spatial) bool on the CPU."""
-        return self.trial.target.region.cpu()
+        return self.probe.target.region.cpu()
 
     @property
     def cost(self) -> Cost:
@@ -71,7 +71,7 @@ class Subject:
     @cached_property
     def top(self) -> Tensor:
         """The smallest top part (*spatial) bool of the map that suffices."""
-        return sufficient_top(self.model, self.trial, self.saliency_map)
+        return sufficient_top(self.model, self.probe, self.saliency_map)
 
     @cached_property
     def region(self) -> Tensor:
@@ -82,7 +82,7 @@ class Subject:
     @cached_property
     def dice_by_content(self) -> dict[str, float]:
         """See `find_dice_by_content`."""
-        return find_dice_by_content(self.model, self.trial, self.region)
+        return find_dice_by_content(self.model, self.probe, self.region)
 
     @cached_property
     def noisy_maps(self) -> Sequence[Tensor]:

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.explanation.evidence import content_dices
-from misure.explanation.probe import Trial
+from misure.explanation.probe import Probe
 from misure.metrics.maps import check_same_shape
 from misure.models.model import SegmentationModel
 
 
 def silhouette_dice(
     model: SegmentationModel,
-    trial: Trial,
+    probe: Probe,
     region: Tensor,
     *,
     dice_by_content: Mapping[str, float] | None = None,
@@ -27,17 +27,17 @@ def silhouette_dice(
 
     Args:
         model: the model that is shown it.
-        trial: the target, how regions are shown, and the contents.
+        probe: the target, how regions are shown, and the contents.
         region: (*spatial) bool.
         dice_by_content: what `find_dice_by_content` found, where that is known already.
     """
-    dices = dice_by_content or find_dice_by_content(model, trial, region)
+    dices = dice_by_content or find_dice_by_content(model, probe, region)
     return max(dices["mean_colour"], dices["noise"])
 
 
 def transfer_dice(
     model: SegmentationModel,
-    trial: Trial,
+    probe: Probe,
     region: Tensor,
     *,
     dice_by_content: Mapping[str, float] | None = None,
@@ -45,24 +45,24 @@ def transfer_dice(
     """Dice with the target when another image fills the region, in [0, 1].
 
     Args:
-        model, trial, region, dice_by_content: as in `silhouette_dice`.
+        model, probe, region, dice_by_content: as in `silhouette_dice`.
     """
-    dices = dice_by_content or find_dice_by_content(model, trial, region)
+    dices = dice_by_content or find_dice_by_content(model, probe, region)
     return dices["other_image"]
 
 
 def find_dice_by_content(
-    model: SegmentationModel, trial: Trial, region: Tensor
+    model: SegmentationModel, probe: Probe, region: Tensor
 ) -> dict[str, float]:
     """Dice with the target for each content (see `contents`) that replaces the region's own.
 
     Raises:
-        InputError: a trial without contents, or another shape.
+        InputError: a probe without contents, or another shape.
     """
-    check_same_shape("silhouette_dice", region, trial.target.region)
-    if trial.contents is None:
+    check_same_shape("silhouette_dice", region, probe.target.region)
+    if probe.content_controls is None:
         raise InputError(
-            "silhouette_dice: expected a trial with contents, got one without. Make it with "
-            "contents=make_contents(image)."
+            "silhouette_dice: expected a probe with contents, got one without. Make it with "
+            "content_controls=make_content_controls(image)."
         )
-    return content_dices(model, trial, region.to(model.device))
+    return content_dices(model, probe, region.to(model.device))
