@@ -10,9 +10,16 @@ MisureError
 └── MissingDependencyError (also an ImportError)   an optional library is not installed
 ```
 
-Every message is one sentence or two: what was expected, what came, what to do.
+Every message is one sentence or two: what was expected, what came, what to do. Deep down a message
+names no function; the outermost public function or command puts its name before it (`entrance`).
 The command line prints it without a traceback and exits with code 2.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_HAS_ENTERED: ContextVar[bool] = ContextVar("_HAS_ENTERED", default=False)
 
 
 class MisureError(Exception):
@@ -47,3 +54,34 @@ class MissingDataError(MisureError):
 
 class MissingDependencyError(MisureError, ImportError):
     """An optional library is not installed; the message holds the command that installs it."""
+
+
+@contextmanager
+def entrance(name: str) -> Iterator[None]:
+    """Puts `name: ` before the message of a `MisureError` that leaves this context, or function.
+
+    Only the outermost entrance does, so a message names what the user called and nothing else.
+
+    >>> @entrance("explain")
+    ... def explain():
+    ...     raise InputError("expected a target, got none.")
+    >>> explain()
+    Traceback (most recent call last):
+    misure.errors.InputError: explain: expected a target, got none.
+
+    Args:
+        name: of the public function or the command; empty: inner entrances are silenced and
+            messages stay as they are.
+    """
+    if _HAS_ENTERED.get():
+        yield
+        return
+    token = _HAS_ENTERED.set(True)
+    try:
+        yield
+    except MisureError as error:
+        if name:
+            error.args = (f"{name}: {error}", *error.args[1:])
+        raise
+    finally:
+        _HAS_ENTERED.reset(token)

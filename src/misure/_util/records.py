@@ -1,0 +1,86 @@
+"""Records: typed definitions of what is written to disk, to JSON and back.
+
+A definition is a `msgspec.Struct` (see `Record`). What is read is checked against it: missing,
+unknown and wrongly typed fields are named, with their place.
+"""
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+
+from misure.errors import InputError
+
+T = TypeVar("T")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of all definitions of what is written to disk; see the class for its fields."""
+
+
+def encode(value: Any) -> bytes:
+    """A record, or plain values, as one line of JSON in UTF-8.
+
+    Raises:
+        TypeError: something in it is no plain value.
+        ValueError: a number in it is NaN or infinite, which JSON does not know.
+    """
+    return json.dumps(msgspec.to_builtins(value), allow_nan=False).encode()
+
+
+def decode(data: bytes | str, kind: type[T], what: str) -> T:
+    """The record that JSON text holds.
+
+    Args:
+        data: JSON, in UTF-8.
+        kind: its definition.
+        what: what was expected and where it is from, as it reads after "expected", such as
+            "the settings of a run in out/run.json".
+
+    Raises:
+        InputError: no JSON, or not of this definition.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        raise unusable(what, error) from error
+    except (msgspec.DecodeError, RecursionError):
+        pass  # a file name may hold bytes that are no text, whose escapes msgspec refuses
+    try:
+        values = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise unusable(what, error) from error
+    return convert(values, kind, what)
+
+
+def convert(values: Any, kind: type[T], what: str) -> T:
+    """The record that plain values (of TOML, or of options) hold; see `decode`."""
+    try:
+        return msgspec.convert(values, type=kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise unusable(what, error) from error
+
+
+def plain(value: Any) -> Any:
+    """A record as plain values: dictionaries, lists, texts, numbers, None."""
+    return msgspec.to_builtins(value)
+
+
+def unusable(what: str, error: Exception) -> InputError:
+    """The error that says what was expected and what is wrong with what came."""
+    said = str(error) or type(error).__name__
+    return InputError(f"expected {what}, but it cannot be used: {said}.")
+
+
+def settings_difference(before: Any, now: Any) -> str:
+    """What differs between two settings, as `name: before there, now now; ...`; empty if nothing.
+
+    Args:
+        before, now: records or mappings; compared as they are written to JSON.
+    """
+    old, new = (json.loads(encode(one)) for one in (before, now))
+    return "; ".join(
+        f"{key}: {old.get(key)!r} there, {new.get(key)!r} now"
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key) != new.get(key)
+    )
