@@ -11,11 +11,11 @@ from click.testing import CliRunner
 import misure
 import toys
 from misure.cli.app import main
-from misure.datasets import Sample, SampleList, TriangleDataset
+from misure.datasets import Sample, SampleList
 from misure.lab.experiments import list_experiments, read_plan, run_experiment
 from misure.lab.experiments.run import Placeholders
 from misure.metrics.comparison.compare import compare
-from misure.metrics.comparison.compare_runs import compare_runs, relevance_of
+from misure.metrics.comparison.compare_runs import compare_runs
 from misure.runs.folder import RunFolder
 from misure.runs.run import run
 
@@ -140,14 +140,6 @@ def test_bad_runs_are_one_sentence(model, samples, runs, tmp_path):
         path.write_bytes(b"garbage")
     with pytest.raises(misure.RunFolderError, match="expected a map in maps/"):
         compare_runs(model, samples, runs, metrics=METRICS)
-
-
-def test_relevance_is_taken_only_for_targets_that_it_is_about():
-    sample = TriangleDataset(1, num_triangles=2, size_px=128, side_px=32, glyph_px=12)[0]
-    other = (sample.annotation == 1) & ~sample.relevance
-    nothing = torch.zeros_like(other)
-    assert relevance_of(sample, misure.Target(1, sample.relevance, nothing)) is not None
-    assert relevance_of(sample, misure.Target(1, other, nothing)) is None
 
 
 # --- experiments ----------------------------------------------------------------------------------
