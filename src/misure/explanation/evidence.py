@@ -10,10 +10,11 @@ growth that another presentation does without was no context.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from torch import Tensor
 
+from misure._util.records import Record
 from misure.errors import InputError
 from misure.explanation.content_controls import CONTENT_CONTROLS
 from misure.explanation.growth import GROWTHS, Found
@@ -61,8 +62,7 @@ def dice_by_presentation(
     }
 
 
-@dataclass(frozen=True)
-class PresentedSufficiency:
+class PresentedSufficiency(Record, frozen=True, kw_only=True):
     """What a target needs to be shown when removed pixels are presented in one way.
 
     Attributes:
@@ -123,10 +123,15 @@ def sufficiency_by_presentation(
     for (i, probe), found in zip(apart, results, strict=True):
         if found is not None:
             region, growth_px, dice = found
-            kind, passes = probe.presentations[0].name, probe.cost.forward_passes
-            area = area_fraction(region)
-            one = PresentedSufficiency(kind, probe.edge_px, growth_px, area, dice, passes)
-            of_each[i].append(one)
+            presented = PresentedSufficiency(
+                baseline_image=probe.presentations[0].name,
+                edge_px=probe.edge_px,
+                growth_px=growth_px,
+                area_fraction=area_fraction(region),
+                dice=dice,
+                passes=probe.cost.forward_passes,
+            )
+            of_each[i].append(presented)
     return of_each
 
 

@@ -34,7 +34,7 @@ def metrics_of(names: Sequence[str]) -> list[Metric]:
     return [one for one in METRICS.values() if {one.name, one.group, "all"} & {*names}]
 
 
-def make_trial(
+def make_probe(
     model: SegmentationModel,
     image: Tensor,
     target: Target,

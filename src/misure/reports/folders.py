@@ -49,8 +49,8 @@ def _save_volumes(
     explanation: Explanation, volume: Path, order: ViewingOrder, folder: Path
 ) -> None:
     tensors = {name: one.cpu() for name, one in explanation.tensors().items() if name != "ignored"}
-    if explanation.slice_index is not None:
-        shape, number = read_shape(volume), explanation.slice_index
+    if explanation.values.slice_index is not None:
+        shape, number = read_shape(volume), explanation.values.slice_index
         tensors = {name: in_volume(one, number, shape, order) for name, one in tensors.items()}
     write_regions(tensors, read_affine(volume), folder, f"misure: {explanation.target.class_name}")
 

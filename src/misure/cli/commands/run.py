@@ -58,7 +58,7 @@ from misure.cli.terminal import run_progress
     metavar="I/N",
     help="Only every N-th sample, from the I-th on (from 0).  [default: RANK/WORLD_SIZE]",
 )
-@click.option("--retry-failed", is_flag=True, help="Do samples with failed items once more.")
+@click.option("--retry-failed", is_flag=True, help="Explain samples with failed objects once more.")
 @click.option("--out", required=True, help="The run folder, or an address as s3://bucket/run.")
 @quiet_option
 @click.pass_context
@@ -120,14 +120,14 @@ def run(
             on_progress=on_progress,
         )
     records = read_run(out)
-    failed = [one for one in records if one["status"] == "failed"]
+    failed = [record for record in records if record.status == "failed"]
     if not quiet:
         click.echo(
-            f"{done.num_samples} samples in {done.seconds:.0f} s: {done.num_objects} items done, "
-            f"{done.num_failed} failed. {out} holds {len(records) - len(failed)} items done and "
+            f"{done.num_samples} samples in {done.seconds:.0f} s: {done.num_objects} objects done, "
+            f"{done.num_failed} failed. {out} holds {len(records) - len(failed)} objects done and "
             f"{len(failed)} failed."
         )
-        for one in failed[:5]:
-            click.echo(f"  {one['key']}: {one['reason']}")
+        for record in failed[:5]:
+            click.echo(f"  {record.key}: {record.reason}")
     if failed:
         ctx.exit(1)

@@ -94,8 +94,8 @@ def compare(
         for number, (plan, out) in enumerate(zip(plans, runs, strict=True)):
             run(
                 dataset,
-                model,
-                out,
+                model=model,
+                out=out,
                 plan=plan,
                 num_threads=torch.get_num_threads(),
                 on_progress=_explaining(on_step, number, len(plans)),

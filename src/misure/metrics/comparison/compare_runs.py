@@ -30,7 +30,7 @@ from misure.metrics.measure import make_probe, measure, metrics_of
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 from misure.runs.folder import RunFolder
-from misure.runs.maps import read_result
+from misure.runs.maps import read_result, recorded_cost
 from misure.runs.record import DoneObject, ObjectRecord, RunSettings
 
 _OF_METHOD = ("method", "method_options", "finds_regions")
