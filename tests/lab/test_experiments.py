@@ -5,7 +5,6 @@ import json
 from dataclasses import replace
 
 import pytest
-import torch
 from click.testing import CliRunner
 
 import misure
@@ -98,7 +97,7 @@ def test_figures_at_an_address_are_kept_too(model, samples):
 
 def test_runs_that_differ_in_more_than_the_method_are_not_compared(model, samples, runs, tmp_path):
     run(samples, model=model, out=tmp_path / "other", method="random", dice_threshold=0.8)
-    with pytest.raises(misure.InputError, match="got other dice_threshold"):
+    with pytest.raises(misure.InputError, match="got dice_threshold: 0.9 there, 0.8 now"):
         compare_runs(model, samples, [runs[1], tmp_path / "other"], metrics=METRICS)
 
 

@@ -154,9 +154,7 @@ def _done(
     }
     if isinstance(explained, MethodResult):
         fields["layer"] = explained.layer
-        fields["timing"] = Timing(
-            seconds=cost.seconds, peak_memory_mb=explained.peak_memory_mb
-        )
+        fields["timing"] = Timing(seconds=cost.seconds, peak_memory_mb=explained.peak_memory_mb)
     if explanation is None:
         return DoneObject(**fields)
     values = msgspec.structs.asdict(explanation.values)

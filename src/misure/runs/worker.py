@@ -122,9 +122,7 @@ class RunWorker:
         method, options = METHODS[plan.method], dict(plan.method_options)
         if "dice_threshold" in method.options:
             options = {"dice_threshold": plan.dice_threshold, **options}
-        return [
-            method(self._model, image, target, seed=seed, **options) for target in targets
-        ]
+        return [method(self._model, image, target, seed=seed, **options) for target in targets]
 
 
 def record_failure(folder: RunFolder, key: str, reason: str) -> SampleOutcome:

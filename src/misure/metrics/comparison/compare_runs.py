@@ -6,7 +6,7 @@ stopped and continued.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ def compare_runs(
     numbers = {key: number for number, key in enumerate(dataset.keys)}
     if unknown := set(objects) - set(numbers):
         raise InputError(
-            f"expected the data set of the runs, got one without sample {min(unknown)!r}."
+            f"expected the data set of the runs, got one that has no sample {min(unknown)!r}."
         )
     total = sum(len(records) for of_sample in objects.values() for records in of_sample.values())
     for sample_key in sorted(objects, key=numbers.__getitem__):
@@ -159,24 +159,39 @@ class _Measuring:
         self._model, self._dice_threshold = model, settings.dice_threshold
         self._probe: tuple[str, Probe] | None = None
 
-    def measure(self, run: _Run, key: str, sample: Sample, result: MethodResult) -> MapMetrics:
-        """The metrics of one map of an object."""
-        subject = MeasuredMap(
-            self._model,
-            self._probe_of(sample, result.target),
-            result,
-            partial(run.remake, result),
-            relevance_of(sample, result.target),
-        )
-        values, error, passes = measure(subject, self.metrics)
+    def measure(
+        self, run: _Run, key: str, read: Callable[[], Sample], result: MethodResult
+    ) -> MapMetrics:
+        """The metrics of one map of an object; none of them, and why, if nothing can be measured.
+
+        Args:
+            run: that the map is of.
+            key: of the object.
+            read: reads its sample.
+            result: its map.
+        """
+        values: dict[str, float | None] = {}
+        passes = 0
+        try:
+            sample = read()
+            subject = MeasuredMap(
+                self._model,
+                self._probe_of(key, sample, result.target),
+                result,
+                partial(run.remake, result),
+                relevance_of(sample, result.target),
+            )
+            values, error, passes = measure(subject, self.metrics)
+        except Exception as raised:  # of a data set of the user's own too
+            error = reason_of(raised)
         return MapMetrics(
             key=key, measured_with=self.measured_with, metrics=values, error=error, passes=passes
         )
 
-    def _probe_of(self, sample: Sample, target: Target) -> Probe:
-        if self._probe:
-            key, probe = self._probe
-            if key == sample.key and torch.equal(probe.target.region.cpu(), target.region):
+    def _probe_of(self, key: str, sample: Sample, target: Target) -> Probe:
+        if self._probe and self._probe[0] == key:
+            probe = self._probe[1]
+            if torch.equal(probe.target.region.cpu(), target.region):
                 return probe
         probe = make_probe(
             self._model,
@@ -186,7 +201,7 @@ class _Measuring:
             baseline_image=self.measured_with.baseline_image,
             seed=self.measured_with.seed,
         )
-        self._probe = (sample.key, probe)
+        self._probe = (key, probe)
         return probe
 
 
@@ -210,41 +225,31 @@ class _Comparing:
                 continue
             measured = known.get(key)
             if isinstance(record, DoneObject) and (measured is None or is_pictured):
-                results[run.method] = run.result(record)
-                measured = measured or self._measure(run, known, key, read, results[run.method])
+                result = results[run.method] = run.result(record)
+                if measured is None:
+                    measured = self._measuring.measure(run, key, read, result)
+                    known.add(measured)
             self.rows.append(_row(key, run.method, target, record, measured))
         if results and is_pictured:
-            maps = {method: result.saliency_map for method, result in results.items()}
-            shown = next(iter(results.values())).target
-            self.pictured.append(PicturedObject(key, read(), shown, maps))
+            self._picture(key, read, results)
 
-    def _measure(
-        self,
-        run: _Run,
-        known: KnownMetrics,
-        key: str,
-        read: Callable[[], Sample],
-        result: MethodResult,
-    ) -> MapMetrics:
+    def _picture(
+        self, key: str, read: Callable[[], Sample], results: Mapping[str, MethodResult]
+    ) -> None:
+        """Keeps an object for a picture, unless its image cannot be read any more."""
+        maps = {method: result.saliency_map for method, result in results.items()}
+        target = next(iter(results.values())).target
         try:
-            measured = self._measuring.measure(run, key, read(), result)
-        except Exception as error:  # of a data set of the user's own too
-            return MapMetrics(
-                key=key,
-                measured_with=self._measuring.measured_with,
-                metrics={},
-                error=reason_of(error),
-                passes=0,
-            )
-        known.add(measured)
-        return measured
+            self.pictured.append(PicturedObject(key, read(), target, maps))
+        except Exception:  # its rows say why, if they needed the image
+            return
 
 
 def _check_alike(settings: Sequence[RunSettings]) -> None:
     """Raises an InputError unless the runs differ in their method, and in nothing else."""
     methods = [of_run.method for of_run in settings]
-    if len(set(methods)) < len(methods):
-        raise InputError(f"expected runs of different methods, got {', '.join(methods)}.")
+    if not methods or len(set(methods)) < len(methods):
+        raise InputError(f"expected runs of different methods, got {', '.join(methods) or 'none'}.")
     shared = [{**plain(of_run), **dict.fromkeys(_OF_METHOD)} for of_run in settings]
     for of_run in shared[1:]:
         if difference := settings_difference(shared[0], of_run):
@@ -275,11 +280,18 @@ def _row(
     record: ObjectRecord,
     measured: MapMetrics | None,
 ) -> Row:
-    about = {"image": key, "case": case_of(record.sample), "target": target, "method": method}
+    row = Row(
+        image=key,
+        case=case_of(record.sample),
+        target=target,
+        method=method,
+        metrics={},
+        error=record.reason,
+    )
     if measured is None or not isinstance(record, DoneObject):
-        return Row(**about, metrics={}, error=record.reason)
-    return Row(
-        **about,
+        return row
+    return replace(
+        row,
         metrics=measured.metrics,
         cost=recorded_cost(record),
         error=measured.error,

@@ -11,7 +11,7 @@ from misure.runs.folder import RunFolder
 _PATTERN = "metrics-*.jsonl"
 
 
-class MeasuredWith(Record, kw_only=True):
+class MeasuredWith(Record, frozen=True, kw_only=True):
     """What the metrics of a map depend on besides the map.
 
     Attributes:
@@ -25,7 +25,7 @@ class MeasuredWith(Record, kw_only=True):
     seed: int
 
 
-class MapMetrics(Record, kw_only=True):
+class MapMetrics(Record, frozen=True, kw_only=True):
     """The metrics of one map: a line of `metrics-WRITER.jsonl`.
 
     Attributes:
@@ -67,6 +67,8 @@ class KnownMetrics:
         return self._by_key.get(key)
 
     def add(self, known: MapMetrics) -> None:
-        """Keeps the metrics of a map, safely on disk when this returns."""
+        """Keeps the metrics of a map, on disk when this returns; not if nothing was measured."""
+        if not known.metrics:
+            return
         self._storage.append(self._name, encode(known) + b"\n")
         self._by_key[known.key] = known
