@@ -6,22 +6,20 @@ stopped and continued.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from misure._util.records import plain, settings_difference
+from misure._util.records import plain
 from misure.datasets.sample import Dataset, Sample, case_of
 from misure.errors import InputError, reason_of
 from misure.explanation.probe import OnStep, Probe
-from misure.methods import METHODS
 from misure.methods.method import MethodResult
-from misure.methods.own import PRESET_OF
 from misure.metrics import MeasuredMap, Metric
+from misure.metrics.comparison.compared_run import ComparedRun, check_alike
 from misure.metrics.comparison.comparison import NUM_PICTURED, Comparison, PicturedObject
 from misure.metrics.comparison.known_metrics import KnownMetrics, MapMetrics, MeasuredWith
 from misure.metrics.comparison.relevance import relevance_of
@@ -30,11 +28,9 @@ from misure.metrics.measure import make_probe, measure, metrics_of
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 from misure.runs.folder import RunFolder
-from misure.runs.maps import read_result, recorded_cost
+from misure.runs.maps import recorded_cost
 from misure.runs.record import DoneObject, ObjectRecord, RunSettings
 
-_OF_METHOD = ("method", "method_options", "finds_regions")
-_MethodOptions = Mapping[str, Mapping[str, Any]]
 _Records = dict[str, ObjectRecord]  # method -> record of one object
 
 
@@ -45,7 +41,7 @@ def compare_runs(
     *,
     metrics: Sequence[str],
     baseline_image: str = "mean",
-    method_options: _MethodOptions | None = None,
+    method_options: Mapping[str, Mapping[str, Any]] | None = None,
     on_step: OnStep | None = None,
 ) -> Comparison:
     """Every metric of every map in the runs.
@@ -68,8 +64,8 @@ def compare_runs(
         InputError: an unknown metric; two runs of one method; runs that differ in more than the
             method; another data set.
     """
-    opened = [_Run.open(RunFolder(path), method_options or {}) for path in runs]
-    _check_alike([run.settings for run in opened])
+    opened = [ComparedRun.open(RunFolder(path), method_options or {}) for path in runs]
+    check_alike([run.settings for run in opened])
     measuring = _Measuring(model, metrics_of(metrics), opened[0].settings, baseline_image)
     comparing = _Comparing(opened, measuring)
     objects = _by_sample(opened)
@@ -97,49 +93,6 @@ def compare_runs(
     return Comparison(comparing.rows, settings, comparing.pictured)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """One of the runs: its folder, its settings, and the options of its method."""
-
-    folder: RunFolder
-    settings: RunSettings
-    options: Mapping[str, Any]
-
-    @classmethod
-    def open(cls, folder: RunFolder, method_options: _MethodOptions) -> "_Run":
-        settings = folder.settings()
-        return cls(folder, settings, method_options.get(settings.method, settings.method_options))
-
-    @property
-    def method(self) -> str:
-        return self.settings.method
-
-    def summary(self) -> dict[str, Any]:
-        """What a comparison says of the method."""
-        method = METHODS[self.method]
-        given = {"dice_threshold": self.settings.dice_threshold, **self.options}
-        options = {
-            key: "tensor" if isinstance(value, Tensor) else value
-            for key, value in {**method.options, **given}.items()
-            if key in method.options or key in self.options
-        }
-        return {"options": options, "source": method.source}
-
-    def result(self, record: DoneObject) -> MethodResult:
-        """The map of a record. Raises a RunFolderError if its file is missing or damaged."""
-        return read_result(self.folder, record, self.settings)
-
-    def remake(
-        self, result: MethodResult, model: SegmentationModel, image: Tensor, seed: int
-    ) -> Tensor:
-        """The map of the same target, made again of another model, image or seed."""
-        options = dict(self.options)
-        if self.method in PRESET_OF:
-            options = {"dice_threshold": self.settings.dice_threshold, **options}
-        method = METHODS[self.method]
-        return method(model, image, result.target, seed=seed, **options).saliency_map
-
-
 class _Measuring:
     """Measures maps, the probe of a target made once for all of its methods."""
 
@@ -160,7 +113,7 @@ class _Measuring:
         self._probe: tuple[str, Probe] | None = None
 
     def measure(
-        self, run: _Run, key: str, read: Callable[[], Sample], result: MethodResult
+        self, run: ComparedRun, key: str, read: Callable[[], Sample], result: MethodResult
     ) -> MapMetrics:
         """The metrics of one map of an object; none of them, and why, if nothing can be measured.
 
@@ -208,7 +161,7 @@ class _Measuring:
 class _Comparing:
     """Rows as they come, and the first objects with their maps."""
 
-    def __init__(self, runs: Sequence[_Run], measuring: _Measuring) -> None:
+    def __init__(self, runs: Sequence[ComparedRun], measuring: _Measuring) -> None:
         self._measuring = measuring
         self._runs = [(run, KnownMetrics(run.folder, measuring.measured_with)) for run in runs]
         self.rows: list[Row] = []
@@ -245,20 +198,7 @@ class _Comparing:
             return
 
 
-def _check_alike(settings: Sequence[RunSettings]) -> None:
-    """Raises an InputError unless the runs differ in their method, and in nothing else."""
-    methods = [of_run.method for of_run in settings]
-    if not methods or len(set(methods)) < len(methods):
-        raise InputError(f"expected runs of different methods, got {', '.join(methods) or 'none'}.")
-    shared = [{**plain(of_run), **dict.fromkeys(_OF_METHOD)} for of_run in settings]
-    for of_run in shared[1:]:
-        if difference := settings_difference(shared[0], of_run):
-            raise InputError(
-                f"expected runs that differ in nothing but their method, got {difference}."
-            )
-
-
-def _by_sample(runs: Sequence[_Run]) -> dict[str, dict[str, _Records]]:
+def _by_sample(runs: Sequence[ComparedRun]) -> dict[str, dict[str, _Records]]:
     """Sample -> object -> method -> record, of the samples that every run has looked at."""
     records = {run.method: run.folder.records() for run in runs}
     in_all = set.intersection(
