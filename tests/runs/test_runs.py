@@ -367,7 +367,10 @@ def test_a_folder_that_misure_0_1_0_wrote_is_refused(model, tmp_path):
     [
         (lambda line: line.pop("map"), "missing required field `map`"),
         (lambda line: line.update(mapp="x"), "unknown field `mapp`"),
-        (lambda line: line.update(class_index="1"), r"Expected `int`, got `str` - at .*class_index"),
+        (
+            lambda line: line.update(class_index="1"),
+            r"Expected `int`, got `str` - at .*class_index",
+        ),
         (lambda line: line["cost"].pop("forward_passes"), r"field `forward_passes` - at .*cost"),
     ],
 )
@@ -392,7 +395,12 @@ def test_torn_lines_are_ignored_and_nothing_counts_twice(model, tmp_path):
     torn = tmp_path / "run" / "records-torn.jsonl"
     torn.write_bytes(lines[0] + b'{"key": "zz", "sta\n' + b"[3]\n" + lines[2][:50])
     assert read_run(tmp_path / "run") == whole
-    failed = json.dumps({"key": whole[0].key, "sample": "a.png", "status": "failed", "reason": "it broke"}) + "\n"
+    failed = (
+        json.dumps(
+            {"key": whole[0].key, "sample": "a.png", "status": "failed", "reason": "it broke"}
+        )
+        + "\n"
+    )
     (tmp_path / "run" / "records-0.jsonl").write_text(failed)
     assert read_run(tmp_path / "run") == whole
     file.write_bytes(b"".join(lines[:-1]) + lines[-1][:9])  # killed while it wrote the last line
