@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.explanation.probe import OnStep, Probe, Query, Reply, Search
+from misure.explanation.probe import Account, OnStep, Probe, Query, Reply, Search
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import dilate, distance_px
 from misure.models.model import SegmentationModel
@@ -53,6 +53,7 @@ def find_sufficient_regions(
     probes: Sequence[Probe],
     *,
     growth: str = "first",
+    accounts: Sequence[Account] | None = None,
     on_step: OnStep | None = None,
 ) -> list[SufficientRegion]:
     """The sufficient region of each probe.
@@ -64,6 +65,7 @@ def find_sufficient_regions(
         model: the model to explain.
         probes: targets with their presentations, all images of one shape.
         growth: `dilation`, `first` or `bracket`.
+        accounts: for each probe, where its passes are counted.
         on_step: told of every round.
 
     Raises:
@@ -77,7 +79,9 @@ def find_sufficient_regions(
         )
     with model.borrowed():
         searches = [GROWTHS[growth](probe) for probe in probes]
-        found = run_searches(model, probes, searches, doing="growing", on_step=on_step)
+        found = run_searches(
+            model, probes, searches, doing="growing", accounts=accounts, on_step=on_step
+        )
     return [SufficientRegion(region, growth_px, dice, growth) for region, growth_px, dice in found]
 
 
