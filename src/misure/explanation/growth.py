@@ -73,10 +73,7 @@ def find_sufficient_regions(
             the model did not draw itself).
     """
     if growth not in GROWTHS:
-        raise InputError(
-            f"find_sufficient_regions: expected a growth among {', '.join(GROWTHS)}, got "
-            f"{growth!r}."
-        )
+        raise InputError(f"expected a growth among {', '.join(GROWTHS)}, got {growth!r}.")
     with model.borrowed():
         searches = [GROWTHS[growth](probe) for probe in probes]
         found = run_searches(
@@ -152,7 +149,7 @@ def _growths(probe: Probe, distance: Tensor, step_px: int) -> list[float]:
 
 def _never(reply: Reply, probe: Probe) -> InputError:
     return InputError(
-        f"find_sufficient_regions: expected the whole image to reach a Dice of "
+        f"expected the whole image to reach a Dice of "
         f"{probe.dice_threshold:g} with the target, it reaches {reply.dice:.3f}. The target is "
         "not what the model draws: take it with predicted_target, or lower the dice_threshold."
     )

@@ -52,17 +52,14 @@ class Probe:
     def __post_init__(self) -> None:
         if not 0 < self.dice_threshold <= 1:
             raise InputError(
-                f"explain: expected a dice_threshold above 0 and at most 1, got "
-                f"{self.dice_threshold}."
+                f"expected a dice_threshold above 0 and at most 1, got {self.dice_threshold}."
             )
         if not 0 <= self.max_content_dice <= 1:
-            raise InputError(
-                f"explain: expected a max_content_dice in [0, 1], got {self.max_content_dice}."
-            )
+            raise InputError(f"expected a max_content_dice in [0, 1], got {self.max_content_dice}.")
         image = self.presentations[0].image
         if image.shape[1:] != self.target.region.shape:
             raise InputError(
-                f"explain: expected a target of the image's shape {tuple(image.shape[1:])}, got "
+                f"expected a target of the image's shape {tuple(image.shape[1:])}, got "
                 f"{tuple(self.target.region.shape)}. Take it from this image."
             )
 

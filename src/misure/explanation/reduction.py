@@ -104,11 +104,11 @@ class SearchingReduction(ABC):
             )
 
 
-def check_search_options(search: str, grain_px: int, max_passes: int) -> None:
+def check_search_options(grain_px: int, max_passes: int) -> None:
     """Raises an InputError where the options that searches have in common make no sense."""
     if grain_px < 0 or max_passes < 1:
         raise InputError(
-            f"{search}: expected grain_px of 0 (chosen by the image's size) or more and max_passes "
+            f"expected grain_px of 0 (chosen by the image's size) or more and max_passes "
             f"of 1 or more, got {grain_px} and {max_passes}."
         )
 

@@ -107,7 +107,7 @@ def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool)
             (gradients,) = torch.autograd.grad(margins, visibility, falls)
             if not all_finite(gradients):
                 raise ModelError(
-                    f"explain: expected finite gradients, {model.name} gave NaN or infinity. Use "
+                    f"expected finite gradients, {model.name} gave NaN or infinity. Use "
                     "a preset that needs none (forward_only, sufficient_region)."
                 )
     return [

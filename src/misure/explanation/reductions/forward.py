@@ -42,7 +42,7 @@ class ForwardReduction(SearchingReduction):
     needs_gradients: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_search_options("ForwardReduction", self.grain_px, self.max_passes)
+        check_search_options(self.grain_px, self.max_passes)
 
     def search(
         self, probe: Probe, sufficient: SufficientRegion, account: Account

@@ -83,10 +83,10 @@ class GradientReduction(SearchingReduction):
     needs_gradients: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_search_options("GradientReduction", self.grain_px, self.max_passes)
+        check_search_options(self.grain_px, self.max_passes)
         if self.patience < 1 or not 0 <= self.min_gain < 1:
             raise InputError(
-                f"GradientReduction: expected patience of 1 or more and min_gain in [0, 1), got "
+                f"expected patience of 1 or more and min_gain in [0, 1), got "
                 f"{self.patience} and {self.min_gain}."
             )
 
@@ -194,7 +194,7 @@ def _contrast_share(probe: Probe, grid: Grid) -> Tensor:
 def _direction(reply: Reply, grid: Grid, contrast: Tensor) -> Tensor:
     """The gradient of each cell and a smoothed copy, each in units of its own mean size."""
     if reply.gradient is None:
-        raise InputError("GradientReduction: expected an reply with a gradient, got none.")
+        raise InputError("expected a reply with a gradient, got none.")
     gradient = grid.sums(reply.gradient)
     own = gradient / _size(gradient, grid)
     smoothed = smooth(gradient, _SMOOTHING) * contrast

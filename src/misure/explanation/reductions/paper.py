@@ -61,14 +61,12 @@ class PaperReduction:
     def __post_init__(self) -> None:
         if self.grid_size < 1 or self.num_iterations < 0 or self.learning_rate <= 0:
             raise InputError(
-                "PaperReduction: expected grid_size of 1 or more, num_iterations of 0 or more and "
+                "expected grid_size of 1 or more, num_iterations of 0 or more and "
                 f"a positive learning_rate, got {self.grid_size}, {self.num_iterations} and "
                 f"{self.learning_rate}."
             )
         if self.tv_exponent < 1:
-            raise InputError(
-                f"PaperReduction: expected tv_exponent of 1 or more, got {self.tv_exponent}."
-            )
+            raise InputError(f"expected tv_exponent of 1 or more, got {self.tv_exponent}.")
 
     def __call__(
         self,
@@ -156,7 +154,7 @@ class PaperReduction:
         (gradient,) = torch.autograd.grad(loss, masks)
         if not bool(torch.isfinite(gradient).all()):
             raise ModelError(
-                f"PaperReduction: expected finite gradients, {scene.model.name} gave NaN or "
+                f"expected finite gradients, {scene.model.name} gave NaN or "
                 "infinity. Use a preset that needs none (forward_only, sufficient_region)."
             )
         return gradient
