@@ -45,7 +45,7 @@ class ImageFiles:
         twice = [path for path, num in files.items() if num > 1]
         if not paths or twice:
             got = f"{twice[0]} twice" if twice else "none"
-            raise InputError(f"ImageFiles: expected paths of different images, got {got}.")
+            raise InputError(f"expected paths of different images, got {got}.")
         self._reading = reading
 
     def __len__(self) -> int:
@@ -82,15 +82,13 @@ def list_images(path: Path) -> tuple[list[Path], Path | None]:
             lines = path.read_text(encoding="utf-8").splitlines()
         except ValueError as error:
             raise InputError(
-                f"open_dataset: expected a folder or a text file with one path a line, got {path}. "
+                f"expected a folder or a text file with one path a line, got {path}. "
                 "To explain a single image use misure explain."
             ) from error
         found = [path.parent / line.strip() for line in lines if line.strip()]
         folder = path.parent
     if not found:
-        raise InputError(
-            f"open_dataset: expected images ({', '.join(SUFFIXES)}) in {path}, found none."
-        )
+        raise InputError(f"expected images ({', '.join(SUFFIXES)}) in {path}, found none.")
     inside = all(one.is_relative_to(folder) for one in found)
     return found, folder if inside else None
 

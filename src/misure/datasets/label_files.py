@@ -38,7 +38,7 @@ class LabelFiles:
         if not any(self._paths):
             wanted = f", such as {_stem(keys[0])}.png for {keys[0]}" if keys else ""
             raise MissingDataError(
-                f"LabelFiles: expected annotations in {folder}{wanted}, found none of {len(keys)} "
+                f"expected annotations in {folder}{wanted}, found none of {len(keys)} "
                 "images (whose paths must lie within their own folder)."
             )
 
@@ -73,7 +73,7 @@ def read_class_picture(path: Path) -> Tensor:
     Raises:
         InputError: damaged, too large, or a picture of colours.
     """
-    expected = "read_class_picture: expected a picture of class numbers"
+    expected = "expected a picture of class numbers"
     with opened_picture(path, expected) as picture:
         if picture.mode not in ("1", "L", "P", "I;16", "I"):
             raise InputError(

@@ -98,9 +98,7 @@ class LabelledVolumes:
             check_same_place((shapes[0], affine), (shapes[1], read_affine(path)), path)
         image, wanted = torch.cat(channels), self._reading.num_channels
         if wanted not in (None, len(image)):
-            raise InputError(
-                f"nifti: expected {wanted} channels, got {len(image)} in {pair.channels[0]}."
-            )
+            raise InputError(f"expected {wanted} channels, got {len(image)} in {pair.channels[0]}.")
         return scale_intensity(image, self._reading.intensity), affine
 
     def _labels(self, pair: Pair) -> tuple[Tensor, np.ndarray]:
@@ -178,7 +176,7 @@ class Slices:
         self.keys = [slice_key(volumes.keys[index], number) for index, number in self._places]
         if not self.keys:
             raise InputError(
-                f"Slices: expected slices with annotated foreground, found none in "
+                f"expected slices with annotated foreground, found none in "
                 f"{len(volumes.keys)} volumes. Check the label map."
             )
 
@@ -199,14 +197,12 @@ def open_nifti(rest: str, reading: Reading) -> LabelledVolumes:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise InputError(
-            f"open_dataset: expected a text file with one case a line, got {file}: {error}"
+            f"expected a text file with one case a line, got {file}: {error}"
         ) from error
     wanted = [line.strip() for line in lines if line.strip()]
     unknown = [case for case in wanted if case not in pairs]
     if unknown or not wanted:
-        raise InputError(
-            f"open_dataset: expected cases of {folders} in {file}, got {(unknown or ['none'])[0]}."
-        )
+        raise InputError(f"expected cases of {folders} in {file}, got {(unknown or ['none'])[0]}.")
     return LabelledVolumes([pairs[case] for case in wanted], reading)
 
 
@@ -220,7 +216,7 @@ def refuse_slice(reading: Reading) -> None:
     """Raises an InputError where one slice is asked for of a data set that gives all."""
     if reading.slice_index is not None:
         raise InputError(
-            "open_dataset: expected no --slice for a data set of slices, got "
+            "expected no --slice for a data set of slices, got "
             f"{reading.slice_index}. Leave it out, or name the volumes."
         )
 
@@ -234,9 +230,7 @@ def two_paths(text: str) -> tuple[Path, Path]:
     """
     images, comma, labels = text.partition(",")
     if not text or (comma and not (images and labels)):
-        raise InputError(
-            f"open_dataset: expected nifti:IMAGES,LABELS or nifti:FOLDER, got {text!r}."
-        )
+        raise InputError(f"expected nifti:IMAGES,LABELS or nifti:FOLDER, got {text!r}.")
     if not comma or Path(text).is_dir():
         return folders_of(Path(text))
     return Path(images), Path(labels)
@@ -262,8 +256,7 @@ def axial_slice(volume: Sample, number: int, key: str) -> Sample:
     image = lay_out(volume.image, order)
     if not 0 <= number < image.shape[1]:
         raise InputError(
-            f"axial_slice: expected a slice from 0 to {image.shape[1] - 1}, got {number} for "
-            f"{volume.key}."
+            f"expected a slice from 0 to {image.shape[1] - 1}, got {number} for {volume.key}."
         )
     annotation = None
     if volume.annotation is not None:

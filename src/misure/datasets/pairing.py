@@ -45,7 +45,7 @@ def folders_of(folder: Path) -> tuple[Path, Path]:
         MissingDataError: there is no such folder.
     """
     if not folder.is_dir():
-        raise MissingDataError(f"nifti: expected a folder with images and labels, got {folder}.")
+        raise MissingDataError(f"expected a folder with images and labels, got {folder}.")
     for inside in _INSIDE:
         for images, labels in _FOLDERS:
             found = folder / inside / images, folder / inside / labels
@@ -74,7 +74,7 @@ def find_pairs(images: Path, labels: Path) -> list[Pair]:
     for what, files, place in (("images", image_files, images), ("labels", label_files, labels)):
         if not files:
             raise MissingDataError(
-                f"nifti: expected {what} (.nii, .nii.gz) in {place}, found none. Name the folders "
+                f"expected {what} (.nii, .nii.gz) in {place}, found none. Name the folders "
                 "of images and labels as nifti:IMAGES,LABELS."
             )
     pairs = _paired(image_files, label_files)
@@ -82,7 +82,7 @@ def find_pairs(images: Path, labels: Path) -> list[Pair]:
     left = [path for path in image_files if path not in used]
     if left:
         raise InputError(
-            f"nifti: expected labels for every image, found none for {left[0]} in {labels}. "
+            f"expected labels for every image, found none for {left[0]} in {labels}. "
             "Remove the image, or name the labels as it is named."
         )
     return sorted(pairs, key=lambda pair: pair.case)
@@ -95,7 +95,7 @@ def stem(path: Path) -> str:
 
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise MissingDataError(f"nifti: expected a folder of NIfTI files, found none at {folder}.")
+        raise MissingDataError(f"expected a folder of NIfTI files, found none at {folder}.")
     return [
         path
         for path in sorted(folder.rglob("*"))
@@ -127,7 +127,7 @@ def _paired(images: Sequence[Path], labels: Sequence[Path]) -> list[Pair]:
             pairs.append(Pair(stem(image), (image,), path))
         else:
             raise InputError(
-                f"nifti: expected an image for all labels, found none for {path}. It would be "
+                f"expected an image for all labels, found none for {path}. It would be "
                 f"named {name}, {name}_0000, or img0001 for label0001."
             )
     return pairs
@@ -138,7 +138,9 @@ def _by_name(files: Sequence[Path]) -> dict[str, Path]:
     for path in files:
         other = found.setdefault(stem(path), path)
         if other != path:
-            raise InputError(f"nifti: expected different names, got {other} and {path}.")
+            raise InputError(
+                f"expected NIfTI files of different names, got {other} and {path}. Rename one."
+            )
     return found
 
 
@@ -151,7 +153,7 @@ def _channels(case: str, images: Sequence[Path]) -> tuple[Path, ...]:
     }
     if sorted(found) != list(range(len(found))):
         raise InputError(
-            f"nifti: expected the channels {case}_0000, {case}_0001 and so on, got "
+            f"expected the channels {case}_0000, {case}_0001 and so on, got "
             f"{', '.join(stem(found[number]) for number in sorted(found))}. Add the missing one."
         )
     return tuple(found[number] for number in sorted(found))

@@ -25,7 +25,7 @@ def read_labels(path: Path) -> tuple[Tensor, np.ndarray]:
         InputError: missing, damaged or too large; numbers that are no labels, which are whole
             numbers from 0 to 65535.
     """
-    with opened_nifti(path, "read_labels: expected a NIfTI volume of labels") as file:
+    with opened_nifti(path, "expected a NIfTI volume of labels") as file:
         shape = file.shape[:3] if file.shape[3:] == (1,) else file.shape
         if len(shape) != 3 or 0 in shape:
             raise ValueError(f"its shape is {file.shape}, not (I, J, K)")
@@ -45,13 +45,13 @@ def as_labels(numbers: np.ndarray, path: str) -> np.ndarray:
     is_number = numbers.dtype.kind in "buif"
     if not is_number or not bool(np.isfinite(numbers).all()) or bool((numbers % 1 != 0).any()):
         raise InputError(
-            f"read_labels: expected whole numbers as labels, got others ({numbers.dtype}) in "
+            f"expected whole numbers as labels, got others ({numbers.dtype}) in "
             f"{path}. Is it an image?"
         )
     low, high = (int(numbers.min()), int(numbers.max())) if numbers.size else (0, 0)
     if low < 0 or high > _LARGEST_LABEL:
         raise InputError(
-            f"read_labels: expected labels from 0 to {_LARGEST_LABEL}, got {low} to {high} in "
+            f"expected labels from 0 to {_LARGEST_LABEL}, got {low} to {high} in "
             f"{path}. Is it an image?"
         )
     return numbers.astype(np.int64)
@@ -68,7 +68,7 @@ def renumber(labels: Tensor, label_map: Mapping[int, int], path: Path | str) -> 
     unknown = [one for one in present if one not in complete]
     if unknown:
         raise InputError(
-            f"renumber: expected labels among {_short(sorted(complete))}, got {_short(unknown)} "
+            f"expected labels among {_short(sorted(complete))}, got {_short(unknown)} "
             f"in {path}. Say which label map it has."
         )
     table = torch.zeros(max(present, default=0) + 1, dtype=torch.int64)
@@ -94,7 +94,7 @@ def check_same_place(
     (shape, affine), (other_shape, other_affine) = image, labels
     if tuple(shape) != tuple(other_shape):
         raise InputError(
-            f"check_same_place: expected labels of the image's shape {tuple(shape)}, got "
+            f"expected labels of the image's shape {tuple(shape)}, got "
             f"{tuple(other_shape)} in {path}. Resample the labels to the image."
         )
     voxel = np.linalg.norm(affine[:3, :3], axis=0).min()
@@ -103,7 +103,7 @@ def check_same_place(
         turned = bool((difference[:3, :3] > _TOLERANCE * voxel).any())
         what = "orientation or voxel size" if turned else "position"
         raise InputError(
-            f"check_same_place: expected labels that lie on the image, but the {what} in the "
+            f"expected labels that lie on the image, but the {what} in the "
             f"header of {path} differs from the image's by up to {difference.max():.4g}. "
             "Resample the labels to the image, or repair the header."
         )

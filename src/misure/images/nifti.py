@@ -72,7 +72,7 @@ def read_affine(path: str | Path) -> np.ndarray:
     Raises:
         InputError: the file cannot be read.
     """
-    with opened_nifti(path, "read_affine: expected a NIfTI file") as file:
+    with opened_nifti(path, "expected a NIfTI file") as file:
         return np.asarray(file.affine, np.float64)
 
 
@@ -81,10 +81,10 @@ def check_oriented(path: str | Path) -> None:
 
     nibabel would take one direction for granted, and left might be right.
     """
-    with opened_nifti(path, "check_oriented: expected a NIfTI file") as file:
+    with opened_nifti(path, "expected a NIfTI file") as file:
         if not (int(file.header["sform_code"]) or int(file.header["qform_code"])):
             raise InputError(
-                f"check_oriented: expected a header that says which way the volume lies (sform or "
+                f"expected a header that says which way the volume lies (sform or "
                 f"qform), {path} has neither, so its axial slices are not known. Repair the header."
             )
 
@@ -95,7 +95,7 @@ def read_shape(path: str | Path) -> tuple[int, ...]:
     Raises:
         InputError: the file cannot be read.
     """
-    with opened_nifti(path, "read_shape: expected a NIfTI file") as file:
+    with opened_nifti(path, "expected a NIfTI file") as file:
         return tuple(int(side) for side in file.shape[:3])
 
 
@@ -105,7 +105,7 @@ def read_description(path: str | Path) -> str:
     Raises:
         InputError: the file cannot be read.
     """
-    with opened_nifti(path, "read_description: expected a NIfTI file") as file:
+    with opened_nifti(path, "expected a NIfTI file") as file:
         return bytes(file.header["descrip"]).split(b"\0")[0].decode("utf-8", "replace")
 
 

@@ -35,7 +35,7 @@ def viewing_order(affine: np.ndarray, path: str | Path) -> ViewingOrder:
         stored = np.full((3, 2), np.nan)
     if not np.isfinite(stored).all() or not np.isfinite(affine).all():
         raise InputError(
-            f"read_image: expected an affine that gives each axis a direction, got "
+            f"expected an affine that gives each axis a direction, got "
             f"{np.asarray(affine).tolist()} in {path}. Repair the header."
         )
     wanted = {2: 1, 1: -1, 0: -1}  # slices up, rows from front to back, columns from right to left

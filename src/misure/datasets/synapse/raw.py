@@ -36,8 +36,7 @@ def find_cases(source: str | Path) -> list[Pair]:
     if twice:
         files = [pair.channels[0] for pair in pairs if pair.case == twice[0]]
         raise InputError(
-            f"synapse: expected files with different numbers, got {files[0]} and {files[1]}. "
-            "Rename one."
+            f"expected files with different numbers, got {files[0]} and {files[1]}. Rename one."
         )
     return pairs
 

@@ -109,7 +109,6 @@ def load_trained(path: Path = SHIPPED) -> tuple[nn.Module, TrainedNetwork]:
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise InputError(
-            f"load_trained: expected a file written by `misure train`, but {path} cannot be used: "
-            f"{reason}"
+            f"expected a file written by `misure train`, but {path} cannot be used: {reason}"
         ) from error
     return net.eval(), about
