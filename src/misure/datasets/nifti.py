@@ -12,13 +12,13 @@ from misure.datasets.pairing import Pair, find_pairs, folders_of
 from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
 from misure.images.intensity import scale_intensity
-from misure.images.labels import check_same_place, read_labels, renumber
-from misure.images.nifti import check_oriented, read_affine
+from misure.images.labels import check_aligned, read_labels, renumber
+from misure.images.nifti import NiftiFile
 from misure.images.orientation import (
     AS_STORED,
     ViewingOrder,
     affine_as_laid_out,
-    affine_of_axial_slice,
+    affine_of_slice,
     lay_out,
     viewing_order,
 )
@@ -64,7 +64,7 @@ class LabelledVolumes:
 
     def foreground_slices(self, index: int) -> list[int]:
         """Numbers of the axial slices with annotated foreground; only the labels are read."""
-        check_oriented(self.pairs[index].channels[0])
+        NiftiFile(self.pairs[index].channels[0]).check_oriented()
         labels, affine = self._labels(self.pairs[index])
         return slices_with_foreground(
             lay_out(labels, viewing_order(affine, self.pairs[index].labels))
@@ -79,27 +79,26 @@ class LabelledVolumes:
 
     def _volume(self, index: int) -> Sample:
         pair = self.pairs[index]
+        channels = [NiftiFile(path) for path in pair.channels]
         if self._upright or self._reading.slice_index is not None:
-            check_oriented(pair.channels[0])
-        image, affine = self._image(pair)
+            channels[0].check_oriented()
+        image, affine, order = self._image(channels), channels[0].affine, channels[0].order
         labels, label_affine = self._labels(pair)
-        check_same_place((image.shape[1:], affine), (labels.shape, label_affine), pair.labels)
-        order = viewing_order(affine, pair.channels[0])
+        check_aligned((image.shape[1:], affine), (labels.shape, label_affine), pair.labels)
         if self._upright:
             affine = affine_as_laid_out(affine, order, labels.shape)
             image, labels, order = lay_out(image, order), lay_out(labels, order), AS_STORED
         return Sample(pair.case, image, labels, order=order, affine=torch.from_numpy(affine))
 
-    def _image(self, pair: Pair) -> tuple[Tensor, np.ndarray]:
-        channels = [read_image(path) for path in pair.channels]
-        affine = read_affine(pair.channels[0])
-        for path, one in zip(pair.channels[1:], channels[1:], strict=True):
-            shapes = channels[0].shape[1:], one.shape[1:]
-            check_same_place((shapes[0], affine), (shapes[1], read_affine(path)), path)
-        image, wanted = torch.cat(channels), self._reading.num_channels
+    def _image(self, channels: Sequence[NiftiFile]) -> Tensor:
+        first = channels[0]
+        for file in channels[1:]:
+            check_aligned((first.shape[:3], first.affine), (file.shape[:3], file.affine), file.path)
+        image = torch.cat([read_image(file) for file in channels])
+        wanted = self._reading.num_channels
         if wanted not in (None, len(image)):
-            raise InputError(f"expected {wanted} channels, got {len(image)} in {pair.channels[0]}.")
-        return scale_intensity(image, self._reading.intensity), affine
+            raise InputError(f"expected {wanted} channels, got {len(image)} in {first.path}.")
+        return scale_intensity(image, self._reading.intensity)
 
     def _labels(self, pair: Pair) -> tuple[Tensor, np.ndarray]:
         labels, affine = read_labels(pair.labels)
@@ -264,5 +263,5 @@ def axial_slice(volume: Sample, number: int, key: str) -> Sample:
     affine = None
     if volume.affine is not None:
         stored, shape = volume.affine.numpy(), volume.image.shape[1:]
-        affine = torch.from_numpy(affine_of_axial_slice(stored, order, shape, number))
+        affine = torch.from_numpy(affine_of_slice(stored, number, order, shape))
     return Sample(key, image[:, number].contiguous(), annotation, affine=affine)

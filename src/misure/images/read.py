@@ -16,8 +16,8 @@ from torch import Tensor
 
 from misure.errors import InputError, entrance
 from misure.images.intensity import scale_intensity
-from misure.images.nifti import check_oriented, is_nifti, opened_nifti, read_voxels
-from misure.images.orientation import lay_out, viewing_order
+from misure.images.nifti import NiftiFile, is_nifti
+from misure.images.orientation import lay_out
 
 VOXEL_LIMIT = 200_000_000
 """Numbers in an array or volume above which it is refused.
@@ -30,7 +30,7 @@ _MODE_OF_CHANNELS = {1: "L", 3: "RGB"}
 
 @entrance("read_image")
 def read_image(
-    path: str | Path,
+    path: str | Path | NiftiFile,
     *,
     num_channels: int | None = None,
     slice_index: int | None = None,
@@ -49,7 +49,7 @@ def read_image(
       its right side on the left, whatever the order in the file.
 
     Args:
-        path: the file.
+        path: the file; a NIfTI file may be open already.
         num_channels: C that the model takes, if known. Pictures are converted to 1 or 3.
         slice_index: 0 or more; only for NIfTI.
         intensity: how to scale the numbers of a NIfTI file (the whole volume, also where a slice
@@ -62,7 +62,8 @@ def read_image(
             channels.
         MissingDependencyError: NIfTI without nibabel.
     """
-    path = Path(path)
+    volume = path if isinstance(path, NiftiFile) else None
+    path = volume.path if volume else Path(path)
     if not path.is_file():
         raise InputError(f"expected an image file, found none at {path}.")
     if path.stat().st_size == 0:
@@ -70,7 +71,7 @@ def read_image(
     if slice_index is not None and not is_nifti(path):
         raise InputError(f"a slice can be taken of .nii and .nii.gz only, not {path}.")
     if is_nifti(path):
-        image = _read_nifti(path, slice_index, intensity)
+        image = _read_nifti(volume or NiftiFile(path), slice_index, intensity)
     elif path.suffix.lower() == ".npy":
         image = _read_array(path)
     else:
@@ -183,25 +184,23 @@ def _read_array(path: Path) -> Tensor:
     return torch.from_numpy(numbers if numbers.ndim > 2 else numbers[None])
 
 
-def _read_nifti(path: Path, slice_index: int | None, intensity: str) -> Tensor:
-    with opened_nifti(path, "expected a NIfTI volume") as file:
-        _check_size(path, file.shape)
-        if len(file.shape) not in (3, 4) or 0 in file.shape:
-            raise ValueError(f"its shape is {file.shape}, not (I, J, K) or (I, J, K, C)")
-        if file.get_data_dtype().kind not in "buif":
-            raise ValueError(f"it holds {file.get_data_dtype()}, no real numbers")
-        volume, affine = read_voxels(file, np.float32), file.affine
-    channels = torch.from_numpy(np.ascontiguousarray(volume))
+def _read_nifti(file: NiftiFile, slice_index: int | None, intensity: str) -> Tensor:
+    _check_size(file.path, file.shape)
+    if len(file.shape) not in (3, 4) or 0 in file.shape:
+        raise file.unusable(f"its shape is {file.shape}, not (I, J, K) or (I, J, K, C)")
+    if file.dtype.kind not in "buif":
+        raise file.unusable(f"it holds {file.dtype}, no real numbers")
+    channels = torch.from_numpy(np.ascontiguousarray(file.voxels(np.float32)))
     channels = channels.movedim(-1, 0) if channels.ndim == 4 else channels[None]
     if intensity:  # clipping would hide it
-        _check_finite(channels, path)
+        _check_finite(channels, file.path)
         channels = scale_intensity(channels, intensity)
     if slice_index is None:
         return channels
-    check_oriented(path)
-    axial = lay_out(channels, viewing_order(affine, path))
+    file.check_oriented()
+    axial = lay_out(channels, file.order)
     if not 0 <= slice_index < axial.shape[1]:
         raise InputError(
-            f"expected a slice from 0 to {axial.shape[1] - 1}, got {slice_index} for {path}."
+            f"expected a slice from 0 to {axial.shape[1] - 1}, got {slice_index} for {file.path}."
         )
     return axial[:, slice_index].contiguous()

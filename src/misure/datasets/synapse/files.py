@@ -140,7 +140,7 @@ def as_sample(key: str, image: np.ndarray, label: np.ndarray, path: Path) -> Sam
             f"expected an image in [0, 1], got {low:g} to {high:g} in {path}. If these "
             "are Hounsfield units, run misure prepare synapse on the raw files."
         )
-    labels = as_labels(label, str(path))
+    labels = as_labels(label, path)
     if labels.max() >= len(CLASS_NAMES):
         raise InputError(
             f"expected labels from 0 to {len(CLASS_NAMES) - 1}, got {labels.max()} in "

@@ -8,7 +8,7 @@ from pathlib import Path
 from misure.datasets.nifti import two_paths
 from misure.datasets.pairing import Pair, find_pairs
 from misure.errors import InputError
-from misure.images.nifti import read_description
+from misure.images.nifti import NiftiFile
 
 PHANTOM_NOTE = "PHANTOM.txt"
 """A file with this name says that a folder holds phantoms, not patients."""
@@ -58,4 +58,4 @@ def is_phantom(folder: Path) -> bool:
 
 def is_phantom_file(path: Path) -> bool:
     """Whether the header of a NIfTI file says that it holds a phantom."""
-    return read_description(path).startswith(PHANTOM_DESCRIPTION)
+    return NiftiFile(path).description.startswith(PHANTOM_DESCRIPTION)
