@@ -140,9 +140,11 @@ def is_nifti(path: str | Path) -> bool:
 
 
 def nifti_stem(path: str | Path) -> str:
-    """The path as given, without `.nii` or `.nii.gz`; another ending stays.
+    """The path without the ending of its name, `.nii.gz` being one ending.
 
-    >>> nifti_stem("a/b.c.nii.gz"), nifti_stem("HEAD.NII"), nifti_stem("head.png")
-    ('a/b.c', 'HEAD', 'head.png')
+    >>> nifti_stem("a/b.c.nii.gz"), nifti_stem("HEAD.NII"), nifti_stem("a/head.v2.png")
+    ('a/b.c', 'HEAD', 'a/head.v2')
     """
-    return re.sub(r"\.nii(\.gz)?$", "", str(path), flags=re.IGNORECASE)
+    if is_nifti(path):
+        return re.sub(r"\.nii(\.gz)?$", "", str(path), flags=re.IGNORECASE)
+    return str(Path(path).with_suffix(""))

@@ -90,7 +90,7 @@ def explain(
     from misure._util.folders import writing_folder
     from misure.explanation.explain import explain
     from misure.explanation.presentation import make_presentations
-    from misure.images.nifti import NiftiFile, is_nifti
+    from misure.images.nifti import NiftiFile, is_nifti, nifti_stem
     from misure.images.orientation import AS_STORED
     from misure.models.segmentation import segment
     from misure.reports.folders import save_result
@@ -104,7 +104,7 @@ def explain(
         "compare_presentations": compare_presentations or None,
     }
     options |= {key: value for key, value in given.items() if value is not None}
-    out = out or Path(f"misure-{_stem(image)}")
+    out = out or Path(f"misure-{nifti_stem(image.name) or 'image'}")
     with writing_folder(out) as folder, progress(quiet) as on_step:
         model, pixels = load_model_and_image(image, spec, model_options, device, slice_index)
         volume = NiftiFile(image) if is_nifti(image) else None
@@ -137,7 +137,3 @@ def explain(
         save_result(found, presentation, segmentation, folder, order=order, volume=volume)
     if not quiet:
         click.echo(summary(found.record(), out))
-
-
-def _stem(image: Path) -> str:
-    return Path(image.name.removesuffix(".gz")).stem or "image"
