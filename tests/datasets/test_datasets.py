@@ -123,7 +123,8 @@ def test_bad_glyphs(tmp_path):
         read_glyphs(tmp_path, "train")
 
 
-def test_too_small_a_canvas():
+def test_too_small_a_canvas(monkeypatch):
+    monkeypatch.setattr("misure.datasets.triangle.dataset._TRIES", 100)  # gives up sooner
     with pytest.raises(misure.InputError, match="expected num_triangles of 1 or more, got 0"):
         open_dataset("triangle:1,triangles=0")
     with pytest.raises(misure.InputError, match="expected side_px between"):
