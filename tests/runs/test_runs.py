@@ -526,20 +526,22 @@ def folder(tmp_path):
     return tmp_path
 
 
-def _command(folder, out, *more):
+def _arguments(folder, out, *more):
     return [
-        sys.executable, "-m", "misure", "run", folder / "images", "--model",
-        f"python:{folder}/net.py:make", "--model-option", "probabilities=false", "--out", folder / out,
-        "--method-option", "max_passes=40", "--method-option", "num_minimality_tests=0", *more,
+        "run", f"{folder}/images", "--model", f"python:{folder}/net.py:make",
+        "--model-option", "probabilities=false", "--out", f"{folder}/{out}",
+        "--option", "max_passes=40", "--option", "num_minimality_tests=0", *more,
     ]  # fmt: skip
 
 
+def _command(folder, out, *more):
+    return [sys.executable, "-m", "misure", *_arguments(folder, out, *more)]
+
+
 def test_a_sample_that_kills_its_workers_is_recorded_and_the_others_are_done(folder):
-    done = subprocess.run(
-        _command(folder, "run", "--workers", "2"), check=False, capture_output=True, text=True
-    )
-    assert done.returncode == 1, done.stderr
-    assert "5 objects done, 1 failed" in done.stdout
+    done = CliRunner().invoke(main, _arguments(folder, "run", "--workers", "2"))
+    assert done.exit_code == 1, done.output
+    assert "5 objects explained, 1 failed" in done.output
     records = read_run(folder / "run")
     assert [one.sample for one in records] == [f"{number}.png" for number in range(6)]
     assert records[3].reason == "run: the worker process was killed by signal 9."
@@ -551,12 +553,12 @@ def test_workers_that_die_before_they_begin_end_the_run(folder):
         "import os, signal\nos.kill(os.getpid(), signal.SIGKILL) if __import__('multiprocessing').parent_process() else None\n"
         + textwrap.dedent(NETWORK)
     )
-    done = subprocess.run(_command(folder, "run"), check=False, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "no worker can begin: the worker process was killed by signal 9" in done.stderr
+    done = CliRunner().invoke(main, _arguments(folder, "run"))
+    assert done.exit_code == 2
+    assert "no worker can begin: the worker process was killed by signal 9" in done.output
 
 
-def test_a_worker_that_cannot_write_ends_the_run_with_one_sentence(folder):
+def test_a_worker_that_cannot_write_ends_the_run_with_one_sentence(folder, working_here):
     (folder / "images" / "3.png").unlink()
     limit = 4000  # bytes, more than the settings and less than a map with its record
     done = subprocess.run(
@@ -566,10 +568,9 @@ def test_a_worker_that_cannot_write_ends_the_run_with_one_sentence(folder):
     assert done.returncode == 2
     assert "File too large" in done.stderr
     assert "Traceback" not in done.stderr
-    again = subprocess.run(
-        _command(folder, "run", "--quiet"), check=False, capture_output=True, text=True
-    )
-    assert (again.returncode, again.stdout) == (0, "")
+    with working_here():
+        again = CliRunner().invoke(main, _arguments(folder, "run", "--quiet"))
+    assert (again.exit_code, again.output) == (0, "")
     assert len(read_run(folder / "run")) == 5
 
 
@@ -649,6 +650,7 @@ def _children(pid):
     return found
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_one_command_on_the_data_set(tmp_path):
     arguments = [
         "run", "triangle:2", "--model", "triangle", "--instances", "--limit", "1", "--shard", "0/1",
@@ -715,6 +717,7 @@ def test_a_record_cannot_name_a_file_outside_its_run(model, tmp_path):
         RunFolder(tmp_path / "run").storage.read("link")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_another_file_behind_the_same_word_is_another_network(folder):
     (folder / "images" / "3.png").unlink()
     options = {"model_options": {"probabilities": False}, "method_options": QUICK, "limit": 1}
