@@ -50,9 +50,7 @@ def distribution(tmp_path, monkeypatch):
         "[misure.letters]\nz = letters_z\nbroken = letters_broken\nnothing = letters_nothing\n"
     )
     (tmp_path / "letters_z.py").write_text(
-        "from test_registry_target import registry\n"
-        "def z(): pass\n"
-        "registry.register('z', 26, z)\n"
+        "from test_registry_target import registry\ndef z(): pass\nregistry.register('z', 26, z)\n"
     )
     (tmp_path / "letters_broken.py").write_text("import a_library_that_is_not_there\n")
     (tmp_path / "letters_nothing.py").write_text("")
@@ -71,14 +69,15 @@ def test_another_package_adds_entries_and_a_broken_one_gives_a_sentence(distribu
         warnings.simplefilter("error")
         assert distribution["a"] == 1  # a known name loads no package
         assert "letters_z" not in sys.modules
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning, match="The package letters-of-others") as told:
         assert distribution["z"] == 26
     sentences = [str(warning.message) for warning in told]
+    offers = "The package letters-of-others offers the letter"
+    missing = "ModuleNotFoundError: No module named 'a_library_that_is_not_there'"
+    nothing = "letters_nothing registers nothing of this name."
     assert sentences == [
-        "The package letters-of-others offers the letter 'broken', but it cannot be used: "
-        "ModuleNotFoundError: No module named 'a_library_that_is_not_there'",
-        "The package letters-of-others offers the letter 'nothing', but it cannot be used: "
-        "letters_nothing registers nothing of this name.",
+        f"{offers} 'broken', but it cannot be used: {missing}",
+        f"{offers} 'nothing', but it cannot be used: {nothing}",
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("error")

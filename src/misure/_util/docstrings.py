@@ -19,7 +19,7 @@ def first_sentence(docstring: str | None) -> str:
 def meanings(docstring: str | None) -> dict[str, str]:
     r"""Argument -> what the `Args` or `Attributes` section of a docstring says of it.
 
-    >>> meanings("The sum.\n\nArgs:\n    a, b: numbers,\n        of any size.\n\nRaises:\n    x: no.")
+    >>> meanings("The sum.\n\nArgs:\n    a, b: numbers,\n        of any size.")
     {'a': 'numbers, of any size.', 'b': 'numbers, of any size.'}
     """
     found: dict[str, str] = {}

@@ -1,7 +1,7 @@
-"""Measurement: the metrics of one map, the same for every method.
+"""Measurement: the metrics of one map, computed alike for every method.
 
 All maps of a target are measured on one probe: the target, a baseline image, hard edges and a
-threshold, whatever a method did to find its map.
+threshold, however a method has found its map.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from misure.errors import InputError, reason_of
 from misure.explanation.content_controls import make_content_controls
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import Probe
-from misure.metrics import GROUPS, METRICS, MeasuredMap, Metric
+from misure.metrics import METRICS, MeasuredMap, Metric
 from misure.models.device import to_device
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
@@ -25,13 +25,14 @@ def metrics_of(names: Sequence[str]) -> list[Metric]:
     Raises:
         InputError: an unknown name.
     """
+    groups = dict.fromkeys(entry.group for entry in METRICS.values())
     for name in names:
-        if name not in {*METRICS, *GROUPS, "all"}:
+        if name not in {*METRICS, *groups, "all"}:
             raise InputError(
-                f"compare: expected metrics among {', '.join(METRICS)}, or groups of them "
-                f"({', '.join(GROUPS)}, all), got {name!r}."
+                f"expected metrics among {', '.join(METRICS)}, or groups of them "
+                f"({', '.join(groups)}, all), got {name!r}."
             )
-    return [one for one in METRICS.values() if {one.name, one.group, "all"} & {*names}]
+    return [entry for entry in METRICS.values() if {entry.name, entry.group, "all"} & {*names}]
 
 
 def make_trial(
@@ -55,20 +56,20 @@ def make_trial(
 def measure(
     subject: MeasuredMap, metrics: Sequence[Metric]
 ) -> tuple[dict[str, float | None], str, int]:
-    """The figures of one map, what went wrong with them, and the pass equivalents spent on them."""
-    figures: dict[str, float | None] = {}
+    """The metrics of one map, what went wrong with them, and the pass equivalents spent on them."""
+    values: dict[str, float | None] = {}
     errors = []
     with subject.model.counting() as spent, subject.model.borrowed():
         for metric in metrics:
             try:
-                figures[metric.name] = _finite(metric.measure(subject))
+                values[metric.name] = _finite(metric.measure(subject))
             except Exception as error:
-                figures[metric.name] = None
+                values[metric.name] = None
                 errors.append(f"{metric.name}: {reason_of(error)}")
-    return figures, "; ".join(errors), spent.pass_equivalents
+    return values, "; ".join(errors), spent.pass_equivalents
 
 
-def _finite(figure: float | None) -> float | None:
-    if figure is not None and not isfinite(figure):
-        raise ValueError(f"it gave {figure}")
-    return figure
+def _finite(value: float | None) -> float | None:
+    if value is not None and not isfinite(value):
+        raise ValueError(f"it gave {value}")
+    return value
