@@ -11,8 +11,8 @@ from misure.errors import InputError
 
 def _registry(group="misure.nothing"):
     registry = Registry("letter", group)
-    registry.register("a", 1, test_a_registry_is_a_mapping_in_the_order_of_registration)
-    registry.register("b", 2, test_a_name_belongs_to_one_function)
+    registry.register("a", 1, "first")
+    registry.register("b", 2, "second")
     return registry
 
 
@@ -31,12 +31,13 @@ def test_a_registry_is_a_mapping_in_the_order_of_registration():
         registry.find("c")
 
 
-def test_a_name_belongs_to_one_function():
+def test_a_name_belongs_to_one_module():
     registry = _registry()
-    registry.register("a", 5, test_a_registry_is_a_mapping_in_the_order_of_registration)
+    registry.register("a", 5, "first")
     assert registry["a"] == 5
-    with pytest.raises(InputError, match="expected a new name for the letter .*got 'a', which is"):
-        registry.register("a", 6, test_a_name_belongs_to_one_function)
+    message = "^expected a new name for the letter of third, got 'a', which is defined in first."
+    with pytest.raises(InputError, match=message):
+        registry.register("a", 6, "third")
     assert registry["a"] == 5
 
 
@@ -85,6 +86,6 @@ def test_another_package_adds_entries_and_a_broken_one_gives_a_sentence(distribu
 
 
 def test_what_is_shipped_is_known_without_other_packages(distribution):
-    distribution.register("own", 3, InputError)
+    distribution.register("own", 3, "misure.letters")
     assert dict(distribution.shipped) == {"own": 3}
     assert "letters_z" not in sys.modules

@@ -2,6 +2,9 @@
 
 import inspect
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
 
 _SECTION = re.compile(r"(Args|Attributes):$")
 _ENTRY = re.compile(r"([a-z_0-9]+(?:, [a-z_0-9]+)*): (.*)$")
@@ -38,3 +41,37 @@ def meanings(docstring: str | None) -> dict[str, str]:
         else:
             found |= {name: f"{found[name]} {line.strip()}" for name in names}
     return found
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option that can be set by name.
+
+    Attributes:
+        name: the keyword.
+        default: its value unless set.
+        meaning: what it does, from the docstring.
+    """
+
+    name: str
+    default: Any
+    meaning: str
+
+
+def options_of_function(function: Callable[..., Any]) -> list[Option]:
+    """The keyword-only arguments of a function."""
+    told = meanings(function.__doc__)
+    return [
+        Option(name, parameter.default, told.get(name, ""))
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+
+
+def options_of_fields(instance: Any) -> list[Option]:
+    """The fields of a dataclass instance, with its values as defaults."""
+    told = meanings(type(instance).__doc__)
+    return [
+        Option(field.name, getattr(instance, field.name), told.get(field.name, ""))
+        for field in fields(instance)
+    ]

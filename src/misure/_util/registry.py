@@ -26,29 +26,27 @@ class Registry(MutableMapping[str, T]):
     def __init__(self, noun: str, group: str) -> None:
         self.noun, self.group = noun, group
         self._entries: dict[str, T] = {}
-        self._origins: dict[str, str] = {}
+        self._modules: dict[str, str] = {}
         self._are_plugins_loaded = False
 
-    def register(self, name: str, entry: T, origin: object) -> None:
+    def register(self, name: str, entry: T, module: str) -> None:
         """Adds an entry where it is defined.
 
         Args:
             name: the key.
             entry: the value.
-            origin: the function or class that defines it; the same one may register again, as it
-                does when its module is loaded again.
+            module: dotted name of the module that defines it; the same one may register again, as
+                it does when it is loaded again.
 
         Raises:
-            InputError: the name belongs to something else.
+            InputError: the name belongs to another module.
         """
-        module = getattr(origin, "__module__", "")
-        label = f"{module}.{getattr(origin, '__qualname__', type(origin).__qualname__)}"
-        if self._origins.get(name, label) != label:
+        if self._modules.get(name, module) != module:
             raise InputError(
-                f"expected a new name for the {self.noun} {label}, got {name!r}, which is "
-                f"{self._origins[name]}. Rename it."
+                f"expected a new name for the {self.noun} of {module}, got {name!r}, which is "
+                f"defined in {self._modules[name]}. Rename it."
             )
-        self._entries[name], self._origins[name] = entry, label
+        self._entries[name], self._modules[name] = entry, module
 
     def find(self, name: str) -> T:
         """The entry of this name.
@@ -63,8 +61,13 @@ class Registry(MutableMapping[str, T]):
     @property
     def shipped(self) -> Mapping[str, T]:
         """The entries that come with misure, without loading any other package."""
-        names = [name for name, label in self._origins.items() if label.startswith("misure.")]
-        return MappingProxyType({key: self._entries[key] for key in names if key in self._entries})
+        modules = self._modules
+        shipped = {
+            name: entry
+            for name, entry in self._entries.items()
+            if modules.get(name, "").startswith("misure.")
+        }
+        return MappingProxyType(shipped)
 
     def load_plugins(self) -> None:
         """Imports what other packages offer, once; one that is broken gives a warning."""

@@ -10,14 +10,16 @@ with another seed or of a randomised network. `METRICS[name].measure(subject)` t
 from a `MeasuredMap`.
 """
 
-# The order of these imports is the order of the registry, and of every table.
-import misure.metrics.sufficiency  # isort: skip
-import misure.metrics.localisation  # isort: skip
-import misure.metrics.fineness  # isort: skip
-import misure.metrics.content_dice  # isort: skip
-import misure.metrics.stability  # isort: skip
-import misure.metrics.sanity  # isort: skip
-import misure.metrics.computation  # noqa: F401  isort: skip
+# The order of these names is the order of the registry, and of every table.
+from misure.metrics import (  # noqa: F401  # isort: skip
+    sufficiency,
+    localisation,
+    fineness,
+    content_dice,
+    stability,
+    sanity,
+    computation,
+)
 
 from misure.metrics.measured_map import MeasuredMap
 from misure.metrics.metric import ENDLESS, GROUPS, METRICS, Metric, metric

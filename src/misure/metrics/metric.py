@@ -130,7 +130,7 @@ def metric(
             formula=formula,
             source=source,
         )
-        METRICS.register(entry.name, entry, function)
+        METRICS.register(entry.name, entry, function.__module__)
         return function
 
     return register

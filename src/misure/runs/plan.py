@@ -7,7 +7,6 @@ from typing import Any
 from misure._util.seeds import seed_of
 from misure.errors import InputError
 from misure.methods import METHODS
-from misure.methods.own import PRESET_OF, check_own_options
 from misure.models.model import SegmentationModel
 
 
@@ -42,9 +41,7 @@ class RunPlan:
             raise InputError(
                 f"run: expected a method among {', '.join(METHODS)}, got {self.method!r}."
             )
-        METHODS[self.method].check_options(self.method_options)
-        if self.method in PRESET_OF:
-            check_own_options(self.method, model, self.method_options)
+        METHODS[self.method].check(model, self.method_options)
         for name in self.classes:
             model.find_class(name)
         if not 0 <= self.min_area < 1 or not 0 < self.dice_threshold <= 1:
