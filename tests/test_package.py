@@ -88,6 +88,7 @@ ROOMS = [
     "reliability",
     "reports",
     "lab",
+    "testing",
     "cli",
     "__main__",
 ]
