@@ -41,6 +41,7 @@ PUBLIC = [
     "read_run",
     "run",
     "segment",
+    "sufficient_area",
     "write_report",
 ]
 

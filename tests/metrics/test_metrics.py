@@ -245,6 +245,19 @@ def test_the_ranking_goes_on_below_zero():
     assert sufficient_area(model, probe, below) == pytest.approx(int(reply.sum()) / reply.numel())
 
 
+def test_the_area_that_suffices_can_be_asked_for_without_a_probe():
+    model, probe, reply = _beacon()
+    image, target = probe.presentations[0].image, probe.target
+    area = misure.sufficient_area(model, image, target, reply.float())
+    assert area == pytest.approx(sufficient_area(model, probe, reply.float()))
+    assert misure.sufficient_area(model, image, target, torch.ones(reply.shape)) == 1.0
+    assert model.net.training
+    with pytest.raises(misure.InputError, match="^sufficient_area: expected two tensors of one"):
+        misure.sufficient_area(model, image, target, reply.float()[1:])
+    with pytest.raises(misure.InputError, match="^sufficient_area: expected dice_threshold in"):
+        misure.sufficient_area(model, image, target, reply.float(), dice_threshold=0.0)
+
+
 def test_a_known_top_is_not_looked_for_again():
     model, probe, reply = _beacon()
     with model.counting() as cost:

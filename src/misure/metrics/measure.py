@@ -9,11 +9,15 @@ from math import isfinite
 
 from torch import Tensor
 
-from misure.errors import InputError, reason_of
+from misure.errors import InputError, entrance, reason_of
 from misure.explanation.content_controls import make_content_controls
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import Probe
+from misure.images.read import check_image
+from misure.images.regions import area_fraction
 from misure.metrics import METRICS, MeasuredMap, Metric
+from misure.metrics.maps import check_same_shape
+from misure.metrics.sufficiency import sufficient_top
 from misure.models.device import to_device
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
@@ -51,6 +55,44 @@ def make_trial(
         dice_threshold=dice_threshold,
         content_controls=make_content_controls(own, seed=seed),
     )
+
+
+@entrance("sufficient_area")
+def sufficient_area(
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+    saliency_map: Tensor,
+    *,
+    dice_threshold: float = 0.9,
+    baseline_image: str = "mean",
+    seed: int = 0,
+) -> float:
+    """The smallest top part of a map that suffices for a target, as a part of the image in [0, 1].
+
+    The parts are shown to the model, about twenty of them; 1 if only the whole image suffices. The
+    model comes back as it was.
+
+    Args:
+        model: the model to explain.
+        image: (C, *spatial) float, the image that the target was taken from.
+        target: what the map explains.
+        saliency_map: (*spatial) float, larger matters more, made by any library.
+        dice_threshold: Dice from which the target counts as preserved, in (0, 1].
+        baseline_image: what stands where pixels are removed: `mean`, `black`, `blurred` or `noise`.
+        seed: of the baseline image `noise`.
+
+    Raises:
+        InputError: a map that does not have the image's shape; a threshold out of range.
+    """
+    check_image(image)
+    check_same_shape(saliency_map, target.region)
+    check_same_shape(image[0], target.region)
+    if not 0 < dice_threshold <= 1:
+        raise InputError(f"expected dice_threshold in (0, 1], got {dice_threshold}.")
+    probe = make_trial(model, image, target, dice_threshold, baseline_image, seed)
+    with model.borrowed():
+        return area_fraction(sufficient_top(model, probe, saliency_map))
 
 
 def measure(
