@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from misure.metrics import METRICS
     from misure.metrics.comparison.compare import compare
     from misure.metrics.comparison.comparison import Comparison
+    from misure.metrics.measure import sufficient_area
     from misure.models.cost import Cost
     from misure.models.loaders import load_model
     from misure.models.model import SegmentationModel
@@ -68,6 +69,7 @@ _MODULE_OF = {
     "read_run": "runs.run",
     "run": "runs.run",
     "segment": "models.segmentation",
+    "sufficient_area": "metrics.measure",
     "write_report": "reports.page",
 }
 

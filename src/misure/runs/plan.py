@@ -12,7 +12,6 @@ from misure._util.records import Record
 from misure._util.seeds import seed_of
 from misure.errors import InputError
 from misure.methods import METHODS
-from misure.methods.own import PRESET_OF, check_own_options
 from misure.models.model import SegmentationModel
 
 
@@ -53,13 +52,11 @@ class RunPlan(Record, frozen=True, kw_only=True):
 
     def check(self, model: SegmentationModel) -> None:
         """Raises an InputError if something makes no sense, before any work is done."""
-        if self.method not in METHODS:
-            raise InputError(f"expected a method among {', '.join(METHODS)}, got {self.method!r}.")
-        method = METHODS[self.method]
-        method.check_options(self.method_options)
-        fails_anyway = method.needs_gradients and not model.differentiable
-        if self.method in PRESET_OF and not (fails_anyway and self.objects == "asked"):
-            check_own_options(self.method, model, self.method_options)
+        method = METHODS.find(self.method)
+        if self.objects == "asked":  # a comparison goes on if one of its methods cannot explain
+            method.check_options(model, self.method_options)
+        else:
+            method.check(model, self.method_options)
         self._check_objects()
         for name in self.classes:
             model.find_class(name)

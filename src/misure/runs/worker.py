@@ -12,11 +12,9 @@ from torch import Tensor
 
 from misure.datasets.sample import Dataset
 from misure.errors import RunFolderError, entrance, reason_of
-from misure.explanation.explain import explain_all
 from misure.explanation.explanation import Explanation
 from misure.methods import METHODS
 from misure.methods.method import MethodResult
-from misure.methods.own import PRESET_OF
 from misure.models.device import to_device
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation, logits_of
@@ -109,20 +107,12 @@ class RunWorker:
         self, image: Tensor, key: str, targets: Sequence[Target]
     ) -> Sequence[Explanation | MethodResult]:
         plan, seed = self._plan, self._plan.seed_of(key)
-        if plan.method in PRESET_OF and plan.objects == "all":
-            return explain_all(
-                self._model,
-                image,
-                targets,
-                dice_threshold=plan.dice_threshold,
-                preset=PRESET_OF[plan.method],
-                seed=seed,
-                **plan.method_options,
-            )
-        method, options = METHODS[plan.method], dict(plan.method_options)
-        if "dice_threshold" in method.options:
-            options = {"dice_threshold": plan.dice_threshold, **options}
-        return [method(self._model, image, target, seed=seed, **options) for target in targets]
+        method = METHODS[plan.method]
+        shared = method.options_among({"dice_threshold": plan.dice_threshold})
+        options = {**shared, **plan.method_options}
+        if plan.objects == "asked":
+            return [method(self._model, image, target, seed=seed, **options) for target in targets]
+        return method.explain_many(self._model, image, targets, seed=seed, **options)
 
 
 def record_failure(folder: RunFolder, key: str, reason: str) -> SampleOutcome:

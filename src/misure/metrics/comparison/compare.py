@@ -22,7 +22,7 @@ from misure.models.model import SegmentationModel
 from misure.runs.plan import RunPlan
 from misure.runs.run import OnProgress, Progress, run
 
-CONTROLS = tuple(name for name, method in METHODS.items() if method.source == "control")
+CONTROLS = tuple(name for name, method in METHODS.shipped.items() if method.kind == "control")
 DEFAULT_METHODS = ("misure", "seg_grad_cam", "rise", *CONTROLS)
 DEFAULT_METRICS = tuple(group for group in GROUPS if group not in ("stability", "sanity"))
 """All but the two groups that make every map eight times again."""
@@ -69,8 +69,7 @@ def compare(
     names = _method_names(methods, method_options or {})
     shared = {"baseline_image": baseline_image}
     options = {
-        name: {key: value for key, value in shared.items() if key in METHODS[name].options}
-        | dict((method_options or {}).get(name, {}))
+        name: {**METHODS[name].options_among(shared), **(method_options or {}).get(name, {})}
         for name in names
     }
     plans = [

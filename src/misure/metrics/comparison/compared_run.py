@@ -10,7 +10,6 @@ from misure._util.records import plain, settings_difference
 from misure.errors import InputError
 from misure.methods import METHODS
 from misure.methods.method import MethodResult
-from misure.methods.own import PRESET_OF
 from misure.models.model import SegmentationModel
 from misure.runs.folder import RunFolder
 from misure.runs.maps import read_result
@@ -74,10 +73,9 @@ class ComparedRun:
         self, result: MethodResult, model: SegmentationModel, image: Tensor, seed: int
     ) -> Tensor:
         """The map of the same target, made again of another model, image or seed."""
-        options = dict(self.options)
-        if self.method in PRESET_OF:
-            options = {"dice_threshold": self.settings.dice_threshold, **options}
         method = METHODS[self.method]
+        shared = method.options_among({"dice_threshold": self.settings.dice_threshold})
+        options = {**shared, **self.options}
         return method(model, image, result.target, seed=seed, **options).saliency_map
 
 
