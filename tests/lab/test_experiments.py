@@ -118,9 +118,11 @@ def test_what_failed_stays_an_empty_cell(model, samples, runs):
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     for line in lines:
         if line.get("key") == "b#1":
-            line |= {"status": "failed", "reason": "it broke"}
+            kept = {name: line[name] for name in ("key", "sample", "class_index", "class_name")}
+            line.clear()
+            line |= {"status": "failed", "reason": "it broke", **kept}
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert [one["status"] for one in folder.records()] == ["done", "failed"]
+    assert [one.status for one in folder.records()] == ["done", "failed"]
     found = compare_runs(model, samples, runs, metrics=METRICS)
     (failed,) = [row for row in found.rows if row.error]
     assert (failed.image, failed.method, failed.error, failed.cost) == (

@@ -159,5 +159,5 @@ def test_a_run_records_them_whatever_the_method(tmp_path):
             instances=True,
         )
         for record in read_run(tmp_path / method):
-            assert 0 < record["prediction"]["margin"] <= 1
-            assert ("augmented_dice" in record) == augmented
+            assert 0 < record.prediction.margin <= 1
+            assert (record.augmented_dice is not None) == augmented
