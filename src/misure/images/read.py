@@ -63,7 +63,7 @@ def read_image(
         MissingDependencyError: NIfTI without nibabel.
     """
     volume = path if isinstance(path, NiftiFile) else None
-    path = volume.path if volume else Path(path)
+    path = path.path if isinstance(path, NiftiFile) else Path(path)
     if not path.is_file():
         raise InputError(f"expected an image file, found none at {path}.")
     if path.stat().st_size == 0:

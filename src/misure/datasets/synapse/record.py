@@ -11,7 +11,7 @@ RECORD_NAME = "prepare.json"
 Row = tuple[float, float, float, float]
 
 
-class PrepareSettings(Record):
+class PrepareSettings(Record, frozen=True):
     """How the raw files were prepared; one folder has one way.
 
     Attributes:
@@ -27,7 +27,7 @@ class PrepareSettings(Record):
     phantom: bool
 
 
-class PreparedCase(Record):
+class PreparedCase(Record, frozen=True):
     """A case whose files are complete.
 
     Attributes:
@@ -47,7 +47,7 @@ class PreparedCase(Record):
     files: dict[str, str]
 
 
-class PrepareRecord(Record):
+class PrepareRecord(Record, frozen=True):
     """The content of `prepare.json`.
 
     Attributes:
