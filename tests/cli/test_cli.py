@@ -414,7 +414,7 @@ def test_compare_writes_rows_tables_and_a_picture(picture, sample, tmp_path):
     done = run(
         "compare", picture, tmp_path / "missing.png", "--model", "triangle", "--class", "triangle",
         "--instance", 0, "--methods", "rise, edges", "--metrics", "fineness,sufficient_area",
-        "--method-option", "rise.num_masks=30", "--method-option", "rise.coverage=none",
+        "--option", "rise.num_masks=30", "--option", "rise.coverage=none",
         "--out", out, "--device", "cpu",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -449,8 +449,9 @@ def test_compare_on_the_data_set_knows_the_network_and_what_matters(tmp_path):
         (["--dataset", "circle", "--model", "triangle"], "expected one of triangle"),
         (["--dataset", "triangle:1", "--methods", "no"], "expected methods among"),
         (["--dataset", "triangle:1", "--metrics", "no"], "expected metrics among"),
-        (["--dataset", "triangle:1", "--method-option", "x=3"], "expected METHOD.KEY=VALUE"),
-        (["--dataset", "triangle:1", "--method-option", "rise.3"], "expected METHOD.KEY=VALUE"),
+        (["--dataset", "triangle:1", "--option", "x=3"], "expected an option of preset"),
+        (["--dataset", "triangle:1", "--max-passes", "0"], "expected grain_px"),
+        (["--dataset", "triangle:1", "--option", "rise.3"], r"expected \[METHOD.\]KEY=VALUE"),
         (["a.png", "--model", "triangle"], "got none; the first: "),
     ],
 )

@@ -462,7 +462,7 @@ def test_controls_are_kept_low_or_the_sufficient_region_is_returned():
     [
         ({"grain_px": -1}, "expected grain_px of 0"),
         ({"max_passes": 0}, "max_passes of 1 or more, got 0 and 0"),
-        ({"preset": "forward_only", "max_passes": 0}, "ForwardReduction: expected grain_px"),
+        ({"preset": "forward_only", "max_passes": 0}, "expected grain_px"),
         ({"patience": 0}, "expected patience of 1 or more"),
         ({"thresholds": (0.5, 1.5)}, "expected thresholds above 0"),
         ({"max_content_dice": 2.0}, r"max_content_dice in \[0, 1\], got 2.0"),

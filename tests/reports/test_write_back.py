@@ -130,7 +130,7 @@ def test_a_file_is_opened_twice_to_be_explained_and_once_as_a_sample(volume, tmp
 def test_a_run_over_volumes_is_exported_as_volumes(volume, tmp_path):
     path, box, affine = volume
     _invoke(
-        "run", path.parent, *_model(tmp_path), "--out", tmp_path / "run", "--method-option",
+        "run", path.parent, *_model(tmp_path), "--out", tmp_path / "run", "--option",
         "max_passes=30",
     )  # fmt: skip
     done = _invoke("export", tmp_path / "run", "--nifti", tmp_path / "volumes")

@@ -480,7 +480,7 @@ def _command(folder, out, *more):
     return [
         sys.executable, "-m", "misure", "run", folder / "images", "--model",
         f"python:{folder}/net.py:make", "--model-option", "probabilities=false", "--out", folder / out,
-        "--method-option", "max_passes=40", "--method-option", "num_minimality_tests=0", *more,
+        "--option", "max_passes=40", "--option", "num_minimality_tests=0", *more,
     ]  # fmt: skip
 
 
@@ -489,7 +489,7 @@ def test_a_sample_that_kills_its_workers_is_recorded_and_the_others_are_done(fol
         _command(folder, "run", "--workers", "2"), check=False, capture_output=True, text=True
     )
     assert done.returncode == 1, done.stderr
-    assert "5 items done, 1 failed" in done.stdout
+    assert "5 objects explained, 1 failed" in done.stdout
     records = read_run(folder / "run")
     assert [one["sample"] for one in records] == [f"{number}.png" for number in range(6)]
     assert records[3]["reason"] == "run: the worker process was killed by signal 9."
