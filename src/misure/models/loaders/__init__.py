@@ -1,8 +1,8 @@
 """Loading models by name: `load_model("SCHEME:ARGUMENT")`, one file for each scheme.
 
-Files are taken as hostile: weights are read from safetensors or with `weights_only=True`, programs
-that could do more than compute are refused. Only `python:` and `function:` run Python code, from
-the file that the user names.
+`python:`, `function:`, `torchscript:` and `export:` run code of the file that the user names: use
+them with files that you trust. The others read weights alone, from safetensors or with
+`weights_only=True`, and unpickle nothing.
 """
 
 from collections.abc import Callable
@@ -58,33 +58,34 @@ USAGE = (
 def load_model(
     spec: str, *, device: str | torch.device = "auto", **options: Any
 ) -> SegmentationModel:
-    """The model that a specification names.
+    """The model that a spec names.
 
     Args:
         spec: `triangle` (shipped), `trained:FILE_OR_FOLDER` (written by `misure train`),
             `hf:ID_OR_FOLDER` (transformers, semantic segmentation heads; preprocessing from the
-            folder's processor config), `torchvision:NAME`, `torchscript:FILE`,
-            `export:FILE.pt2`, `onnx:FILE` (no gradients), `python:FILE.py:FUNCTION` (a function
-            without arguments that returns a network or a SegmentationModel),
-            `function:FILE.py:FUNCTION` (a function from NumPy images (N, C, *spatial) float32 to
-            logits (N, K, *spatial); no gradients).
+            folder's processor config), `torchvision:NAME`, `onnx:FILE` (gradients only with
+            onnx2torch). These run code of the file: `torchscript:FILE`, `export:FILE.pt2`,
+            `python:FILE.py:FUNCTION` (a function without arguments that returns a network or a
+            SegmentationModel), `function:FILE.py:FUNCTION` (a function from NumPy images
+            (N, C, *spatial) float32 to logits (N, K, *spatial); no gradients).
         device: where to put it; `auto` takes a GPU if there is one.
-        options: arguments of SegmentationModel, over those that the file itself tells.
+        options: arguments of SegmentationModel; they replace those that the file brings.
 
     Raises:
         InputError: an unknown scheme, a missing or damaged file, an unknown option.
-        MissingDataError: weights that would have to be downloaded are not there.
-        MissingDependencyError: an optional library is missing; the message tells which.
+        MissingDataError: weights that would have to be downloaded are missing.
+        MissingDependencyError: an optional library is missing; the message names it.
     """
     scheme, _, argument = spec.partition(":")
     if scheme not in LOADERS or (not argument and scheme != "triangle"):
         raise InputError(f"expected {USAGE}, got {spec!r}.")
-    place = choose_device(device)
-    net, settings = LOADERS[scheme](argument, place)
+    chosen = choose_device(device)
+    net, settings = LOADERS[scheme](argument, chosen)
     if isinstance(net, SegmentationModel):
-        elsewhere = device != "auto" and net.device != place
-        if options or elsewhere:
-            given = [*options, *["device"] * elsewhere]
+        given = list(options)
+        if device != "auto" and net.device != chosen:
+            given.append("device")
+        if given:
             raise InputError(
                 f"expected no options with {spec}, whose function returns a whole "
                 f"SegmentationModel, got {', '.join(given)}. Set them there."
@@ -96,6 +97,6 @@ def load_model(
             f"expected options of SegmentationModel ({', '.join(OPTIONS)}), got {unknown[0]!r}."
         )
     if isinstance(net, torch.nn.Module):
-        net.to(place)
-    arguments: dict[str, Any] = {"name": spec, "device": place} | settings | options
+        net.to(chosen)
+    arguments: dict[str, Any] = {"name": spec, "device": chosen} | settings | options
     return SegmentationModel(net, **arguments)
