@@ -118,11 +118,11 @@ def test_invariants_for_any_model(
     assert found.dice >= threshold
     nested = [(torch.zeros_like(target.region), 0.0)]
     for point in found.sufficiency_curve:
-        nested.append((found.nested_region(point["dice_threshold"]), point["dice"]))
-        assert point["dice"] >= point["dice_threshold"]
-        assert point["area_fraction"] == int(nested[-1][0].sum()) / target.region.numel()
+        nested.append((found.nested_region(point.dice_threshold), point.dice))
+        assert point.dice >= point.dice_threshold
+        assert point.area_fraction == int(nested[-1][0].sum()) / target.region.numel()
         assert not (nested[-2][0] & ~nested[-1][0]).any()
-        if point["dice_threshold"] == threshold:
+        if point.dice_threshold == threshold:
             assert torch.equal(nested[-1][0], found.minimally_sufficient_region)
     assert found.sufficient_dice >= threshold
     evaluating = copy.deepcopy(net).eval()
@@ -532,8 +532,8 @@ def test_without_gradients_the_map_holds_the_nested_regions_too():
     image[0, 5:21, 5:21] = 1.0
     target = misure.predicted_target(model, image, 1)
     found = misure.explain(model, image, target, thresholds=(0.5, 0.7, 0.8))
-    areas = [point["area_fraction"] * 900 for point in found.sufficiency_curve]
+    areas = [point.area_fraction * 900 for point in found.sufficiency_curve]
     assert len(set(areas)) > 2
     for point, area in zip(found.sufficiency_curve, areas, strict=True):
-        assert int(found.nested_region(point["dice_threshold"]).sum()) == round(area)
+        assert int(found.nested_region(point.dice_threshold).sum()) == round(area)
     assert float(found.saliency_map.max()) < 1

@@ -15,6 +15,7 @@ from misure.images.orientation import as_stored, lay_out, viewing_order
 
 LAS = np.array([[-2.0, 0, 0, 30], [0, 3, 0, -40], [0, 0, 5, -50], [0, 0, 0, 1]])
 SLANTED = np.array([[0, 0, 2.0, 3], [-3, 0, 0, 9], [0, 5, 0, 7], [0, 0, 0, 1]])  # axes elsewhere
+pytestmark = pytest.mark.usefixtures("in_this_process")
 FOUND = ("target", "sufficient_region", "minimally_sufficient_region", "saliency_map")
 
 NETWORK = """

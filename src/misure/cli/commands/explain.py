@@ -76,8 +76,6 @@ def explain(
     Writes explanation.json, explanation.npz, overview.png and its panels into the --out folder; of
     NIfTI files the regions and the map as NIfTI too.
     """
-    from dataclasses import replace
-
     from misure._util.folders import writing_folder
     from misure.explanation.explain import explain
     from misure.explanation.presentation import make_presentations
@@ -110,7 +108,7 @@ def explain(
             on_step=on_step,
             **options,
         )
-        found = replace(found, image=str(image), slice_index=slice_index)
+        found = found.with_values(image=str(image), slice_index=slice_index)
         presentation = make_presentations(
             model,
             pixels,
@@ -120,4 +118,4 @@ def explain(
         )[0]
         save_result(found, presentation, segmentation, folder, order=order, volume=volume)
     if not quiet:
-        click.echo(summary(found.record(), out))
+        click.echo(summary(found.values, out))

@@ -155,14 +155,14 @@ def run(
             on_progress=on_progress,
         )
     records = read_run(out)
-    failed = [one for one in records if one["status"] == "failed"]
+    failed = [record for record in records if record.status == "failed"]
     if not quiet:
         click.echo(
             f"{done.num_samples} samples in {done.seconds:.0f} s: {done.num_objects} objects "
             f"explained, {done.num_failed} failed. {out} now holds {len(records) - len(failed)} "
             f"explained objects and {len(failed)} failures."
         )
-        for one in failed[:5]:
-            click.echo(f"  {one['key']}: {one['reason']}")
+        for record in failed[:5]:
+            click.echo(f"  {record.key}: {record.reason}")
     if failed:
         ctx.exit(1)

@@ -11,7 +11,7 @@ RECORD_NAME = "prepare.json"
 Row = tuple[float, float, float, float]
 
 
-class PrepareSettings(Record, frozen=True):
+class PrepareSettings(Record, frozen=True, kw_only=True):
     """How the raw files were prepared; one folder has one way.
 
     Attributes:
@@ -27,7 +27,7 @@ class PrepareSettings(Record, frozen=True):
     phantom: bool
 
 
-class PreparedCase(Record, frozen=True):
+class PreparedCase(Record, frozen=True, kw_only=True):
     """A case whose files are complete.
 
     Attributes:
@@ -47,7 +47,7 @@ class PreparedCase(Record, frozen=True):
     files: dict[str, str]
 
 
-class PrepareRecord(Record, frozen=True):
+class PrepareRecord(Record, frozen=True, kw_only=True):
     """The content of `prepare.json`.
 
     Attributes:
