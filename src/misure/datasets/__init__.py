@@ -1,4 +1,4 @@
-"""Data sets whose samples can be explained, each in a file of its own, opened by one word.
+"""Data sets whose samples can be explained, each in a file of its own, opened by a spec.
 
 open_dataset("triangle:30")
 """
@@ -30,11 +30,11 @@ _DEFAULT_NUM_SAMPLES = 30
 
 @entrance("open_dataset")
 def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
-    """The data set that a word names.
+    """The data set that a spec names.
 
     Args:
         spec: `triangle`, held-out samples of Triangle; `triangle-two`, with two triangles each;
-            `triangle-disc`, with a disc that is needed too; `triangle:N`: so many (30 if not said);
+            `triangle-disc`, with a disc that is needed too; `triangle:N`: N samples (else 30);
             `triangle:N,side=24`: with options (see `read_options`).
             `coco:FOLDER`, COCO 2017 with the classes of VOC; `coco-all:FOLDER` with its own 80;
             `coco:FOLDER,train2017`: another split (see `CocoDataset`); `coco-panoptic:FOLDER`, the
@@ -45,13 +45,14 @@ def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
             `synapse:FOLDER`, the test slices of the Synapse benchmark that show an organ;
             `synapse-train:FOLDER`, its training slices; `synapse-volumes:FOLDER`, its test volumes
             (see `misure.datasets.synapse`).
-            `corrupted:noise=0.1,WORD`: another data set, its images made worse (see `CORRUPTIONS`).
+            `corrupted:noise=0.1,SPEC`: another data set, its images corrupted (see `CORRUPTIONS`).
             Else the path of a folder of images, or of a text file with one path a line.
         reading: how the network wants its images (see `Reading`).
 
     Raises:
-        InputError: another word, a part after the colon that makes no sense, or one key twice.
-        MissingDependencyError, MissingDataError: what it is read from is not there.
+        InputError: an unknown spec, a part after the colon that cannot be used, or one key twice.
+        MissingDependencyError: an optional library is missing.
+        MissingDataError: the files of the data set are missing.
     """
     name, _, rest = spec.partition(":")
     if name in DATASETS:
@@ -71,14 +72,14 @@ def _triangle(rest: str, _reading: Reading) -> Dataset:
 
 
 def _two_triangles(rest: str, _reading: Reading) -> Dataset:
-    """Items as large and as far apart as in `triangle`, on a larger canvas."""
+    """Glyphs as large and as far apart as in `triangle`, on a larger canvas."""
     num_samples, options = read_options(rest)
     options = {"size_px": 128, "side_px": 32, "glyph_px": 12, "num_triangles": 2} | options
     return TriangleDataset(num_samples or _DEFAULT_NUM_SAMPLES, **options)
 
 
 def _triangle_disc(rest: str, _reading: Reading) -> Dataset:
-    """Samples with a disc only, as without one there is nothing to explain."""
+    """Only samples with a disc, since the others hold nothing to explain."""
     num_samples, options = read_options(rest)
     num_samples = num_samples or _DEFAULT_NUM_SAMPLES
     dataset = TriangleDataset(100 * num_samples, disc=True, **options)
@@ -98,8 +99,8 @@ def _all_of_coco(rest: str, reading: Reading) -> Dataset:
 
 
 def _corrupted(rest: str, reading: Reading) -> Dataset:
-    corruption, word = read_corruption(rest)
-    return CorruptedDataset(open_dataset(word, reading), corruption)
+    corruption, spec = read_corruption(rest)
+    return CorruptedDataset(open_dataset(spec, reading), corruption)
 
 
 def _panoptic(rest: str, reading: Reading) -> Dataset:
@@ -128,7 +129,7 @@ DATASETS: dict[str, Callable[[str, Reading], Dataset]] = {
     "coco-panoptic": _panoptic,
     "corrupted": _corrupted,
 }
-"""Name -> what opens it, given the rest of the word and how to read images."""
+"""Name -> what opens it, given the rest of the spec and how to read images."""
 
 __all__ = [
     "DATASETS",

@@ -1,4 +1,4 @@
-"""A data set whose images are made worse in a known way; its annotations stay."""
+"""A data set whose images are corrupted in a known way; its annotations stay."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,12 +22,12 @@ class CorruptedDataset:
 
     @property
     def keys(self) -> Sequence[str]:
-        """Those of the other data set."""
+        """The keys of the other data set."""
         return self._dataset.keys
 
     @property
     def class_names(self) -> Sequence[str]:
-        """Those of the other data set; empty where it knows none."""
+        """The class names of the other data set; empty if it has none."""
         return getattr(self._dataset, "class_names", ())
 
     def __len__(self) -> int:
@@ -39,7 +39,10 @@ class CorruptedDataset:
 
 
 def read_corruption(rest: str) -> tuple[Corruption, str]:
-    """The corruption and the word of the data set, from `noise=0.1,triangle:200`.
+    """The corruption, and the spec of the data set to corrupt.
+
+    Args:
+        rest: of the spec, after `corrupted:`, such as `noise=0.1,triangle:200`.
 
     Raises:
         InputError: not of this form, an unknown corruption or a strength outside [0, 1].
@@ -47,15 +50,15 @@ def read_corruption(rest: str) -> tuple[Corruption, str]:
     >>> read_corruption("blur=0.02,coco:photographs")
     (Corruption(kind='blur', strength=0.02), 'coco:photographs')
     """
-    told, _, word = rest.partition(",")
-    kind, _, number = told.partition("=")
+    corruption, _, spec = rest.partition(",")
+    kind, _, number = corruption.partition("=")
     try:
         strength = float(number)
     except ValueError:
         strength = float("nan")
-    if not word or strength != strength:  # noqa: PLR0124
+    if not spec or strength != strength:  # noqa: PLR0124
         raise InputError(
-            f"expected corrupted:KIND=STRENGTH,WORD with a kind among "
+            "expected corrupted:KIND=STRENGTH,SPEC with a kind among "
             f"{', '.join(CORRUPTIONS)}, got corrupted:{rest}."
         )
-    return Corruption(kind, strength), word
+    return Corruption(kind, strength), spec

@@ -1,7 +1,7 @@
-"""`function:FILE.py:FUNCTION`: a function from NumPy images to NumPy logits, whatever is behind it.
+"""`function:FILE.py:FUNCTION`: a function from NumPy images to NumPy logits. The file is run.
 
-A session of another runtime, a web service, hand-written rules: misure sees only numbers, so there
-are no gradients, and the preset `forward_only` is the one to use.
+The function may use another runtime, a web service or hand-written rules. misure sees only numbers,
+so there are no gradients: use the preset `forward_only`.
 """
 
 from collections.abc import Callable
@@ -32,6 +32,10 @@ class NumpyFunction:
 
 
 def load(argument: str, _device: torch.device) -> tuple[Any, dict[str, Any]]:
-    """The function itself as a network without gradients. This runs the file."""
+    """The function as a network without gradients. This runs the file.
+
+    Raises:
+        InputError: no such file or function, or the file raises.
+    """
     function, _ = user_function("function", argument)
     return NumpyFunction(function), {"differentiable": False, "device": "cpu"}

@@ -1,4 +1,4 @@
-"""`python:FILE.py:FUNCTION`: a function of the user's own that returns a network or a model."""
+"""`python:FILE.py:FUNCTION`: a function that returns a network or a model. The file is run."""
 
 import importlib.util
 import sys
@@ -13,7 +13,11 @@ from misure.models.loaders.file import existing_file
 
 
 def load(argument: str, _device: torch.device) -> tuple[Any, dict[str, Any]]:
-    """What the function returns when it is called without arguments. This runs the file."""
+    """The network or model that the function returns, called without arguments. This runs the file.
+
+    Raises:
+        InputError: no such file or function, it raises, or it returns something else.
+    """
     function, path = user_function("python", argument)
     try:
         net = function()

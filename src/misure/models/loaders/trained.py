@@ -12,7 +12,12 @@ from misure.models.networks.trained_network import load_trained
 
 
 def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
-    """The network of a file, or of the `model.safetensors` in a folder."""
+    """The network of a file, or of the `model.safetensors` in a folder, and how it is used.
+
+    Raises:
+        InputError: the file is missing, damaged, or not by `misure train` of this version.
+        MissingDependencyError: the network is one of MONAI's, and MONAI is missing.
+    """
     path = Path(argument)
     net, about = load_trained(
         existing_file(str(path / "model.safetensors" if path.is_dir() else path))
@@ -21,7 +26,11 @@ def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any
 
 
 def load_shipped(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
-    """The network for Triangle."""
+    """The network for Triangle, and how it is used.
+
+    Raises:
+        InputError: `argument` is not empty.
+    """
     if argument:
         raise InputError(
             f"expected triangle alone, got triangle:{argument}. For a network of "
