@@ -1,10 +1,11 @@
-"""A data set whose images are corrupted in a known way; its annotations stay."""
+"""A data set with images corrupted in a known way; its annotations stay."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from misure._util.seeds import seed_of
-from misure.datasets.sample import Dataset, Sample
+from misure.datasets.registry import dataset, open_dataset
+from misure.datasets.sample import Dataset, Reading, Sample
 from misure.errors import InputError
 from misure.images.corruption import CORRUPTIONS, Corruption
 
@@ -38,6 +39,13 @@ class CorruptedDataset:
         return replace(sample, image=self._corruption(sample.image, seed_of(sample.key)))
 
 
+@dataset("corrupted", usage="corrupted:KIND=STRENGTH,SPEC")
+def open_corrupted(rest: str, reading: Reading) -> CorruptedDataset:
+    """Another data set with corrupted images, as `corrupted:noise=0.1,triangle:200`."""
+    corruption, spec = read_corruption(rest)
+    return CorruptedDataset(open_dataset(spec, reading), corruption)
+
+
 def read_corruption(rest: str) -> tuple[Corruption, str]:
     """The corruption, and the spec of the data set to corrupt.
 
@@ -50,15 +58,15 @@ def read_corruption(rest: str) -> tuple[Corruption, str]:
     >>> read_corruption("blur=0.02,coco:photographs")
     (Corruption(kind='blur', strength=0.02), 'coco:photographs')
     """
-    corruption, _, spec = rest.partition(",")
-    kind, _, number = corruption.partition("=")
+    first, _, spec = rest.partition(",")
+    kind, _, number = first.partition("=")
     try:
         strength = float(number)
     except ValueError:
         strength = float("nan")
     if not spec or strength != strength:  # noqa: PLR0124
         raise InputError(
-            "expected corrupted:KIND=STRENGTH,SPEC with a kind among "
-            f"{', '.join(CORRUPTIONS)}, got corrupted:{rest}."
+            f"expected corrupted:KIND=STRENGTH,SPEC with a kind among {', '.join(CORRUPTIONS)}, "
+            f"got corrupted:{rest}."
         )
     return Corruption(kind, strength), spec

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from misure.datasets.pairing import Pair, find_pairs, folders_of
+from misure.datasets.registry import dataset
 from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
 from misure.images.intensity import scale_intensity
@@ -190,12 +191,12 @@ class Slices:
         return self._volumes.axial_slice(*self._slices[index])
 
 
+@dataset("nifti", usage="nifti:IMAGES,LABELS", extra="medical")
 def open_nifti(rest: str, reading: Reading) -> LabelledVolumes:
-    """The volumes of `nifti:IMAGES,LABELS` or `nifti:FOLDER`; with `,LIST.txt` only those it lists.
+    """NIfTI volumes with annotations, in two folders or in `images` and `labels` of one.
 
-    Args:
-        rest: of the spec, after `nifti:`.
-        reading: how the network wants its images.
+    Specs are `nifti:IMAGES,LABELS` or `nifti:FOLDER`; with `,LIST.txt` at the end only the cases in
+    that file are taken.
     """
     folders, comma, file = rest.rpartition(",")
     if not (comma and file.endswith(".txt")):
@@ -214,8 +215,9 @@ def open_nifti(rest: str, reading: Reading) -> LabelledVolumes:
     return LabelledVolumes([pairs[case] for case in cases], reading)
 
 
+@dataset("nifti-slices", usage="nifti-slices:IMAGES,LABELS", extra="medical")
 def open_nifti_slices(rest: str, reading: Reading) -> Slices:
-    """The slices with foreground of `nifti-slices:...`, whose rest is that of `nifti:...`."""
+    """The axial slices of NIfTI volumes that have annotated foreground."""
     refuse_slice(reading)
     return Slices(open_nifti(rest, reading))
 

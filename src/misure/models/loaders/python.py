@@ -10,10 +10,14 @@ import torch
 
 from misure.errors import InputError, MisureError
 from misure.models.loaders.file import existing_file
+from misure.models.loaders.registry import loader
 
 
+@loader("python", usage="python:FILE.py:FUNCTION")
 def load(argument: str, _device: torch.device) -> tuple[Any, dict[str, Any]]:
-    """The network or model that the function returns, called without arguments. This runs the file.
+    """The network or SegmentationModel that a Python function of yours returns.
+
+    The function is called without arguments. This runs the file.
 
     Raises:
         InputError: no such file or function, it raises, or it returns something else.

@@ -13,10 +13,14 @@ from torch.export.passes import move_to_device_pass
 from misure.errors import InputError
 from misure.models.loaders.file import existing_file, reading
 from misure.models.loaders.fixed_shape import OneByOne, settings_for_shape
+from misure.models.loaders.registry import loader
 
 
+@loader("export", usage="export:FILE.pt2")
 def load(argument: str, device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
-    """The network, and its input size if it was exported for one.
+    """A program saved by torch.export, and its input size if it was exported for one.
+
+    This runs code of the file.
 
     Raises:
         InputError: the file is missing or damaged, or the program does not take one image batch.

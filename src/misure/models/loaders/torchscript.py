@@ -10,10 +10,14 @@ import torch
 from torch import nn
 
 from misure.models.loaders.file import existing_file, reading
+from misure.models.loaders.registry import loader
 
 
+@loader("torchscript", usage="torchscript:FILE")
 def load(argument: str, device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
-    """The network; such a file holds no preprocessing and no class names.
+    """A scripted or traced network, without preprocessing or class names.
+
+    This runs code of the file.
 
     Raises:
         InputError: the file is missing or damaged.
