@@ -87,12 +87,12 @@ def _fashion_mnist(folder, packed):
 @pytest.mark.parametrize("packed", [False, True])
 def test_fashion_mnist_files(tmp_path, packed):
     _fashion_mnist(tmp_path, packed)
-    items = read_glyphs(tmp_path, "test")
-    assert {k: images.shape for k, images in items.items()} == dict.fromkeys(range(4), (5, 28, 28))
-    assert TriangleDataset(1, items=tmp_path)[0].annotation.any()
+    glyphs = read_glyphs(tmp_path, "test")
+    assert {k: images.shape for k, images in glyphs.items()} == dict.fromkeys(range(4), (5, 28, 28))
+    assert TriangleDataset(1, glyphs=tmp_path)[0].annotation.any()
 
 
-def test_bad_items(tmp_path):
+def test_bad_glyphs(tmp_path):
     with pytest.raises(misure.InputError, match="expected split 'train' or 'test', got 'val'"):
         read_glyphs("digits", "val")
     with pytest.raises(misure.MissingDataError, match="Put the four Fashion-MNIST files of"):

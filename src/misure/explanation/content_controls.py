@@ -67,12 +67,12 @@ def make_content_controls(
     """
     if other_image is not None and not isinstance(other_image, Tensor):
         raise InputError(
-            f"explain: expected other_image to be a tensor, got {other_image!r}. It can be "
+            f"expected other_image to be a tensor, got {other_image!r}. It can be "
             "given from Python only."
         )
     if other_image is not None and other_image.shape != image.shape:
         raise InputError(
-            f"make_content_controls: expected another image of shape {tuple(image.shape)}, got "
+            f"expected another image of shape {tuple(image.shape)}, got "
             f"{tuple(other_image.shape)}. Resize it."
         )
     if other_image is None:

@@ -18,18 +18,19 @@ from misure.errors import InputError
 from misure.explanation.content_controls import CONTENT_CONTROLS
 from misure.explanation.growth import GROWTHS, Found
 from misure.explanation.presentation import Presentation, make_presentation
-from misure.explanation.probe import OnStep, Probe, Search
+from misure.explanation.probe import Account, OnStep, Probe, Search
 from misure.explanation.run_searches import run_searches
 from misure.explanation.show import try_regions
 from misure.images.regions import area_fraction
-from misure.models.cost import Cost
 from misure.models.model import SegmentationModel
 
 _COMPARED_BASELINE_IMAGES = ("mean", "blurred", "noise")
 _COMPARED_EDGE = 1 / 64  # of the short side
 
 
-def content_dices(model: SegmentationModel, probe: Probe, region: Tensor) -> dict[str, float]:
+def content_dices(
+    model: SegmentationModel, probe: Probe, region: Tensor, account: Account | None = None
+) -> dict[str, float]:
     """Dice of the target for each of `CONTENT_CONTROLS`, in [0, 1], in the first presentation.
 
     An empty region has no content, so all are the Dice when the model sees nothing.
@@ -38,30 +39,55 @@ def content_dices(model: SegmentationModel, probe: Probe, region: Tensor) -> dic
         model: the model that is shown the region.
         probe: the target, how regions are shown, and the contents.
         region: (*spatial) bool.
+        account: where the passes are counted.
     """
     if probe.content_controls is None:
         return {}
-    dices = {}
-    for content in CONTENT_CONTROLS:
-        image = probe.content_controls.replace(content, region)
-        shown = replace(probe, presentations=(replace(probe.presentations[0], image=image),))
-        dices[content] = try_regions(model, [(shown, region)])[0].dice
-    return dices
+    first = probe.presentations[0]
+    return {
+        content: _dice(
+            model,
+            probe,
+            replace(first, image=probe.content_controls.replace(content, region)),
+            region,
+            account,
+        )
+        for content in CONTENT_CONTROLS
+    }
 
 
 def dice_by_presentation(
-    model: SegmentationModel, probe: Probe, region: Tensor
+    model: SegmentationModel, probe: Probe, region: Tensor, account: Account | None = None
 ) -> dict[str, float]:
-    """Dice of the target, in [0, 1], when the region is shown in each of the presentations."""
+    """Dice of the target, in [0, 1], for each presentation of the region, by its name.
+
+    Args:
+        model: the model that is shown the region.
+        probe: the target and its presentations.
+        region: (*spatial) bool.
+        account: where the passes are counted.
+    """
     return {
-        presentation.name: try_regions(
-            model, [(replace(probe, presentations=(presentation,)), region)]
-        )[0].dice
+        presentation.name: _dice(model, probe, presentation, region, account)
         for presentation in probe.presentations
     }
 
 
-@dataclass(frozen=True)
+def _dice(
+    model: SegmentationModel,
+    probe: Probe,
+    presentation: Presentation,
+    region: Tensor,
+    account: Account | None,
+) -> float:
+    """Dice of the target when the region is shown in one presentation."""
+    replies = try_regions(model, [(replace(probe, presentations=(presentation,)), region)])
+    if account is not None:
+        account.add(replies)
+    return replies[0].dice
+
+
+@dataclass(frozen=True, kw_only=True)
 class PresentedSufficiency:
     """What a target needs to be shown when removed pixels are presented in one way.
 
@@ -113,21 +139,33 @@ def sufficiency_by_presentation(
                 made[id(image), kind] = hard
             for edge_px in (0, soft_px):
                 shown = (replace(made[id(image), kind], edge_px=edge_px),)
-                alone = replace(probe, presentations=shown, excluded_contents=(), cost=Cost())
+                alone = replace(probe, presentations=shown, excluded_contents=())
                 apart.append((i, alone))
     searches = [_or_none(GROWTHS[growth](probe)) for _, probe in apart]
+    accounts = [Account() for _ in apart]
     results = run_searches(
-        model, [probe for _, probe in apart], searches, doing="comparing", on_step=on_step
+        model,
+        [probe for _, probe in apart],
+        searches,
+        doing="comparing",
+        accounts=accounts,
+        on_step=on_step,
     )
-    of_each: list[list[PresentedSufficiency]] = [[] for _ in probes]
-    for (i, probe), found in zip(apart, results, strict=True):
-        if found is not None:
-            region, growth_px, dice = found
-            kind, passes = probe.presentations[0].name, probe.cost.forward_passes
-            area = area_fraction(region)
-            one = PresentedSufficiency(kind, probe.edge_px, growth_px, area, dice, passes)
-            of_each[i].append(one)
-    return of_each
+    by_probe: list[list[PresentedSufficiency]] = [[] for _ in probes]
+    for (i, probe), grown, account in zip(apart, results, accounts, strict=True):
+        if grown is not None:
+            region, growth_px, dice = grown
+            by_probe[i].append(
+                PresentedSufficiency(
+                    baseline_image=probe.presentations[0].name,
+                    edge_px=probe.edge_px,
+                    growth_px=growth_px,
+                    area_fraction=area_fraction(region),
+                    dice=dice,
+                    passes=account.cost.forward_passes,
+                )
+            )
+    return by_probe
 
 
 def _or_none(search: Search[Found]) -> Search[Found | None]:

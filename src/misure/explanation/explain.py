@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from misure.errors import InputError
+from misure.errors import InputError, entrance
 from misure.explanation.explanation import Explanation
 from misure.explanation.pipeline import Explainer
 from misure.explanation.presets import Preset, make_preset
@@ -15,6 +15,7 @@ from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
 
+@entrance("explain")
 def explain(
     model: SegmentationModel,
     image: Tensor,
@@ -64,6 +65,7 @@ def explain(
     )[0]
 
 
+@entrance("explain_all")
 def explain_all(
     model: SegmentationModel,
     image: Tensor | Sequence[Tensor],
@@ -89,7 +91,7 @@ def explain_all(
     images = [image] * len(targets) if isinstance(image, Tensor) else list(image)
     if len(images) != len(targets):
         raise InputError(
-            f"explain_all: expected one image for all targets or one for each of {len(targets)}, "
+            f"expected one image for all targets or one for each of {len(targets)}, "
             f"got {len(images)}."
         )
     for one in {id(one): one for one in images}.values():
@@ -122,7 +124,7 @@ def choose_preset(
     chosen = make_preset(preset or by_default, options)
     if chosen.reduction.needs_gradients and not model.differentiable:
         raise InputError(
-            f"explain: expected a network with gradients for preset {chosen.name}, {model.name} "
+            f"expected a network with gradients for preset {chosen.name}, {model.name} "
             "gives none. Use a preset that needs none (forward_only, sufficient_region)."
         )
     return chosen

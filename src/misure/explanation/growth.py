@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.explanation.probe import OnStep, Probe, Query, Reply, Search
+from misure.explanation.probe import Account, OnStep, Probe, Query, Reply, Search
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import dilate, distance_px
 from misure.models.model import SegmentationModel
@@ -53,6 +53,7 @@ def find_sufficient_regions(
     probes: Sequence[Probe],
     *,
     growth: str = "first",
+    accounts: Sequence[Account] | None = None,
     on_step: OnStep | None = None,
 ) -> list[SufficientRegion]:
     """The sufficient region of each probe.
@@ -64,6 +65,7 @@ def find_sufficient_regions(
         model: the model to explain.
         probes: targets with their presentations, all images of one shape.
         growth: `dilation`, `first` or `bracket`.
+        accounts: for each probe, where its passes are counted.
         on_step: told of every round.
 
     Raises:
@@ -71,13 +73,12 @@ def find_sufficient_regions(
             the model did not draw itself).
     """
     if growth not in GROWTHS:
-        raise InputError(
-            f"find_sufficient_regions: expected a growth among {', '.join(GROWTHS)}, got "
-            f"{growth!r}."
-        )
+        raise InputError(f"expected a growth among {', '.join(GROWTHS)}, got {growth!r}.")
     with model.borrowed():
         searches = [GROWTHS[growth](probe) for probe in probes]
-        found = run_searches(model, probes, searches, doing="growing", on_step=on_step)
+        found = run_searches(
+            model, probes, searches, doing="growing", accounts=accounts, on_step=on_step
+        )
     return [SufficientRegion(region, growth_px, dice, growth) for region, growth_px, dice in found]
 
 
@@ -148,7 +149,7 @@ def _growths(probe: Probe, distance: Tensor, step_px: int) -> list[float]:
 
 def _never(reply: Reply, probe: Probe) -> InputError:
     return InputError(
-        f"find_sufficient_regions: expected the whole image to reach a Dice of "
+        f"expected the whole image to reach a Dice of "
         f"{probe.dice_threshold:g} with the target, it reaches {reply.dice:.3f}. The target is "
         "not what the model draws: take it with predicted_target, or lower the dice_threshold."
     )

@@ -75,7 +75,7 @@ def make_presentation(
         InputError: an unknown baseline image, or a negative edge.
     """
     if edge_px < 0:
-        raise InputError(f"make_presentation: expected edge_px of 0 or more, got {edge_px}.")
+        raise InputError(f"expected edge_px of 0 or more, got {edge_px}.")
     mean = model.preprocessing.mean
     return Presentation(
         image,

@@ -5,7 +5,7 @@ regions it wants tried and is sent an `Reply` for each: the Dice and, if it aske
 direction in which to change the region. (`searches.py` runs them.)
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
@@ -37,8 +37,6 @@ class Probe:
             `excluded_contents` only.
         excluded_contents: names of content controls with which the target must *not* appear.
         max_content_dice: the largest Dice that is allowed with them, in [0, 1].
-        reserved_passes: of a search's budget, what the work after it will take.
-        cost: the passes made for this probe so far; it grows.
 
     Raises:
         InputError: a threshold is out of range, or target and image differ in shape.
@@ -50,23 +48,18 @@ class Probe:
     content_controls: ContentControls | None = None
     excluded_contents: tuple[str, ...] = ()
     max_content_dice: float = 1.0
-    reserved_passes: int = 0
-    cost: Cost = field(default_factory=Cost)
 
     def __post_init__(self) -> None:
         if not 0 < self.dice_threshold <= 1:
             raise InputError(
-                f"explain: expected a dice_threshold above 0 and at most 1, got "
-                f"{self.dice_threshold}."
+                f"expected a dice_threshold above 0 and at most 1, got {self.dice_threshold}."
             )
         if not 0 <= self.max_content_dice <= 1:
-            raise InputError(
-                f"explain: expected a max_content_dice in [0, 1], got {self.max_content_dice}."
-            )
+            raise InputError(f"expected a max_content_dice in [0, 1], got {self.max_content_dice}.")
         image = self.presentations[0].image
         if image.shape[1:] != self.target.region.shape:
             raise InputError(
-                f"explain: expected a target of the image's shape {tuple(image.shape[1:])}, got "
+                f"expected a target of the image's shape {tuple(image.shape[1:])}, got "
                 f"{tuple(self.target.region.shape)}. Take it from this image."
             )
 
@@ -95,10 +88,6 @@ class Probe:
         """How many images are shown for one region, if it is asked about with the controls."""
         return len(self.presentations) + len(self.excluded_contents)
 
-    def passes_left(self, max_passes: int) -> int:
-        """Pass equivalents that a search may still spend of its budget."""
-        return max_passes - self.reserved_passes - self.cost.pass_equivalents
-
     def suffices(self, reply: "Reply") -> bool:
         """Whether a region with this reply preserves the target, and its controls do not."""
         return reply.dice >= self.dice_threshold and reply.content_dice <= self.max_content_dice
@@ -112,6 +101,7 @@ class Reply:
         dice: Dice with the target; with several presentations the least.
         content_dice: the same with the contents of the probe's controls, the largest; 0 where they
             were not asked for.
+        num_forwards, num_backwards: passes made for this region.
         gradient: (*spatial) float32, how much the loss falls, to first order, when a pixel gets
             visible that is not (or rises when one is removed that is); None where not asked for.
     """
@@ -119,6 +109,31 @@ class Reply:
     dice: float
     content_dice: float = 0.0
     gradient: Tensor | None = None
+    num_forwards: int = 0
+    num_backwards: int = 0
+
+
+@dataclass
+class Account:
+    """What has been spent on a target so far, beside what is reserved of its budget.
+
+    Attributes:
+        cost: the passes made for the target; it grows with every reply.
+        reserved_passes: pass equivalents of a budget that the work after a search will take.
+    """
+
+    cost: Cost = field(default_factory=Cost)
+    reserved_passes: int = 0
+
+    def add(self, replies: Iterable[Reply]) -> None:
+        """Counts the passes that replies took."""
+        for reply in replies:
+            self.cost.forward_passes += reply.num_forwards
+            self.cost.backward_passes += reply.num_backwards
+
+    def passes_left(self, max_passes: int) -> int:
+        """Pass equivalents that a search may still spend of a budget of `max_passes`."""
+        return max_passes - self.reserved_passes - self.cost.pass_equivalents
 
 
 @dataclass(frozen=True)

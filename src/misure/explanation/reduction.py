@@ -17,7 +17,7 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import OnStep, Probe, Query, Search
+from misure.explanation.probe import Account, OnStep, Probe, Query, Search
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import distance_px
 from misure.models.model import SegmentationModel
@@ -61,10 +61,19 @@ class Reduction(Protocol):
         model: SegmentationModel,
         probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
+        accounts: Sequence[Account],
         on_step: OnStep | None = None,
         /,
     ) -> list[MinimallySufficientRegion]:
-        """The minimally sufficient region of each probe, found inside the sufficient one."""
+        """The minimally sufficient region of each probe, found inside the sufficient one.
+
+        Args:
+            model: shown the regions; it comes back as it was.
+            probes: targets with their presentations, all images of one shape.
+            sufficient: what stage 1 found for each.
+            accounts: for each probe, what has been spent on it; passes are counted there.
+            on_step: told of progress.
+        """
         ...
 
 
@@ -75,28 +84,31 @@ class SearchingReduction(ABC):
 
     @abstractmethod
     def search(
-        self, probe: Probe, sufficient: SufficientRegion
+        self, probe: Probe, sufficient: SufficientRegion, account: Account
     ) -> Search[MinimallySufficientRegion]:
-        """The search of one probe, inside its sufficient region."""
+        """The search of one probe, inside its sufficient region, within the budget that is left."""
 
     def __call__(
         self,
         model: SegmentationModel,
         probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
+        accounts: Sequence[Account],
         on_step: OnStep | None = None,
     ) -> list[MinimallySufficientRegion]:
-        """See `Reduction`."""
-        searches = [self.search(t, s) for t, s in zip(probes, sufficient, strict=True)]
+        """The region of each probe; all searches share their batches (see `Reduction`)."""
+        searches = [self.search(*part) for part in zip(probes, sufficient, accounts, strict=True)]
         with model.borrowed():
-            return run_searches(model, probes, searches, doing=self.doing, on_step=on_step)
+            return run_searches(
+                model, probes, searches, doing=self.doing, accounts=accounts, on_step=on_step
+            )
 
 
-def check_search_options(search: str, grain_px: int, max_passes: int) -> None:
+def check_search_options(grain_px: int, max_passes: int) -> None:
     """Raises an InputError where the options that searches have in common make no sense."""
     if grain_px < 0 or max_passes < 1:
         raise InputError(
-            f"{search}: expected grain_px of 0 (chosen by the image's size) or more and max_passes "
+            f"expected grain_px of 0 (chosen by the image's size) or more and max_passes "
             f"of 1 or more, got {grain_px} and {max_passes}."
         )
 
@@ -115,9 +127,10 @@ class NoReduction:
         _model: SegmentationModel,
         probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
+        _accounts: Sequence[Account],
         _on_step: OnStep | None = None,
     ) -> list[MinimallySufficientRegion]:
-        """See `Reduction`."""
+        """The sufficient region of each probe, and its map; no pass is made."""
         results = []
         for probe, found in zip(probes, sufficient, strict=True):
             nearness = 1 - distance_px(probe.target.region) / (found.growth_px + 1)

@@ -6,7 +6,7 @@ The result of one does not depend on its neighbours.
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from misure.explanation.probe import OnStep, Probe, Query, R, Reply, Search
+from misure.explanation.probe import Account, OnStep, Probe, Query, R, Reply, Search
 from misure.explanation.show import try_regions
 from misure.models.model import SegmentationModel
 
@@ -17,6 +17,7 @@ def run_searches(
     searches: Sequence[Search[R]],
     *,
     doing: str,
+    accounts: Sequence[Account] | None = None,
     on_step: OnStep | None = None,
 ) -> list[R]:
     """What each search returns; all advance together, one batch of regions a round.
@@ -26,6 +27,7 @@ def run_searches(
         probes: for each search, what its regions are tried on; all images of one shape.
         searches: generators that have not begun yet.
         doing: what they do, for `on_step`.
+        accounts: for each search, where its passes are counted before it goes on.
         on_step: told of every round.
     """
     results: dict[int, R] = {}
@@ -43,6 +45,9 @@ def run_searches(
                 results[i] = stop.value
                 asked.pop(i, None)
         replies = dict(_answers(model, probes, asked))
+        if accounts is not None:
+            for i, answered in replies.items():
+                accounts[i].add(answered or [])
     return [results[i] for i in range(len(searches))]
 
 

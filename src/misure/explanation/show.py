@@ -82,6 +82,8 @@ def _summed_up(seen: list[tuple[_View, Reply]]) -> Reply:
         dice=min(reply.dice for view, reply in seen if not view.is_control),
         content_dice=max((reply.dice for view, reply in seen if view.is_control), default=0.0),
         gradient=reduce(torch.add, gradients) if gradients else None,
+        num_forwards=sum(reply.num_forwards for _, reply in seen),
+        num_backwards=sum(reply.num_backwards for _, reply in seen),
     )
 
 
@@ -105,15 +107,18 @@ def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool)
             (gradients,) = torch.autograd.grad(margins, visibility, falls)
             if not all_finite(gradients):
                 raise ModelError(
-                    f"explain: expected finite gradients, {model.name} gave NaN or infinity. Use "
+                    f"expected finite gradients, {model.name} gave NaN or infinity. Use "
                     "a preset that needs none (forward_only, sufficient_region)."
                 )
-    for view in views:  # last, since a batch that does not fit into memory is shown again
-        view.probe.cost.forward_passes += 1
-        view.probe.cost.backward_passes += int(has_gradient)
-    if not with_gradient:
-        return [Reply(dice) for dice in dices]
-    return [Reply(dice, gradient=one) for dice, one in zip(dices, gradients, strict=True)]
+    return [
+        Reply(
+            dice,
+            gradient=gradient if with_gradient else None,
+            num_forwards=1,
+            num_backwards=int(has_gradient),
+        )
+        for dice, gradient in zip(dices, gradients, strict=True)
+    ]
 
 
 def _stacked(tensors: list[Tensor]) -> Tensor:

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import Probe, Query, Reply, Search
+from misure.explanation.probe import Account, Probe, Query, Reply, Search
 from misure.explanation.reduction import (
     MinimallySufficientRegion,
     SearchingReduction,
@@ -83,15 +83,15 @@ class GradientReduction(SearchingReduction):
     needs_gradients: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_search_options("GradientReduction", self.grain_px, self.max_passes)
+        check_search_options(self.grain_px, self.max_passes)
         if self.patience < 1 or not 0 <= self.min_gain < 1:
             raise InputError(
-                f"GradientReduction: expected patience of 1 or more and min_gain in [0, 1), got "
+                f"expected patience of 1 or more and min_gain in [0, 1), got "
                 f"{self.patience} and {self.min_gain}."
             )
 
     def search(
-        self, probe: Probe, sufficient: SufficientRegion
+        self, probe: Probe, sufficient: SufficientRegion, account: Account
     ) -> Search[MinimallySufficientRegion]:
         spatial = probe.target.region.shape
         grid = Grid(sufficient.region, self.grain_px or default_grain_px(spatial))
@@ -100,9 +100,9 @@ class GradientReduction(SearchingReduction):
         (reply,) = yield Query([nothing], content_controls=True)
         held = [nothing]
         if not probe.suffices(reply):
-            score, held, stopped_by = yield from self._descend(probe, grid, score)
+            score, held, stopped_by = yield from self._descend(probe, grid, score, account)
         if not held:
-            held = yield from self._grow_again(probe, sufficient, grid)
+            held = yield from self._grow_again(probe, sufficient, grid, account)
         region, dice = yield from smallest_that_holds(probe, held, sufficient)
         saliency_map = grid.values(_positive(score, grid))
         return MinimallySufficientRegion(region, saliency_map, dice, grid.cell_px, stopped_by)
@@ -114,11 +114,11 @@ class GradientReduction(SearchingReduction):
         return round((_USUAL_SHARE if num_held >= _SEVERAL else 1) * self.max_passes)
 
     def _grow_again(
-        self, probe: Probe, sufficient: SufficientRegion, grid: Grid
+        self, probe: Probe, sufficient: SufficientRegion, grid: Grid, account: Account
     ) -> Search[list[Tensor]]:
         """The first region around the target that holds, of as many as the budget allows."""
         distance = distance_px(probe.target.region)
-        num = max(0, probe.passes_left(self.max_passes)) // probe.num_views
+        num = max(0, account.passes_left(self.max_passes)) // probe.num_views
         first, last = probe.edge_px, sufficient.growth_px
         step_px = max(grid.cell_px, (last - first) / (num + 1))
         growths = [first + i * step_px for i in range(1, num + 1) if first + i * step_px < last]
@@ -132,7 +132,7 @@ class GradientReduction(SearchingReduction):
         return []
 
     def _descend(
-        self, probe: Probe, grid: Grid, score: Tensor
+        self, probe: Probe, grid: Grid, score: Tensor, account: Account
     ) -> Search[tuple[Tensor, list[Tensor], str]]:
         """The score of the best region, the regions that held (smallest first), why it ended."""
         num_inside = int(grid.inside.sum())
@@ -141,7 +141,7 @@ class GradientReduction(SearchingReduction):
         momentum = torch.zeros_like(score)
         best_score, held = score, list[Tensor]()
         a_step = _PASSES_OF_A_STEP * probe.num_views
-        passes_left = probe.passes_left(self._budget(0))
+        passes_left = account.passes_left(self._budget(0))
         since_gain, misses = 0, 0
         leak = _LEAK if passes_left >= _STEPS_FOR_A_LEAK * a_step else 0
         seen = probe.presentations[0].visibility  # the same in all of them
@@ -149,7 +149,7 @@ class GradientReduction(SearchingReduction):
         if passes_left >= _PASSES_OF_A_STEP * len(probe.presentations):
             (reply,) = yield Query([_HALF_SEEN * everything], gradient=True)
             score = score + _direction(reply, grid, contrast)
-        while probe.passes_left(self._budget(len(held))) >= a_step:
+        while account.passes_left(self._budget(len(held))) >= a_step:
             if held and since_gain > self.patience:
                 return best_score, held, "patience"
             region = grid.region(top_cells(score.where(grid.inside, -torch.inf), num_cells))
@@ -194,7 +194,7 @@ def _contrast_share(probe: Probe, grid: Grid) -> Tensor:
 def _direction(reply: Reply, grid: Grid, contrast: Tensor) -> Tensor:
     """The gradient of each cell and a smoothed copy, each in units of its own mean size."""
     if reply.gradient is None:
-        raise InputError("GradientReduction: expected an reply with a gradient, got none.")
+        raise InputError("expected a reply with a gradient, got none.")
     gradient = grid.sums(reply.gradient)
     own = gradient / _size(gradient, grid)
     smoothed = smooth(gradient, _SMOOTHING) * contrast
