@@ -59,7 +59,9 @@ def test_numbers_of_the_organs():
     assert (len(TRAIN_CASES), len(TEST_CASES)) == (18, 12)
     assert not set(TRAIN_CASES) & set(TEST_CASES)
     for text in ("", "x", "1=9", "-1=2", "1:2"):
-        with pytest.raises(misure.InputError, match="expected btcv, totalsegmentator or NUMBER"):
+        with pytest.raises(
+            misure.InputError, match="a label map, btcv, totalsegmentator or NUMBER"
+        ):
             label_map(text)
 
 

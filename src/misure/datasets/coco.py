@@ -74,7 +74,7 @@ class CocoDataset:
         file = folder / "annotations" / f"instances_{split}.json"
         if not self._photographs.is_dir() or not file.is_file():
             raise MissingDataError(
-                f"CocoDataset: expected {split}/ and annotations/instances_{split}.json in "
+                f"expected {split}/ and annotations/instances_{split}.json in "
                 f"{folder}. Get both from https://cocodataset.org/#download and unpack them there."
             )
         self._reading = reading
@@ -94,7 +94,7 @@ class CocoDataset:
         )
         if not self._entries:
             raise InputError(
-                f"CocoDataset: expected photographs that {file.name} lists in "
+                f"expected photographs that {file.name} lists in "
                 f"{self._photographs}, found none of its {len(listed)}. Are they of another year?"
             )
 
@@ -112,7 +112,7 @@ class CocoDataset:
         image = read_image(path, num_channels=self._reading.num_channels or 3, turned=False)
         if image.shape[1:] != (entry["height"], entry["width"]):
             raise InputError(
-                f"CocoDataset: expected {path} to be {entry['height']} x {entry['width']} as its "
+                f"expected {path} to be {entry['height']} x {entry['width']} as its "
                 f"annotation, got {' x '.join(map(str, image.shape[1:]))}. Is it a changed copy?"
             )
         drawn = self._coco.imgToAnns.get(entry["id"], [])
@@ -145,7 +145,7 @@ class CocoDataset:
                 mask: np.ndarray = self._coco.annToMask(drawn)
         except Exception as error:  # whatever polygons and runs others wrote
             raise InputError(
-                f"CocoDataset: expected polygons or run lengths in annotation {drawn.get('id')}, "
+                f"expected polygons or run lengths in annotation {drawn.get('id')}, "
                 f"but they cannot be drawn: {error}"
             ) from error
         return torch.from_numpy(mask.astype(bool))
@@ -232,7 +232,7 @@ def _read(file: Path) -> Any:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else error
         raise InputError(
-            f"CocoDataset: expected instance annotations as COCO publishes them, but {file} "
+            f"expected instance annotations as COCO publishes them, but {file} "
             f"cannot be used: {reason}."
         ) from error
     return coco

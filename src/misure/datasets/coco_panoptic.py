@@ -43,7 +43,7 @@ class CocoPanopticDataset:
             or not file.is_file()
         ):
             raise MissingDataError(
-                f"CocoPanopticDataset: expected {split}/, annotations/{file.name} and "
+                f"expected {split}/, annotations/{file.name} and "
                 f"annotations/{file.stem}/ with its PNGs in {folder}. Get them from "
                 "https://cocodataset.org/#download and unpack them there."
             )
@@ -63,13 +63,13 @@ class CocoPanopticDataset:
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else error
             raise InputError(
-                f"CocoPanopticDataset: expected panoptic annotations as COCO publishes them, but "
+                f"expected panoptic annotations as COCO publishes them, but "
                 f"{file} cannot be used: {reason}."
             ) from error
         self._entries = sorted((one for one in entries if one[0] in there), key=lambda one: one[0])
         if not self._entries:
             raise InputError(
-                f"CocoPanopticDataset: expected photographs that {file.name} lists in "
+                f"expected photographs that {file.name} lists in "
                 f"{self._photographs}, found none of its {len(entries)}. Are they of another year?"
             )
 
@@ -88,7 +88,7 @@ class CocoPanopticDataset:
         numbers = _read_numbers(self._segments / Path(picture).name)
         if image.shape[1:] != numbers.shape:
             raise InputError(
-                f"CocoPanopticDataset: expected {path} to be {' x '.join(map(str, numbers.shape))} "
+                f"expected {path} to be {' x '.join(map(str, numbers.shape))} "
                 f"as its annotation, got {' x '.join(map(str, image.shape[1:]))}. Is it a changed "
                 "copy?"
             )
@@ -101,7 +101,7 @@ class CocoPanopticDataset:
             region = numbers == number
             if not region.any():
                 raise InputError(
-                    f"CocoPanopticDataset: expected segment {number} in {picture}, found no pixel "
+                    f"expected segment {number} in {picture}, found no pixel "
                     "of it. Is it a changed copy?"
                 )
             annotation[region] = class_index
@@ -114,17 +114,16 @@ class CocoPanopticDataset:
             return self._class_of[one["category_id"]], int(one["id"]), bool(one.get("iscrowd", 0))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(
-                f"CocoPanopticDataset: expected segments with an id and a known category_id for "
-                f"{picture}, got {one!r}."
+                f"expected segments with an id and a known category_id for {picture}, got {one!r}."
             ) from error
 
 
 def _read_numbers(path: Path) -> np.ndarray:
     """The number (H, W) of the segment that each pixel belongs to."""
-    with opened_picture(path, "CocoPanopticDataset: expected a PNG of segments") as picture:
+    with opened_picture(path, "expected a PNG of segments") as picture:
         if picture.mode not in ("RGB", "RGBA"):
             raise InputError(
-                f"CocoPanopticDataset: expected segments as colours (RGB) in {path}, got a picture "
+                f"expected segments as colours (RGB) in {path}, got a picture "
                 f"of mode {picture.mode}. Is it one of classes?"
             )
         colours = np.asarray(picture.convert("RGB")).astype(np.int64)

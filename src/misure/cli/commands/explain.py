@@ -90,8 +90,8 @@ def explain(
     from misure._util.folders import writing_folder
     from misure.explanation.explain import explain
     from misure.explanation.presentation import make_presentations
-    from misure.images.nifti import is_nifti
-    from misure.images.orientation import read_viewing_order
+    from misure.images.nifti import NiftiFile, is_nifti, nifti_stem
+    from misure.images.orientation import AS_STORED
     from misure.models.segmentation import segment
     from misure.reports.folders import save_result
 
@@ -104,10 +104,11 @@ def explain(
         "compare_presentations": compare_presentations or None,
     }
     options |= {key: value for key, value in given.items() if value is not None}
-    out = out or Path(f"misure-{_stem(image)}")
+    out = out or Path(f"misure-{nifti_stem(image.name) or 'image'}")
     with writing_folder(out) as folder, progress(quiet) as on_step:
         model, pixels = load_model_and_image(image, spec, model_options, device, slice_index)
-        order = read_viewing_order(image)
+        volume = NiftiFile(image) if is_nifti(image) else None
+        order = volume.order if volume else AS_STORED
         segmentation = segment(model, pixels)
         target = segmentation.target(
             None if class_ is None else model.find_class(class_),
@@ -133,11 +134,6 @@ def explain(
             edge_px=found.settings["edge_px"],
             seed=seed,
         )[0]
-        volume = image if is_nifti(image) else None
         save_result(found, presentation, segmentation, folder, order=order, volume=volume)
     if not quiet:
         click.echo(summary(found.record(), out))
-
-
-def _stem(image: Path) -> str:
-    return Path(image.name.removesuffix(".gz")).stem or "image"

@@ -45,13 +45,13 @@ def opened_volume(path: Path) -> Iterator[tuple[Any, Any, int]]:
             ]
             if not all(isinstance(one, h5py.Dataset) for one in found):
                 raise InputError(
-                    f"synapse: expected data sets image and label in {path}, got "
+                    f"expected data sets image and label in {path}, got "
                     f"{', '.join(file) or 'none'}."
                 )
             image, label = found
             if any(one.external or one.is_virtual for one in (image, label)):
                 raise InputError(
-                    f"synapse: expected the numbers of {path} in itself, they lie in another file."
+                    f"expected {path} to hold its numbers itself, but they lie in another file."
                 )
             _check_arrays(image, label, path, num_axes=3)
             yield image, label, _slice_axis(image)
@@ -59,8 +59,7 @@ def opened_volume(path: Path) -> Iterator[tuple[Any, Any, int]]:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # of damaged files
         raise InputError(
-            f"synapse: expected an HDF5 file with image and label, but {path} cannot be read: "
-            f"{error}"
+            f"expected an HDF5 file with image and label, but {path} cannot be read: {error}"
         ) from error
 
 
@@ -75,7 +74,7 @@ def read_slice(path: Path) -> tuple[np.ndarray, np.ndarray]:
         image, label = arrays["image"], arrays["label"]
     except (ValueError, KeyError) as error:
         raise InputError(
-            f"synapse: expected arrays image and label in {path}, but it cannot be used: {error}"
+            f"expected arrays image and label in {path}, but it cannot be used: {error}"
         ) from error
     _check_arrays(image, label, path, num_axes=2)
     return image, label
@@ -116,17 +115,16 @@ def _slice_axis(dataset: Any) -> int:
 def _check_arrays(image: Any, label: Any, path: Path, num_axes: int) -> None:
     if image.shape != label.shape or len(image.shape) != num_axes or 0 in image.shape:
         raise InputError(
-            f"synapse: expected image and label of one shape with {num_axes} axes, got "
+            f"expected image and label of one shape with {num_axes} axes, got "
             f"{tuple(image.shape)} and {tuple(label.shape)} in {path}."
         )
     if np.prod([int(n) for n in image.shape], dtype=float) > VOXEL_LIMIT:
         raise InputError(
-            f"synapse: expected at most {VOXEL_LIMIT:,} voxels, got {tuple(image.shape)} in {path}."
+            f"expected at most {VOXEL_LIMIT:,} voxels, got {tuple(image.shape)} in {path}."
         )
     if not all(one.dtype.kind in "buif" for one in (image, label)):
         raise InputError(
-            f"synapse: expected numbers as image and label, got {image.dtype} and {label.dtype} "
-            f"in {path}."
+            f"expected numbers as image and label, got {image.dtype} and {label.dtype} in {path}."
         )
 
 
@@ -139,13 +137,13 @@ def as_sample(key: str, image: np.ndarray, label: np.ndarray, path: Path) -> Sam
     low, high = float(image.min()), float(image.max())
     if not (low >= -_SLACK and high <= 1 + _SLACK):
         raise InputError(
-            f"synapse: expected an image in [0, 1], got {low:g} to {high:g} in {path}. If these "
+            f"expected an image in [0, 1], got {low:g} to {high:g} in {path}. If these "
             "are Hounsfield units, run misure prepare synapse on the raw files."
         )
-    labels = as_labels(label, str(path))
+    labels = as_labels(label, path)
     if labels.max() >= len(CLASS_NAMES):
         raise InputError(
-            f"synapse: expected labels from 0 to {len(CLASS_NAMES) - 1}, got {labels.max()} in "
+            f"expected labels from 0 to {len(CLASS_NAMES) - 1}, got {labels.max()} in "
             f"{path}. Run misure prepare synapse on the raw files."
         )
     pixels = torch.from_numpy(image.astype(np.float32)).clamp(0, 1)[None]

@@ -91,8 +91,7 @@ def prepare_synapse(
     unknown_test = set(chosen or ()) - {pair.case for pair in pairs}
     if unknown_test:
         raise InputError(
-            f"prepare_synapse: expected test cases among those in {source}, got "
-            f"{', '.join(sorted(unknown_test))}."
+            f"expected test cases among those in {source}, got {', '.join(sorted(unknown_test))}."
         )
     phantom = _is_phantom_source(source) or any(is_phantom_file(one.channels[0]) for one in pairs)
     settings = {
@@ -160,7 +159,7 @@ def _cases_there(out: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any
         folders = (out / TEST_FOLDER, out / TRAIN_FOLDER)
         if theirs := next((one for folder in folders for one in folder.glob("*")), None):
             raise InputError(
-                f"prepare_synapse: expected an empty folder, or one that misure prepared, got "
+                f"expected an empty folder, or one that misure prepared, got "
                 f"{out} with {theirs.name} of somebody else. Name another folder."
             )
         return {}
@@ -174,13 +173,12 @@ def _cases_there(out: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any
             dict(entry["files"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
-            f"prepare_synapse: expected a folder that misure prepared, but {path} cannot be used: "
-            f"{error}"
+            f"expected a folder that misure prepared, but {path} cannot be used: {error}"
         ) from error
     different = [name for name in settings if there.get(name) != settings[name]]
     if different:
         raise InputError(
-            f"prepare_synapse: expected the settings that {out} was prepared with, got another "
+            f"expected the settings that {out} was prepared with, got another "
             f"{' and '.join(different)}. Name another folder."
         )
     return cases
@@ -207,7 +205,7 @@ def _remove(out: Path, case: str) -> None:
 
 def _write_case(out: Path, sample: Sample, split: str) -> None:
     if sample.annotation is None:
-        raise InputError(f"prepare_synapse: expected labels for {sample.key}, got none.")
+        raise InputError(f"expected labels for {sample.key}, got none.")
     image, label = sample.image[0].numpy(), sample.annotation.numpy().astype(np.uint8)
     if split == "test":
         _write_volume(_path(out, split, sample.key), image, label)
@@ -228,7 +226,7 @@ def _write_volume(path: Path, image: np.ndarray, label: np.ndarray) -> None:
 
 def _entry(sample: Sample, split: str, pair: Pair, files: dict[str, str]) -> dict[str, Any]:
     if sample.affine is None or sample.annotation is None:
-        raise InputError(f"prepare_synapse: expected a volume of {pair.case}, got a slice.")
+        raise InputError(f"expected a volume of {pair.case}, got a slice.")
     present = np.unique(sample.annotation.numpy())
     return {
         "split": split,

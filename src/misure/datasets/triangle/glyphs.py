@@ -30,7 +30,7 @@ def read_glyphs(source: str | Path, split: str) -> Glyphs:
         MissingDependencyError: digits without scikit-learn.
     """
     if split not in _SPLITS:
-        raise InputError(f"read_glyphs: expected split 'train' or 'test', got {split!r}.")
+        raise InputError(f"expected split 'train' or 'test', got {split!r}.")
     images, classes = _digits(split) if source == "digits" else _fashion_mnist(Path(source), split)
     return {int(k): images[classes == k] for k in np.unique(classes)}
 
@@ -49,7 +49,7 @@ def _fashion_mnist(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     classes = _read_idx(folder, f"{prefix}-labels-idx1-ubyte", num_dimensions=1)
     if len(images) != len(classes):
         raise InputError(
-            f"read_glyphs: expected as many labels as images in {folder}, "
+            f"expected as many labels as images in {folder}, "
             f"got {len(classes)} and {len(images)}. Fetch the files again."
         )
     return (images / 255).astype(np.float32), classes
@@ -59,7 +59,7 @@ def _read_idx(folder: Path, name: str, num_dimensions: int) -> np.ndarray:
     plain, packed = folder / name, folder / f"{name}.gz"
     if not plain.is_file() and not packed.is_file():
         raise MissingDataError(
-            f"read_glyphs: expected {name} or {name}.gz in {folder}, found neither. Put the four "
+            f"expected {name} or {name}.gz in {folder}, found neither. Put the four "
             "Fashion-MNIST files of https://github.com/zalandoresearch/fashion-mnist there."
         )
     try:
@@ -72,6 +72,6 @@ def _read_idx(folder: Path, name: str, num_dimensions: int) -> np.ndarray:
         return np.frombuffer(content, np.uint8, offset=4 + 4 * num_dimensions).reshape(shape)
     except (OSError, EOFError, ValueError, struct.error) as error:
         raise InputError(
-            f"read_glyphs: expected {folder / name} to be an IDX file of unsigned bytes with "
+            f"expected {folder / name} to be an IDX file of unsigned bytes with "
             f"{num_dimensions} dimensions, but {error}. Fetch it again."
         ) from error

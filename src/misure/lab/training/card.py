@@ -2,7 +2,6 @@
 
 import csv
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 
 from misure._util.files import durable_file, write_text
 from misure._util.records import Record, convert, unusable
+from misure._util.records import plain as to_plain
 from misure._util.tables import markdown_table, plain, write_csv_file
 from misure.lab.training.fit import FitSettings, History
 from misure.models.networks.registry import NETWORKS
@@ -19,7 +19,7 @@ from misure.models.networks.trained_network import TrainedNetwork
 
 
 class TrainingCard(FitSettings, frozen=True, kw_only=True):
-    """How a network was trained and how good it is: `figures` of its file and of `card.json`.
+    """How a network was trained and how good it is: `values` of its file and of `card.json`.
 
     Attributes:
         data: what the data are.
@@ -79,15 +79,13 @@ def card_of(about: TrainedNetwork, path: Path) -> TrainingCard:
     Raises:
         InputError: the file has no complete card.
     """
-    return convert(
-        about.figures, TrainingCard, f"the card of a network trained by misure in {path}"
-    )
+    return convert(about.values, TrainingCard, f"the card of a network trained by misure in {path}")
 
 
 def save_card(about: TrainedNetwork, card: TrainingCard, history: History, folder: Path) -> None:
     """Writes `card.md`, `card.json`, `history.csv` and `curve.png`."""
     write_text(folder / "card.md", as_markdown(about, card))
-    write_text(folder / "card.json", json.dumps(asdict(about), indent=2) + "\n")
+    write_text(folder / "card.json", json.dumps(to_plain(about), indent=2) + "\n")
     write_csv_file(
         folder / "history.csv",
         HistoryRow.__struct_fields__,

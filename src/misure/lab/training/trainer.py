@@ -1,12 +1,13 @@
 """Training a network on a data set, from its spec to a folder with a model card."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec import structs
 from torch import nn
 
 from misure._util.files import durable_file, write_text
@@ -143,7 +144,7 @@ class _Training:
         before = {name: value for name, value in plain(card).items() if name in names}
         now = {**plain(self.settings), "dataset": self.dataset, "batch_size": self.batch_size}
         if changes := settings_difference(
-            {**asdict(replace(about, figures={})), **before}, {**asdict(self.about), **now}
+            {**plain(structs.replace(about, values={})), **before}, {**plain(self.about), **now}
         ):
             raise InputError(
                 f"expected a folder without another network, {self.folder} holds one with other "
@@ -157,7 +158,7 @@ class _Training:
         net = _build(self.about, self.settings.seed, self.device)
         history = self._fit(net, on_step)
         card = self._card(net, history)
-        result = TrainedResult(net, replace(self.about, figures=plain(card)), card, history)
+        result = TrainedResult(net, structs.replace(self.about, values=plain(card)), card, history)
         if self.folder is not None:
             _save(result, self.recipe.test, self.folder)
         return result
