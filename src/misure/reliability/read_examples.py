@@ -12,7 +12,7 @@ from misure.datasets.sample import case_of
 from misure.errors import InputError
 from misure.reliability.annotated import object_dices
 from misure.reliability.examples import Examples
-from misure.reliability.scoring import check_made_alike, how_made
+from misure.reliability.scoring import check_settings, feature_settings
 from misure.runs.folder import RunFolder
 from misure.runs.run import read_run
 
@@ -36,9 +36,9 @@ def read_examples(runs: Sequence[str | Path], annotations: Sequence[str | Datase
             f"reliability: expected one data set of annotations for all runs or one for each, got "
             f"{len(annotations)} for {len(runs)}."
         )
-    made = how_made(runs[0])
+    settings = feature_settings(runs[0])
     for run in runs[1:]:
-        check_made_alike(run, made)
+        check_settings(run, settings)
     opened: dict[tuple[int | str, int | None], Dataset] = {}
     records: list[dict[str, Any]] = []
     dices: list[float] = []
@@ -69,7 +69,12 @@ def read_examples(runs: Sequence[str | Path], annotations: Sequence[str | Datase
     if not records:
         listed = ", ".join(map(str, runs))
         raise InputError(f"reliability: expected annotated objects, there is none in {listed}.")
-    return Examples(records, np.array(dices, dtype=float), np.array(groups, dtype=str), made)
+    return Examples(
+        records=records,
+        dices=np.array(dices, dtype=float),
+        groups=np.array(groups, dtype=str),
+        settings=settings,
+    )
 
 
 def _open(given: str | Dataset, reading: Reading) -> Dataset:
