@@ -8,7 +8,7 @@ from misure._util.records import Record, convert, decode, encode, plain, setting
 from misure.errors import entrance
 
 
-class Sheet(Record):
+class Sheet(Record, frozen=True, kw_only=True):
     name: str
     num_samples: int = 3
 

@@ -185,16 +185,6 @@ def test_a_card_says_of_the_disc_only_what_was_seen(with_disc, without_disc, wor
     assert words in as_markdown(made.about, structs.replace(made.card, **dices))
 
 
-@pytest.fixture
-def few_canvases(monkeypatch):
-    """Parts of Triangle that are looked through in no time."""
-
-    def few(number, **options):
-        return TriangleDataset(min(number, 8), **options)
-
-    monkeypatch.setattr("misure.lab.training.recipes.TriangleDataset", few)
-
-
 class _KilledError(Exception):
     pass
 

@@ -15,6 +15,7 @@ from misure.images.orientation import as_stored, lay_out, viewing_order
 
 LAS = np.array([[-2.0, 0, 0, 30], [0, 3, 0, -40], [0, 0, 5, -50], [0, 0, 0, 1]])
 SLANTED = np.array([[0, 0, 2.0, 3], [-3, 0, 0, 9], [0, 5, 0, 7], [0, 0, 0, 1]])  # axes elsewhere
+pytestmark = pytest.mark.usefixtures("in_this_process")
 FOUND = ("target", "sufficient_region", "minimally_sufficient_region", "saliency_map")
 
 NETWORK = """
@@ -130,7 +131,7 @@ def test_a_file_is_opened_twice_to_be_explained_and_once_as_a_sample(volume, tmp
 def test_a_run_over_volumes_is_exported_as_volumes(volume, tmp_path):
     path, box, affine = volume
     _invoke(
-        "run", path.parent, *_model(tmp_path), "--out", tmp_path / "run", "--method-option",
+        "run", path.parent, *_model(tmp_path), "--out", tmp_path / "run", "--option",
         "max_passes=30",
     )  # fmt: skip
     done = _invoke("export", tmp_path / "run", "--nifti", tmp_path / "volumes")

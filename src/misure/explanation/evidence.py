@@ -10,10 +10,11 @@ growth that another presentation does without was no context.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from torch import Tensor
 
+from misure._util.records import Record
 from misure.errors import InputError
 from misure.explanation.content_controls import CONTENT_CONTROLS
 from misure.explanation.growth import GROWTHS, Found
@@ -87,8 +88,7 @@ def _dice(
     return replies[0].dice
 
 
-@dataclass(frozen=True, kw_only=True)
-class PresentedSufficiency:
+class PresentedSufficiency(Record, frozen=True, kw_only=True):
     """What a target needs to be shown when removed pixels are presented in one way.
 
     Attributes:

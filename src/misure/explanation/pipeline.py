@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from msgspec import structs
 from torch import Tensor
 
 from misure._util.seeds import seed_device
+from misure._version import __version__
 from misure.explanation.content_controls import CONTENT_CONTROLS, make_content_controls
 from misure.explanation.evidence import (
     PresentedSufficiency,
@@ -27,11 +29,19 @@ from misure.explanation.nested import (
 from misure.explanation.presentation import make_presentations
 from misure.explanation.presets import Preset
 from misure.explanation.probe import Account, OnStep, Probe, Query, Search
+from misure.explanation.record import (
+    CostRecord,
+    CurvePoint,
+    ExplanationRecord,
+    MinimallySufficientRegionRecord,
+    SufficientRegionRecord,
+    TargetRecord,
+)
 from misure.explanation.reduction import MinimallySufficientRegion
 from misure.explanation.removal import Minimality, measure_minimality, remove_blocks
 from misure.explanation.run_searches import run_searches
 from misure.images.grid import GRAINS, default_grain_px
-from misure.images.regions import area_fraction
+from misure.images.regions import area_fraction, component_numbers
 from misure.models.device import to_device
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
@@ -209,57 +219,82 @@ class Explainer:
         presented: list[PresentedSufficiency],
     ) -> Explanation:
         dices = content_dices(self.model, probe, minimal.region, account)
-        ways = probe.presentations
-        by_baseline_image = (
-            dice_by_presentation(self.model, probe, minimal.region, account)
-            if len(ways) > 1
-            else {ways[0].name: minimal.dice}
-        )
+        transfer_dice = dices.pop("other_image")
+        settings, target = self.preset.settings(), probe.target.to("cpu")
         saliency_map = minimal.saliency_map
         if family:
             saliency_map = saliency_map_of(family, minimal.saliency_map)
-        return Explanation(
-            target=probe.target.to("cpu"),
-            sufficient_region=sufficient.region.cpu(),
-            minimally_sufficient_region=minimal.region.cpu(),
-            saliency_map=saliency_map.cpu(),
-            sufficient_dice=sufficient.dice,
-            dice=minimal.dice,
-            growth_px=sufficient.growth_px,
-            transfer_dice=dices.pop("other_image"),
-            silhouette_dice_by_content=dices,
-            dice_by_baseline_image=by_baseline_image,
+        values = ExplanationRecord(
+            misure_version=__version__,
+            image="",
+            model=self.model.name,
+            preset=self.preset.name,
+            baseline_image=settings["baseline_image"],
+            dice_threshold=probe.dice_threshold,
+            seed=self.seed,
+            target=TargetRecord.of(target),
+            sufficient_region=SufficientRegionRecord(
+                growth_px=sufficient.growth_px,
+                area_fraction=area_fraction(sufficient.region),
+                dice=sufficient.dice,
+                growth=settings["growth"],
+            ),
+            minimally_sufficient_region=self._minimal_record(probe, account, minimal),
             sufficiency_curve=[
-                {
-                    "dice_threshold": one.dice_threshold,
-                    "area_fraction": area_fraction(one.region),
-                    "dice": one.dice,
-                }
-                for one in family
+                CurvePoint(
+                    dice_threshold=nested.dice_threshold,
+                    area_fraction=area_fraction(nested.region),
+                    dice=nested.dice,
+                )
+                for nested in family
             ],
             minimality=minimality,
             sufficiency_by_presentation=presented,
-            grain_px=minimal.grain_px,
-            stopped_by=minimal.stopped_by,
-            dice_threshold=probe.dice_threshold,
-            preset=self.preset.name,
-            settings=self.preset.settings(),
-            seed=self.seed,
-            cost=account.cost,
-            model=self.model.name,
+            silhouette_dice=max(dices.values()),
+            transfer_dice=transfer_dice,
+            silhouette_dice_by_content=dices,
+            settings=settings,
             model_settings=self.model.settings(),
+            slice_index=None,
+            cost=CostRecord.of(account.cost),
+        )
+        return Explanation(
+            target=target,
+            sufficient_region=sufficient.region.cpu(),
+            minimally_sufficient_region=minimal.region.cpu(),
+            saliency_map=saliency_map.cpu(),
+            values=values,
+        )
+
+    def _minimal_record(
+        self, probe: Probe, account: Account, minimal: MinimallySufficientRegion
+    ) -> MinimallySufficientRegionRecord:
+        """What is recorded of the minimal region; it is shown with each of several baselines."""
+        ways, target = probe.presentations, probe.target.region
+        num_pixels = int(minimal.region.sum())
+        num_outside = int((minimal.region & ~target).sum())
+        return MinimallySufficientRegionRecord(
+            area_fraction=area_fraction(minimal.region),
+            relative_area=num_pixels / int(target.sum()),
+            outside_target_fraction=num_outside / max(1, num_pixels),
+            dice=minimal.dice,
+            dice_by_baseline_image=(
+                dice_by_presentation(self.model, probe, minimal.region, account)
+                if len(ways) > 1
+                else {ways[0].name: minimal.dice}
+            ),
+            grain_px=minimal.grain_px,
+            num_parts=int(component_numbers(minimal.region.cpu()).max()),
+            stopped_by=minimal.stopped_by,
         )
 
 
 def _with_seconds(explanations: Sequence[Explanation], seconds: float) -> list[Explanation]:
     """The same explanations, the seconds shared out in proportion to their passes."""
-    total = sum(explanation.cost.pass_equivalents for explanation in explanations)
+    passes = [explanation.cost.pass_equivalents for explanation in explanations]
     return [
-        replace(
-            explanation,
-            cost=replace(
-                explanation.cost, seconds=seconds * explanation.cost.pass_equivalents / total
-            ),
+        explanation.with_values(
+            cost=structs.replace(explanation.values.cost, seconds=seconds * share / sum(passes))
         )
-        for explanation in explanations
+        for explanation, share in zip(explanations, passes, strict=True)
     ]

@@ -6,12 +6,12 @@ what the model does not miss stays removed. Run to its end, no single block of t
 removed: it is *1-minimal* at that size. (Several blocks together might still be.)
 """
 
-from dataclasses import dataclass
 from math import ceil
 
 import torch
 from torch import Tensor
 
+from misure._util.records import Record
 from misure.explanation.probe import Account, Probe, Query, Search
 from misure.images.grid import Grid
 
@@ -19,8 +19,7 @@ AT_ONCE = 16
 """Removals tried in one batch."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Minimality:
+class Minimality(Record, frozen=True, kw_only=True):
     """How far a region can still be reduced, block by block.
 
     Attributes:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from misure._util.records import Record
+from misure.runs.record import ObjectRecord
 
 
 class FeatureSettings(Record, frozen=True, kw_only=True):
@@ -37,7 +38,7 @@ class Examples:
         settings: of the runs; a run to be scored must have the same. None if they are unknown.
     """
 
-    records: Sequence[Any]
+    records: Sequence[ObjectRecord]
     dices: np.ndarray
     groups: np.ndarray
     settings: FeatureSettings | None = None

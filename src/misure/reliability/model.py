@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -27,6 +27,7 @@ from misure.reliability.calibration import logistic
 from misure.reliability.examples import FeatureSettings
 from misure.reliability.features import FEATURES, feature_matrix
 from misure.reliability.score_functions import Scaling, ScoreFunction, main_reasons, score_of
+from misure.runs.record import ObjectRecord
 
 FORMAT = 2
 """The format of model files; misure 0.1.0 wrote "misure reliability 1"."""
@@ -108,7 +109,7 @@ class ReliabilityModel(Record, frozen=True, kw_only=True):
         for function in (self.dice, self.failure):
             function.check_columns(len(self.feature_names) + len(self.scaling.flagged))
 
-    def predict(self, records: Sequence[Any]) -> list[Reliability]:
+    def predict(self, records: Sequence[ObjectRecord]) -> list[Reliability]:
         """The reliability of each object; the same for an object alone and among others.
 
         Args:

@@ -1,7 +1,7 @@
 """Scoring a run: what a reliability model predicts for each of its objects."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from misure.reliability.examples import FeatureSettings
 from misure.reliability.features import feature_matrix
 from misure.reliability.model import Reliability, ReliabilityModel
 from misure.runs.folder import RunFolder
+from misure.runs.record import DoneObject, ObjectRecord
 from misure.runs.run import read_run
 
 
@@ -24,13 +25,13 @@ def feature_settings(run: str | Path) -> FeatureSettings:
         RunFolderError: no run.
     """
     settings = RunFolder(run).settings()
-    defaults = METHODS[settings["method"]].options if settings["method"] in METHODS else {}
-    options = json.dumps(defaults | settings["method_options"], default=str)
+    defaults = METHODS[settings.method].options if settings.method in METHODS else {}
+    options = json.dumps(defaults | settings.method_options, default=str)
     return FeatureSettings(
-        method=settings["method"],
+        method=settings.method,
         method_options=json.loads(options),
-        dice_threshold=settings["dice_threshold"],
-        instances=settings["instances"],
+        dice_threshold=settings.dice_threshold,
+        instances=settings.instances,
     )
 
 
@@ -57,14 +58,14 @@ def score_run(run: str | Path, model: ReliabilityModel) -> list[dict[str, Any]]:
     """
     if model.about.settings is not None:
         check_settings(run, model.about.settings)
-    records = [record for record in read_run(run) if record["status"] == "done"]
+    records = [record for record in read_run(run) if isinstance(record, DoneObject)]
     if not records:
         raise InputError(f"expected a run with finished objects, {run} has none.")
     check_has_features(records, model)
     return for_review(records, model.predict(records))
 
 
-def check_has_features(records: Sequence[Mapping[str, Any]], model: ReliabilityModel) -> None:
+def check_has_features(records: Sequence[ObjectRecord], model: ReliabilityModel) -> None:
     """Raises an InputError if no record has a feature that every object of the fit had."""
     is_missing = np.isnan(feature_matrix(records, model.feature_names)).all(axis=0)
     may_be_missing = set(model.scaling.flagged)
@@ -81,7 +82,7 @@ def check_has_features(records: Sequence[Mapping[str, Any]], model: ReliabilityM
 
 
 def for_review(
-    records: Sequence[Mapping[str, Any]], reliabilities: Sequence[Reliability]
+    records: Sequence[DoneObject], reliabilities: Sequence[Reliability]
 ) -> list[dict[str, Any]]:
     """The objects in the order in which to review them: the likeliest to have failed first.
 
@@ -93,11 +94,11 @@ def for_review(
         For each object its `rank` (from 1), `key`, `sample`, `class_name`, `predicted_dice`, `low`,
         `high`, `failure_probability` and `reasons` (see `Reliability`).
     """
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
-            "key": record["key"],
-            "sample": record["sample"],
-            "class_name": record["class_name"],
+            "key": record.key,
+            "sample": record.sample,
+            "class_name": record.class_name,
             "predicted_dice": reliability.dice,
             "low": reliability.low,
             "high": reliability.high,

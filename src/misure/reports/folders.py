@@ -47,8 +47,8 @@ def save_result(
 
 def _save_volumes(explanation: Explanation, volume: NiftiFile, folder: Path) -> None:
     tensors = {name: one.cpu() for name, one in explanation.tensors().items() if name != "ignored"}
-    if explanation.slice_index is not None:
-        shape, number = volume.shape[:3], explanation.slice_index
+    if explanation.values.slice_index is not None:
+        shape, number = volume.shape[:3], explanation.values.slice_index
         tensors = {
             name: in_volume(plane, number, shape, volume.order) for name, plane in tensors.items()
         }

@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).with_name("triangle.safetensors")
 """A small U-Net for Triangle."""
 
 
-class TrainedNetwork(Record):
+class TrainedNetwork(Record, frozen=True, kw_only=True):
     """What the file of a trained network says besides the weights.
 
     Attributes:
