@@ -1,6 +1,5 @@
 """Reliability: features, annotated Dices, learners, measures, files and commands."""
 
-import copy
 import json
 import math
 from dataclasses import replace
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from msgspec import structs
 from PIL import Image
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
@@ -16,6 +16,7 @@ import misure
 import toys
 from misure.cli.app import main
 from misure.datasets import Sample, SampleList, open_dataset
+from misure.explanation.record import PassCounts, TargetRecord
 from misure.reliability import (
     FEATURES,
     LEARNERS,
@@ -43,6 +44,7 @@ from misure.reliability.scores import (
     reliability_bins,
     risk_coverage,
 )
+from misure.runs.record import DoneObject, Prediction
 from misure.runs.run import read_run, run
 
 OPTIONS = {"learner": "linear", "cut": 0.5, "coverage": 0.9, "seed": 0}
@@ -50,12 +52,29 @@ SURE = ("max_probability", "margin", "border_margin", "soft_dice")
 
 
 def _record(number, **prediction):
-    return {
-        "key": f"image{number // 3}#1.{number % 3}",
-        "sample": f"image{number // 3}",
-        "class_name": "ship",
-        "prediction": prediction,
-    }
+    """The record of an object of which nothing else is known than these values."""
+    unknown = dict.fromkeys(Prediction.__struct_fields__, math.nan)
+    return DoneObject(
+        key=f"image{number // 3}#1.{number % 3}",
+        sample=f"image{number // 3}",
+        class_index=1,
+        class_name="ship",
+        instance=number % 3,
+        map="",
+        thumbnail="",
+        target=TargetRecord(
+            class_index=1, class_name="ship", pixels=1, area_fraction=math.nan, multilabel=False
+        ),
+        cost=PassCounts(forward_passes=0, backward_passes=0, pass_equivalents=0),
+        affine=None,
+        viewing_order=None,
+        prediction=Prediction(**(unknown | prediction)),
+    )
+
+
+def _changed(record, **prediction):
+    """A record with other values of its prediction."""
+    return structs.replace(record, prediction=structs.replace(record.prediction, **prediction))
 
 
 def _examples(num=240, seed=0, answer=None):
@@ -66,7 +85,7 @@ def _examples(num=240, seed=0, answer=None):
         _record(i, **dict(zip(SURE, row.tolist(), strict=True))) for i, row in enumerate(sure)
     ]
     dices = answer(sure) if answer else generator.random(num)
-    groups = np.array([record["sample"] for record in records])
+    groups = np.array([record.sample for record in records])
     return Examples(records=records, dices=dices, groups=groups)
 
 
@@ -157,7 +176,9 @@ def test_no_group_is_on_both_sides_and_every_object_is_tested_once():
 def test_one_object_alone_has_the_score_it_has_among_others(learner, tmp_path):
     examples = _examples(answer=_mixed)
     for number in (3, 50):
-        del examples.records[number]["prediction"]["margin"]  # missing ones are allowed
+        examples.records[number] = _changed(
+            examples.records[number], margin=None
+        )  # missing ones are allowed
     model = fit_reliability(examples, SURE, learner=learner, cut=0.6)
     together = model.predict(examples.records)
     assert [model.predict([one])[0] for one in examples.records] == together
@@ -391,7 +412,7 @@ def photographs(tmp_path):
 def test_annotations_as_a_folder_of_pictures(photographs):
     run_folder, labels = photographs
     examples = read_examples([run_folder], [str(labels)])
-    assert dict(zip([one["key"] for one in examples.records], examples.dices, strict=True)) == {
+    assert dict(zip([one.key for one in examples.records], examples.dices, strict=True)) == {
         "a.png#1": 1.0,
         "sub/b.png#1": pytest.approx(2 * 32 / (64 + 32)),
     }  # nobody annotated c
@@ -446,9 +467,8 @@ def test_runs_made_otherwise_are_not_scored(noisy_run, tmp_path):
 
 def test_records_without_features(noisy_run):
     model = fit_reliability(read_examples([noisy_run], ["triangle:12"]), names_of(["confidence"]))
-    bare = copy.deepcopy(read_run(noisy_run)[:2])
-    for one in bare:
-        del one["prediction"]
+    nothing = dict.fromkeys(Prediction.__struct_fields__)
+    bare = [_changed(record, **nothing) for record in read_run(noisy_run)[:2]]
     with pytest.raises(misure.InputError, match="they have none of these"):
         model.predict(bare)
     assert model.predict([]) == []
