@@ -41,6 +41,7 @@ PUBLIC = [
     "read_run",
     "run",
     "segment",
+    "sufficient_area",
     "write_report",
 ]
 
@@ -88,6 +89,7 @@ ROOMS = [
     "reliability",
     "reports",
     "lab",
+    "testing",
     "cli",
     "__main__",
 ]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from misure.methods import METHODS, as_captum_forward
     from misure.metrics import METRICS
     from misure.metrics.comparison.compare import Comparison, compare
+    from misure.metrics.measure import sufficient_area
     from misure.models.cost import Cost
     from misure.models.loaders import load_model
     from misure.models.model import SegmentationModel
@@ -67,6 +68,7 @@ _MODULE_OF = {
     "read_run": "runs.run",
     "run": "runs.run",
     "segment": "models.segmentation",
+    "sufficient_area": "metrics.measure",
     "write_report": "reports.page",
 }
 

@@ -11,7 +11,7 @@ from PIL import Image
 import misure
 import toys
 from misure.datasets import Sample, SampleList
-from misure.methods import METHODS, Method
+from misure.methods import METHODS, MapMethod
 from misure.metrics import GROUPS, METRICS
 from misure.metrics.comparison.compare import CONTROLS, DEFAULT_METHODS, Comparison, compare
 from misure.metrics.comparison.row import Row
@@ -42,7 +42,9 @@ def failing(monkeypatch):
             raise RuntimeError("no <b>luck</b> | here")
         return target.region.float()
 
-    monkeypatch.setitem(METHODS, "failing", Method("failing", fails, "a test"))
+    monkeypatch.setitem(
+        METHODS, "failing", MapMethod(name="failing", kind="control", function=fails)
+    )
     return "failing"
 
 
@@ -158,7 +160,7 @@ def test_a_point_where_the_model_draws_something_else_is_not_explained(model):
         ({"methods": ("misure",), "method_options": {"misure": {"max_pases": 3}}}, "'max_pases'"),
         ({"metrics": ("dice",)}, "expected metrics among sufficiency, .*got 'dice'"),
         ({"method_options": {"occlusion": {}}}, "expected options of the methods that are comp"),
-        ({"method_options": {"rise": {"num": 3}}}, "rise: expected options among num_masks"),
+        ({"method_options": {"rise": {"num": 3}}}, "expected options of rise among num_masks"),
         ({"baseline_image": "pink"}, "got none; the first: .*'pink'"),
     ],
 )

@@ -1,7 +1,7 @@
 """Baseline images: what stands where pixels are removed.
 
-No choice is neutral: a flat colour with a hard edge damages what is shown, so that a larger region
-is asked for than with a soft edge or a blurred image.
+No choice is neutral: a flat colour with a hard edge damages what is shown, so it asks for a larger
+region than a soft edge or a blurred image does.
 """
 
 from collections.abc import Callable, Sequence

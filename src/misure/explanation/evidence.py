@@ -1,12 +1,12 @@
 """Evidence: whether a region speaks for the target by its content, or by its outline alone.
 
-The region is shown as before, but with its content replaced (see `contents`): by its own mean
-colour and by noise (*silhouette Dice*), and by another image (*transfer Dice*). A model that still
-draws the target does not read what the region shows of the image, and the region is weak evidence.
+The region is shown as before, but with its content replaced (see `content_controls`): by its own
+mean colour and by noise (*silhouette Dice*), and by another image (*transfer Dice*). A model that
+still predicts the target does not read what the region shows of the image: weak evidence.
 
-An edge is not context, either: part of what stage 1 asks for only repairs the damage of a hard edge
-and a flat colour. `sufficiency_by_presentation` grows the target in each of several presentations;
-growth that another presentation does without was no context.
+Part of the growth in stage 1 only repairs the damage of a hard edge and a flat colour. So
+`sufficiency_by_presentation` grows the target in each of several presentations; growth that one of
+them does without was not context.
 """
 
 from collections.abc import Sequence
@@ -116,17 +116,18 @@ def sufficiency_by_presentation(
     seed: int = 0,
     on_step: OnStep | None = None,
 ) -> list[list[PresentedSufficiency]]:
-    """What each probe's target needs to be shown in six presentations.
+    """For each probe, what its target needs in each of six presentations.
 
-    Three baseline images, `mean`, `blurred` and `noise`, each with a hard edge and with a soft one
-    of 1/64 of the short side. One in which even the whole image misses is left out.
+    Three baseline images, `mean`, `blurred` and `noise`, each with a hard edge and with a soft edge
+    of 1/64 of the short side. A presentation in which even the whole image misses the threshold is
+    left out.
 
     Args:
         model: the model to explain.
-        probes: targets; of their own presentations only the image matters.
+        probes: targets; only the image of their own presentations is used.
         growth: the search (see `find_sufficient_regions`).
         seed: of the baseline image `noise`.
-        on_step: told of every round.
+        on_step: called once a round.
     """
     made: dict[tuple[int, str], Presentation] = {}
     apart: list[tuple[int, Probe]] = []
@@ -169,7 +170,7 @@ def sufficiency_by_presentation(
 
 
 def _or_none(search: Search[Found]) -> Search[Found | None]:
-    """What a search of stage 1 finds; None where even the whole image misses the threshold."""
+    """What a search of stage 1 finds; None if even the whole image misses the threshold."""
     try:
         return (yield from search)
     except InputError:

@@ -1,4 +1,4 @@
-"""The job: from probes to explanations, all targets of images of one shape together."""
+"""The stages of an explanation, for all targets of images of one shape together."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -1,8 +1,8 @@
-"""Trials: is a target preserved when the model sees only this region?
+"""Probes: is a target preserved when the model sees only this region?
 
-Every search of misure queries this question and no other. A search is a generator: it yields the
-regions it wants tried and is sent an `Reply` for each: the Dice and, if it asked for it, the
-direction in which to change the region. (`searches.py` runs them.)
+Every search of misure asks this question and no other. A search is a generator: it yields a `Query`
+with the regions it wants tried, and is sent a `Reply` for each: the Dice and, if the query asked
+for it, the direction in which to change the region. `run_searches.py` runs searches.
 """
 
 from collections.abc import Callable, Generator, Iterable
@@ -21,7 +21,7 @@ from misure.models.target import Target
 R = TypeVar("R")
 
 OnStep = Callable[[str, int, int | None], None]
-"""Told of progress: what is being done, steps done, steps in all where that is known."""
+"""Called with progress: what is being done, steps done, steps in all (None if not known)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Probe:
     Attributes:
         target: what is to be preserved.
         presentations: the image and what stands where pixels are removed; with several, a region
-            is shown in all of these ways and the least Dice counts.
+            is shown in all of them, and the least Dice counts.
         dice_threshold: in (0, 1].
         content_controls: what can replace the image inside a region; needed for
             `excluded_contents` only.
@@ -65,7 +65,7 @@ class Probe:
 
     @cached_property
     def wanted(self) -> Tensor:
-        """(*spatial) float32: 1 where the target is to be drawn, -1 where not, 0 where ignored."""
+        """(*spatial) float32: 1 on pixels of the target, -1 on all others, 0 on ignored ones."""
         return 2 * self.target.region.float() - 1 + self.target.ignored.float()
 
     @cached_property
@@ -85,25 +85,25 @@ class Probe:
 
     @property
     def num_views(self) -> int:
-        """How many images are shown for one region, if it is asked about with the controls."""
+        """Images shown for one region: one a presentation, one an excluded content."""
         return len(self.presentations) + len(self.excluded_contents)
 
     def suffices(self, reply: "Reply") -> bool:
-        """Whether a region with this reply preserves the target, and its controls do not."""
+        """Whether a region preserves the target, and excluded contents in its outline do not."""
         return reply.dice >= self.dice_threshold and reply.content_dice <= self.max_content_dice
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came out when a region was shown.
+    """What the model predicted when a region was shown.
 
     Attributes:
         dice: Dice with the target; with several presentations the least.
-        content_dice: the same with the contents of the probe's controls, the largest; 0 where they
-            were not asked for.
+        content_dice: the largest Dice with an excluded content inside the region; 0 if the query
+            did not ask for it.
         num_forwards, num_backwards: passes made for this region.
-        gradient: (*spatial) float32, how much the loss falls, to first order, when a pixel gets
-            visible that is not (or rises when one is removed that is); None where not asked for.
+        gradient: (*spatial) float32, how much the loss falls, to first order, when a hidden pixel
+            becomes visible (or rises when a visible pixel is removed); None if not asked for.
     """
 
     dice: float
@@ -138,15 +138,15 @@ class Account:
 
 @dataclass(frozen=True)
 class Query:
-    """What a search wants to know about each of these regions.
+    """The regions a search wants tried, and what it wants to know about each.
 
     Attributes:
         regions: each (*spatial) bool; or a visibility, (*spatial) float, to query for a gradient.
         alone: each in a batch of its own. A network's numbers differ in the last digits with the
             size of the batch; a Dice that is to be returned is asked for alone, as a stranger
             would who shows the region again.
-        gradient: the direction too, by a backward pass.
-        content_controls: the controls of the probe too.
+        gradient: ask for the direction too; takes a backward pass.
+        content_controls: also show the probe's excluded contents.
     """
 
     regions: list[Tensor]

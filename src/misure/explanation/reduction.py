@@ -1,9 +1,9 @@
 """Stage 2: the minimally sufficient region, the part of the sufficient region that is needed.
 
-However it is searched for, the result is a region that was shown to the model and reached the
-threshold. Searches that learn a soft map end with `top_region`: the smallest top part of the map
-that still suffices. (A soft map proves nothing by itself: half-visible pixels still show the whole
-image at half contrast.)
+Whatever the search, the result is a region that was shown to the model and reached the threshold.
+Searches that learn a soft map end with `top_region`: the smallest top part of the map that still
+suffices. (A soft map proves nothing by itself: half-visible pixels still show the whole image at
+half contrast.)
 """
 
 from abc import ABC, abstractmethod
@@ -72,7 +72,7 @@ class Reduction(Protocol):
             probes: targets with their presentations, all images of one shape.
             sufficient: what stage 1 found for each.
             accounts: for each probe, what has been spent on it; passes are counted there.
-            on_step: told of progress.
+            on_step: called with progress.
         """
         ...
 
@@ -105,7 +105,7 @@ class SearchingReduction(ABC):
 
 
 def check_search_options(grain_px: int, max_passes: int) -> None:
-    """Raises an InputError where the options that searches have in common make no sense."""
+    """Raises an InputError if an option that all searches share is out of range."""
     if grain_px < 0 or max_passes < 1:
         raise InputError(
             f"expected grain_px of 0 (chosen by the image's size) or more and max_passes "
@@ -132,11 +132,11 @@ class NoReduction:
     ) -> list[MinimallySufficientRegion]:
         """The sufficient region of each probe, and its map; no pass is made."""
         results = []
-        for probe, found in zip(probes, sufficient, strict=True):
-            nearness = 1 - distance_px(probe.target.region) / (found.growth_px + 1)
-            saliency_map = nearness.clamp(min=0) * found.region
-            region = found.region.clone()
-            results.append(MinimallySufficientRegion(region, saliency_map, found.dice))
+        for probe, grown in zip(probes, sufficient, strict=True):
+            nearness = 1 - distance_px(probe.target.region) / (grown.growth_px + 1)
+            saliency_map = nearness.clamp(min=0) * grown.region
+            region = grown.region.clone()
+            results.append(MinimallySufficientRegion(region, saliency_map, grown.dice))
         return results
 
 
@@ -152,7 +152,7 @@ def top_region(
     region itself is the result.
 
     Args:
-        probe: what the regions are tried on.
+        probe: the target that must be preserved.
         saliency_map: (*spatial) float, 0 outside the sufficient region.
         sufficient: what to fall back on.
     """
@@ -184,7 +184,7 @@ def smallest_that_holds(
     """The first candidate that suffices when shown alone, and its Dice; else the sufficient region.
 
     Args:
-        probe: what the regions are tried on.
+        probe: the target that must be preserved.
         candidates: regions (*spatial) bool that held in a batch, the smallest first.
         sufficient: what to fall back on.
     """
@@ -204,7 +204,7 @@ def _values_from_the_top(saliency_map: Tensor) -> tuple[list[float], np.ndarray]
 def _spread(counts: np.ndarray, low: int, high: int, num_levels: int) -> list[int]:
     """Levels strictly between two, their areas evenly spread on a logarithmic scale; at least one.
 
-    Empty where there is none between them, or where the two differ by less than `_FINE_ENOUGH`.
+    Empty if there is none between them, or if the two differ by less than `_FINE_ENOUGH`.
     """
     if high - low < 2:
         return []

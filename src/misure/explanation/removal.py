@@ -1,9 +1,10 @@
-"""Removal: what of a region can still be left out, by forward passes alone.
+"""Removal: which blocks of a region can be left out, found with forward passes alone.
 
-The region is divided into square blocks. Groups of blocks are removed first, then ever smaller
-groups, then single blocks, as in delta debugging (Zeller and Hildebrandt, doi:10.1109/32.988498);
-what the model does not miss stays removed. Run to its end, no single block of the result can be
-removed: it is *1-minimal* at that size. (Several blocks together might still be.)
+The region is divided into square blocks. Groups of blocks are removed first, then smaller and
+smaller groups, then single blocks, as in delta debugging (Zeller and Hildebrandt,
+doi:10.1109/32.988498). A block that the model does not miss stays removed. Run to its end, no
+single block of the result can be removed: it is *1-minimal* at that block size. (Several blocks
+together might still be removable.)
 """
 
 from math import ceil
@@ -44,7 +45,7 @@ class Minimality(Record, frozen=True, kw_only=True):
 
 
 Removed = tuple[Tensor, int, bool]
-"""Region, how many blocks it has, and whether each was tested and is needed (budget allowing)."""
+"""The region (*spatial) bool, its number of blocks, and whether each was tested and is needed."""
 
 
 def remove_blocks(
@@ -53,7 +54,7 @@ def remove_blocks(
     """The part (*spatial) of a region that is left when no block of it can be removed any more.
 
     Args:
-        probe: what the regions are tried on.
+        probe: the target that must be preserved.
         region: (*spatial) bool, one that suffices.
         importance: (*spatial) float: the least important blocks are removed first.
         cell_px: side of a block.
@@ -108,7 +109,7 @@ class Budget:
 def _sweep(
     probe: Probe, grid: Grid, kept: Tensor, groups: list[list[int]], budget: Budget
 ) -> Search[set[int]]:
-    """Removes from `kept` what can be removed of these groups; what it was, as cell numbers.
+    """Removes from `kept` the groups that are not needed; returns their cell numbers.
 
     A batch tries each group by itself. Those that are not needed one by one are then removed
     together; if that is too much, the first half of them, and so on.
@@ -153,10 +154,10 @@ def measure_minimality(
     """How far a region can still be reduced, by removing each of some blocks by itself.
 
     Args:
-        probe: what the regions are tried on.
+        probe: the target that must be preserved.
         region: (*spatial) bool, one that suffices.
         cell_px: side of a block.
-        num_tests: blocks to test; a random sample of them where there are more.
+        num_tests: blocks to test, a random sample if the region has more.
         seed: of the sample.
     """
     grid = Grid(region, cell_px)

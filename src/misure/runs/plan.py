@@ -9,7 +9,6 @@ from misure._util.records import Record
 from misure._util.seeds import seed_of
 from misure.errors import InputError
 from misure.methods import METHODS
-from misure.methods.own import PRESET_OF, check_own_options
 from misure.models.model import SegmentationModel
 
 
@@ -43,11 +42,7 @@ class RunPlan(Record, frozen=True, kw_only=True):
 
     def check(self, model: SegmentationModel) -> None:
         """Raises an InputError if something makes no sense, before any work is done."""
-        if self.method not in METHODS:
-            raise InputError(f"expected a method among {', '.join(METHODS)}, got {self.method!r}.")
-        METHODS[self.method].check_options(self.method_options)
-        if self.method in PRESET_OF:
-            check_own_options(self.method, model, self.method_options)
+        METHODS.find(self.method).check(model, self.method_options)
         for name in self.classes:
             model.find_class(name)
         if not 0 <= self.min_area < 1 or not 0 < self.dice_threshold <= 1:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names, settings_of_methods
 from misure.cli.commands.options import (
     dice_threshold_option,
@@ -19,11 +20,12 @@ from misure.errors import InputError
 _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equivalents")
 
 
-@click.command()
+@click.command(cls=FilledCommand)
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--dataset",
-    help="In place of images: triangle:30, coco:FOLDER, synapse:FOLDER, nifti:IMAGES,LABELS ...",
+    metavar="SPEC",
+    help="In place of images: {datasets}.",
 )
 @with_model(required=False)
 @click.option(
@@ -37,12 +39,13 @@ _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equi
 @click.option(
     "--methods",
     callback=names,
-    help="Names with commas, or all.  [default: misure, seg_grad_cam, rise and the controls]",
+    help="Names with commas, or all: {methods}.  [default: {default_methods}]",
 )
 @click.option(
     "--metrics",
     callback=names,
-    help="Names or groups with commas, or all.  [default: all but stability and sanity]",
+    help="Names (`misure metrics` lists them) or groups with commas, or all: {metric_groups}.  "
+    "[default: all but stability and sanity]",
 )
 @with_search
 @click.option(
@@ -58,7 +61,7 @@ _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equi
     "--baseline-image",
     default="mean",
     show_default=True,
-    help="What stands where pixels are removed: mean, black, blurred or noise.",
+    help="What stands where pixels are removed: {baseline_images}.",
 )
 @seed_option
 @click.option("--out", type=click.Path(path_type=Path), default="comparison", show_default=True)

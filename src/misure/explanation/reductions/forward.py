@@ -1,8 +1,8 @@
-"""The search of stage 2 without gradients, for networks that are only a function.
+"""Stage 2 without gradients, for networks that are only a function.
 
-Hierarchical removal: blocks of a fourth of the image's short side are removed while the model does
-not miss them, then blocks of half that side, and so on down to the grain, each time the least
-important first. How important a block is tells the removal of the block around it.
+Hierarchical removal: blocks of a quarter of the image's short side are removed as long as the model
+still predicts the target, then blocks of half that side, and so on down to the grain. At each size
+the least important blocks go first: those farthest from the target.
 """
 
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ class ForwardReduction(SearchingReduction):
 
     Attributes:
         grain_px: side of the smallest block; 0: 1/128 of the short side.
-        max_passes: pass equivalents for the whole explanation of a target but for its minimality;
-            the best region so far is returned when they are spent.
+        max_passes: pass equivalents for the whole explanation of a target except its minimality;
+            when they are spent, the best region so far is returned.
     """
 
     grain_px: int = 0

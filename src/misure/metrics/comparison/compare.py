@@ -15,7 +15,6 @@ from misure.errors import EmptyTargetError, InputError, reason_of
 from misure.explanation.probe import OnStep, Probe
 from misure.methods import METHODS
 from misure.methods.method import Method, MethodResult
-from misure.methods.own import PRESET_OF, check_own_options
 from misure.metrics import GROUPS, MeasuredMap, Metric
 from misure.metrics.comparison.row import Row
 from misure.metrics.comparison.statistics import Summary, summarise_rows
@@ -25,7 +24,7 @@ from misure.models.model import SegmentationModel
 from misure.models.segmentation import segment
 from misure.models.target import Target
 
-CONTROLS = tuple(name for name, method in METHODS.items() if method.source == "control")
+CONTROLS = tuple(name for name, method in METHODS.shipped.items() if method.kind == "control")
 DEFAULT_METHODS = ("misure", "seg_grad_cam", "rise", *CONTROLS)
 DEFAULT_METRICS = tuple(group for group in GROUPS if group not in ("stability", "sanity"))
 """All but the two groups that make every map eight times again."""
@@ -229,10 +228,8 @@ def _methods_of(
     chosen = []
     for name in wanted:
         method, own = METHODS[name], options.get(name, {})
-        of_all = {key: value for key, value in shared.items() if key in method.options}
-        method.check_options(own)
-        if name in PRESET_OF and (model.differentiable or not method.needs_gradients):
-            check_own_options(name, model, {**of_all, **own})
+        of_all = method.options_among(shared)
+        method.check_options(model, {**of_all, **own})
         chosen.append((method, {**of_all, **own}))
     return chosen
 
