@@ -83,6 +83,12 @@ def _feature_groups() -> Iterable[str]:
     return GROUPS
 
 
+def _learners() -> Iterable[str]:
+    from misure.reliability import LEARNERS
+
+    return LEARNERS
+
+
 LISTS: dict[str, Callable[[], Iterable[str]]] = {
     "methods": _methods,
     "default_methods": _default_methods,
@@ -96,6 +102,7 @@ LISTS: dict[str, Callable[[], Iterable[str]]] = {
     "trainable": _trainable,
     "experiments": _experiments,
     "feature_groups": _feature_groups,
+    "learners": _learners,
 }
 """Placeholder -> what makes the names that stand in its place."""
 
