@@ -406,7 +406,7 @@ def test_a_raw_folder_never_tests_on_what_it_trains_on(tmp_path):
 
 def test_bad_input_of_training(tmp_path):
     for arguments, words in (
-        (("sea",), "expected triangle, triangle-disc"),
+        (("sea",), "expected a data set to train on among triangle, triangle-disc"),
         (("triangle", "--network", "vgg"), "expected a network among small_unet"),
         (("synapse:nowhere",), "nowhere"),
         (("synapse:",), "expected synapse:FOLDER, got no folder"),

@@ -65,10 +65,9 @@ def _networks() -> Iterable[str]:
 
 
 def _trainable() -> Iterable[str]:
-    from misure.datasets import DATASETS
-    from misure.lab.training.recipes import RECIPES
+    from misure.lab.training.recipes import TRAINABLE
 
-    return (DATASETS[name].usage for name in RECIPES)
+    return TRAINABLE
 
 
 def _experiments() -> Iterable[str]:

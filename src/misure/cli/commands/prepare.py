@@ -20,7 +20,7 @@ def prepare() -> None:
     "--labels",
     default="btcv",
     show_default=True,
-    help="Numbering of the labels: btcv, totalsegmentator (version 2), or NUMBER=CLASS with commas.",
+    help="Numbers of the labels: btcv, totalsegmentator (version 2), or NUMBER=CLASS with commas.",
 )
 @click.option(
     "--test",

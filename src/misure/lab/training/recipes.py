@@ -22,6 +22,9 @@ from misure.errors import InputError
 from misure.lab.training.augment import Augmentation
 from misure.lab.training.minibatches import Augment
 
+TRAINABLE = ("triangle", "triangle-disc", "synapse:FOLDER", "nifti:IMAGES,LABELS")
+"""The specs of data sets that can be trained on."""
+
 PERCENTILES = "percentiles:1:99"
 """How volumes without a unit are scaled."""
 
@@ -72,8 +75,7 @@ def recipe_of(spec: str, *, num_steps: int | None = None, seed: int = 0) -> Trai
     name, _, rest = spec.partition(":")
     if name not in RECIPES:
         raise InputError(
-            "expected triangle, triangle-disc, synapse:FOLDER or nifti:IMAGES,LABELS, got "
-            f"{spec!r}."
+            f"expected a data set to train on among {', '.join(TRAINABLE)}, got {spec!r}."
         )
     return RECIPES[name](rest, num_steps, seed)
 
