@@ -15,7 +15,7 @@ from tqdm import tqdm
 import misure
 from misure.explanation.growth import GROWTHS, find_sufficient_regions
 from misure.explanation.presentation import make_presentations
-from misure.explanation.probe import Probe
+from misure.explanation.probe import Account, Probe
 from misure.images.regions import area_fraction
 from objects import photographed_objects
 
@@ -42,10 +42,12 @@ def main() -> None:
                 model, image, baseline_image=baseline_image, edge_px=edge_px
             )
             for growth in arguments.growths.split(","):
-                probe = Probe(target, presentations, 0.9)
-                (found,) = find_sufficient_regions(model, [probe], growth=growth)
+                probe, account = Probe(target, presentations, 0.9), Account()
+                (found,) = find_sufficient_regions(
+                    model, [probe], growth=growth, accounts=[account]
+                )
                 grown = found.growth_px > edge_px
-                result = (area_fraction(found.region), probe.cost.forward_passes, grown)
+                result = (area_fraction(found.region), account.cost.forward_passes, grown)
                 rows.setdefault((baseline_image, edge_px, growth), []).append(result)
                 print(
                     "#", key, baseline_image, edge_px, growth, *result, found.growth_px, flush=True

@@ -6,7 +6,6 @@ Writes a folder of figures and pictures for each object into --out.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -32,7 +31,7 @@ def main() -> None:
     objects = photographed_objects(model, arguments.photographs, arguments.limit)
     for key, image, target in tqdm(objects, total=arguments.limit, disable=None):
         explanation = misure.explain(model, image, target, preset=arguments.preset)
-        explanation = replace(explanation, image=key)
+        explanation = explanation.with_values(image=key)
         records.append(explanation.record())
         print(tables.row(key, records[-1]), flush=True)
         folder = arguments.out / key.replace(" ", "-")

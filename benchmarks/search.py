@@ -32,7 +32,7 @@ from matplotlib.figure import Figure
 import misure
 from misure.explanation.growth import SufficientRegion
 from misure.explanation.presets import PRESETS, Preset
-from misure.explanation.probe import OnStep, Probe
+from misure.explanation.probe import Account, OnStep, Probe
 from misure.explanation.reduction import MinimallySufficientRegion, top_region
 from misure.explanation.run_searches import run_searches
 from misure.images.grid import default_grain_px
@@ -70,20 +70,23 @@ class ForeignReduction:
         model: misure.SegmentationModel,
         probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
+        accounts: Sequence[Account],
         on_step: OnStep | None = None,
     ) -> list[MinimallySufficientRegion]:
         file, name = self.source.rsplit(":", 1)
         function: Callable[..., torch.Tensor] = runpy.run_path(file)[name]
         searches = []
-        for probe, large in zip(probes, sufficient, strict=True):
+        for probe, large, account in zip(probes, sufficient, accounts, strict=True):
             whole = replace(large, region=torch.ones_like(large.region), dice=1.0)
             image, target = probe.presentations[0].image, probe.target
             with model.counting() as cost:
                 saliency_map = function(model, image, target.region, target.class_index)
-            probe.cost.forward_passes = cost.forward_passes
-            probe.cost.backward_passes = cost.backward_passes
+            account.cost.forward_passes = cost.forward_passes
+            account.cost.backward_passes = cost.backward_passes
             searches.append(top_region(probe, saliency_map.detach().float().clamp(min=0), whole))
-        return run_searches(model, probes, searches, doing="cutting", on_step=on_step)
+        return run_searches(
+            model, probes, searches, doing="cutting", accounts=accounts, on_step=on_step
+        )
 
 
 def run(arguments: argparse.Namespace) -> None:

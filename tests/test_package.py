@@ -2,13 +2,13 @@
 
 import ast
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import misure
+from misure.cli.app import main
 from misure.reliability import FEATURES
 
 ROOT = Path(__file__).parents[1]
@@ -139,6 +139,7 @@ def _snippets(language, document="README.md"):
     return re.findall(rf"```{language}\n(.*?)```", text, re.S)
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("document", ["README.md", "docs/runs.md", "docs/reliability.md"])
 def test_python_in_documents_runs_and_prints_what_it_says(document, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -159,16 +160,12 @@ def test_the_commands_of_the_readme_exist():
     )
     names = set(re.findall(r"^misure ((?:reliability |prepare )?\w+)", commands, re.M))
     helps = [
-        subprocess.run(
-            [sys.executable, "-m", "misure", *name.split(), "--help"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+        CliRunner().invoke(main, [*name.split(), "--help"], catch_exceptions=False)
         for name in sorted(names)
     ]
+    assert [done.exit_code for done in helps] == [0] * len(names)
     for option in re.findall(r" (--[a-z-]+)", commands):
-        assert any(option in text for text in helps), option
+        assert any(option in done.output for done in helps), option
 
 
 def test_the_snippets_for_users_of_other_libraries_run():

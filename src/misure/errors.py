@@ -82,6 +82,8 @@ def entrance(name: str) -> Iterator[None]:
     except MisureError as error:
         if name:
             error.args = (f"{name}: {error}", *error.args[1:])
+            if isinstance(error, ImportError):  # whose text is not that of its arguments
+                error.msg = error.args[0]
         raise
     finally:
         _HAS_ENTERED.reset(token)

@@ -3,11 +3,12 @@
 import pytest
 
 import misure
+from misure._util.optional import require
 from misure._util.records import Record, convert, decode, encode, plain, settings_difference
 from misure.errors import entrance
 
 
-class Sheet(Record):
+class Sheet(Record, frozen=True, kw_only=True):
     name: str
     num_samples: int = 3
 
@@ -67,3 +68,12 @@ def test_only_the_outermost_entrance_puts_its_name_before_a_message():
         inner()
     with entrance(""), pytest.raises(misure.InputError, match="^expected a target"):
         inner()
+
+
+def test_a_missing_library_is_told_by_the_function_that_needs_it():
+    @entrance("read_image")
+    def read():
+        require("no_such_library", extra="medical", purpose="read NIfTI files")
+
+    with pytest.raises(misure.MissingDependencyError, match="^read_image: no_such_library is need"):
+        read()

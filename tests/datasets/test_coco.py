@@ -133,15 +133,27 @@ def test_grey_networks_get_grey_photographs(folder):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda c: c.pop("annotations"), "cannot be used: no 'annotations'"),
-        (lambda c: c["annotations"][0].pop("image_id"), "an entry of annotations has no image_id"),
+        (
+            lambda c: c.pop("annotations"),
+            "cannot be used: Object missing required field `annotations`",
+        ),
+        (
+            lambda c: c["annotations"][0].pop("image_id"),
+            r"missing required field `image_id` - at `\$.annotations\[0\]",
+        ),
         (lambda c: c.update(images=[c["images"][2]]), "found none of its 1. Are they of another"),
         (lambda c: c["images"][0].update(height=21), "to be 21 x 30 .* got 20 x 30"),
         (lambda c: c["annotations"][0].update(segmentation=7), "run lengths in annotation 1"),
-        (lambda c: c["annotations"].append(3), "cannot be used"),
+        (lambda c: c["annotations"].append(3), "cannot be used: Expected `object`, got `int`"),
         (lambda c: c["annotations"][0].update(category_id=99), "annotation 1 is of no category"),
-        (lambda c: c["images"][0].update(height=20.0), "an entry of images has 20.0 as height"),
-        (lambda c: c["images"][0].update(file_name=["a"]), r"has \['a'\] as file_name"),
+        (
+            lambda c: c["images"][0].update(height=20.0),
+            r"Expected `int`, got `float` - at `\$.images\[0\].height",
+        ),
+        (
+            lambda c: c["images"][0].update(file_name=["a"]),
+            r"Expected `str`, got `array` - at `\$.images\[0\].file_name",
+        ),
         (lambda c: c["images"].append(c["images"][0]), "got 'b.jpg' twice"),
         (lambda c: _redraw(c, [[1, 1, 1e9, 1, 1e9, 1e9]]), "lies far outside of the photograph"),
         (lambda c: _redraw(c, [[1, 1, float("nan"), 1, 2, 2]]), "lies far outside"),
@@ -234,7 +246,10 @@ def test_panoptic_annotations(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f, _: f.write_text("{}"), "as COCO publishes them, but .* no 'categories'"),
+        (
+            lambda f, _: f.write_text("{}"),
+            "as COCO publishes them in .*, but .* missing required field `categories`",
+        ),
         (lambda f, _: f.unlink(), "expected val2017/, annotations/panoptic_val2017.json"),
         (lambda _, p: p.write_bytes(p.read_bytes()[:60]), "expected a PNG of segments, but"),
         (
@@ -247,6 +262,14 @@ def test_panoptic_annotations(tmp_path):
                 f.read_text().replace('"category_id": 184', '"category_id": 3')
             ),
             "a known category_id",
+        ),
+        (
+            lambda f, _: f.write_text(f.read_text().replace('"iscrowd": 0', '"iscrowd": "no"')),
+            "expected segments with an id and a known category_id for 0.*9.png",
+        ),
+        (
+            lambda f, _: f.write_text(f.read_text().replace('"image_id": 5', '"image_id": 6')),
+            "gone.png is of image 6, which is not listed",
         ),
         (
             lambda f, _: f.write_text(f.read_text().replace("000000000009.jpg", "other.jpg")),

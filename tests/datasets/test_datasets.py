@@ -68,6 +68,19 @@ def test_test_items_are_not_among_the_training_items():
     assert not fresh
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_shipped_digits_are_those_of_scikit_learn(split):
+    digits = pytest.importorskip("sklearn.datasets").load_digits()
+    in_split = (np.arange(len(digits.target)) % 5 == 0) == (split == "test")
+    images = (digits.images[in_split] / 16).astype(np.float32)
+    shipped = read_glyphs("digits", split)
+    assert sorted(shipped) == list(range(10))
+    for class_, glyphs in shipped.items():
+        wanted = images[digits.target[in_split] == class_]
+        assert (glyphs.dtype, glyphs.shape) == (wanted.dtype, wanted.shape)
+        assert glyphs.tobytes() == wanted.tobytes()
+
+
 def _fashion_mnist(folder, packed):
     rng = np.random.default_rng(0)
     for prefix in ("train", "t10k"):
@@ -87,12 +100,12 @@ def _fashion_mnist(folder, packed):
 @pytest.mark.parametrize("packed", [False, True])
 def test_fashion_mnist_files(tmp_path, packed):
     _fashion_mnist(tmp_path, packed)
-    items = read_glyphs(tmp_path, "test")
-    assert {k: images.shape for k, images in items.items()} == dict.fromkeys(range(4), (5, 28, 28))
-    assert TriangleDataset(1, items=tmp_path)[0].annotation.any()
+    glyphs = read_glyphs(tmp_path, "test")
+    assert {k: images.shape for k, images in glyphs.items()} == dict.fromkeys(range(4), (5, 28, 28))
+    assert TriangleDataset(1, glyphs=tmp_path)[0].annotation.any()
 
 
-def test_bad_items(tmp_path):
+def test_bad_glyphs(tmp_path):
     with pytest.raises(misure.InputError, match="expected split 'train' or 'test', got 'val'"):
         read_glyphs("digits", "val")
     with pytest.raises(misure.MissingDataError, match="Put the four Fashion-MNIST files of"):
@@ -110,7 +123,8 @@ def test_bad_items(tmp_path):
         read_glyphs(tmp_path, "train")
 
 
-def test_too_small_a_canvas():
+def test_too_small_a_canvas(monkeypatch):
+    monkeypatch.setattr("misure.datasets.triangle.dataset._TRIES", 100)  # gives up sooner
     with pytest.raises(misure.InputError, match="expected num_triangles of 1 or more, got 0"):
         open_dataset("triangle:1,triangles=0")
     with pytest.raises(misure.InputError, match="expected side_px between"):

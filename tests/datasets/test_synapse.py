@@ -59,7 +59,9 @@ def test_numbers_of_the_organs():
     assert (len(TRAIN_CASES), len(TEST_CASES)) == (18, 12)
     assert not set(TRAIN_CASES) & set(TEST_CASES)
     for text in ("", "x", "1=9", "-1=2", "1:2"):
-        with pytest.raises(misure.InputError, match="expected btcv, totalsegmentator or NUMBER"):
+        with pytest.raises(
+            misure.InputError, match="a label map, btcv, totalsegmentator or NUMBER"
+        ):
             label_map(text)
 
 
@@ -149,8 +151,14 @@ def test_arrays_without_a_shape(tmp_path):
 def test_affines_that_are_none_are_left_out(tmp_path, number):
     _prepared(tmp_path)
     row = f"[{', '.join([str(number)] * 4)}]"
-    affine = f'{{"cases": {{"case0001": {{"affine": [{", ".join([row] * 4)}]}}}}}}'
-    for content in (affine, "[" * 200_000):
+    record = (
+        '{"misure_version": "0.1.0", "class_names": [], "settings": {"labels": {}, "intensity": "", '
+        '"test": "published", "phantom": false}, "cases": {"case0001": {"split": "test", "shape": '
+        '[3, 4, 4], "voxel_size_mm": [1, 1, 1], "organs": [], "files": {}, "affine": AFFINE}}}'
+    )
+    (tmp_path / "prepare.json").write_text(record.replace("AFFINE", str(np.eye(4).tolist())))
+    assert torch.equal(SynapseVolumes(tmp_path)[0].affine, torch.eye(4, dtype=torch.float64))
+    for content in (record.replace("AFFINE", f"[{', '.join([row] * 4)}]"), "[" * 200_000):
         (tmp_path / "prepare.json").write_text(content)
         assert SynapseVolumes(tmp_path)[0].affine is None
 
@@ -337,12 +345,15 @@ def test_it_goes_on_where_it_stopped(phantom, tmp_path):
     assert (out / "lists/train.txt").exists()
     said = misure_prepare(raw, out, "--labels", "8=1", exit_code=2)
     assert "expected the settings that" in said
-    assert "got another labels" in said
+    assert "got others: labels: {'0': 0, '1': 7," in said
+    assert "there, {'8': 1} now. Name another folder." in said
     known = json.loads((out / "prepare.json").read_text())
     entry = {"split": "test", "shape": "x", "files": {}}
     for damaged in (
         [], known | {"cases": {"case0001": {}}},
         known | {"cases": {"case0001": entry}},
+        known | {"cases": {"case0001": known["cases"]["case0008"] | {"split": "dev"}}},
+        known | {"more": 1},
     ):  # fmt: skip
         (out / "prepare.json").write_text(json.dumps(damaged))
         assert "expected a folder that misure prepared" in misure_prepare(raw, out, exit_code=2)
@@ -356,7 +367,7 @@ def test_files_of_somebody_else_are_left_alone(phantom, tmp_path):
     foreign.write_bytes(b"somebody's")
     said = misure_prepare(phantom / "raw", tmp_path / "out", exit_code=2)
     assert "or one that misure prepared, got" in said
-    assert "with case0007_slice900.npz of somebody else" in said
+    assert "with case0007_slice900.npz, which misure did not write" in said
     assert [path.name for path in (tmp_path / "out").rglob("*.*")] == [foreign.name]
 
 
@@ -367,7 +378,7 @@ def test_a_case_of_other_raw_files_is_made_anew_and_said_so(phantom, tmp_path):
     (raw / "label/label0008.nii.gz").write_bytes((raw / "label/label0007.nii.gz").read_bytes())
     said = misure_prepare(raw, tmp_path / "out")
     assert "4 were there already" in said
-    assert "RawMap anew, of other raw files than before: case0008." in said
+    assert "Made again, as their raw files have changed: case0008." in said
 
 
 def test_preparing_killed_at_the_first_case_goes_on(phantom, tmp_path, monkeypatch):

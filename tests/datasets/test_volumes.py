@@ -81,7 +81,7 @@ def test_channels_are_scaled_together(tmp_path):
     image = open_dataset(spec, Reading(2, intensity="window:-1000:1000"))[0].image
     assert image.shape == (2, *SHAPE)
     assert torch.allclose(image[1], (torch.from_numpy(_image(1)).float() + 1000) / 2000)
-    with pytest.raises(misure.InputError, match="nifti: expected 1 channels, got 2"):
+    with pytest.raises(misure.InputError, match="expected 1 channels, got 2"):
         open_dataset(spec, Reading(1))[0]
     (tmp_path / "imagesTr/case_0000.nii.gz").unlink()
     with pytest.raises(misure.InputError, match="expected the channels case_0000, case_0001"):
@@ -142,7 +142,7 @@ def test_labels_are_renumbered(tmp_path):
     assert found.unique().tolist() == [0, 1]
     assert found[1, 2, 3] == 1
     for known in ({"label_map": {3: 1}}, {"class_names": ("background", "a", "b", "c")}):
-        with pytest.raises(misure.InputError, match=r"renumber: expected labels among .* got 5 in"):
+        with pytest.raises(misure.InputError, match=r"expected labels among .* got 5 in"):
             NiftiPairs(*folders, **known)[0]
 
 
@@ -206,8 +206,8 @@ def _truncate_image(folder):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (_truncate, "read_labels: expected a NIfTI volume of labels, but .*a.nii.gz cannot be"),
-        (_truncate_image, "read_image: expected a NIfTI volume, but .*a.nii.gz cannot be used"),
+        (_truncate, "expected a NIfTI volume of labels, but .*a.nii.gz cannot be"),
+        (_truncate_image, "expected a NIfTI volume, but .*a.nii.gz cannot be used"),
         (
             lambda folder: _write(folder / "labels/a.nii.gz", np.zeros((6, 5, 3), np.uint8)),
             r"expected labels of the image's shape \(6, 5, 4\), got \(6, 5, 3\)",
@@ -285,5 +285,5 @@ def test_files_without_partner(tmp_path):
         open_dataset(f"nifti:{tmp_path}")
     (tmp_path / "labels/b.nii.gz").unlink()
     _write(tmp_path / "images/more/a.nii.gz", _image())
-    with pytest.raises(misure.InputError, match="expected different names"):
+    with pytest.raises(misure.InputError, match="expected NIfTI files of different names"):
         open_dataset(f"nifti:{tmp_path}")

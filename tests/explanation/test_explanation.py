@@ -1,3 +1,4 @@
+import json
 import zipfile
 
 import numpy as np
@@ -85,6 +86,34 @@ def test_bad_files(explanation, tmp_path):
             misure.InputError, match=r"expected a file written by Explanation\.save"
         ):
             misure.Explanation.load(tmp_path / name)
+
+
+def test_a_file_that_misure_0_1_0_wrote_is_refused(explanation, tmp_path):
+    old = explanation.record()
+    del old["format"]
+    old |= {"misure_version": "0.1.0", "preset": "certified"}
+    explanation.save(tmp_path / "e.npz")
+    with np.load(tmp_path / "e.npz") as arrays:
+        np.savez(tmp_path / "old.npz", **(dict(arrays) | {"record": np.array(json.dumps(old))}))
+    with pytest.raises(
+        misure.InputError, match=r"^Explanation\.load: .*written by misure 0\.1\.0 .*Make the"
+    ):
+        misure.Explanation.load(tmp_path / "old.npz")
+
+
+def test_a_field_that_is_missing_unknown_or_wrong_is_named(explanation, tmp_path):
+    explanation.save(tmp_path / "e.npz")
+    with np.load(tmp_path / "e.npz") as arrays:
+        saved = dict(arrays)
+    for damage, words in (
+        ({"seeds": 3}, "unknown field `seeds`"),
+        ({"cost": {}}, r"missing required field `forward_passes` - at `\$\.cost`"),
+        ({"seed": "3"}, r"Expected `int`, got `str` - at `\$\.seed`"),
+    ):
+        record = json.dumps(explanation.record() | damage)
+        np.savez(tmp_path / "bad.npz", **(saved | {"record": np.array(record)}))
+        with pytest.raises(misure.InputError, match=words):
+            misure.Explanation.load(tmp_path / "bad.npz")
 
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path, monkeypatch):

@@ -5,23 +5,23 @@ import torch
 
 import toys
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import Reply
+from misure.explanation.probe import Account, Reply
 from misure.explanation.reductions.gradient import GradientReduction
 from misure.images.regions import distance_px
 
 
 def _search(is_drawn, *, edge_px=0, **options):
     """What the search returns, and all that it showed, where `is_drawn` says what suffices."""
-    probe = toys.far_trial(64, edge_px)
+    probe, account = toys.far_trial(64, edge_px), Account()
     everything = SufficientRegion(torch.ones(64, 64, dtype=torch.bool), 80.0, 1.0, "first")
-    search = GradientReduction(**({"grain_px": 2} | options)).search(probe, everything)
+    search = GradientReduction(**({"grain_px": 2} | options)).search(probe, everything, account)
     shown = []
     wanted = probe.target.region.float()
 
     def reply(query):
         shown.extend((one, query) for one in query.regions)
-        probe.cost.forward_passes += len(query.regions)
-        probe.cost.backward_passes += query.gradient * len(query.regions)
+        account.cost.forward_passes += len(query.regions)
+        account.cost.backward_passes += query.gradient * len(query.regions)
         return [Reply(0.95 if is_drawn(one) else 0.1, 0.0, wanted) for one in query.regions]
 
     found, _ = toys.drive(search, reply=reply)

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toys
-from misure.explanation.removal import measure_minimality, remove_blocks
+from misure.explanation.probe import Account
+from misure.explanation.removal import Budget, measure_minimality, remove_blocks
 
 SIZE = 40
 
@@ -61,23 +62,23 @@ def test_whatever_the_oracle_says_no_single_block_can_be_removed(seed, share):
 
 
 class _Counted:
-    """An oracle that counts what it is asked in the probe's cost, as showing would."""
+    """An oracle that counts what it is asked in an account, as showing would."""
 
-    def __init__(self, probe, suffices):
-        self.probe, self.suffices = probe, suffices
+    def __init__(self, account, suffices):
+        self.account, self.suffices = account, suffices
 
     def __call__(self, region):
-        self.probe.cost.forward_passes += 1
+        self.account.cost.forward_passes += 1
         return self.suffices(region)
 
 
 def test_the_budget_is_kept():
-    probe = toys.far_trial(size=SIZE)
+    probe, account = toys.far_trial(size=SIZE), Account()
     needed = _needed(0, 20)
     everything = torch.ones_like(needed)
     (region, _, is_one_minimal), num_passes = toys.drive(
-        remove_blocks(probe, everything, everything.float(), 2, max_passes=50),
-        _Counted(probe, lambda region: not (needed & ~region).any()),
+        remove_blocks(probe, everything, everything.float(), 2, Budget(account, 50)),
+        _Counted(account, lambda region: not (needed & ~region).any()),
     )
     assert num_passes <= 50
     assert not is_one_minimal

@@ -8,6 +8,7 @@ from PIL import Image
 
 import misure
 from misure.images import orientation
+from misure.images.nifti import NiftiFile
 
 
 def test_pictures_are_read_as_channels_in_0_to_1(tmp_path):
@@ -83,9 +84,7 @@ def test_axial_slices_are_laid_out_for_viewing_whatever_the_storage_order(tmp_pa
     expected[0] += 1000  # the front is up
     assert torch.equal(axial[0], expected)
     whole = misure.read_image(path)
-    assert torch.equal(
-        orientation.lay_out(whole, orientation.read_viewing_order(path))[:, 2], axial
-    )
+    assert torch.equal(orientation.lay_out(whole, NiftiFile(path).order)[:, 2], axial)
     stored = np.asarray(nibabel.load(path).dataobj)
     assert torch.equal(whole[0], torch.from_numpy(stored))
 
@@ -95,10 +94,6 @@ def test_a_fourth_axis_becomes_the_channels(tmp_path):
         nibabel.Nifti1Image(np.zeros((3, 4, 5, 2), np.float32), np.eye(4)), tmp_path / "v.nii"
     )
     assert misure.read_image(tmp_path / "v.nii").shape == (2, 3, 4, 5)
-
-
-def test_other_files_have_no_viewing_order(tmp_path):
-    assert orientation.read_viewing_order(tmp_path / "a.npy") == orientation.AS_STORED
 
 
 def _huge_png(path):

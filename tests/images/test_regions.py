@@ -41,9 +41,9 @@ def test_soft_dice_leaves_out_what_is_not_considered():
 
 def test_dice_of_other_shapes_or_types_is_an_error():
     a = torch.ones(3, dtype=torch.bool)
-    with pytest.raises(misure.InputError, match="dice: expected two bool regions"):
+    with pytest.raises(misure.InputError, match="expected two bool regions"):
         rg.dice(a, a[:2])
-    with pytest.raises(misure.InputError, match="dice: expected two bool regions"):
+    with pytest.raises(misure.InputError, match="expected two bool regions"):
         rg.dice(a, a.float())
 
 
@@ -86,11 +86,11 @@ def test_boxes_and_polygons():
     assert bool(box[1, 2])
     assert int(rg.draw_box((4, 5, 6), (0, 0, 0, 1, 2, 3)).sum()) == 6
     for bad in [(0, 0, 9, 2), (2, 2, 2, 3), (0, 0, 1), (-1, 0, 2, 2)]:
-        with pytest.raises(misure.InputError, match="draw_box: expected 4 values"):
+        with pytest.raises(misure.InputError, match="expected 4 values"):
             rg.draw_box((4, 5), bad)
     square = rg.draw_polygon((6, 6), [(1, 1), (1, 4), (4, 4), (4, 1)])
     assert torch.equal(square, rg.draw_box((6, 6), (1, 1, 5, 5)))
-    with pytest.raises(misure.InputError, match="draw_polygon: expected at least three"):
+    with pytest.raises(misure.InputError, match="expected at least three"):
         rg.draw_polygon((6, 6), [(1, 1), (2, 2)])
     with pytest.raises(misure.InputError, match="on shape .6, 6, 6.* In 3D use a box"):
         rg.draw_polygon((6, 6, 6), [(1, 1), (1, 4), (4, 4)])

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import msgspec
 import nibabel
 import numpy as np
 import pytest
@@ -182,17 +183,9 @@ def test_whether_a_network_needs_the_disc_is_measured():
 def test_a_card_says_of_the_disc_only_what_was_seen(with_disc, without_disc, words, tmp_path):
     made = train("triangle-disc", network="small_unet", num_steps=2)
     dices = {"dice_with_disc": with_disc, "dice_without_disc": without_disc}
-    assert words in as_markdown(replace(made.about, figures=made.about.figures | dices))
-
-
-@pytest.fixture
-def few_canvases(monkeypatch):
-    """Parts of Triangle that are looked through in no time."""
-
-    def few(number, **options):
-        return TriangleDataset(min(number, 8), **options)
-
-    monkeypatch.setattr("misure.lab.training.recipes.TriangleDataset", few)
+    assert words in as_markdown(
+        msgspec.structs.replace(made.about, values=made.about.values | dices)
+    )
 
 
 class _KilledError(Exception):
@@ -262,7 +255,10 @@ def test_every_network_can_be_built_saved_and_explained(name, dims, tmp_path):
             build_network(name, 1, 2, 3, (32, 32, 32))
         return
     size = (64 if name == "swinunetr" else 32,) * dims
-    about = TrainedNetwork(name, dims, size, 1, ("a", "b", "c"), (0.1,), (2.0,), "window:0:9")
+    about = TrainedNetwork(
+        network=name, spatial_dims=dims, input_size=size, num_channels=1,
+        class_names=("a", "b", "c"), mean=(0.1,), std=(2.0,), intensity="window:0:9",
+    )  # fmt: skip
     save_trained(about.build(), about, tmp_path / "model.safetensors")
     net, again = load_trained(tmp_path / "model.safetensors")
     assert again == about
@@ -312,7 +308,7 @@ def test_the_command_trains_on_volumes_of_separate_patients(tmp_path):
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
     card = json.loads((tmp_path / "net" / "card.json").read_text())
-    told = card["figures"]
+    told = card["values"]
     cases = [case for part in ("train", "validation", "test") for case in told[f"{part}_cases"]]
     assert sorted(cases) == [str(case) for case in range(5)]
     assert told["mean_test_dice"] > 0.7
@@ -454,7 +450,7 @@ def test_labels_with_a_gap_are_not_trained_on(tmp_path, number, told):
 def test_the_shipped_network_is_as_good_as_its_file_says():
     _, about = load_trained()
     model, dataset = misure.load_model("triangle"), TriangleDataset(300, seed=0)
-    told = about.figures
+    told = about.values
     assert mean_dice(model, dataset) == pytest.approx(told["mean_test_dice"], abs=5e-3)
     assert distractor_fraction(model, dataset) == pytest.approx(
         told["distractor_fraction"], abs=2e-3

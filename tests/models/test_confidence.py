@@ -145,6 +145,7 @@ def test_words_of_corruptions_that_make_no_sense(word):
         open_dataset(word)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_run_records_them_whatever_the_method(tmp_path):
     for method, augmented in (("edges", False), ("misure", True)):
         options = {"max_passes": 12} if method == "misure" else {}
@@ -158,5 +159,5 @@ def test_a_run_records_them_whatever_the_method(tmp_path):
             instances=True,
         )
         for record in read_run(tmp_path / method):
-            assert 0 < record["prediction"]["margin"] <= 1
-            assert ("augmented_dice" in record) == augmented
+            assert 0 < record.prediction.margin <= 1
+            assert (record.augmented_dice is not None) == augmented

@@ -8,7 +8,8 @@ import zipfile
 import onnxruntime
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import (
     BertConfig,
@@ -66,8 +67,8 @@ def test_triangle_is_shipped_small_and_good(tmp_path):
     model = misure.load_model("triangle", device="cpu")
     assert model.class_names == ("background", "triangle")
     _, about = load_trained()
-    assert about.figures["mean_test_dice"] >= 0.95
-    assert about.figures["distractor_fraction"] < 0.05
+    assert about.values["mean_test_dice"] >= 0.95
+    assert about.values["distractor_fraction"] < 0.05
     again = misure.load_model(f"trained:{SHIPPED}", device="cpu")
     assert torch.equal(model(IMAGE), again(IMAGE))
     (tmp_path / "cut.safetensors").write_bytes(SHIPPED.read_bytes()[:5000])
@@ -77,6 +78,27 @@ def test_triangle_is_shipped_small_and_good(tmp_path):
             misure.load_model(f"trained:{tmp_path}/{name}.safetensors")
     with pytest.raises(misure.InputError, match=r"use trained:a\.safetensors"):
         misure.load_model("triangle:a.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"figures": {"dataset": "triangle"}}, "it was written by misure 0.1.0. Train the network"),
+        ({"input_size": ["a", 96]}, r"cannot be used: Expected `int`, got `str` - at `\$.input"),
+        ({"network": None}, "cannot be used: Expected `str`, got `null`"),
+        ({"depth": 3}, "cannot be used: Object contains unknown field `depth`"),
+        ({"network": "resnet"}, "expected a network among small_unet"),
+    ],
+)
+def test_a_header_of_another_form_is_one_sentence(tmp_path, change, words):
+    with safe_open(SHIPPED, framework="pt") as file:
+        about = json.loads(file.metadata()["misure"])
+    path = tmp_path / "net.safetensors"
+    save_file(load_file(SHIPPED), path, {"misure": json.dumps(about)})
+    assert load_trained(path)[1] == load_trained()[1]
+    save_file(load_file(SHIPPED), path, {"misure": json.dumps(about | change)})
+    with pytest.raises(misure.InputError, match=f"^load_model: .*{words}"):
+        misure.load_model(f"trained:{path}")
 
 
 def _segformer_folder(folder, network=SegformerForSemanticSegmentation, processor=None):

@@ -295,17 +295,18 @@ def test_pixels_that_nobody_judged_count_neither_way():
 
 
 @pytest.fixture(scope="module")
-def noisy_run(tmp_path_factory):
+def noisy_run(tmp_path_factory, working_here):
     """Objects that the network of the demo draws on noisy images, well and badly."""
     out = tmp_path_factory.mktemp("runs") / "noisy"
-    run(
-        "corrupted:noise=0.08,triangle:12",
-        model="triangle",
-        out=out,
-        method="edges",
-        instances=True,
-        test_time_augmentation=True,
-    )
+    with working_here():
+        run(
+            "corrupted:noise=0.08,triangle:12",
+            model="triangle",
+            out=out,
+            method="edges",
+            instances=True,
+            test_time_augmentation=True,
+        )
     return out
 
 
@@ -386,6 +387,7 @@ def test_annotations_of_other_data_are_errors(noisy_run):
         read_examples([noisy_run], ["triangle:12", "triangle:12"])
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_runs_made_otherwise_are_not_scored(noisy_run, tmp_path):
     examples = read_examples([noisy_run], ["triangle:12"])
     model = fit_reliability(examples, names_of(["confidence"]))

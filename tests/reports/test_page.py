@@ -18,7 +18,8 @@ from misure.cli.app import main
 from misure.datasets import Sample, SampleList
 from misure.reliability import Examples, fit_reliability, names_of, score_run
 from misure.reliability.scoring import how_made
-from misure.reports.page import _planes, write_report
+from misure.reports.page import write_report
+from misure.reports.planes import encoded_planes
 from misure.runs.folder import RunFolder
 from misure.runs.run import read_run, run
 
@@ -156,17 +157,17 @@ def test_cards_are_filtered_searched_and_sorted(opened, folder):
     _choose(opened, "search", "alert no image")
     assert len(_cards(opened)) == 1
     _choose(opened, "search", "")
-    records = {one["key"]: one for one in read_run(folder / "second") if one["status"] == "done"}
+    records = {one.key: one for one in read_run(folder / "second") if one.status == "done"}
     _choose(opened, "sort", "target_area")
     _choose(opened, "of-run", "1")
     keys = [name.rpartition(" · ")[2] for name in _cards(opened)]
-    areas = [records[key]["target"]["area_fraction"] for key in keys if key in records]
+    areas = [records[key].target.area_fraction for key in keys if key in records]
     assert len(areas) == len(records)
     assert areas == sorted(areas, reverse=True)
     assert "dark" in keys[-1]
     opened.find_element("id", "descending").click()
     keys = [name.rpartition(" · ")[2] for name in _cards(opened)]
-    areas = [records[key]["target"]["area_fraction"] for key in keys if key in records]
+    areas = [records[key].target.area_fraction for key in keys if key in records]
     assert areas == sorted(areas)
     opened.find_element("css selector", "#filters button[type=reset]").click()
     _until(lambda: _cards(opened)[0].endswith("a 1.png#1.0"))
@@ -183,8 +184,8 @@ def test_a_cell_of_the_matrix_shows_its_objects(opened, folder):
     records = read_run(folder / "first")
     shares = [
         one for one in records
-        if one["status"] == "done" and one["class_name"] == wanted[0]
-        and any(c["class_name"] == wanted[1] and c["pixels"] for c in one["context"])
+        if one.status == "done" and one.class_name == wanted[0]
+        and any(c.class_name == wanted[1] and c.pixels for c in one.context)
     ]  # fmt: skip
     assert len(shares) >= num
 
@@ -246,9 +247,9 @@ def test_the_large_view_is_driven_by_keys_and_its_slider_goes_through_the_nested
 @pytest.fixture(scope="module")
 def reviewed(folder):
     """The page of one run with its list for review; what is learnt are made-up Dices."""
-    records = [one for one in read_run(folder / "first") if one["status"] == "done"]
+    records = [one for one in read_run(folder / "first") if one.status == "done"]
     many = [records[i % len(records)] for i in range(40)]
-    dices = np.array([0.3 if one["class_name"].startswith("ship") else 0.9 for one in many])
+    dices = np.array([0.3 if one.class_name.startswith("ship") else 0.9 for one in many])
     examples = Examples(many, dices, np.arange(40), how_made(folder / "first"))
     model = fit_reliability(examples, names_of(["all"]))
     write_report([folder / "first"], folder / "reviewed.html", reliability=model)
@@ -305,14 +306,14 @@ def test_planes_hold_the_regions_and_the_nested_ones(folder):
     import io
 
     record = read_run(folder / "first")[0]
-    encoded = _planes(RunFolder(folder / "first"), record, 100)
+    encoded = encoded_planes(RunFolder(folder / "first"), record, 100)
     with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
         planes = np.asarray(picture)
-    explanation = misure.Explanation.load(folder / "first" / record["map"])
+    explanation = misure.Explanation.load(folder / "first" / record.map)
     for bit, name in enumerate(("sufficient_region", "minimally_sufficient_region"), start=1):
         assert np.array_equal(planes[..., 1] >> bit & 1, getattr(explanation, name).numpy())
     assert np.array_equal(planes[..., 1] & 1, explanation.target.region.numpy())
-    thresholds = [one["dice_threshold"] for one in explanation.sufficiency_curve]
+    thresholds = [one.dice_threshold for one in explanation.sufficiency_curve]
     held = sum(explanation.nested_region(threshold).int() for threshold in thresholds)
     assert np.array_equal(planes[..., 2], held.numpy())
 
@@ -344,12 +345,12 @@ def test_damaged_runs_are_one_sentence(folder, tmp_path, damage):
     files.copytree(folder / "first", copied)
     record = read_run(copied)[0]
     if damage == "missing":
-        (copied / record["map"]).unlink()
+        (copied / record.map).unlink()
     elif damage == "garbage":
-        (copied / record["thumbnail"]).write_bytes(b"garbage")
+        (copied / record.thumbnail).write_bytes(b"garbage")
     else:
         for file in copied.glob("records-*"):
-            file.write_text(file.read_text().replace(record["map"], "../../x.npz"))
+            file.write_text(file.read_text().replace(record.map, "../../x.npz"))
     done = CliRunner().invoke(main, ["report", str(copied), "--out", str(tmp_path / "r.html")])
     assert done.exit_code == 2
     assert re.search("(report|read_run): expected", done.output)
@@ -366,6 +367,6 @@ def test_bad_input_of_the_report(folder, tmp_path):
         assert words in " ".join(done.output.split())
     with pytest.raises(misure.InputError, match="at least one run folder"):
         write_report([], tmp_path / "r.html")
-    RunFolder(tmp_path / "empty").begin({})
+    RunFolder(tmp_path / "empty").begin(RunFolder(folder / "first").settings())
     with pytest.raises(misure.RunFolderError, match="has none yet"):
         write_report([tmp_path / "empty"], tmp_path / "r.html")

@@ -10,11 +10,12 @@ from click.testing import CliRunner
 
 import misure
 from misure.cli.app import main
-from misure.datasets import open_dataset
+from misure.datasets import Reading, open_dataset
 from misure.images.orientation import as_stored, lay_out, viewing_order
 
 LAS = np.array([[-2.0, 0, 0, 30], [0, 3, 0, -40], [0, 0, 5, -50], [0, 0, 0, 1]])
 SLANTED = np.array([[0, 0, 2.0, 3], [-3, 0, 0, 9], [0, 5, 0, 7], [0, 0, 0, 1]])  # axes elsewhere
+pytestmark = pytest.mark.usefixtures("in_this_process")
 FOUND = ("target", "sufficient_region", "minimally_sufficient_region", "saliency_map")
 
 NETWORK = """
@@ -90,10 +91,47 @@ def test_regions_of_a_slice_lie_in_its_plane(volume, tmp_path):
     assert np.array_equal(_read(out, affine)["target"] > 0, as_stored(wanted, order).numpy())
 
 
+@pytest.fixture
+def opened(monkeypatch):
+    """The names of the NIfTI files that are opened, as often as they are."""
+    names, load = [], nibabel.load
+
+    def counted(path, **options):
+        names.append(path.name)
+        return load(path, **options)
+
+    monkeypatch.setattr(nibabel, "load", counted)
+    return names
+
+
+def test_a_file_is_opened_twice_to_be_explained_and_once_as_a_sample(volume, tmp_path, opened):
+    path, box, affine = volume
+    number = int(
+        np.argwhere(lay_out(torch.from_numpy(box), viewing_order(affine, "")).numpy())[0, 0]
+    )
+    _invoke(
+        "explain", path, *_model(tmp_path), "--class", 1, "--slice", number, "--max-passes", 2,
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert opened == [path.name] * 2
+    opened.clear()
+    for reading in (Reading(), Reading(slice_index=number)):
+        assert open_dataset(str(path.parent), reading)[0].affine is not None
+    assert opened == [path.name] * 2
+    opened.clear()
+    (tmp_path / "labels").mkdir()
+    nibabel.save(
+        nibabel.Nifti1Image(box.astype(np.uint8), affine), tmp_path / "labels" / "l.nii.gz"
+    )
+    pair = f"{path},{tmp_path}/labels/l.nii.gz"
+    assert open_dataset(f"nifti:{pair}", Reading(slice_index=number))[0].annotation.any()
+    assert opened == [path.name, "l.nii.gz"]
+
+
 def test_a_run_over_volumes_is_exported_as_volumes(volume, tmp_path):
     path, box, affine = volume
     _invoke(
-        "run", path.parent, *_model(tmp_path), "--out", tmp_path / "run", "--method-option",
+        "run", path.parent, *_model(tmp_path), "--out", tmp_path / "run", "--option",
         "max_passes=30",
     )  # fmt: skip
     done = _invoke("export", tmp_path / "run", "--nifti", tmp_path / "volumes")

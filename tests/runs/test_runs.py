@@ -12,6 +12,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -21,14 +22,18 @@ from PIL import Image
 import misure
 import toys
 from misure._util.files import durable_file
+from misure._util.records import plain
 from misure.cli.app import main
 from misure.datasets import Sample, SampleList, TriangleDataset
 from misure.explanation import explain
 from misure.explanation.explanation import Explanation
 from misure.reports.page import write_report
 from misure.runs.folder import RunFolder, RunWriter
+from misure.runs.job import make_job
+from misure.runs.plan import RunPlan
+from misure.runs.record import ExplainedObject
 from misure.runs.run import read_run, run, shard_of_environment
-from misure.runs.table import as_frame, write_csv
+from misure.runs.table import write_csv
 
 QUICK = {"max_passes": 40, "num_minimality_tests": 0}
 
@@ -55,31 +60,31 @@ def test_every_object_is_explained_and_recorded(model, tmp_path):
     done = _run(tmp_path / "run", model, instances=True)
     assert (done.num_samples, done.num_objects, done.num_failed) == (3, 6, 0)
     records = read_run(tmp_path / "run")
-    assert [one["key"] for one in records] == [
+    assert [one.key for one in records] == [
         f"{name}.png#1.{number}" for name in "abc" for number in (0, 1)
     ]
     first = records[0]
-    assert first["status"] == "done"
-    assert first["class_name"] == "bright"
-    assert first["target"]["pixels"] == 25
-    assert first["cost"]["pass_equivalents"] > 0
-    assert "timing" not in first
-    explanation = Explanation.load(tmp_path / "run" / first["map"])
-    assert explanation.dice == first["minimally_sufficient_region"]["dice"] >= 0.9
-    with Image.open(tmp_path / "run" / first["thumbnail"]) as thumbnail:
+    assert first.status == "done"
+    assert first.class_name == "bright"
+    assert first.target.pixels == 25
+    assert first.cost.pass_equivalents > 0
+    assert first.timing is None
+    explanation = Explanation.load(tmp_path / "run" / first.map)
+    assert explanation.dice == first.minimally_sufficient_region.dice >= 0.9
+    with Image.open(tmp_path / "run" / first.thumbnail) as thumbnail:
         assert thumbnail.size == (30, 30)
-    assert sum(one["pixels"] for one in first["context"]) == int(
+    assert sum(one.pixels for one in first.context) == int(
         (explanation.minimally_sufficient_region & ~explanation.target.region).sum()
     )
 
 
 def test_a_class_as_a_whole_classes_by_name_and_the_smallest_object(model, tmp_path):
     _run(tmp_path / "whole", model)
-    assert [one["key"] for one in read_run(tmp_path / "whole")] == [f"{n}.png#1" for n in "abc"]
+    assert [one.key for one in read_run(tmp_path / "whole")] == [f"{n}.png#1" for n in "abc"]
     _run(tmp_path / "named", model, classes=["dark", "1"])
     assert len(read_run(tmp_path / "named")) == 6
     _run(tmp_path / "large", model, instances=True, min_area=0.027)
-    assert [one["instance"] for one in read_run(tmp_path / "large")] == [0, 0, 0]
+    assert [one.instance for one in read_run(tmp_path / "large")] == [0, 0, 0]
 
 
 def test_the_context_is_told_by_the_models_own_segmentation(tmp_path):
@@ -87,9 +92,9 @@ def test_the_context_is_told_by_the_models_own_segmentation(tmp_path):
     samples = SampleList([Sample("beacon", toys.beacon_image())])
     run(samples, model=model, out=tmp_path / "run")
     (record,) = read_run(tmp_path / "run")
-    (context,) = record["context"]
-    assert context["class_name"] == "sky"
-    assert context["pixels"] >= 9
+    (context,) = record.context
+    assert context.class_name == "sky"
+    assert context.pixels >= 9
 
 
 def test_going_on_is_the_same_as_never_having_stopped(model, tmp_path):
@@ -115,12 +120,12 @@ def test_seeds_come_from_the_key_and_not_from_the_order(model, tmp_path):
     _run(tmp_path / "back", model, SampleList(SAMPLES[::-1]), **options)
     there, back = read_run(tmp_path / "there"), read_run(tmp_path / "back")
     assert there == back
-    seeds = [one["key"] for one in there]
-    maps = [np.load(tmp_path / "there" / one["map"])["saliency_map"] for one in there]
+    seeds = [one.key for one in there]
+    maps = [np.load(tmp_path / "there" / one.map)["saliency_map"] for one in there]
     assert len(seeds) == 3
     assert not np.array_equal(maps[0], maps[1])
     _run(tmp_path / "other", model, seed=1, **options)
-    other = np.load(tmp_path / "other" / read_run(tmp_path / "other")[0]["map"])["saliency_map"]
+    other = np.load(tmp_path / "other" / read_run(tmp_path / "other")[0].map)["saliency_map"]
     assert not np.array_equal(maps[0], other)
 
 
@@ -157,7 +162,7 @@ def test_what_fails_is_recorded_with_its_reason_and_can_be_done_once_more(tmp_pa
     model = toys.model_of(net, probabilities=False)
     done = _run(tmp_path / "run", model, _moody_samples())
     assert (done.num_objects, done.num_failed) == (1, 3)
-    reasons = {one["key"]: one["reason"] for one in read_run(tmp_path / "run")}
+    reasons = {one.key: one.reason for one in read_run(tmp_path / "run")}
     assert reasons["0.0.png#1"] == ""
     assert "a bad day" in reasons["0.25.png"]
     assert "finite" in reasons["0.5.png"]
@@ -167,7 +172,7 @@ def test_what_fails_is_recorded_with_its_reason_and_can_be_done_once_more(tmp_pa
     again = _run(tmp_path / "run", model, _moody_samples(), retry_failed=True)
     assert (again.num_objects, again.num_failed) == (3, 0)
     records = read_run(tmp_path / "run")
-    assert [one["status"] for one in records] == ["done"] * 4
+    assert [one.status for one in records] == ["done"] * 4
     _run(tmp_path / "clean", model, _moody_samples())
     assert records == read_run(tmp_path / "clean")
 
@@ -183,23 +188,25 @@ def test_one_object_that_fails_leaves_the_others_of_its_image(model, tmp_path, m
     monkeypatch.setattr("misure.runs.worker.explain_all", fails_on_the_large_one)
     done = _run(tmp_path / "run", model, SampleList(SAMPLES[:1]), instances=True)
     assert (done.num_objects, done.num_failed) == (1, 1)
-    by_status = {one["status"]: one for one in read_run(tmp_path / "run")}
-    assert by_status["failed"]["key"] == "a.png#1.0"
-    assert by_status["failed"]["reason"] == "explain: not this one."
-    assert by_status["failed"]["class_name"] == "bright"
-    assert by_status["done"]["key"] == "a.png#1.1"
+    by_status = {one.status: one for one in read_run(tmp_path / "run")}
+    assert by_status["failed"].key == "a.png#1.0"
+    assert by_status["failed"].reason == "explain: not this one."
+    assert by_status["failed"].class_name == "bright"
+    assert by_status["done"].key == "a.png#1.1"
 
 
 def test_a_figure_that_is_none_is_a_failure_of_its_item_alone(model, tmp_path, monkeypatch):
-    record = Explanation.record
+    whole = explain.explain_all
 
-    def endless(self):
-        found = record(self)
-        if found["target"]["pixels"] == 25:
-            found["transfer_dice"] = float("nan")
-        return found
+    def endless(model_, image, targets, **options):
+        return [
+            found.with_values(transfer_dice=float("nan"))
+            if found.values.target.pixels == 25
+            else found
+            for found in whole(model_, image, targets, **options)
+        ]
 
-    monkeypatch.setattr(Explanation, "record", endless)
+    monkeypatch.setattr("misure.runs.worker.explain_all", endless)
     done = _run(tmp_path / "run", model, SampleList(SAMPLES[:1]), instances=True)
     assert (done.num_objects, done.num_failed) == (1, 1)
 
@@ -275,12 +282,12 @@ def test_a_folder_of_images_with_one_that_cannot_be_read(model, tmp_path):
     (folder / "notes.md").write_text("not an image")
     assert run(str(folder), model=model, out=tmp_path / "run", method_options=QUICK).num_failed == 1
     records = read_run(tmp_path / "run")
-    assert [one["key"] for one in records] == ["b.PNG#1", "broken.jpg", "deep/a.png#1"]
-    assert "broken.jpg" in records[1]["reason"]
+    assert [one.key for one in records] == ["b.PNG#1", "broken.jpg", "deep/a.png#1"]
+    assert "broken.jpg" in records[1].reason
     listed = tmp_path / "list.txt"
     listed.write_text("images/b.PNG\n\nimages/deep/a.png\n")
     run(str(listed), model=model, out=tmp_path / "listed", method_options=QUICK)
-    assert [one["sample"] for one in read_run(tmp_path / "listed")] == [
+    assert [one.sample for one in read_run(tmp_path / "listed")] == [
         "images/b.PNG", "images/deep/a.png",
     ]  # fmt: skip
 
@@ -329,7 +336,7 @@ def test_a_folder_that_is_no_run_is_an_error(model, tmp_path):
     ):
         read_run(tmp_path)
     (tmp_path / "run.json").write_text('{"format": 99, "settings": {}}')
-    with pytest.raises(misure.RunFolderError, match="of format 1, .* is of 99"):
+    with pytest.raises(misure.RunFolderError, match="of format 2, .* another version .format 99"):
         read_run(tmp_path)
     lost = tmp_path / "lost"
     lost.mkdir()
@@ -342,6 +349,44 @@ def test_a_folder_that_is_no_run_is_an_error(model, tmp_path):
         _run(file, model)
 
 
+def test_a_folder_that_misure_0_1_0_wrote_is_refused(model, tmp_path):
+    _run(tmp_path / "run", model)
+    file = tmp_path / "run" / "run.json"
+    settings = json.loads(file.read_text())["settings"]
+    del settings["finds_regions"]
+    old = {"format": 1, "settings": {**settings, "misure_version": "0.1.0"}}
+    file.write_text(json.dumps(old))
+    words = "was written by misure 0.1.0 .format 1.. Make the run again"
+    for use in (read_run, lambda path: _run(path, model), lambda path: write_report([path], path)):
+        with pytest.raises(misure.MisureError, match=words):
+            use(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda line: line.pop("map"), "missing required field `map`"),
+        (lambda line: line.update(mapp="x"), "unknown field `mapp`"),
+        (
+            lambda line: line.update(class_index="1"),
+            r"Expected `int`, got `str` - at .*class_index",
+        ),
+        (lambda line: line["cost"].pop("forward_passes"), r"field `forward_passes` - at .*cost"),
+    ],
+)
+def test_a_field_that_is_missing_unknown_or_wrong_is_named_with_its_file(
+    model, tmp_path, damage, words
+):
+    _run(tmp_path / "run", model, limit=1)
+    (file,) = (tmp_path / "run").glob("records-*")
+    first, *others = file.read_text().splitlines(keepends=True)
+    line = json.loads(first)
+    damage(line)
+    file.write_text("".join([json.dumps(line) + "\n", *others]))
+    with pytest.raises(misure.RunFolderError, match=f"{file.name}.*{words}"):
+        read_run(tmp_path / "run")
+
+
 def test_torn_lines_are_ignored_and_nothing_counts_twice(model, tmp_path):
     _run(tmp_path / "run", model)
     whole = read_run(tmp_path / "run")
@@ -350,7 +395,12 @@ def test_torn_lines_are_ignored_and_nothing_counts_twice(model, tmp_path):
     torn = tmp_path / "run" / "records-torn.jsonl"
     torn.write_bytes(lines[0] + b'{"key": "zz", "sta\n' + b"[3]\n" + lines[2][:50])
     assert read_run(tmp_path / "run") == whole
-    failed = json.dumps({"key": whole[0]["key"], "sample": "a.png", "status": "failed"}) + "\n"
+    failed = (
+        json.dumps(
+            {"key": whole[0].key, "sample": "a.png", "status": "failed", "reason": "it broke"}
+        )
+        + "\n"
+    )
     (tmp_path / "run" / "records-0.jsonl").write_text(failed)
     assert read_run(tmp_path / "run") == whole
     file.write_bytes(b"".join(lines[:-1]) + lines[-1][:9])  # killed while it wrote the last line
@@ -365,9 +415,9 @@ def test_a_record_appears_only_after_its_files(model, tmp_path, monkeypatch):
 
     def looks(self, lines):
         for line in lines:
-            if line.get("status") == "done":
-                seen.append(Explanation.load(tmp_path / "run" / line["map"]).dice)
-                assert (tmp_path / "run" / line["thumbnail"]).stat().st_size > 0
+            if isinstance(line, ExplainedObject):
+                seen.append(Explanation.load(tmp_path / "run" / line.map).dice)
+                assert (tmp_path / "run" / line.thumbnail).stat().st_size > 0
         append(self, lines)
 
     monkeypatch.setattr(RunWriter, "append", looks)
@@ -422,8 +472,8 @@ def test_torchrun_says_which_shard(monkeypatch):
 def test_a_run_as_a_table(model, tmp_path):
     _run(tmp_path / "run", model)
     records = read_run(tmp_path / "run")
-    frame = as_frame(records)
-    assert list(frame["key"]) == [one["key"] for one in records]
+    frame = misure.read_run(tmp_path / "run", as_frame=True)
+    assert list(frame["key"]) == [one.key for one in records]
     assert frame["minimally_sufficient_region.dice"].min() >= 0.9
     invoke = CliRunner().invoke
     csv_file, parquet, merged = (tmp_path / f"t.{end}" for end in ("csv", "parquet", "jsonl"))
@@ -434,7 +484,7 @@ def test_a_run_as_a_table(model, tmp_path):
     assert list(pandas.read_csv(csv_file)["key"]) == list(frame["key"])
     assert list(pandas.read_parquet(parquet)["key"]) == list(frame["key"])
     assert invoke(main, ["merge", str(tmp_path / "run"), "--out", str(merged)]).exit_code == 0
-    assert [json.loads(line) for line in merged.read_text().splitlines()] == records
+    assert [json.loads(line) for line in merged.read_text().splitlines()] == plain(records)
     done = invoke(main, ["export", str(tmp_path / "run")])
     assert done.exit_code == 2
     assert "expected --csv FILE, --parquet FILE or --nifti DIR" in done.output
@@ -476,24 +526,26 @@ def folder(tmp_path):
     return tmp_path
 
 
-def _command(folder, out, *more):
+def _arguments(folder, out, *more):
     return [
-        sys.executable, "-m", "misure", "run", folder / "images", "--model",
-        f"python:{folder}/net.py:make", "--model-option", "probabilities=false", "--out", folder / out,
-        "--method-option", "max_passes=40", "--method-option", "num_minimality_tests=0", *more,
+        "run", f"{folder}/images", "--model", f"python:{folder}/net.py:make",
+        "--model-option", "probabilities=false", "--out", f"{folder}/{out}",
+        "--option", "max_passes=40", "--option", "num_minimality_tests=0", *more,
     ]  # fmt: skip
 
 
+def _command(folder, out, *more):
+    return [sys.executable, "-m", "misure", *_arguments(folder, out, *more)]
+
+
 def test_a_sample_that_kills_its_workers_is_recorded_and_the_others_are_done(folder):
-    done = subprocess.run(
-        _command(folder, "run", "--workers", "2"), check=False, capture_output=True, text=True
-    )
-    assert done.returncode == 1, done.stderr
-    assert "5 items done, 1 failed" in done.stdout
+    done = CliRunner().invoke(main, _arguments(folder, "run", "--workers", "2"))
+    assert done.exit_code == 1, done.output
+    assert "5 objects explained, 1 failed" in done.output
     records = read_run(folder / "run")
-    assert [one["sample"] for one in records] == [f"{number}.png" for number in range(6)]
-    assert records[3]["reason"] == "run: the worker process was killed by signal 9."
-    assert [one["status"] for one in records].count("done") == 5
+    assert [one.sample for one in records] == [f"{number}.png" for number in range(6)]
+    assert records[3].reason == "run: the worker process was killed by signal 9."
+    assert [one.status for one in records].count("done") == 5
 
 
 def test_workers_that_die_before_they_begin_end_the_run(folder):
@@ -501,12 +553,12 @@ def test_workers_that_die_before_they_begin_end_the_run(folder):
         "import os, signal\nos.kill(os.getpid(), signal.SIGKILL) if __import__('multiprocessing').parent_process() else None\n"
         + textwrap.dedent(NETWORK)
     )
-    done = subprocess.run(_command(folder, "run"), check=False, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "no worker can begin: the worker process was killed by signal 9" in done.stderr
+    done = CliRunner().invoke(main, _arguments(folder, "run"))
+    assert done.exit_code == 2
+    assert "no worker can begin: the worker process was killed by signal 9" in done.output
 
 
-def test_a_worker_that_cannot_write_ends_the_run_with_one_sentence(folder):
+def test_a_worker_that_cannot_write_ends_the_run_with_one_sentence(folder, working_here):
     (folder / "images" / "3.png").unlink()
     limit = 4000  # bytes, more than the settings and less than a map with its record
     done = subprocess.run(
@@ -516,10 +568,9 @@ def test_a_worker_that_cannot_write_ends_the_run_with_one_sentence(folder):
     assert done.returncode == 2
     assert "File too large" in done.stderr
     assert "Traceback" not in done.stderr
-    again = subprocess.run(
-        _command(folder, "run", "--quiet"), check=False, capture_output=True, text=True
-    )
-    assert (again.returncode, again.stdout) == (0, "")
+    with working_here():
+        again = CliRunner().invoke(main, _arguments(folder, "run", "--quiet"))
+    assert (again.exit_code, again.output) == (0, "")
     assert len(read_run(folder / "run")) == 5
 
 
@@ -599,6 +650,7 @@ def _children(pid):
     return found
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_one_command_on_the_data_set(tmp_path):
     arguments = [
         "run", "triangle:2", "--model", "triangle", "--instances", "--limit", "1", "--shard", "0/1",
@@ -609,20 +661,22 @@ def test_one_command_on_the_data_set(tmp_path):
     assert "1 samples" in done.output
     records = read_run(tmp_path / "run")
     assert len(records) == 3
-    assert records[0]["layer"] == "up.2.5"
-    with np.load(tmp_path / "run" / records[0]["map"]) as arrays:
+    assert records[0].layer == "up.2.5"
+    with np.load(tmp_path / "run" / records[0].map) as arrays:
         assert arrays["saliency_map"].shape == TriangleDataset(1)[0].image.shape[1:]
     done = CliRunner().invoke(main, [*arguments[:-1], str(tmp_path / "x"), "--shard", "two"])
     assert done.exit_code == 2
     assert "expected I/N" in done.output
 
 
-def test_two_runs_that_begin_at_once_agree(tmp_path):
+def test_two_runs_that_begin_at_once_agree(model, tmp_path):
+    settings = make_job(SAMPLES, model, RunPlan(seed=1), tmp_path / "run").settings(model)
     folder = RunFolder(tmp_path / "run")
-    folder.begin({"a": 1})
-    folder.begin({"a": 1})
-    with pytest.raises(misure.RunFolderError, match="a: 1 there, 2 now"):
-        RunFolder(tmp_path / "run").begin({"a": 2})
+    folder.begin(settings)
+    folder.begin(settings)
+    assert folder.settings() == settings
+    with pytest.raises(misure.RunFolderError, match="seed: 1 there, 2 now"):
+        RunFolder(tmp_path / "run").begin(msgspec.structs.replace(settings, seed=2))
 
 
 # --- addresses -------------------------------------------------------------------------------------
@@ -663,6 +717,7 @@ def test_a_record_cannot_name_a_file_outside_its_run(model, tmp_path):
         RunFolder(tmp_path / "run").storage.read("link")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_another_file_behind_the_same_word_is_another_network(folder):
     (folder / "images" / "3.png").unlink()
     options = {"model_options": {"probabilities": False}, "method_options": QUICK, "limit": 1}

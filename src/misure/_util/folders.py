@@ -22,9 +22,7 @@ def writing_folder(folder: Path) -> Iterator[Path]:
     """
     folder = folder.absolute()
     if folder.exists() and not folder.is_dir():
-        raise InputError(
-            f"writing_folder: expected a folder to write to, {folder} is a file. Name another."
-        )
+        raise InputError(f"expected a folder to write to, {folder} is a file. Name another.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         place = folder if folder.exists() else folder.parent  # a folder may be a disk of its own
@@ -32,7 +30,7 @@ def writing_folder(folder: Path) -> Iterator[Path]:
         unfinished.chmod(0o777 & ~_umask())
     except OSError as error:
         raise InputError(
-            f"writing_folder: expected a folder that can be written to, got {folder}: {error}"
+            f"expected a folder that can be written to, got {folder}: {error}"
         ) from error
     try:
         yield unfinished

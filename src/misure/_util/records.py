@@ -15,7 +15,10 @@ T = TypeVar("T")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of all definitions of what is written to disk; see the class for its fields."""
+    """The base of all definitions of what is written to disk.
+
+    A definition repeats `frozen=True, kw_only=True`, for type checkers and for its own fields.
+    """
 
 
 def encode(value: Any) -> bytes:

@@ -21,7 +21,7 @@ from misure.cli.commands.reliability import reliability
 from misure.cli.commands.report import report
 from misure.cli.commands.run import run
 from misure.cli.commands.train import train
-from misure.errors import MisureError
+from misure.errors import MisureError, entrance
 
 
 class _BadInput(click.ClickException):
@@ -29,13 +29,28 @@ class _BadInput(click.ClickException):
 
 
 class _OneSentence(click.Group):
-    """A group whose commands answer an expected error with one sentence and exit code 2."""
+    """A group whose commands answer an expected error with one sentence and exit code 2.
+
+    The sentence begins with the command that was given.
+    """
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        super().add_command(cmd, name)
+        _name_messages(cmd, name or cmd.name or "")
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except (MisureError, OSError) as error:
             raise _BadInput(" ".join(_sentence(error).split())) from error
+
+
+def _name_messages(command: click.Command, name: str) -> None:
+    if isinstance(command, click.Group):
+        for part, subcommand in command.commands.items():
+            _name_messages(subcommand, f"{name} {part}")
+    elif command.callback:
+        command.callback = entrance(name)(command.callback)
 
 
 def _sentence(error: MisureError | OSError) -> str:

@@ -1,6 +1,7 @@
-"""The demo: held-out triangles, explained by the shipped network.
+"""The demo: held-out triangles, explained with the shipped network.
 
-One corner item of each with pictures, then all of them as a run with its report.
+It needs neither optional libraries nor a network connection: weights and digits ship with misure.
+One corner of each triangle is explained with pictures, then all corners as a run with its report.
 """
 
 from pathlib import Path
@@ -23,18 +24,19 @@ NUM_SAMPLES = 3
 
 
 def run_demo(folder: Path, on_step: OnStep | None = None) -> list[dict[str, Any]]:
-    """Explains the first corner of three held-out samples and writes a folder for each.
+    """The numbers of three held-out samples, whose first corner is explained in a folder each.
 
-    All their items are explained by a run (`run`), which `report.html` shows.
+    A run over the same samples explains every corner; `report.html` shows that run.
 
     Args:
         folder: an existing folder.
-        on_step: told of progress.
+        on_step: called with each step of a search.
 
     Returns:
-        For each sample its key, the growth in pixels, areas, Dice, passes, and how much of what is
-        known to matter each region covers: of the other two corner items the sufficient region, of
-        all three the minimally sufficient one.
+        A row for each sample: key, growth in pixels, areas, Dice, pass equivalents, and the
+        fraction of the relevant glyphs that each region covers (`other_corners_covered`: the two
+        other corners by the sufficient region; `relevance_covered`: all three corners by the
+        minimally sufficient region).
     """
     model = load_model("triangle", device="cpu")
     dataset = TriangleDataset(NUM_SAMPLES)
@@ -42,22 +44,26 @@ def run_demo(folder: Path, on_step: OnStep | None = None) -> list[dict[str, Any]
     for sample in (dataset[i] for i in range(NUM_SAMPLES)):
         segmentation = segment(model, sample.image)
         target = segmentation.target(point=sample.corners[0])
-        found = explain(model, sample.image, target, on_step=on_step)
-        place = folder / sample.key
-        place.mkdir()
-        save_result(found, make_presentation(model, sample.image), segmentation, place)
-        others = sample.relevance & ~found.target.region
+        explanation = explain(model, sample.image, target, on_step=on_step)
+        sample_folder = folder / sample.key
+        sample_folder.mkdir()
+        save_result(
+            explanation, make_presentation(model, sample.image), segmentation, sample_folder
+        )
+        others = sample.relevance & ~explanation.target.region
         rows.append(
             {
                 "sample": sample.key,
-                "growth_px": found.growth_px,
-                "sufficient_area": area_fraction(found.sufficient_region),
-                "other_corners_covered": _covered(others, found.sufficient_region),
-                "minimal_area": area_fraction(found.minimally_sufficient_region),
-                "relevance_covered": _covered(sample.relevance, found.minimally_sufficient_region),
-                "dice": found.dice,
-                "silhouette_dice": found.silhouette_dice,
-                "pass_equivalents": found.cost.pass_equivalents,
+                "growth_px": explanation.growth_px,
+                "sufficient_area": area_fraction(explanation.sufficient_region),
+                "other_corners_covered": _covered(others, explanation.sufficient_region),
+                "minimal_area": area_fraction(explanation.minimally_sufficient_region),
+                "relevance_covered": _covered(
+                    sample.relevance, explanation.minimally_sufficient_region
+                ),
+                "dice": explanation.dice,
+                "silhouette_dice": explanation.silhouette_dice,
+                "pass_equivalents": explanation.cost.pass_equivalents,
             }
         )
     run(dataset, model=model, out=folder / "run", instances=True)

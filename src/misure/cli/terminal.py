@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from misure.explanation.evidence import PresentedSufficiency
     from misure.explanation.probe import OnStep
+    from misure.explanation.record import (
+        ExplanationRecord,
+        MinimallySufficientRegionRecord,
+        SufficientRegionRecord,
+    )
+    from misure.explanation.removal import Minimality
     from misure.runs.run import OnProgress, Progress
 
 _LINE_EVERY_S = 30.0
@@ -52,7 +59,7 @@ def run_progress(quiet: bool) -> Iterator["OnProgress | None"]:
     def on_progress(progress: "Progress") -> None:
         nonlocal next_line_s
         bar.total = progress.total_samples
-        bar.set_postfix(items=progress.num_objects, failed=progress.num_failed, refresh=False)
+        bar.set_postfix(objects=progress.num_objects, failed=progress.num_failed, refresh=False)
         bar.update(progress.num_samples - bar.n)
         if not is_terminal and progress.seconds >= next_line_s:
             next_line_s = progress.seconds + _LINE_EVERY_S
@@ -68,70 +75,70 @@ def _line_of(progress: "Progress") -> str:
     left = progress.seconds_left
     return (
         f"running: {progress.num_samples} of {progress.total_samples} samples, "
-        f"{progress.num_objects} items, {progress.num_failed} failed, "
+        f"{progress.num_objects} objects, {progress.num_failed} failed, "
         f"{progress.num_samples / max(progress.seconds, 1e-9):.2f} samples/s"
         + (f", {left / 60:.0f} min left" if left is not None else "")
     )
 
 
-def summary(record: dict[str, Any], out: Path) -> str:
-    """The figures of an explanation's record as a few aligned lines."""
-    target, large = record["target"], record["sufficient_region"]
-    small, cost = record["minimally_sufficient_region"], record["cost"]
-
-    def figures(region: dict[str, Any]) -> list[str]:
-        return [f"{region['area_fraction']:.2%}", f"{region['dice']:.3f}"]
-
-    size = f"{small['relative_area']:.2f} x the target"
-    outside = f"{small['outside_target_fraction']:.0%} of it outside"
-    parts = f"{small['num_parts']} parts of {small['grain_px']} px or more"
+def summary(values: "ExplanationRecord", out: Path) -> str:
+    """The values of an explanation as a few aligned lines."""
+    target, large = values.target, values.sufficient_region
+    small, cost = values.minimally_sufficient_region, values.cost
+    size = f"{small.relative_area:.2f} x the target"
+    outside = f"{small.outside_target_fraction:.0%} of it outside"
+    parts = f"{small.num_parts} parts of {small.grain_px} px or more"
     rows = [
-        ["target", f"{target['area_fraction']:.2%}", "", target["class_name"]],
-        ["sufficient_region", *figures(large), f"grown {large['growth_px']:.1f} px"],
-        ["minimally_sufficient_region", *figures(small), f"{size}, {outside}"],
-        ["its outline alone", "", f"{record['silhouette_dice']:.3f}", parts],
-        ["on another image", "", f"{record['transfer_dice']:.3f}", ""],
+        ["target", f"{target.area_fraction:.2%}", "", target.class_name],
+        ["sufficient_region", *_area_and_dice(large), f"grown {large.growth_px:.1f} px"],
+        ["minimally_sufficient_region", *_area_and_dice(small), f"{size}, {outside}"],
+        ["its outline alone", "", f"{values.silhouette_dice:.3f}", parts],
+        ["on another image", "", f"{values.transfer_dice:.3f}", ""],
     ]
     lines = [table(["", "area", "dice", ""], rows), ""]
-    if record["sufficiency_by_presentation"]:
-        lines += [_presentations(record["sufficiency_by_presentation"]), ""]
-    if record["minimality"]:
-        lines.append(_minimality(**record["minimality"]))
-    if small["stopped_by"] == "max_passes":
+    if values.sufficiency_by_presentation:
+        lines += [_presentations(values.sufficiency_by_presentation), ""]
+    if values.minimality:
+        lines.append(_minimality(values.minimality))
+    if small.stopped_by == "max_passes":
         lines.append("The search ended with its budget: more --max-passes may find less.")
     lines.append(
-        f"{cost['pass_equivalents']} pass equivalents in {cost['seconds']:.0f} s; "
-        f"see {out}/overview.png"
+        f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s; see {out}/overview.png"
     )
     return "\n".join(lines)
 
 
-def _presentations(presented: list[dict[str, Any]]) -> str:
+def _area_and_dice(
+    region: "SufficientRegionRecord | MinimallySufficientRegionRecord",
+) -> list[str]:
+    return [f"{region.area_fraction:.2%}", f"{region.dice:.3f}"]
+
+
+def _presentations(presented: "list[PresentedSufficiency]") -> str:
     rows = [
         [
-            one["baseline_image"],
-            f"{one['edge_px']} px",
-            f"{one['growth_px'] - one['edge_px']:.1f} px",
-            f"{one['area_fraction']:.2%}",
-            f"{one['dice']:.3f}",
-            str(one["passes"]),
+            way.baseline_image,
+            f"{way.edge_px} px",
+            f"{way.growth_px - way.edge_px:.1f} px",
+            f"{way.area_fraction:.2%}",
+            f"{way.dice:.3f}",
+            str(way.passes),
         ]
-        for one in presented
+        for way in presented
     ]
     return table(["baseline image", "edge", "growth beyond it", "area", "dice", "passes"], rows)
 
 
-def _minimality(
-    cell_px: int, cells_left: int, cells_tested: int, removable: int, passes: int
-) -> str:
-    if removable == 0 and cells_tested == cells_left:
-        said = f"Certified: no single block of {cell_px} px can be removed"
+def _minimality(minimality: "Minimality") -> str:
+    tested, blocks = minimality.cells_tested, f"blocks of {minimality.cell_px} px"
+    if minimality.is_one_minimal:
+        text = f"No single block of {minimality.cell_px} px can be removed"
     else:
-        said = (
-            f"Of {cells_tested} of its {cells_left} blocks of {cell_px} px, {removable} can be "
-            "removed one by one (--one-minimal removes them)"
+        text = (
+            f"{minimality.removable} of {tested} tested {blocks} can be removed one by one, of "
+            f"{minimality.cells_left} in all (--one-minimal removes them)"
         )
-    return f"{said}; {passes} passes."
+    return f"{text}; {minimality.passes} passes."
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

@@ -23,11 +23,12 @@ from misure.datasets.sample import (
 )
 from misure.datasets.synapse.dataset import open_synapse, open_synapse_train, open_synapse_volumes
 from misure.datasets.triangle.dataset import TriangleDataset, read_options
-from misure.errors import InputError
+from misure.errors import InputError, entrance
 
 _DEFAULT_NUM_SAMPLES = 30
 
 
+@entrance("open_dataset")
 def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
     """The data set that a word names.
 
@@ -58,7 +59,7 @@ def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
     path = Path(spec)
     if not path.exists():
         raise InputError(
-            f"open_dataset: expected one of {', '.join(DATASETS)}, a folder of images or a text "
+            f"expected one of {', '.join(DATASETS)}, a folder of images or a text "
             f"file with their paths, got {spec!r}."
         )
     return ImageFiles(*list_images(path), reading)
@@ -109,7 +110,7 @@ def _folder_and_split(rest: str) -> tuple[Path, str | None]:
     is_all = "," not in rest or Path(rest).is_dir()  # a folder's name may have a comma
     folder, _, split = (rest, "", "") if is_all else rest.rpartition(",")
     if not folder:
-        raise InputError("open_dataset: expected coco:FOLDER or coco:FOLDER,SPLIT, got no folder.")
+        raise InputError("expected coco:FOLDER or coco:FOLDER,SPLIT, got no folder.")
     return Path(folder), split or None
 
 

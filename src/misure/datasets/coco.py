@@ -1,22 +1,22 @@
 """COCO 2017 from a folder as it is downloaded: `val2017/` and `annotations/instances_val2017.json`.
 
-Annotations: CC BY 4.0, cocodataset.org. Crowds are left out of the objects, and nobody is judged
-on them: their pixels are -1 in the annotation.
+Annotations: CC BY 4.0, cocodataset.org. Crowds are no objects; their pixels are ignored (-1 in the
+annotation).
 """
 
-import contextlib
-import io
-import json
 import warnings
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor
 
 from misure._util.optional import require
+from misure._util.records import decode, unusable
 from misure.datasets.sample import AS_IT_IS, AnnotatedObject, Reading, Sample
 from misure.errors import InputError, MissingDataError
 from misure.images.read import read_image
@@ -39,10 +39,39 @@ _VOC_NAME_OF_COCO = {
 
 _SPLITS = ("val2017", "train2017")
 
-_KINDS: dict[str, type] = {
-    "id": int, "image_id": int, "category_id": int, "height": int, "width": int,
-    "file_name": str, "name": str, "segmentation": object,
-}  # fmt: skip
+
+class _Photograph(msgspec.Struct, frozen=True):
+    id: int
+    file_name: str
+    height: int
+    width: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.height, self.width
+
+
+class _Annotation(msgspec.Struct, frozen=True):
+    """One object or crowd; `segmentation` is checked when it is drawn."""
+
+    id: int
+    image_id: int
+    category_id: int
+    segmentation: Any
+    iscrowd: int | bool | None = 0
+
+
+class _Category(msgspec.Struct, frozen=True):
+    id: int
+    name: str
+
+
+class _Instances(msgspec.Struct, frozen=True):
+    """What of COCO's instance annotations is used here; other fields are left alone."""
+
+    images: list[_Photograph]
+    annotations: list[_Annotation]
+    categories: list[_Category]
 
 
 class CocoDataset:
@@ -70,16 +99,17 @@ class CocoDataset:
         reading: Reading = AS_IT_IS,
     ) -> None:
         split = split or find_split(folder)
-        self._photographs = folder / split
+        self._folder = folder / split
         file = folder / "annotations" / f"instances_{split}.json"
-        if not self._photographs.is_dir() or not file.is_file():
+        if not self._folder.is_dir() or not file.is_file():
             raise MissingDataError(
-                f"CocoDataset: expected {split}/ and annotations/instances_{split}.json in "
-                f"{folder}. Get both from https://cocodataset.org/#download and unpack them there."
+                f"expected {split}/ and annotations/instances_{split}.json in {folder}. Get both "
+                "from https://cocodataset.org/#download and unpack them there."
             )
         self._reading = reading
-        self._coco = _read(file)
-        names = {one["id"]: one["name"] for one in self._coco.dataset["categories"]}
+        self._masks = require("pycocotools.mask", extra="coco", purpose="read COCO annotations")
+        instances = _read(file)
+        names = {category.id: category.name for category in instances.categories}
         self.class_names = tuple(class_names or ("background", *names.values()))
         self._class_of_category = {
             number: self.class_names.index(known)
@@ -87,72 +117,81 @@ class CocoDataset:
             for known in (name, _VOC_NAME_OF_COCO.get(name))
             if known in self.class_names
         }
-        there = {path.name for path in self._photographs.iterdir()}
-        listed = self._coco.dataset["images"]
-        self._entries = sorted(
-            (one for one in listed if one["file_name"] in there), key=lambda one: one["file_name"]
+        present = {path.name for path in self._folder.iterdir()}
+        self._photographs = sorted(
+            (photograph for photograph in instances.images if photograph.file_name in present),
+            key=lambda photograph: photograph.file_name,
         )
-        if not self._entries:
+        if not self._photographs:
             raise InputError(
-                f"CocoDataset: expected photographs that {file.name} lists in "
-                f"{self._photographs}, found none of its {len(listed)}. Are they of another year?"
+                f"expected photographs that {file.name} lists in {self._folder}, found none of its "
+                f"{len(instances.images)}. Are they of another year?"
             )
+        self._annotations: dict[int, list[_Annotation]] = defaultdict(list)
+        for annotation in instances.annotations:
+            self._annotations[annotation.image_id].append(annotation)
 
     @property
     def keys(self) -> list[str]:
         """The file name of each photograph."""
-        return [one["file_name"] for one in self._entries]
+        return [photograph.file_name for photograph in self._photographs]
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._photographs)
 
     def __getitem__(self, index: int) -> Sample:
-        entry = self._entries[index]
-        path = self._photographs / entry["file_name"]
+        photograph = self._photographs[index]
+        path = self._folder / photograph.file_name
         image = read_image(path, num_channels=self._reading.num_channels or 3, turned=False)
-        if image.shape[1:] != (entry["height"], entry["width"]):
+        if image.shape[1:] != photograph.shape:
             raise InputError(
-                f"CocoDataset: expected {path} to be {entry['height']} x {entry['width']} as its "
+                f"expected {path} to be {photograph.height} x {photograph.width} as its "
                 f"annotation, got {' x '.join(map(str, image.shape[1:]))}. Is it a changed copy?"
             )
-        drawn = self._coco.imgToAnns.get(entry["id"], [])
-        shape = entry["height"], entry["width"]
-        objects = tuple(self._objects(drawn, shape))
-        crowds = [self._region(one, shape) for one in drawn if one.get("iscrowd")]
-        annotation = _paint(objects, crowds, shape)
-        return Sample(entry["file_name"], image, annotation, objects=objects)
+        annotations = self._annotations.get(photograph.id, [])
+        objects = tuple(self._objects(annotations, photograph.shape))
+        crowds = [
+            self._region(annotation, photograph.shape)
+            for annotation in annotations
+            if annotation.iscrowd
+        ]
+        painted = _paint(objects, crowds, photograph.shape)
+        return Sample(photograph.file_name, image, painted, objects=objects)
 
     def _objects(
-        self, drawn: Sequence[Mapping[str, Any]], shape: tuple[int, int]
+        self, annotations: Sequence[_Annotation], shape: tuple[int, int]
     ) -> list[AnnotatedObject]:
         return [
             AnnotatedObject(
-                self._class_of_category[one["category_id"]],
-                self._region(one, shape),
-                str(one["id"]),
+                self._class_of_category[annotation.category_id],
+                self._region(annotation, shape),
+                str(annotation.id),
             )
-            for one in drawn
-            if not one.get("iscrowd") and one["category_id"] in self._class_of_category
+            for annotation in annotations
+            if not annotation.iscrowd and annotation.category_id in self._class_of_category
         ]
 
-    def _region(self, drawn: Mapping[str, Any], shape: tuple[int, int]) -> Tensor:
+    def _region(self, annotation: _Annotation, shape: tuple[int, int]) -> Tensor:
+        """The region (H, W) bool of an annotation."""
+        drawn = annotation.segmentation
         try:
-            if isinstance(drawn["segmentation"], Mapping):
-                return torch.from_numpy(_from_runs(drawn["segmentation"], shape))
-            _check_polygons(drawn["segmentation"], shape)
+            if isinstance(drawn, Mapping):
+                return torch.from_numpy(_from_runs(drawn, shape))
+            _check_polygons(drawn, shape)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools with NumPy 2
-                mask: np.ndarray = self._coco.annToMask(drawn)
-        except Exception as error:  # whatever polygons and runs others wrote
+                runs = self._masks.merge(self._masks.frPyObjects(drawn, *shape))
+                mask: np.ndarray = self._masks.decode(runs)
+        except Exception as error:  # whatever polygons and runs a file holds
             raise InputError(
-                f"CocoDataset: expected polygons or run lengths in annotation {drawn.get('id')}, "
-                f"but they cannot be drawn: {error}"
+                f"expected polygons or run lengths in annotation {annotation.id}, but they cannot "
+                f"be drawn: {error}"
             ) from error
         return torch.from_numpy(mask.astype(bool))
 
 
 def _check_polygons(polygons: Any, shape: tuple[int, int]) -> None:
-    """Raises a ValueError where pycocotools would crash, or draw what nobody meant."""
+    """Raises a ValueError where pycocotools would crash, or draw something else."""
     for polygon in polygons:
         points = np.asarray(polygon, float)
         if points.ndim != 1 or len(points) < 6 or len(points) % 2:
@@ -166,10 +205,10 @@ def _from_runs(segmentation: Mapping[str, Any], shape: tuple[int, int]) -> np.nd
     """The region (H, W) bool of run lengths, column by column, plain or compressed.
 
     Raises:
-        ValueError: of another size, or they do not fill it.
+        ValueError: they are of another size, or do not fill it.
     """
     counts = segmentation["counts"]
-    runs = _uncompressed(counts) if isinstance(counts, str) else [int(one) for one in counts]
+    runs = _uncompressed(counts) if isinstance(counts, str) else [int(count) for count in counts]
     if list(segmentation["size"]) != list(shape):
         raise ValueError(f"the run lengths are of {segmentation['size']}, not {list(shape)}.")
     if min(runs, default=-1) < 0 or sum(runs) != shape[0] * shape[1]:
@@ -199,43 +238,23 @@ def _uncompressed(text: str) -> list[int]:
 
 
 def find_split(folder: Path) -> str:
-    """The first of val2017 and train2017 that is in a folder; val2017 where neither is."""
-    return next((one for one in _SPLITS if (folder / one).is_dir()), _SPLITS[0])
+    """The first of val2017 and train2017 that is in a folder; val2017 if neither is."""
+    return next((split for split in _SPLITS if (folder / split).is_dir()), _SPLITS[0])
 
 
-def _read(file: Path) -> Any:
-    """The annotations, indexed by image."""
-    coco_module = require("pycocotools.coco", extra="coco", purpose="read COCO annotations")
+def _read(file: Path) -> _Instances:
+    what = f"instance annotations as COCO publishes them in {file}"
     try:
-        with file.open(encoding="utf-8") as text:
-            content = json.load(text)
-        for key, fields in (
-            ("images", ("id", "file_name", "height", "width")),
-            ("annotations", ("id", "image_id", "category_id", "segmentation")),
-            ("categories", ("id", "name")),
-        ):
-            for one in content[key]:
-                missing = [field for field in fields if field not in one]
-                if missing:
-                    raise ValueError(f"an entry of {key} has no {missing[0]}")
-                odd = [field for field in fields if not isinstance(one[field], _KINDS[field])]
-                if odd:
-                    raise ValueError(f"an entry of {key} has {one[odd[0]]!r} as {odd[0]}")
-        listed = {one["id"] for one in content["categories"]}
-        for one in content["annotations"]:
-            if one["category_id"] not in listed:
-                raise ValueError(f"annotation {one['id']} is of no category that is listed")
-        coco = coco_module.COCO()
-        coco.dataset = content
-        with contextlib.redirect_stdout(io.StringIO()):
-            coco.createIndex()
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else error
-        raise InputError(
-            f"CocoDataset: expected instance annotations as COCO publishes them, but {file} "
-            f"cannot be used: {reason}."
-        ) from error
-    return coco
+        content = file.read_bytes()
+    except OSError as error:
+        raise unusable(what, error) from error
+    instances = decode(content, _Instances, what)
+    categories = {category.id for category in instances.categories}
+    for annotation in instances.annotations:
+        if annotation.category_id not in categories:
+            reason = f"annotation {annotation.id} is of no category that is listed"
+            raise unusable(what, ValueError(reason))
+    return instances
 
 
 def _paint(
@@ -245,6 +264,6 @@ def _paint(
     annotation = torch.zeros(shape, dtype=torch.int64)
     for crowd in crowds:
         annotation[crowd] = -1
-    for one in sorted(objects, key=lambda one: -int(one.region.sum())):
-        annotation[one.region] = one.class_index
+    for drawn in sorted(objects, key=lambda drawn: -int(drawn.region.sum())):
+        annotation[drawn.region] = drawn.class_index
     return annotation

@@ -4,24 +4,58 @@ As downloaded: `val2017/`, `annotations/panoptic_val2017.json` and `annotations/
 with one PNG a photograph, whose colours are the numbers of its segments (R + 256 G + 256² B).
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
+from misure._util.records import decode, unusable
 from misure.datasets.coco import find_split
 from misure.datasets.sample import AS_IT_IS, AnnotatedObject, Reading, Sample
 from misure.errors import InputError, MissingDataError
 from misure.images.read import opened_picture, read_image
 
 
+class _Photograph(msgspec.Struct, frozen=True):
+    id: int
+    file_name: str
+
+
+class _Segment(msgspec.Struct, frozen=True):
+    id: int
+    category_id: int
+    iscrowd: int | bool | None = 0
+
+
+class _Annotation(msgspec.Struct, frozen=True):
+    """The segments of a photograph, each checked when its sample is read."""
+
+    image_id: int
+    file_name: str
+    segments_info: list[Any]
+
+
+class _Category(msgspec.Struct, frozen=True):
+    id: int
+    name: str
+    isthing: int | bool
+
+
+class _Panoptic(msgspec.Struct, frozen=True):
+    """What of COCO's panoptic annotations is used here; other fields are left alone."""
+
+    categories: list[_Category]
+    images: list[_Photograph]
+    annotations: list[_Annotation]
+
+
 class CocoPanopticDataset:
     """Photographs with the class of every pixel, and their objects.
 
-    Class 0 is what no segment holds (never annotated so: those pixels are -1), then come the
-    categories, things and stuff, in the file's order. Crowds and what nobody named are -1; objects
+    Class 0 is `unlabelled`; no pixel is annotated with it. Then come the categories, things and
+    stuff, in the file's order. Crowds and pixels outside of every segment are ignored (-1). Objects
     are the things.
 
     Args:
@@ -37,95 +71,110 @@ class CocoPanopticDataset:
     def __init__(self, folder: Path, split: str | None = None, reading: Reading = AS_IT_IS) -> None:
         split = split or find_split(folder)
         file = folder / "annotations" / f"panoptic_{split}.json"
-        self._photographs, self._segments = folder / split, file.with_suffix("")
-        if (
-            not all(one.is_dir() for one in (self._photographs, self._segments))
-            or not file.is_file()
-        ):
+        self._folder, self._pictures = folder / split, file.with_suffix("")
+        if not (self._folder.is_dir() and self._pictures.is_dir() and file.is_file()):
             raise MissingDataError(
-                f"CocoPanopticDataset: expected {split}/, annotations/{file.name} and "
-                f"annotations/{file.stem}/ with its PNGs in {folder}. Get them from "
-                "https://cocodataset.org/#download and unpack them there."
+                f"expected {split}/, annotations/{file.name} and annotations/{file.stem}/ with its "
+                f"PNGs in {folder}. Get them from https://cocodataset.org/#download and unpack "
+                "them there."
             )
         self._reading = reading
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            categories = content["categories"]
-            self.class_names = ("unlabelled", *(str(one["name"]) for one in categories))
-            self._is_thing = [False, *(bool(one["isthing"]) for one in categories)]
-            self._class_of = {one["id"]: number for number, one in enumerate(categories, start=1)}
-            name_of = {one["id"]: str(one["file_name"]) for one in content["images"]}
-            there = {path.name for path in self._photographs.iterdir()}
-            entries = [
-                (name_of[one["image_id"]], str(one["file_name"]), list(one["segments_info"]))
-                for one in content["annotations"]
-            ]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            reason = f"no {error}" if isinstance(error, KeyError) else error
-            raise InputError(
-                f"CocoPanopticDataset: expected panoptic annotations as COCO publishes them, but "
-                f"{file} cannot be used: {reason}."
-            ) from error
-        self._entries = sorted((one for one in entries if one[0] in there), key=lambda one: one[0])
+        content, name_of = _read(file)
+        self.class_names = ("unlabelled", *(category.name for category in content.categories))
+        self._is_thing = [False, *(bool(category.isthing) for category in content.categories)]
+        self._class_of = {
+            category.id: number for number, category in enumerate(content.categories, start=1)
+        }
+        present = {path.name for path in self._folder.iterdir()}
+        self._entries = sorted(
+            (
+                (name_of[annotation.image_id], annotation)
+                for annotation in content.annotations
+                if name_of[annotation.image_id] in present
+            ),
+            key=lambda entry: entry[0],
+        )
         if not self._entries:
             raise InputError(
-                f"CocoPanopticDataset: expected photographs that {file.name} lists in "
-                f"{self._photographs}, found none of its {len(entries)}. Are they of another year?"
+                f"expected photographs that {file.name} lists in {self._folder}, found none of its "
+                f"{len(content.annotations)}. Are they of another year?"
             )
 
     @property
     def keys(self) -> list[str]:
         """The file name of each photograph."""
-        return [name for name, _, _ in self._entries]
+        return [name for name, _ in self._entries]
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __getitem__(self, index: int) -> Sample:
-        name, picture, segments = self._entries[index]
-        path = self._photographs / name
+        name, entry = self._entries[index]
+        path, picture = self._folder / name, entry.file_name
         image = read_image(path, num_channels=self._reading.num_channels or 3, turned=False)
-        numbers = _read_numbers(self._segments / Path(picture).name)
+        numbers = _read_numbers(self._pictures / Path(picture).name)
         if image.shape[1:] != numbers.shape:
             raise InputError(
-                f"CocoPanopticDataset: expected {path} to be {' x '.join(map(str, numbers.shape))} "
-                f"as its annotation, got {' x '.join(map(str, image.shape[1:]))}. Is it a changed "
-                "copy?"
+                f"expected {path} to be {' x '.join(map(str, numbers.shape))} as its annotation, "
+                f"got {' x '.join(map(str, image.shape[1:]))}. Is it a changed copy?"
             )
         annotation = np.full(numbers.shape, -1, np.int64)
         objects = []
-        for one in segments:
-            class_index, number, is_crowd = self._read_segment(one, picture)
-            if is_crowd:
+        for segment in (self._segment(values, picture) for values in entry.segments_info):
+            if segment.iscrowd:
                 continue
-            region = numbers == number
+            region = numbers == segment.id
             if not region.any():
                 raise InputError(
-                    f"CocoPanopticDataset: expected segment {number} in {picture}, found no pixel "
-                    "of it. Is it a changed copy?"
+                    f"expected segment {segment.id} in {picture}, found no pixel of it. Is it a "
+                    "changed copy?"
                 )
+            class_index = self._class_of[segment.category_id]
             annotation[region] = class_index
             if self._is_thing[class_index]:
-                objects.append(AnnotatedObject(class_index, torch.from_numpy(region), str(number)))
+                objects.append(
+                    AnnotatedObject(class_index, torch.from_numpy(region), str(segment.id))
+                )
         return Sample(name, image, torch.from_numpy(annotation), objects=tuple(objects))
 
-    def _read_segment(self, one: Any, picture: str) -> tuple[int, int, bool]:
+    def _segment(self, values: Any, picture: str) -> _Segment:
         try:
-            return self._class_of[one["category_id"]], int(one["id"]), bool(one.get("iscrowd", 0))
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            segment = msgspec.convert(values, _Segment)
+        except msgspec.ValidationError:
+            segment = None
+        if segment is None or segment.category_id not in self._class_of:
             raise InputError(
-                f"CocoPanopticDataset: expected segments with an id and a known category_id for "
-                f"{picture}, got {one!r}."
-            ) from error
+                f"expected segments with an id and a known category_id for {picture}, got "
+                f"{values!r}."
+            )
+        return segment
+
+
+def _read(file: Path) -> tuple[_Panoptic, dict[int, str]]:
+    """The annotations of a file, and number -> file name of its photographs."""
+    what = f"panoptic annotations as COCO publishes them in {file}"
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise unusable(what, error) from error
+    content = decode(data, _Panoptic, what)
+    name_of = {photograph.id: photograph.file_name for photograph in content.images}
+    for annotation in content.annotations:
+        if annotation.image_id not in name_of:
+            reason = (
+                f"{annotation.file_name} is of image {annotation.image_id}, which is not listed"
+            )
+            raise unusable(what, ValueError(reason))
+    return content, name_of
 
 
 def _read_numbers(path: Path) -> np.ndarray:
-    """The number (H, W) of the segment that each pixel belongs to."""
-    with opened_picture(path, "CocoPanopticDataset: expected a PNG of segments") as picture:
+    """The number (H, W) int64 of the segment that each pixel belongs to."""
+    with opened_picture(path, "expected a PNG of segments") as picture:
         if picture.mode not in ("RGB", "RGBA"):
             raise InputError(
-                f"CocoPanopticDataset: expected segments as colours (RGB) in {path}, got a picture "
-                f"of mode {picture.mode}. Is it one of classes?"
+                f"expected segments as colours (RGB) in {path}, got a picture of mode "
+                f"{picture.mode}. Is it one of classes?"
             )
         colours = np.asarray(picture.convert("RGB")).astype(np.int64)
     numbers: np.ndarray = colours @ np.array([1, 256, 65536])

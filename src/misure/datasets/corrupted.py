@@ -55,7 +55,7 @@ def read_corruption(rest: str) -> tuple[Corruption, str]:
         strength = float("nan")
     if not word or strength != strength:  # noqa: PLR0124
         raise InputError(
-            f"open_dataset: expected corrupted:KIND=STRENGTH,WORD with a kind among "
+            f"expected corrupted:KIND=STRENGTH,WORD with a kind among "
             f"{', '.join(CORRUPTIONS)}, got corrupted:{rest}."
         )
     return Corruption(kind, strength), word

@@ -10,8 +10,8 @@ import torch
 
 from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
-from misure.images.nifti import is_nifti, read_affine, read_shape
-from misure.images.orientation import affine_of_axial_slice, read_viewing_order
+from misure.images.nifti import NiftiFile, is_nifti
+from misure.images.orientation import affine_of_slice
 from misure.images.read import read_image
 
 SUFFIXES = (
@@ -45,23 +45,22 @@ class ImageFiles:
         twice = [path for path, num in files.items() if num > 1]
         if not paths or twice:
             got = f"{twice[0]} twice" if twice else "none"
-            raise InputError(f"ImageFiles: expected paths of different images, got {got}.")
+            raise InputError(f"expected paths of different images, got {got}.")
         self._reading = reading
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def __getitem__(self, index: int) -> Sample:
-        path = self._paths[index]
-        image = read_image(path, **asdict(self._reading))
-        order, number = read_viewing_order(path), self._reading.slice_index
-        affine = None
-        if is_nifti(path):
-            stored = read_affine(path)
-            if number is not None:
-                stored = affine_of_axial_slice(stored, order, read_shape(path), number)
-            affine = torch.from_numpy(stored)
-        return Sample(self.keys[index], image, order=order, affine=affine)
+        path, key = self._paths[index], self.keys[index]
+        if not is_nifti(path):
+            return Sample(key, read_image(path, **asdict(self._reading)))
+        file, number = NiftiFile(path), self._reading.slice_index
+        image = read_image(file, **asdict(self._reading))
+        affine = file.affine
+        if number is not None:
+            affine = affine_of_slice(affine, number, file.order, file.shape[:3])
+        return Sample(key, image, order=file.order, affine=torch.from_numpy(affine))
 
 
 def list_images(path: Path) -> tuple[list[Path], Path | None]:
@@ -82,15 +81,13 @@ def list_images(path: Path) -> tuple[list[Path], Path | None]:
             lines = path.read_text(encoding="utf-8").splitlines()
         except ValueError as error:
             raise InputError(
-                f"open_dataset: expected a folder or a text file with one path a line, got {path}. "
+                f"expected a folder or a text file with one path a line, got {path}. "
                 "To explain a single image use misure explain."
             ) from error
         found = [path.parent / line.strip() for line in lines if line.strip()]
         folder = path.parent
     if not found:
-        raise InputError(
-            f"open_dataset: expected images ({', '.join(SUFFIXES)}) in {path}, found none."
-        )
+        raise InputError(f"expected images ({', '.join(SUFFIXES)}) in {path}, found none.")
     inside = all(one.is_relative_to(folder) for one in found)
     return found, folder if inside else None
 

@@ -10,19 +10,19 @@ from torch import Tensor
 from misure.datasets.sample import Sample
 from misure.errors import InputError, MissingDataError
 from misure.images.labels import read_labels
-from misure.images.nifti import is_nifti
+from misure.images.nifti import is_nifti, nifti_stem
 from misure.images.read import opened_picture
 
 _SUFFIXES = (".png", ".nii.gz", ".nii")
-_NOT_JUDGED = 255  # the border of Pascal VOC's objects, and what most annotation tools leave open
+_IGNORED = 255  # the border of Pascal VOC's objects, and what most annotation tools leave open
 
 
 class LabelFiles:
-    """The annotations of some images; the images themselves are not looked at.
+    """The annotations of images; the images themselves are not read.
 
-    Of the image `a/b.jpg` the annotation is `a/b.png` in the folder, a picture of one channel (or a
-    palette) whose numbers are the classes, 255 where nobody judged; of a volume `b.nii.gz`. An
-    image without such a file has no annotation.
+    The annotation of the image `a/b.jpg` is `a/b.png` in the folder, a picture of one channel (or a
+    palette) whose numbers are the classes, 255 where a pixel is ignored; that of a volume is
+    `b.nii.gz`. An image without such a file has no annotation.
 
     Args:
         folder: holds the files.
@@ -36,10 +36,10 @@ class LabelFiles:
         self._folder, self.keys = folder, list(keys)
         self._paths = [self._path_of(key) for key in keys]
         if not any(self._paths):
-            wanted = f", such as {_stem(keys[0])}.png for {keys[0]}" if keys else ""
+            example = f", such as {nifti_stem(keys[0])}.png for {keys[0]}" if keys else ""
             raise MissingDataError(
-                f"LabelFiles: expected annotations in {folder}{wanted}, found none of {len(keys)} "
-                "images (whose paths must lie within their own folder)."
+                f"expected annotations in {folder}{example}, found none of {len(keys)} images "
+                "(whose paths must lie within their own folder)."
             )
 
     def __len__(self) -> int:
@@ -53,27 +53,24 @@ class LabelFiles:
             classes = read_class_picture(path)
             return Sample(self.keys[index], classes[None].float(), classes)
         labels, affine = read_labels(path)
-        place = torch.from_numpy(affine)
-        return Sample(self.keys[index], labels[None].float(), labels, affine=place)
+        return Sample(
+            self.keys[index], labels[None].float(), labels, affine=torch.from_numpy(affine)
+        )
 
     def _path_of(self, key: str) -> Path | None:
-        beginning = _stem(key)
-        inside = not Path(beginning).is_absolute() and ".." not in Path(beginning).parts
-        found = (self._folder / f"{beginning}{suffix}" for suffix in _SUFFIXES)
-        return next((path for path in found if inside and path.is_file()), None)
-
-
-def _stem(key: str) -> str:
-    return key[: -len(".nii.gz")] if key.endswith(".nii.gz") else str(Path(key).with_suffix(""))
+        stem = nifti_stem(key)
+        is_inside = not Path(stem).is_absolute() and ".." not in Path(stem).parts
+        paths = (self._folder / f"{stem}{suffix}" for suffix in _SUFFIXES)
+        return next((path for path in paths if is_inside and path.is_file()), None)
 
 
 def read_class_picture(path: Path) -> Tensor:
     """The class (H, W) int64 of each pixel, -1 where the picture says 255.
 
     Raises:
-        InputError: damaged, too large, or a picture of colours.
+        InputError: the picture is damaged, too large or one of colours.
     """
-    expected = "read_class_picture: expected a picture of class numbers"
+    expected = "expected a picture of class numbers"
     with opened_picture(path, expected) as picture:
         if picture.mode not in ("1", "L", "P", "I;16", "I"):
             raise InputError(
@@ -81,4 +78,4 @@ def read_class_picture(path: Path) -> Tensor:
                 "it a picture of colours?"
             )
         numbers: np.ndarray = np.asarray(picture).astype(np.int64)
-    return torch.from_numpy(np.where(numbers == _NOT_JUDGED, -1, numbers))
+    return torch.from_numpy(np.where(numbers == _IGNORED, -1, numbers))

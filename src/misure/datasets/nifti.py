@@ -12,13 +12,13 @@ from misure.datasets.pairing import Pair, find_pairs, folders_of
 from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
 from misure.images.intensity import scale_intensity
-from misure.images.labels import check_same_place, read_labels, renumber
-from misure.images.nifti import check_oriented, read_affine
+from misure.images.labels import check_aligned, read_labels, renumber
+from misure.images.nifti import NiftiFile
 from misure.images.orientation import (
     AS_STORED,
     ViewingOrder,
     affine_as_laid_out,
-    affine_of_axial_slice,
+    affine_of_slice,
     lay_out,
     viewing_order,
 )
@@ -64,7 +64,7 @@ class LabelledVolumes:
 
     def foreground_slices(self, index: int) -> list[int]:
         """Numbers of the axial slices with annotated foreground; only the labels are read."""
-        check_oriented(self.pairs[index].channels[0])
+        NiftiFile(self.pairs[index].channels[0]).check_oriented()
         labels, affine = self._labels(self.pairs[index])
         return slices_with_foreground(
             lay_out(labels, viewing_order(affine, self.pairs[index].labels))
@@ -79,29 +79,26 @@ class LabelledVolumes:
 
     def _volume(self, index: int) -> Sample:
         pair = self.pairs[index]
+        channels = [NiftiFile(path) for path in pair.channels]
         if self._upright or self._reading.slice_index is not None:
-            check_oriented(pair.channels[0])
-        image, affine = self._image(pair)
+            channels[0].check_oriented()
+        image, affine, order = self._image(channels), channels[0].affine, channels[0].order
         labels, label_affine = self._labels(pair)
-        check_same_place((image.shape[1:], affine), (labels.shape, label_affine), pair.labels)
-        order = viewing_order(affine, pair.channels[0])
+        check_aligned((image.shape[1:], affine), (labels.shape, label_affine), pair.labels)
         if self._upright:
             affine = affine_as_laid_out(affine, order, labels.shape)
             image, labels, order = lay_out(image, order), lay_out(labels, order), AS_STORED
         return Sample(pair.case, image, labels, order=order, affine=torch.from_numpy(affine))
 
-    def _image(self, pair: Pair) -> tuple[Tensor, np.ndarray]:
-        channels = [read_image(path) for path in pair.channels]
-        affine = read_affine(pair.channels[0])
-        for path, one in zip(pair.channels[1:], channels[1:], strict=True):
-            shapes = channels[0].shape[1:], one.shape[1:]
-            check_same_place((shapes[0], affine), (shapes[1], read_affine(path)), path)
-        image, wanted = torch.cat(channels), self._reading.num_channels
+    def _image(self, channels: Sequence[NiftiFile]) -> Tensor:
+        first = channels[0]
+        for file in channels[1:]:
+            check_aligned((first.shape[:3], first.affine), (file.shape[:3], file.affine), file.path)
+        image = torch.cat([read_image(file) for file in channels])
+        wanted = self._reading.num_channels
         if wanted not in (None, len(image)):
-            raise InputError(
-                f"nifti: expected {wanted} channels, got {len(image)} in {pair.channels[0]}."
-            )
-        return scale_intensity(image, self._reading.intensity), affine
+            raise InputError(f"expected {wanted} channels, got {len(image)} in {first.path}.")
+        return scale_intensity(image, self._reading.intensity)
 
     def _labels(self, pair: Pair) -> tuple[Tensor, np.ndarray]:
         labels, affine = read_labels(pair.labels)
@@ -178,7 +175,7 @@ class Slices:
         self.keys = [slice_key(volumes.keys[index], number) for index, number in self._places]
         if not self.keys:
             raise InputError(
-                f"Slices: expected slices with annotated foreground, found none in "
+                f"expected slices with annotated foreground, found none in "
                 f"{len(volumes.keys)} volumes. Check the label map."
             )
 
@@ -199,14 +196,12 @@ def open_nifti(rest: str, reading: Reading) -> LabelledVolumes:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise InputError(
-            f"open_dataset: expected a text file with one case a line, got {file}: {error}"
+            f"expected a text file with one case a line, got {file}: {error}"
         ) from error
     wanted = [line.strip() for line in lines if line.strip()]
     unknown = [case for case in wanted if case not in pairs]
     if unknown or not wanted:
-        raise InputError(
-            f"open_dataset: expected cases of {folders} in {file}, got {(unknown or ['none'])[0]}."
-        )
+        raise InputError(f"expected cases of {folders} in {file}, got {(unknown or ['none'])[0]}.")
     return LabelledVolumes([pairs[case] for case in wanted], reading)
 
 
@@ -220,7 +215,7 @@ def refuse_slice(reading: Reading) -> None:
     """Raises an InputError where one slice is asked for of a data set that gives all."""
     if reading.slice_index is not None:
         raise InputError(
-            "open_dataset: expected no --slice for a data set of slices, got "
+            "expected no --slice for a data set of slices, got "
             f"{reading.slice_index}. Leave it out, or name the volumes."
         )
 
@@ -234,9 +229,7 @@ def two_paths(text: str) -> tuple[Path, Path]:
     """
     images, comma, labels = text.partition(",")
     if not text or (comma and not (images and labels)):
-        raise InputError(
-            f"open_dataset: expected nifti:IMAGES,LABELS or nifti:FOLDER, got {text!r}."
-        )
+        raise InputError(f"expected nifti:IMAGES,LABELS or nifti:FOLDER, got {text!r}.")
     if not comma or Path(text).is_dir():
         return folders_of(Path(text))
     return Path(images), Path(labels)
@@ -262,8 +255,7 @@ def axial_slice(volume: Sample, number: int, key: str) -> Sample:
     image = lay_out(volume.image, order)
     if not 0 <= number < image.shape[1]:
         raise InputError(
-            f"axial_slice: expected a slice from 0 to {image.shape[1] - 1}, got {number} for "
-            f"{volume.key}."
+            f"expected a slice from 0 to {image.shape[1] - 1}, got {number} for {volume.key}."
         )
     annotation = None
     if volume.annotation is not None:
@@ -271,5 +263,5 @@ def axial_slice(volume: Sample, number: int, key: str) -> Sample:
     affine = None
     if volume.affine is not None:
         stored, shape = volume.affine.numpy(), volume.image.shape[1:]
-        affine = torch.from_numpy(affine_of_axial_slice(stored, order, shape, number))
+        affine = torch.from_numpy(affine_of_slice(stored, number, order, shape))
     return Sample(key, image[:, number].contiguous(), annotation, affine=affine)

@@ -122,8 +122,7 @@ def as_dataset(samples: Dataset | Sequence[Sample]) -> Dataset:
     twice = [key for key, num in Counter(dataset.keys).items() if num > 1]
     if twice:
         raise InputError(
-            f"as_dataset: expected samples with different keys, got {twice[0]!r} twice. Rename or "
-            "remove one."
+            f"expected samples with different keys, got {twice[0]!r} twice. Rename or remove one."
         )
     return dataset
 

@@ -1,7 +1,7 @@
 """Baseline images: what stands where pixels are removed.
 
-No choice is neutral: a flat colour with a hard edge damages what is shown, so that a larger region
-is asked for than with a soft edge or a blurred image.
+No choice is neutral: a flat colour with a hard edge damages what is shown, so it asks for a larger
+region than a soft edge or a blurred image does.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,10 +36,7 @@ def make_baseline_image(
     if isinstance(kind, Tensor):
         return _given(kind, image)
     if kind not in BASELINE_IMAGES:
-        raise InputError(
-            f"make_baseline_image: expected one of {', '.join(BASELINE_IMAGES)} or a tensor, "
-            f"got {kind!r}."
-        )
+        raise InputError(f"expected one of {', '.join(BASELINE_IMAGES)} or a tensor, got {kind!r}.")
     return BASELINE_IMAGES[kind](image, (0.0,) if mean is None else mean, seed)
 
 
@@ -48,11 +45,11 @@ def _given(baseline_image: Tensor, image: Tensor) -> Tensor:
         fitted = baseline_image.to(image).expand_as(image)
     except RuntimeError as error:
         raise InputError(
-            f"make_baseline_image: expected a baseline image of shape {tuple(image.shape)}, "
+            f"expected a baseline image of shape {tuple(image.shape)}, "
             f"got {tuple(baseline_image.shape)}."
         ) from error
     if not bool(torch.isfinite(fitted).all()):
-        raise InputError("make_baseline_image: expected finite numbers, got NaN or infinity.")
+        raise InputError("expected finite numbers, got NaN or infinity.")
     return fitted
 
 

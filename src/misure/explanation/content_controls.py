@@ -2,11 +2,11 @@
 
 - `mean_colour`: the region's own mean colour;
 - `noise`: Gaussian, with the region's own mean and standard deviation in each channel;
-- `other_image`: another image of the same shape; where the user gives none, the image turned by
-  half a turn.
+- `other_image`: another image of the same shape; if the user gives none, the image turned by 180°.
 
-A model that still draws the target reads the outline (the first two, *silhouette Dice*), or would
-take anything of that outline for it (the last one, *transfer Dice*): the region is weak evidence.
+If a model still predicts the target, it reads the outline (the first two: *silhouette Dice*), or it
+would take any content of that outline for the target (the last: *transfer Dice*). In both cases the
+region is weak evidence.
 """
 
 from dataclasses import dataclass
@@ -67,12 +67,12 @@ def make_content_controls(
     """
     if other_image is not None and not isinstance(other_image, Tensor):
         raise InputError(
-            f"explain: expected other_image to be a tensor, got {other_image!r}. It can be "
+            f"expected other_image to be a tensor, got {other_image!r}. It can be "
             "given from Python only."
         )
     if other_image is not None and other_image.shape != image.shape:
         raise InputError(
-            f"make_content_controls: expected another image of shape {tuple(image.shape)}, got "
+            f"expected another image of shape {tuple(image.shape)}, got "
             f"{tuple(other_image.shape)}. Resize it."
         )
     if other_image is None:

@@ -1,35 +1,37 @@
 """Evidence: whether a region speaks for the target by its content, or by its outline alone.
 
-The region is shown as before, but with its content replaced (see `contents`): by its own mean
-colour and by noise (*silhouette Dice*), and by another image (*transfer Dice*). A model that still
-draws the target does not read what the region shows of the image, and the region is weak evidence.
+The region is shown as before, but with its content replaced (see `content_controls`): by its own
+mean colour and by noise (*silhouette Dice*), and by another image (*transfer Dice*). A model that
+still predicts the target does not read what the region shows of the image: weak evidence.
 
-An edge is not context, either: part of what stage 1 asks for only repairs the damage of a hard edge
-and a flat colour. `sufficiency_by_presentation` grows the target in each of several presentations;
-growth that another presentation does without was no context.
+Part of the growth in stage 1 only repairs the damage of a hard edge and a flat colour. So
+`sufficiency_by_presentation` grows the target in each of several presentations; growth that one of
+them does without was not context.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from torch import Tensor
 
+from misure._util.records import Record
 from misure.errors import InputError
 from misure.explanation.content_controls import CONTENT_CONTROLS
 from misure.explanation.growth import GROWTHS, Found
 from misure.explanation.presentation import Presentation, make_presentation
-from misure.explanation.probe import OnStep, Probe, Search
+from misure.explanation.probe import Account, OnStep, Probe, Search
 from misure.explanation.run_searches import run_searches
 from misure.explanation.show import try_regions
 from misure.images.regions import area_fraction
-from misure.models.cost import Cost
 from misure.models.model import SegmentationModel
 
 _COMPARED_BASELINE_IMAGES = ("mean", "blurred", "noise")
 _COMPARED_EDGE = 1 / 64  # of the short side
 
 
-def content_dices(model: SegmentationModel, probe: Probe, region: Tensor) -> dict[str, float]:
+def content_dices(
+    model: SegmentationModel, probe: Probe, region: Tensor, account: Account | None = None
+) -> dict[str, float]:
     """Dice of the target for each of `CONTENT_CONTROLS`, in [0, 1], in the first presentation.
 
     An empty region has no content, so all are the Dice when the model sees nothing.
@@ -38,31 +40,55 @@ def content_dices(model: SegmentationModel, probe: Probe, region: Tensor) -> dic
         model: the model that is shown the region.
         probe: the target, how regions are shown, and the contents.
         region: (*spatial) bool.
+        account: where the passes are counted.
     """
     if probe.content_controls is None:
         return {}
-    dices = {}
-    for content in CONTENT_CONTROLS:
-        image = probe.content_controls.replace(content, region)
-        shown = replace(probe, presentations=(replace(probe.presentations[0], image=image),))
-        dices[content] = try_regions(model, [(shown, region)])[0].dice
-    return dices
+    first = probe.presentations[0]
+    return {
+        content: _dice(
+            model,
+            probe,
+            replace(first, image=probe.content_controls.replace(content, region)),
+            region,
+            account,
+        )
+        for content in CONTENT_CONTROLS
+    }
 
 
 def dice_by_presentation(
-    model: SegmentationModel, probe: Probe, region: Tensor
+    model: SegmentationModel, probe: Probe, region: Tensor, account: Account | None = None
 ) -> dict[str, float]:
-    """Dice of the target, in [0, 1], when the region is shown in each of the presentations."""
+    """Dice of the target, in [0, 1], for each presentation of the region, by its name.
+
+    Args:
+        model: the model that is shown the region.
+        probe: the target and its presentations.
+        region: (*spatial) bool.
+        account: where the passes are counted.
+    """
     return {
-        presentation.name: try_regions(
-            model, [(replace(probe, presentations=(presentation,)), region)]
-        )[0].dice
+        presentation.name: _dice(model, probe, presentation, region, account)
         for presentation in probe.presentations
     }
 
 
-@dataclass(frozen=True)
-class PresentedSufficiency:
+def _dice(
+    model: SegmentationModel,
+    probe: Probe,
+    presentation: Presentation,
+    region: Tensor,
+    account: Account | None,
+) -> float:
+    """Dice of the target when the region is shown in one presentation."""
+    replies = try_regions(model, [(replace(probe, presentations=(presentation,)), region)])
+    if account is not None:
+        account.add(replies)
+    return replies[0].dice
+
+
+class PresentedSufficiency(Record, frozen=True, kw_only=True):
     """What a target needs to be shown when removed pixels are presented in one way.
 
     Attributes:
@@ -90,17 +116,18 @@ def sufficiency_by_presentation(
     seed: int = 0,
     on_step: OnStep | None = None,
 ) -> list[list[PresentedSufficiency]]:
-    """What each probe's target needs to be shown in six presentations.
+    """For each probe, what its target needs in each of six presentations.
 
-    Three baseline images, `mean`, `blurred` and `noise`, each with a hard edge and with a soft one
-    of 1/64 of the short side. One in which even the whole image misses is left out.
+    Three baseline images, `mean`, `blurred` and `noise`, each with a hard edge and with a soft edge
+    of 1/64 of the short side. A presentation in which even the whole image misses the threshold is
+    left out.
 
     Args:
         model: the model to explain.
-        probes: targets; of their own presentations only the image matters.
+        probes: targets; only the image of their own presentations is used.
         growth: the search (see `find_sufficient_regions`).
         seed: of the baseline image `noise`.
-        on_step: told of every round.
+        on_step: called once a round.
     """
     made: dict[tuple[int, str], Presentation] = {}
     apart: list[tuple[int, Probe]] = []
@@ -113,25 +140,37 @@ def sufficiency_by_presentation(
                 made[id(image), kind] = hard
             for edge_px in (0, soft_px):
                 shown = (replace(made[id(image), kind], edge_px=edge_px),)
-                alone = replace(probe, presentations=shown, excluded_contents=(), cost=Cost())
+                alone = replace(probe, presentations=shown, excluded_contents=())
                 apart.append((i, alone))
     searches = [_or_none(GROWTHS[growth](probe)) for _, probe in apart]
+    accounts = [Account() for _ in apart]
     results = run_searches(
-        model, [probe for _, probe in apart], searches, doing="comparing", on_step=on_step
+        model,
+        [probe for _, probe in apart],
+        searches,
+        doing="comparing",
+        accounts=accounts,
+        on_step=on_step,
     )
-    of_each: list[list[PresentedSufficiency]] = [[] for _ in probes]
-    for (i, probe), found in zip(apart, results, strict=True):
-        if found is not None:
-            region, growth_px, dice = found
-            kind, passes = probe.presentations[0].name, probe.cost.forward_passes
-            area = area_fraction(region)
-            one = PresentedSufficiency(kind, probe.edge_px, growth_px, area, dice, passes)
-            of_each[i].append(one)
-    return of_each
+    by_probe: list[list[PresentedSufficiency]] = [[] for _ in probes]
+    for (i, probe), grown, account in zip(apart, results, accounts, strict=True):
+        if grown is not None:
+            region, growth_px, dice = grown
+            by_probe[i].append(
+                PresentedSufficiency(
+                    baseline_image=probe.presentations[0].name,
+                    edge_px=probe.edge_px,
+                    growth_px=growth_px,
+                    area_fraction=area_fraction(region),
+                    dice=dice,
+                    passes=account.cost.forward_passes,
+                )
+            )
+    return by_probe
 
 
 def _or_none(search: Search[Found]) -> Search[Found | None]:
-    """What a search of stage 1 finds; None where even the whole image misses the threshold."""
+    """What a search of stage 1 finds; None if even the whole image misses the threshold."""
     try:
         return (yield from search)
     except InputError:

@@ -1,11 +1,11 @@
-"""The main job: from a model, images and targets to explanations."""
+"""Explaining: from a model, images and targets to explanations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
-from misure.errors import InputError
+from misure.errors import InputError, entrance
 from misure.explanation.explanation import Explanation
 from misure.explanation.pipeline import Explainer
 from misure.explanation.presets import Preset, make_preset
@@ -15,6 +15,7 @@ from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
 
+@entrance("explain")
 def explain(
     model: SegmentationModel,
     image: Tensor,
@@ -39,16 +40,17 @@ def explain(
         dice_threshold: Dice from which the target counts as preserved, in (0, 1].
         preset: name of a preset (see `PRESETS`); by default `smallest`, or `forward_only` where
             the network gives no gradients.
-        seed: of all noise.
-        other_image: (C, *spatial) float, for the transfer Dice (see `contents`).
-        on_step: told of progress: what is being done, steps done, steps in all or None.
+        seed: seed of all noise.
+        other_image: (C, *spatial) float, for the transfer Dice (see `content_controls`); None: the
+            image turned by 180°.
+        on_step: called with progress: what is being done, steps done, steps in all or None.
         options: options of the preset to change, such as `max_passes=200`, `one_minimal=True`,
             `baseline_image="mean,blurred,noise"`, `edge_px=8` or, for `paper`,
             `num_iterations=50`.
 
     Raises:
-        InputError: bad arguments; or a target that the model does not draw even when it sees the
-            whole image.
+        InputError: bad arguments; or a target that the model does not predict even when it sees
+            the whole image.
         ModelError: the network fails.
     """
     return explain_all(
@@ -64,6 +66,7 @@ def explain(
     )[0]
 
 
+@entrance("explain_all")
 def explain_all(
     model: SegmentationModel,
     image: Tensor | Sequence[Tensor],
@@ -78,8 +81,9 @@ def explain_all(
 ) -> list[Explanation]:
     """The explanation of each of several targets, worked on in common batches.
 
-    The same as `explain` one by one; see there for the other arguments and errors. A cost counts
-    the passes made for its own target; the seconds of the call are shared out in proportion.
+    The results are those of `explain` one by one; it documents the other arguments and the errors.
+    A cost counts the passes made for its own target; the seconds of the call are shared out in
+    proportion.
 
     Args:
         model: the model to explain.
@@ -89,18 +93,18 @@ def explain_all(
     images = [image] * len(targets) if isinstance(image, Tensor) else list(image)
     if len(images) != len(targets):
         raise InputError(
-            f"explain_all: expected one image for all targets or one for each of {len(targets)}, "
+            f"expected one image for all targets or one for each of {len(targets)}, "
             f"got {len(images)}."
         )
-    for one in {id(one): one for one in images}.values():
-        check_image(one)
+    for image_ in {id(image_): image_ for image_ in images}.values():
+        check_image(image_)
     chosen = choose_preset(model, preset, options)
-    job = Explainer(model, chosen, float(dice_threshold), seed, other_image, on_step)
+    explainer = Explainer(model, chosen, float(dice_threshold), seed, other_image, on_step)
     results: dict[int, Explanation] = {}
-    for shape in dict.fromkeys(one.shape for one in images):
-        alike = [i for i, one in enumerate(images) if one.shape == shape]
-        found = job.run([images[i] for i in alike], [targets[i] for i in alike])
-        results |= dict(zip(alike, found, strict=True))
+    for shape in dict.fromkeys(image_.shape for image_ in images):
+        alike = [i for i, image_ in enumerate(images) if image_.shape == shape]
+        explanations = explainer.run([images[i] for i in alike], [targets[i] for i in alike])
+        results |= dict(zip(alike, explanations, strict=True))
     return [results[i] for i in range(len(targets))]
 
 
@@ -112,17 +116,17 @@ def choose_preset(
     Args:
         model: the model to explain.
         preset: name of a preset; None: `smallest`, or `forward_only` without gradients.
-        options: see `explain`.
+        options: options of the preset to change, by name.
 
     Raises:
-        InputError: an unknown preset or option, or a preset that needs gradients which are not
-            there.
+        InputError: an unknown preset or option, or a preset that needs gradients with a network
+            that gives none.
     """
     by_default = "smallest" if model.differentiable else "forward_only"
     chosen = make_preset(preset or by_default, options)
     if chosen.reduction.needs_gradients and not model.differentiable:
         raise InputError(
-            f"explain: expected a network with gradients for preset {chosen.name}, {model.name} "
+            f"expected a network with gradients for preset {chosen.name}, {model.name} "
             "gives none. Use a preset that needs none (forward_only, sufficient_region)."
         )
     return chosen

@@ -1,16 +1,16 @@
-"""Stage 1: the sufficient region, grown from the target until the model draws the target again.
+"""Stage 1: the sufficient region, grown from the target until the model predicts the target again.
 
-Show only the target; while the Dice of what the model draws with the target stays below the
-threshold, show more of what surrounds it. The region says *how far* the model looks. Hasany,
+Show only the target. As long as the Dice of the prediction with the target stays below the
+threshold, show more of the surroundings. The region says *how far* the model looks. Hasany,
 Mériaudeau, Petitjean, arXiv 2406.12173.
 
 Three searches, since the Dice need not rise with the growth:
 
 - `dilation`: the paper's. One dilation by a 7 x 7 ellipse at a time, tested before each.
 - `first`: Euclidean growth by `STEP_PX`, several steps in one batch, up to the first that suffices.
-  The default: it ends at the smallest regions (`docs/method.md` has the figures).
-- `bracket`: Euclidean growth, doubled until it suffices, then bisected down to one pixel: far fewer
-  passes where much growth is needed; where the Dice falls again with more growth, it returns a
+  It ends at the smallest regions (measured in docs/results/search.md).
+- `bracket`: Euclidean growth, doubled until it suffices, then bisected down to one pixel. Takes far
+  fewer passes if much growth is needed; if the Dice falls again with more growth, it returns a
   larger region than `first`.
 """
 
@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.explanation.probe import OnStep, Probe, Query, Reply, Search
+from misure.explanation.probe import Account, OnStep, Probe, Query, Reply, Search
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import dilate, distance_px
 from misure.models.model import SegmentationModel
 
 STEP_PX = 3
-"""Growth of a step of `first`: that of one dilation."""
+"""Growth of a step of `first`, in pixels: that of one dilation."""
 
 _STEPS_AT_ONCE = 4
 
@@ -53,32 +53,33 @@ def find_sufficient_regions(
     probes: Sequence[Probe],
     *,
     growth: str = "first",
+    accounts: Sequence[Account] | None = None,
     on_step: OnStep | None = None,
 ) -> list[SufficientRegion]:
     """The sufficient region of each probe.
 
-    Each was shown to the model by itself and reached the probe's threshold. A predicted target
-    always has one, the whole image.
+    Each was shown to the model by itself and reached the probe's threshold. For a predicted target
+    at least the whole image does.
 
     Args:
         model: the model to explain.
         probes: targets with their presentations, all images of one shape.
         growth: `dilation`, `first` or `bracket`.
-        on_step: told of every round.
+        accounts: for each probe, where its passes are counted.
+        on_step: called once a round.
 
     Raises:
         InputError: an unknown growth; or even the whole image misses the threshold (a target that
-            the model did not draw itself).
+            the model did not predict itself).
     """
     if growth not in GROWTHS:
-        raise InputError(
-            f"find_sufficient_regions: expected a growth among {', '.join(GROWTHS)}, got "
-            f"{growth!r}."
-        )
+        raise InputError(f"expected a growth among {', '.join(GROWTHS)}, got {growth!r}.")
     with model.borrowed():
         searches = [GROWTHS[growth](probe) for probe in probes]
-        found = run_searches(model, probes, searches, doing="growing", on_step=on_step)
-    return [SufficientRegion(region, growth_px, dice, growth) for region, growth_px, dice in found]
+        grown = run_searches(
+            model, probes, searches, doing="growing", accounts=accounts, on_step=on_step
+        )
+    return [SufficientRegion(region, growth_px, dice, growth) for region, growth_px, dice in grown]
 
 
 Found = tuple[Tensor, float, float]
@@ -138,7 +139,7 @@ def _settle(probe: Probe, distance: Tensor, growths: list[float]) -> Search[Foun
 
 
 def _growths(probe: Probe, distance: Tensor, step_px: int) -> list[float]:
-    """The growths to try: from the edge's width on in steps, to where the image is full."""
+    """The growths to try, in pixels: from the edge's width in steps until the image is full."""
     farthest = float(distance.max())
     growths: list[float] = [probe.edge_px]
     while growths[-1] < farthest:
@@ -148,9 +149,9 @@ def _growths(probe: Probe, distance: Tensor, step_px: int) -> list[float]:
 
 def _never(reply: Reply, probe: Probe) -> InputError:
     return InputError(
-        f"find_sufficient_regions: expected the whole image to reach a Dice of "
+        f"expected the whole image to reach a Dice of "
         f"{probe.dice_threshold:g} with the target, it reaches {reply.dice:.3f}. The target is "
-        "not what the model draws: take it with predicted_target, or lower the dice_threshold."
+        "not what the model predicts: take it with predicted_target, or lower the dice_threshold."
     )
 
 

@@ -1,10 +1,10 @@
 """Nested regions: one for each of several Dice thresholds, the lower inside the higher.
 
-They make two things. The *sufficiency curve*, area against Dice. And a saliency map that means
-something: with t the lowest threshold whose region holds a pixel, the pixel's value is at least
-1 - t and below that of the next lower threshold. So the pixels of value >= 1 - t are the region of
-threshold t, and they were shown to the model. Between two such values, and below the last, pixels
-are ordered by the score of the search; that order was not shown.
+They give two things. The *sufficiency curve*: area against Dice. And a saliency map with a meaning:
+if t is the lowest threshold whose region holds a pixel, the pixel's value is at least 1 - t and
+below that of the next lower threshold. So the pixels of value >= 1 - t are the region of threshold
+t, and that region was shown to the model. Between two such values, and below the last, the score of
+the search orders the pixels; that order was not shown.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The job: from probes to explanations, all targets of images of one shape together."""
+"""The stages of an explanation, for all targets of images of one shape together."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from msgspec import structs
 from torch import Tensor
 
 from misure._util.seeds import seed_device
+from misure._version import __version__
 from misure.explanation.content_controls import CONTENT_CONTROLS, make_content_controls
 from misure.explanation.evidence import (
     PresentedSufficiency,
@@ -26,13 +28,20 @@ from misure.explanation.nested import (
 )
 from misure.explanation.presentation import make_presentations
 from misure.explanation.presets import Preset
-from misure.explanation.probe import OnStep, Probe, Query, Search
+from misure.explanation.probe import Account, OnStep, Probe, Query, Search
+from misure.explanation.record import (
+    CostRecord,
+    CurvePoint,
+    ExplanationRecord,
+    MinimallySufficientRegionRecord,
+    SufficientRegionRecord,
+    TargetRecord,
+)
 from misure.explanation.reduction import MinimallySufficientRegion
 from misure.explanation.removal import Minimality, measure_minimality, remove_blocks
 from misure.explanation.run_searches import run_searches
 from misure.images.grid import GRAINS, default_grain_px
-from misure.images.regions import area_fraction
-from misure.models.cost import Cost
+from misure.images.regions import area_fraction, component_numbers
 from misure.models.device import to_device
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
@@ -53,47 +62,42 @@ class Explainer:
 
     def run(self, images: Sequence[Tensor], targets: Sequence[Target]) -> list[Explanation]:
         """The explanation of each target; all images of one shape."""
-        model, on_step = self.model, self.on_step
+        model, preset, on_step = self.model, self.preset, self.on_step
         start = time.perf_counter()
         with torch.inference_mode(False), model.borrowed():
             seed_device(model.device, self.seed)  # undone by `borrowed`
-            probes = list(self._trials(images, targets))
-            growth = self.preset.growth
-            large = find_sufficient_regions(model, probes, growth=growth, on_step=on_step)
-            presented: list[list[PresentedSufficiency]] = [[] for _ in probes]
-            if self.preset.compare_presentations:
-                presented = sufficiency_by_presentation(
-                    model, probes, growth=growth, seed=self.seed, on_step=on_step
+            probes = list(self._probes(images, targets))
+            accounts = [Account(reserved_passes=self._reserved_passes(probe)) for probe in probes]
+            sufficient = find_sufficient_regions(
+                model, probes, growth=preset.growth, accounts=accounts, on_step=on_step
+            )
+            presented = self._presented(probes)
+            found = preset.reduction(model, probes, sufficient, accounts, on_step)
+            reduced = self._reduced(probes, found)
+            minimal = [region for region, _ in reduced]
+            families = self._families(probes, accounts, sufficient, minimal)
+            explanations = [
+                self._put_together(*parts)
+                for parts in zip(
+                    probes,
+                    accounts,
+                    sufficient,
+                    minimal,
+                    families,
+                    [minimality for _, minimality in reduced],
+                    presented,
+                    strict=True,
                 )
-            small = self.preset.reduction(model, probes, large, on_step)
-            apart = [replace(probe, cost=Cost()) for probe in probes]  # its passes do not count
-            removals = [self._remove(*one) for one in zip(apart, small, strict=True)]
-            reduced = run_searches(model, apart, removals, doing="removing", on_step=on_step)
-            growths = [
-                self._nest(probe, sufficient, minimal)
-                for probe, sufficient, (minimal, _) in zip(probes, large, reduced, strict=True)
             ]
-            families = run_searches(model, probes, growths, doing="nesting", on_step=on_step)
-            found = [
-                self._put_together(probe, sufficient, minimal, family, minimality, ways)
-                for probe, sufficient, (minimal, minimality), family, ways in zip(
-                    probes, large, reduced, families, presented, strict=True
-                )
-            ]
-        seconds = time.perf_counter() - start
-        total = sum(one.cost.pass_equivalents for one in found)
-        return [
-            replace(one, cost=replace(one.cost, seconds=seconds * share / total))
-            for one, share in ((one, one.cost.pass_equivalents) for one in found)
-        ]
+        return _with_seconds(explanations, time.perf_counter() - start)
 
-    def _trials(self, images: Sequence[Tensor], targets: Sequence[Target]) -> Iterator[Probe]:
+    def _probes(self, images: Sequence[Tensor], targets: Sequence[Target]) -> Iterator[Probe]:
         preset, device = self.preset, self.model.device
-        of_image: dict[int, dict[str, Any]] = {}
+        parts_of_image: dict[int, dict[str, Any]] = {}
         for image, target in zip(images, targets, strict=True):
-            if id(image) not in of_image:
+            if id(image) not in parts_of_image:
                 own = to_device(image, device)
-                of_image[id(image)] = {
+                parts_of_image[id(image)] = {
                     "presentations": make_presentations(
                         self.model,
                         own,
@@ -105,22 +109,61 @@ class Explainer:
                         own, other_image=self.other_image, seed=self.seed
                     ),
                 }
-            parts = of_image[id(image)]
-            is_controlled = preset.max_content_dice < 1
-            num_ways = len(parts["presentations"])
             yield Probe(
                 target.to(device),
                 dice_threshold=self.dice_threshold,
-                excluded_contents=CONTENT_CONTROLS if is_controlled else (),
+                excluded_contents=CONTENT_CONTROLS if preset.max_content_dice < 1 else (),
                 max_content_dice=preset.max_content_dice,
-                reserved_passes=(1 + passes_of_family(preset.thresholds)) * num_ways
-                + len(CONTENT_CONTROLS) * (1 + is_controlled)
-                + num_ways * (num_ways > 1),
-                **parts,
+                **parts_of_image[id(image)],
             )
 
+    def _reserved_passes(self, probe: Probe) -> int:
+        """What the nested regions and the evidence will take of the budget."""
+        num_presentations = len(probe.presentations)
+        nested = (1 + passes_of_family(self.preset.thresholds)) * num_presentations
+        contents = len(CONTENT_CONTROLS) * (1 + bool(probe.excluded_contents))
+        return nested + contents + num_presentations * (num_presentations > 1)
+
+    def _presented(self, probes: Sequence[Probe]) -> list[list[PresentedSufficiency]]:
+        if not self.preset.compare_presentations:
+            return [[] for _ in probes]
+        return sufficiency_by_presentation(
+            self.model, probes, growth=self.preset.growth, seed=self.seed, on_step=self.on_step
+        )
+
+    def _reduced(
+        self, probes: Sequence[Probe], minimal: Sequence[MinimallySufficientRegion]
+    ) -> list[tuple[MinimallySufficientRegion, Minimality | None]]:
+        accounts = [Account() for _ in probes]  # these passes are not part of the cost
+        searches = [self._remove(*parts) for parts in zip(probes, minimal, accounts, strict=True)]
+        return run_searches(
+            self.model,
+            probes,
+            searches,
+            doing="removing",
+            accounts=accounts,
+            on_step=self.on_step,
+        )
+
+    def _families(
+        self,
+        probes: Sequence[Probe],
+        accounts: Sequence[Account],
+        sufficient: Sequence[SufficientRegion],
+        minimal: Sequence[MinimallySufficientRegion],
+    ) -> list[list[NestedRegion]]:
+        searches = [self._nest(*parts) for parts in zip(probes, sufficient, minimal, strict=True)]
+        return run_searches(
+            self.model,
+            probes,
+            searches,
+            doing="nesting",
+            accounts=accounts,
+            on_step=self.on_step,
+        )
+
     def _remove(
-        self, probe: Probe, minimal: MinimallySufficientRegion
+        self, probe: Probe, minimal: MinimallySufficientRegion, account: Account
     ) -> Search[tuple[MinimallySufficientRegion, Minimality | None]]:
         """The region with what `one_minimal` removes of it, and how far it can still be reduced."""
         preset, spatial = self.preset, probe.target.region.shape
@@ -140,8 +183,13 @@ class Explainer:
         (reply,) = yield Query([region], alone=True, content_controls=True)
         if not probe.suffices(reply):  # it held in a batch, but not alone
             return minimal, None
-        passes = probe.cost.forward_passes
-        minimality = Minimality(cell_px, num_blocks, num_blocks, 0, passes)
+        minimality = Minimality(
+            cell_px=cell_px,
+            cells_left=num_blocks,
+            cells_tested=num_blocks,
+            removable=0,
+            passes=account.cost.forward_passes,
+        )
         return replace(minimal, region=region, dice=reply.dice), minimality
 
     def _nest(
@@ -163,50 +211,90 @@ class Explainer:
     def _put_together(
         self,
         probe: Probe,
+        account: Account,
         sufficient: SufficientRegion,
         minimal: MinimallySufficientRegion,
         family: list[NestedRegion],
         minimality: Minimality | None,
         presented: list[PresentedSufficiency],
     ) -> Explanation:
-        dices = content_dices(self.model, probe, minimal.region)
-        ways = probe.presentations
-        by_baseline_image = (
-            dice_by_presentation(self.model, probe, minimal.region)
-            if len(ways) > 1
-            else {ways[0].name: minimal.dice}
-        )
+        dices = content_dices(self.model, probe, minimal.region, account)
+        transfer_dice = dices.pop("other_image")
+        settings, target = self.preset.settings(), probe.target.to("cpu")
         saliency_map = minimal.saliency_map
         if family:
             saliency_map = saliency_map_of(family, minimal.saliency_map)
-        return Explanation(
-            target=probe.target.to("cpu"),
-            sufficient_region=sufficient.region.cpu(),
-            minimally_sufficient_region=minimal.region.cpu(),
-            saliency_map=saliency_map.cpu(),
-            sufficient_dice=sufficient.dice,
-            dice=minimal.dice,
-            growth_px=sufficient.growth_px,
-            transfer_dice=dices.pop("other_image"),
-            silhouette_dice_by_content=dices,
-            dice_by_baseline_image=by_baseline_image,
+        values = ExplanationRecord(
+            misure_version=__version__,
+            image="",
+            model=self.model.name,
+            preset=self.preset.name,
+            baseline_image=settings["baseline_image"],
+            dice_threshold=probe.dice_threshold,
+            seed=self.seed,
+            target=TargetRecord.of(target),
+            sufficient_region=SufficientRegionRecord(
+                growth_px=sufficient.growth_px,
+                area_fraction=area_fraction(sufficient.region),
+                dice=sufficient.dice,
+                growth=settings["growth"],
+            ),
+            minimally_sufficient_region=self._minimal_record(probe, account, minimal),
             sufficiency_curve=[
-                {
-                    "dice_threshold": one.dice_threshold,
-                    "area_fraction": area_fraction(one.region),
-                    "dice": one.dice,
-                }
-                for one in family
+                CurvePoint(
+                    dice_threshold=nested.dice_threshold,
+                    area_fraction=area_fraction(nested.region),
+                    dice=nested.dice,
+                )
+                for nested in family
             ],
             minimality=minimality,
             sufficiency_by_presentation=presented,
-            grain_px=minimal.grain_px,
-            stopped_by=minimal.stopped_by,
-            dice_threshold=probe.dice_threshold,
-            preset=self.preset.name,
-            settings=self.preset.settings(),
-            seed=self.seed,
-            cost=probe.cost,
-            model=self.model.name,
+            silhouette_dice=max(dices.values()),
+            transfer_dice=transfer_dice,
+            silhouette_dice_by_content=dices,
+            settings=settings,
             model_settings=self.model.settings(),
+            slice_index=None,
+            cost=CostRecord.of(account.cost),
         )
+        return Explanation(
+            target=target,
+            sufficient_region=sufficient.region.cpu(),
+            minimally_sufficient_region=minimal.region.cpu(),
+            saliency_map=saliency_map.cpu(),
+            values=values,
+        )
+
+    def _minimal_record(
+        self, probe: Probe, account: Account, minimal: MinimallySufficientRegion
+    ) -> MinimallySufficientRegionRecord:
+        """What is recorded of the minimal region; it is shown with each of several baselines."""
+        ways, target = probe.presentations, probe.target.region
+        num_pixels = int(minimal.region.sum())
+        num_outside = int((minimal.region & ~target).sum())
+        return MinimallySufficientRegionRecord(
+            area_fraction=area_fraction(minimal.region),
+            relative_area=num_pixels / int(target.sum()),
+            outside_target_fraction=num_outside / max(1, num_pixels),
+            dice=minimal.dice,
+            dice_by_baseline_image=(
+                dice_by_presentation(self.model, probe, minimal.region, account)
+                if len(ways) > 1
+                else {ways[0].name: minimal.dice}
+            ),
+            grain_px=minimal.grain_px,
+            num_parts=int(component_numbers(minimal.region.cpu()).max()),
+            stopped_by=minimal.stopped_by,
+        )
+
+
+def _with_seconds(explanations: Sequence[Explanation], seconds: float) -> list[Explanation]:
+    """The same explanations, the seconds shared out in proportion to their passes."""
+    passes = [explanation.cost.pass_equivalents for explanation in explanations]
+    return [
+        explanation.with_values(
+            cost=structs.replace(explanation.values.cost, seconds=seconds * share / sum(passes))
+        )
+        for explanation, share in zip(explanations, passes, strict=True)
+    ]

@@ -3,7 +3,7 @@
     shown image = visibility x image + (1 - visibility) x baseline image
 
 in the pixels and units of the user's image, before the model's own preprocessing. The visibility of
-a region follows from the region alone, so a stranger who has the region can show it again.
+a region follows from the region alone, so whoever has the region can show it again.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Presentation:
         image, baseline_image: (C, *spatial) float.
         edge_px: width of the soft edge, inside the region; 0 is a hard edge. Pixels of the edge
             count as shown, for the model sees them partly.
-        name: of the baseline image, `tensor` where the user gave one.
+        name: of the baseline image, `tensor` if the user gave one.
     """
 
     image: Tensor
@@ -37,8 +37,8 @@ class Presentation:
     def visibility(self, region: Tensor) -> Tensor:
         """The visibility (*spatial) of a region: 1 deep inside, d / (edge_px + 1) in the edge.
 
-        d is the distance to the nearest pixel outside. The frame of the image is no edge. What is a
-        visibility already (float) is left as it is.
+        d is the distance to the nearest pixel outside. The border of the image is no edge. A float
+        tensor is a visibility already and stays as it is.
         """
         if self.edge_px == 0 or region.is_floating_point():
             return region.to(self.image)
@@ -75,7 +75,7 @@ def make_presentation(
         InputError: an unknown baseline image, or a negative edge.
     """
     if edge_px < 0:
-        raise InputError(f"make_presentation: expected edge_px of 0 or more, got {edge_px}.")
+        raise InputError(f"expected edge_px of 0 or more, got {edge_px}.")
     mean = model.preprocessing.mean
     return Presentation(
         image,
@@ -93,11 +93,14 @@ def make_presentations(
     edge_px: int = 0,
     seed: int = 0,
 ) -> tuple[Presentation, ...]:
-    """A presentation for each baseline image, such as `"mean,blurred,noise"`; see `Probe`.
+    """One presentation for each baseline image, such as those of `"mean,blurred,noise"`.
 
     Args:
         baseline_image: one name, several with commas between them, or a tensor.
-        model, image, edge_px, seed: as in `make_presentation`.
+        model: its `mean` is the colour of the baseline image of that name.
+        image: (C, *spatial) float.
+        edge_px: width of the soft edge in pixels, 0 or more.
+        seed: seed of the baseline image `noise`.
     """
     kinds: Sequence[str | Tensor] = (
         baseline_image.split(",") if isinstance(baseline_image, str) else [baseline_image]

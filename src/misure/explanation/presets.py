@@ -51,12 +51,10 @@ class Preset:
 
     def __post_init__(self) -> None:
         if not all(0 < threshold <= 1 for threshold in self.thresholds):
-            raise InputError(
-                f"explain: expected thresholds above 0 and at most 1, got {self.thresholds}."
-            )
+            raise InputError(f"expected thresholds above 0 and at most 1, got {self.thresholds}.")
         if self.minimality_cell_px < 0 or self.num_minimality_tests < 0:
             raise InputError(
-                "explain: expected minimality_cell_px and num_minimality_tests of 0 or more, got "
+                "expected minimality_cell_px and num_minimality_tests of 0 or more, got "
                 f"{self.minimality_cell_px} and {self.num_minimality_tests}."
             )
 
@@ -97,19 +95,18 @@ def make_preset(name: str, options: Mapping[str, Any]) -> Preset:
         InputError: an unknown preset or option, or a value of another type.
     """
     if name not in PRESETS:
-        raise InputError(f"explain: expected a preset among {', '.join(PRESETS)}, got {name!r}.")
+        raise InputError(f"expected a preset among {', '.join(PRESETS)}, got {name!r}.")
     preset = PRESETS[name]
     known = preset.settings()
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
     for option, value in options.items():
         if option not in known:
             raise InputError(
-                f"explain: expected an option of preset {name} ({', '.join(known)}), "
-                f"got {option!r}."
+                f"expected an option of preset {name} ({', '.join(known)}), got {option!r}."
             )
         if not fits(option, value, known[option]):
             raise InputError(
-                f"explain: expected option {option} of preset {name} to be like {known[option]!r}, "
+                f"expected option {option} of preset {name} to be like {known[option]!r}, "
                 f"got {value!r}."
             )
     reduction_options = {k: v for k, v in options.items() if k in _options(preset.reduction)}

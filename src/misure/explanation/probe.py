@@ -1,11 +1,11 @@
-"""Trials: is a target preserved when the model sees only this region?
+"""Probes: is a target preserved when the model sees only this region?
 
-Every search of misure queries this question and no other. A search is a generator: it yields the
-regions it wants tried and is sent an `Reply` for each: the Dice and, if it asked for it, the
-direction in which to change the region. (`searches.py` runs them.)
+Every search of misure asks this question and no other. A search is a generator: it yields a `Query`
+with the regions it wants tried, and is sent a `Reply` for each: the Dice and, if the query asked
+for it, the direction in which to change the region. `run_searches.py` runs searches.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
@@ -21,7 +21,7 @@ from misure.models.target import Target
 R = TypeVar("R")
 
 OnStep = Callable[[str, int, int | None], None]
-"""Told of progress: what is being done, steps done, steps in all where that is known."""
+"""Called with progress: what is being done, steps done, steps in all (None if not known)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +31,12 @@ class Probe:
     Attributes:
         target: what is to be preserved.
         presentations: the image and what stands where pixels are removed; with several, a region
-            is shown in all of these ways and the least Dice counts.
+            is shown in all of them, and the least Dice counts.
         dice_threshold: in (0, 1].
         content_controls: what can replace the image inside a region; needed for
             `excluded_contents` only.
         excluded_contents: names of content controls with which the target must *not* appear.
         max_content_dice: the largest Dice that is allowed with them, in [0, 1].
-        reserved_passes: of a search's budget, what the work after it will take.
-        cost: the passes made for this probe so far; it grows.
 
     Raises:
         InputError: a threshold is out of range, or target and image differ in shape.
@@ -50,29 +48,24 @@ class Probe:
     content_controls: ContentControls | None = None
     excluded_contents: tuple[str, ...] = ()
     max_content_dice: float = 1.0
-    reserved_passes: int = 0
-    cost: Cost = field(default_factory=Cost)
 
     def __post_init__(self) -> None:
         if not 0 < self.dice_threshold <= 1:
             raise InputError(
-                f"explain: expected a dice_threshold above 0 and at most 1, got "
-                f"{self.dice_threshold}."
+                f"expected a dice_threshold above 0 and at most 1, got {self.dice_threshold}."
             )
         if not 0 <= self.max_content_dice <= 1:
-            raise InputError(
-                f"explain: expected a max_content_dice in [0, 1], got {self.max_content_dice}."
-            )
+            raise InputError(f"expected a max_content_dice in [0, 1], got {self.max_content_dice}.")
         image = self.presentations[0].image
         if image.shape[1:] != self.target.region.shape:
             raise InputError(
-                f"explain: expected a target of the image's shape {tuple(image.shape[1:])}, got "
+                f"expected a target of the image's shape {tuple(image.shape[1:])}, got "
                 f"{tuple(self.target.region.shape)}. Take it from this image."
             )
 
     @cached_property
     def wanted(self) -> Tensor:
-        """(*spatial) float32: 1 where the target is to be drawn, -1 where not, 0 where ignored."""
+        """(*spatial) float32: 1 on pixels of the target, -1 on all others, 0 on ignored ones."""
         return 2 * self.target.region.float() - 1 + self.target.ignored.float()
 
     @cached_property
@@ -92,46 +85,68 @@ class Probe:
 
     @property
     def num_views(self) -> int:
-        """How many images are shown for one region, if it is asked about with the controls."""
+        """Images shown for one region: one a presentation, one an excluded content."""
         return len(self.presentations) + len(self.excluded_contents)
 
-    def passes_left(self, max_passes: int) -> int:
-        """Pass equivalents that a search may still spend of its budget."""
-        return max_passes - self.reserved_passes - self.cost.pass_equivalents
-
     def suffices(self, reply: "Reply") -> bool:
-        """Whether a region with this reply preserves the target, and its controls do not."""
+        """Whether a region preserves the target, and excluded contents in its outline do not."""
         return reply.dice >= self.dice_threshold and reply.content_dice <= self.max_content_dice
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came out when a region was shown.
+    """What the model predicted when a region was shown.
 
     Attributes:
         dice: Dice with the target; with several presentations the least.
-        content_dice: the same with the contents of the probe's controls, the largest; 0 where they
-            were not asked for.
-        gradient: (*spatial) float32, how much the loss falls, to first order, when a pixel gets
-            visible that is not (or rises when one is removed that is); None where not asked for.
+        content_dice: the largest Dice with an excluded content inside the region; 0 if the query
+            did not ask for it.
+        num_forwards, num_backwards: passes made for this region.
+        gradient: (*spatial) float32, how much the loss falls, to first order, when a hidden pixel
+            becomes visible (or rises when a visible pixel is removed); None if not asked for.
     """
 
     dice: float
     content_dice: float = 0.0
     gradient: Tensor | None = None
+    num_forwards: int = 0
+    num_backwards: int = 0
+
+
+@dataclass
+class Account:
+    """What has been spent on a target so far, beside what is reserved of its budget.
+
+    Attributes:
+        cost: the passes made for the target; it grows with every reply.
+        reserved_passes: pass equivalents of a budget that the work after a search will take.
+    """
+
+    cost: Cost = field(default_factory=Cost)
+    reserved_passes: int = 0
+
+    def add(self, replies: Iterable[Reply]) -> None:
+        """Counts the passes that replies took."""
+        for reply in replies:
+            self.cost.forward_passes += reply.num_forwards
+            self.cost.backward_passes += reply.num_backwards
+
+    def passes_left(self, max_passes: int) -> int:
+        """Pass equivalents that a search may still spend of a budget of `max_passes`."""
+        return max_passes - self.reserved_passes - self.cost.pass_equivalents
 
 
 @dataclass(frozen=True)
 class Query:
-    """What a search wants to know about each of these regions.
+    """The regions a search wants tried, and what it wants to know about each.
 
     Attributes:
         regions: each (*spatial) bool; or a visibility, (*spatial) float, to query for a gradient.
         alone: each in a batch of its own. A network's numbers differ in the last digits with the
             size of the batch; a Dice that is to be returned is asked for alone, as a stranger
             would who shows the region again.
-        gradient: the direction too, by a backward pass.
-        content_controls: the controls of the probe too.
+        gradient: ask for the direction too; takes a backward pass.
+        content_controls: also show the probe's excluded contents.
     """
 
     regions: list[Tensor]

@@ -1,9 +1,9 @@
 """Stage 2: the minimally sufficient region, the part of the sufficient region that is needed.
 
-However it is searched for, the result is a region that was shown to the model and reached the
-threshold. Searches that learn a soft map end with `top_region`: the smallest top part of the map
-that still suffices. (A soft map proves nothing by itself: half-visible pixels still show the whole
-image at half contrast.)
+Whatever the search, the result is a region that was shown to the model and reached the threshold.
+Searches that learn a soft map end with `top_region`: the smallest top part of the map that still
+suffices. (A soft map proves nothing by itself: half-visible pixels still show the whole image at
+half contrast.)
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import OnStep, Probe, Query, Search
+from misure.explanation.probe import Account, OnStep, Probe, Query, Search
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import distance_px
 from misure.models.model import SegmentationModel
@@ -61,10 +61,19 @@ class Reduction(Protocol):
         model: SegmentationModel,
         probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
+        accounts: Sequence[Account],
         on_step: OnStep | None = None,
         /,
     ) -> list[MinimallySufficientRegion]:
-        """The minimally sufficient region of each probe, found inside the sufficient one."""
+        """The minimally sufficient region of each probe, found inside the sufficient one.
+
+        Args:
+            model: shown the regions; it comes back as it was.
+            probes: targets with their presentations, all images of one shape.
+            sufficient: what stage 1 found for each.
+            accounts: for each probe, what has been spent on it; passes are counted there.
+            on_step: called with progress.
+        """
         ...
 
 
@@ -75,28 +84,31 @@ class SearchingReduction(ABC):
 
     @abstractmethod
     def search(
-        self, probe: Probe, sufficient: SufficientRegion
+        self, probe: Probe, sufficient: SufficientRegion, account: Account
     ) -> Search[MinimallySufficientRegion]:
-        """The search of one probe, inside its sufficient region."""
+        """The search of one probe, inside its sufficient region, within the budget that is left."""
 
     def __call__(
         self,
         model: SegmentationModel,
         probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
+        accounts: Sequence[Account],
         on_step: OnStep | None = None,
     ) -> list[MinimallySufficientRegion]:
-        """See `Reduction`."""
-        searches = [self.search(t, s) for t, s in zip(probes, sufficient, strict=True)]
+        """The region of each probe; all searches share their batches (see `Reduction`)."""
+        searches = [self.search(*part) for part in zip(probes, sufficient, accounts, strict=True)]
         with model.borrowed():
-            return run_searches(model, probes, searches, doing=self.doing, on_step=on_step)
+            return run_searches(
+                model, probes, searches, doing=self.doing, accounts=accounts, on_step=on_step
+            )
 
 
-def check_search_options(search: str, grain_px: int, max_passes: int) -> None:
-    """Raises an InputError where the options that searches have in common make no sense."""
+def check_search_options(grain_px: int, max_passes: int) -> None:
+    """Raises an InputError if an option that all searches share is out of range."""
     if grain_px < 0 or max_passes < 1:
         raise InputError(
-            f"{search}: expected grain_px of 0 (chosen by the image's size) or more and max_passes "
+            f"expected grain_px of 0 (chosen by the image's size) or more and max_passes "
             f"of 1 or more, got {grain_px} and {max_passes}."
         )
 
@@ -115,15 +127,16 @@ class NoReduction:
         _model: SegmentationModel,
         probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
+        _accounts: Sequence[Account],
         _on_step: OnStep | None = None,
     ) -> list[MinimallySufficientRegion]:
-        """See `Reduction`."""
+        """The sufficient region of each probe, and its map; no pass is made."""
         results = []
-        for probe, found in zip(probes, sufficient, strict=True):
-            nearness = 1 - distance_px(probe.target.region) / (found.growth_px + 1)
-            saliency_map = nearness.clamp(min=0) * found.region
-            region = found.region.clone()
-            results.append(MinimallySufficientRegion(region, saliency_map, found.dice))
+        for probe, grown in zip(probes, sufficient, strict=True):
+            nearness = 1 - distance_px(probe.target.region) / (grown.growth_px + 1)
+            saliency_map = nearness.clamp(min=0) * grown.region
+            region = grown.region.clone()
+            results.append(MinimallySufficientRegion(region, saliency_map, grown.dice))
         return results
 
 
@@ -139,7 +152,7 @@ def top_region(
     region itself is the result.
 
     Args:
-        probe: what the regions are tried on.
+        probe: the target that must be preserved.
         saliency_map: (*spatial) float, 0 outside the sufficient region.
         sufficient: what to fall back on.
     """
@@ -171,7 +184,7 @@ def smallest_that_holds(
     """The first candidate that suffices when shown alone, and its Dice; else the sufficient region.
 
     Args:
-        probe: what the regions are tried on.
+        probe: the target that must be preserved.
         candidates: regions (*spatial) bool that held in a batch, the smallest first.
         sufficient: what to fall back on.
     """
@@ -191,7 +204,7 @@ def _values_from_the_top(saliency_map: Tensor) -> tuple[list[float], np.ndarray]
 def _spread(counts: np.ndarray, low: int, high: int, num_levels: int) -> list[int]:
     """Levels strictly between two, their areas evenly spread on a logarithmic scale; at least one.
 
-    Empty where there is none between them, or where the two differ by less than `_FINE_ENOUGH`.
+    Empty if there is none between them, or if the two differ by less than `_FINE_ENOUGH`.
     """
     if high - low < 2:
         return []

@@ -1,26 +1,26 @@
-"""Removal: what of a region can still be left out, by forward passes alone.
+"""Removal: which blocks of a region can be left out, found with forward passes alone.
 
-The region is divided into square blocks. Groups of blocks are removed first, then ever smaller
-groups, then single blocks, as in delta debugging (Zeller and Hildebrandt, doi:10.1109/32.988498);
-what the model does not miss stays removed. Run to its end, no single block of the result can be
-removed: it is *1-minimal* at that size. (Several blocks together might still be.)
+The region is divided into square blocks. Groups of blocks are removed first, then smaller and
+smaller groups, then single blocks, as in delta debugging (Zeller and Hildebrandt,
+doi:10.1109/32.988498). A block that the model does not miss stays removed. Run to its end, no
+single block of the result can be removed: it is *1-minimal* at that block size. (Several blocks
+together might still be removable.)
 """
 
-from dataclasses import dataclass
 from math import ceil
 
 import torch
 from torch import Tensor
 
-from misure.explanation.probe import Probe, Query, Search
+from misure._util.records import Record
+from misure.explanation.probe import Account, Probe, Query, Search
 from misure.images.grid import Grid
 
 AT_ONCE = 16
 """Removals tried in one batch."""
 
 
-@dataclass(frozen=True)
-class Minimality:
+class Minimality(Record, frozen=True, kw_only=True):
     """How far a region can still be reduced, block by block.
 
     Attributes:
@@ -45,27 +45,28 @@ class Minimality:
 
 
 Removed = tuple[Tensor, int, bool]
-"""Region, how many blocks it has, and whether each was tested and is needed (budget allowing)."""
+"""The region (*spatial) bool, its number of blocks, and whether each was tested and is needed."""
 
 
 def remove_blocks(
-    probe: Probe, region: Tensor, importance: Tensor, cell_px: int, max_passes: int | None = None
+    probe: Probe, region: Tensor, importance: Tensor, cell_px: int, budget: "Budget | None" = None
 ) -> Search[Removed]:
     """The part (*spatial) of a region that is left when no block of it can be removed any more.
 
     Args:
-        probe: what the regions are tried on.
+        probe: the target that must be preserved.
         region: (*spatial) bool, one that suffices.
         importance: (*spatial) float: the least important blocks are removed first.
         cell_px: side of a block.
-        max_passes: forward passes to spend at the most; then blocks may be left that can go.
+        budget: the regions that may be shown; when it is spent, blocks may be left that can go.
+            None: as many as it takes.
     """
     grid = Grid(region, cell_px)
     score = grid.sums(importance).flatten()
     kept = grid.inside.clone()
     order = [i for i in score.argsort(stable=True).tolist() if bool(kept.view(-1)[i])]
     size = ceil(len(order) / AT_ONCE)
-    budget = _Budget(probe, max_passes)
+    budget = budget or Budget()
     while order:
         groups = [order[i : i + size] for i in range(0, len(order), size)]
         removed = yield from _sweep(probe, grid, kept, groups, budget)
@@ -78,27 +79,37 @@ def remove_blocks(
     return grid.region(kept), len(order), True
 
 
-class _Budget:
-    """The regions that may still be shown."""
+class Budget:
+    """The regions that a removal may still show.
 
-    def __init__(self, probe: Probe, max_passes: int | None) -> None:
-        self._cost, self._num_views = probe.cost, probe.num_views
-        self._end = None if max_passes is None else probe.cost.forward_passes + max_passes
+    Args:
+        account: what has been spent on the target; None: there is no limit.
+        max_passes: pass equivalents that may be spent on the target in all.
+        num_views: passes that one region takes.
+
+    Attributes:
+        is_spent: whether a region could not be shown any more.
+    """
+
+    def __init__(
+        self, account: Account | None = None, max_passes: int = 0, num_views: int = 1
+    ) -> None:
+        self._account, self._max_passes, self._num_views = account, max_passes, num_views
         self.is_spent = False
 
     def of(self, wanted: int) -> int:
-        """As many of these passes as may still be made."""
-        if self._end is None:
+        """How many of these regions may still be shown."""
+        if self._account is None:
             return wanted
-        left = max(0, self._end - self._cost.forward_passes) // self._num_views
+        left = max(0, self._account.passes_left(self._max_passes)) // self._num_views
         self.is_spent = left < wanted
         return min(wanted, left)
 
 
 def _sweep(
-    probe: Probe, grid: Grid, kept: Tensor, groups: list[list[int]], budget: _Budget
+    probe: Probe, grid: Grid, kept: Tensor, groups: list[list[int]], budget: Budget
 ) -> Search[set[int]]:
-    """Removes from `kept` what can be removed of these groups; what it was, as cell numbers.
+    """Removes from `kept` the groups that are not needed; returns their cell numbers.
 
     A batch tries each group by itself. Those that are not needed one by one are then removed
     together; if that is too much, the first half of them, and so on.
@@ -143,10 +154,10 @@ def measure_minimality(
     """How far a region can still be reduced, by removing each of some blocks by itself.
 
     Args:
-        probe: what the regions are tried on.
+        probe: the target that must be preserved.
         region: (*spatial) bool, one that suffices.
         cell_px: side of a block.
-        num_tests: blocks to test; a random sample of them where there are more.
+        num_tests: blocks to test, a random sample if the region has more.
         seed: of the sample.
     """
     grid = Grid(region, cell_px)
@@ -159,4 +170,10 @@ def measure_minimality(
         regions = [grid.region(_without(grid.inside, [cell])) for cell in batch]
         replies = yield Query(regions, content_controls=True)
         removable += sum(probe.suffices(reply) for reply in replies)
-    return Minimality(cell_px, len(cells), len(tested), removable, len(tested) * probe.num_views)
+    return Minimality(
+        cell_px=cell_px,
+        cells_left=len(cells),
+        cells_tested=len(tested),
+        removable=removable,
+        passes=len(tested) * probe.num_views,
+    )

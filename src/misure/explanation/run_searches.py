@@ -1,12 +1,12 @@
-"""Running searches: many at once, so that what they query is gathered into batches.
+"""Running searches: many at once, their regions gathered into common batches.
 
-The result of one does not depend on its neighbours.
+The result of a search does not depend on its neighbours.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from misure.explanation.probe import OnStep, Probe, Query, R, Reply, Search
+from misure.explanation.probe import Account, OnStep, Probe, Query, R, Reply, Search
 from misure.explanation.show import try_regions
 from misure.models.model import SegmentationModel
 
@@ -17,16 +17,18 @@ def run_searches(
     searches: Sequence[Search[R]],
     *,
     doing: str,
+    accounts: Sequence[Account] | None = None,
     on_step: OnStep | None = None,
 ) -> list[R]:
-    """What each search returns; all advance together, one batch of regions a round.
+    """What each search returns; all advance together, one query each in a round.
 
     Args:
         model: the model that is shown the regions.
-        probes: for each search, what its regions are tried on; all images of one shape.
+        probes: for each search, the target it must preserve; all images of one shape.
         searches: generators that have not begun yet.
         doing: what they do, for `on_step`.
-        on_step: told of every round.
+        accounts: for each search, where its passes are counted before it goes on.
+        on_step: called once a round.
     """
     results: dict[int, R] = {}
     asked: dict[int, Query] = {}
@@ -43,6 +45,9 @@ def run_searches(
                 results[i] = stop.value
                 asked.pop(i, None)
         replies = dict(_answers(model, probes, asked))
+        if accounts is not None:
+            for i, answered in replies.items():
+                accounts[i].add(answered or [])
     return [results[i] for i in range(len(searches))]
 
 
@@ -61,6 +66,6 @@ def _answers(
             batches.setdefault((query.gradient, query.content_controls), []).append(i)
     for together in batches.values():
         shown = [(probes[i], region) for i in together for region in asked[i].regions]
-        found = iter(try_regions(model, shown, asked[together[0]]))
+        answers = iter(try_regions(model, shown, asked[together[0]]))
         for i in together:
-            yield i, [next(found) for _ in asked[i].regions]
+            yield i, [next(answers) for _ in asked[i].regions]

@@ -1,15 +1,16 @@
-"""Showing regions to a model: the images of a probe, in batches, and what the model makes of them.
+"""Showing regions to a model: the images of a probe, in batches, and what the model predicts.
 
-Of each view come the Dice of its target and, where asked for, the direction in which a loss falls.
-The loss sums softplus(-z) over the target and softplus(z) over all other considered pixels; z is
-the margin of the class over its best rival in units of `_SHARPNESS` of the margins' own standard
-deviation, so that pixels which are safe do not count and the scale of the logits does not matter.
-Only its derivative is ever needed, sigmoid(-z) and sigmoid(z), and that is what is computed.
+Each view gives the Dice of its target and, if asked for, the direction in which a loss falls. The
+loss sums softplus(-z) over the target and softplus(z) over all other considered pixels. z is the
+margin of the class over its strongest rival, in units of `_SHARPNESS` standard deviations of the
+margins: pixels that are safe do not count, and the scale of the logits does not matter. Only the
+derivative of the loss is needed, sigmoid(-z) and sigmoid(z), and only that is computed.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -27,13 +28,13 @@ _JUST_DICE = Query([])
 def try_regions(
     model: SegmentationModel, shown: Sequence[tuple[Probe, Tensor]], query: Query = _JUST_DICE
 ) -> list[Reply]:
-    """What comes out when the model sees each of these regions.
+    """The reply for each of these regions: what the model predicts when it sees only that.
 
     Args:
         model: the model that is shown the regions.
         shown: pairs of a probe and a region (*spatial) bool, or a visibility (*spatial) float; all
             images of one shape.
-        query: whether gradients and controls are wanted (its regions are not looked at).
+        query: whether gradients and content controls are wanted; its regions are not used.
 
     Raises:
         ModelError: a gradient is NaN or infinite, or the network fails.
@@ -49,10 +50,10 @@ def try_regions(
 
     spatial = shown[0][1].shape if shown else ()
     batches = model.in_batches(show, len(views), spatial)
-    of_each: list[list[tuple[_View, Reply]]] = [[] for _ in shown]
-    for view, reply in zip(views, (one for batch in batches for one in batch), strict=True):
-        of_each[view.owner].append((view, reply))
-    return [_summed_up(seen) for seen in of_each]
+    seen_by_region: list[list[tuple[_View, Reply]]] = [[] for _ in shown]
+    for view, reply in zip(views, chain.from_iterable(batches), strict=True):
+        seen_by_region[view.owner].append((view, reply))
+    return [_summed_up(seen) for seen in seen_by_region]
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,13 @@ def _summed_up(seen: list[tuple[_View, Reply]]) -> Reply:
         dice=min(reply.dice for view, reply in seen if not view.is_control),
         content_dice=max((reply.dice for view, reply in seen if view.is_control), default=0.0),
         gradient=reduce(torch.add, gradients) if gradients else None,
+        num_forwards=sum(reply.num_forwards for _, reply in seen),
+        num_backwards=sum(reply.num_backwards for _, reply in seen),
     )
 
 
 def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool) -> list[Reply]:
-    """The Dice of each view, and the direction in which its loss falls if asked for; one batch."""
+    """The reply for each view of one batch, with gradients if asked for."""
     with torch.set_grad_enabled(with_gradient):
         visibility = torch.stack([view.presentation.visibility(view.region) for view in views])
         visibility.requires_grad_(with_gradient)
@@ -98,26 +101,29 @@ def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool)
         has_gradient = logits.requires_grad  # a network may ignore the image
         if has_gradient:
             margins = [
-                class_margin(logits[i : i + 1], one.class_index, one.multilabel)[0]
-                for i, one in enumerate(view.probe.target for view in views)
+                class_margin(logits[i : i + 1], target.class_index, target.multilabel)[0]
+                for i, target in enumerate(view.probe.target for view in views)
             ]
             falls = [_fall_of_loss(*seen) for seen in zip(margins, views, dices, strict=True)]
             (gradients,) = torch.autograd.grad(margins, visibility, falls)
             if not all_finite(gradients):
                 raise ModelError(
-                    f"explain: expected finite gradients, {model.name} gave NaN or infinity. Use "
+                    f"expected finite gradients, {model.name} gave NaN or infinity. Use "
                     "a preset that needs none (forward_only, sufficient_region)."
                 )
-    for view in views:  # last, since a batch that does not fit into memory is shown again
-        view.probe.cost.forward_passes += 1
-        view.probe.cost.backward_passes += int(has_gradient)
-    if not with_gradient:
-        return [Reply(dice) for dice in dices]
-    return [Reply(dice, gradient=one) for dice, one in zip(dices, gradients, strict=True)]
+    return [
+        Reply(
+            dice,
+            gradient=gradient if with_gradient else None,
+            num_forwards=1,
+            num_backwards=int(has_gradient),
+        )
+        for dice, gradient in zip(dices, gradients, strict=True)
+    ]
 
 
 def _stacked(tensors: list[Tensor]) -> Tensor:
-    """Tensors (...) as one (N, ...); not copied where all are the same."""
+    """Tensors (...) as one (N, ...); not copied if all are the same object."""
     first = tensors[0]
     if all(tensor is first for tensor in tensors):
         return first.expand(len(tensors), *first.shape)
@@ -125,24 +131,24 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
 
 
 def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:
-    """Dice of each view's target with what the model draws (ignored pixels left out)."""
+    """Dice of each view's target with what the model predicts; ignored pixels are left out."""
     counts = []
     for i, probe in enumerate(view.probe for view in views):
         target = probe.target
-        drawn = class_region(logits[i : i + 1], target.class_index, target.multilabel)[0]
-        places = (target.region.to(drawn.device), probe.considered.to(drawn.device))
-        counts.append(torch.stack([torch.count_nonzero(drawn & place) for place in places]))
+        predicted = class_region(logits[i : i + 1], target.class_index, target.multilabel)[0]
+        masks = (target.region.to(predicted.device), probe.considered.to(predicted.device))
+        counts.append(torch.stack([torch.count_nonzero(predicted & mask) for mask in masks]))
     counted = torch.stack(counts).tolist()  # the only copy to the host of a step
     return [
-        2 * both / (drawn + view.probe.num_target_pixels)
-        for (both, drawn), view in zip(counted, views, strict=True)
+        2 * both / (predicted + view.probe.num_target_pixels)
+        for (both, predicted), view in zip(counted, views, strict=True)
     ]
 
 
 def _fall_of_loss(margin: Tensor, view: _View, dice: float) -> Tensor:
     """How much the loss of a view falls when the margin (*spatial) of a pixel rises a little.
 
-    A control wants the target's margins to fall, while its Dice is too large.
+    A content control wants the target's margins to fall as long as its Dice is too large.
     """
     margin = margin.detach()
     unit = _SHARPNESS * margin.std(correction=0) + torch.finfo(margin.dtype).eps

@@ -32,8 +32,8 @@ class Corruption:
     def __post_init__(self) -> None:
         if self.kind not in CORRUPTIONS or not 0 <= self.strength <= 1:
             raise InputError(
-                f"corruption: expected one of {', '.join(CORRUPTIONS)} with a strength in [0, 1], "
-                f"got {self.kind} with {self.strength}."
+                f"expected a corruption among {', '.join(CORRUPTIONS)} with a strength in "
+                f"[0, 1], got {self.kind} with {self.strength}."
             )
 
     def __call__(self, image: Tensor, seed: int = 0) -> Tensor:

@@ -52,6 +52,6 @@ def check_rule(rule: str) -> tuple[str, float, float]:
     within = kind == "window" or (kind == "percentiles" and low >= 0 and high <= 100)
     if not (within and isfinite(high - low) and low < high):
         raise InputError(
-            f"scale_intensity: expected window:LOW:HIGH or percentiles:LOW:HIGH, got {rule!r}."
+            f"expected an intensity rule, window:LOW:HIGH or percentiles:LOW:HIGH, got {rule!r}."
         )
     return kind, low, high

@@ -1,11 +1,13 @@
-"""NIfTI files, opened: nibabel's many errors are one sentence, and what gzip guards is looked at.
+"""NIfTI files, each opened once: its header when it is opened, its voxels when they are asked for.
 
-nibabel stops reading where the last voxel ends, so the checksum that follows, which alone tells of
-damage in the middle, would never be seen; nor would a file that was cut off within it.
+nibabel's many errors become one sentence, and it logs nothing here. It also stops reading where the
+last voxel ends, so it never sees the checksum that follows in a compressed file, which alone shows
+damage in the middle; here compressed files are read to their end.
 """
 
 import gzip
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,98 +17,103 @@ import numpy as np
 
 from misure._util.optional import require
 from misure.errors import InputError
+from misure.images.orientation import ViewingOrder, viewing_order
 
 _CHUNK = 1 << 20
 _MOST_AFTER_VOXELS = 1 << 26
 """Bytes after the last voxel (extensions stand before the first): more is no image."""
 
 
-@contextmanager
-def opened_nifti(path: str | Path, expected: str) -> Iterator[Any]:
-    """Nibabel's image of a file, whose voxels are read in this context; nibabel logs nothing.
+class NiftiFile:
+    """A NIfTI file, opened: what its header says, and its voxels.
 
     Args:
         path: the file.
-        expected: the beginning of the sentence for a file that cannot be read.
+        what: what is expected of it, as it reads after "expected" in a message.
+
+    Attributes:
+        path: the file.
+        shape: of the voxels as they are stored: (I, J, K), or (I, J, K, C) with channels.
+        affine: (4, 4) float64, from voxel indices to millimetres (RAS+).
+        dtype: of the voxels in the file, before they are scaled.
 
     Raises:
-        InputError: missing or damaged, also where reading its voxels finds it out.
+        InputError: the file is missing or damaged.
         MissingDependencyError: nibabel is missing.
     """
-    nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
-    log = logging.getLogger("nibabel.global")
-    log.addFilter(_say_nothing)  # nibabel's own suppressor never gives the handlers back
-    try:
-        yield nibabel.load(path)
-    except InputError:
-        raise
-    except Exception as error:  # nibabel raises many kinds on damaged files
-        raise InputError(f"{expected}, but {path} cannot be used: {error}") from error
-    finally:
-        log.removeFilter(_say_nothing)
 
+    def __init__(self, path: str | Path, what: str = "a NIfTI volume") -> None:
+        self.path, self._what = Path(path), what
+        nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
+        with self._reading():
+            self._file: Any = nibabel.load(self.path)
+            self.shape = tuple(int(side) for side in self._file.shape)
+            self.affine = np.asarray(self._file.affine, np.float64)
+            self.dtype = np.dtype(self._file.get_data_dtype())
 
-def read_voxels(file: Any, dtype: type[np.floating[Any]] | None = None) -> np.ndarray:
-    """All voxels of an opened file, scaled as its header says; compressed ones are read to the end.
+    @property
+    def description(self) -> str:
+        """The header's free text; empty if it has none."""
+        with self._reading():
+            return bytes(self._file.header["descrip"]).split(b"\0")[0].decode("utf-8", "replace")
 
-    Args:
-        file: as `opened_nifti` gives it.
-        dtype: None: as they come.
+    @property
+    def order(self) -> ViewingOrder:
+        """How to lay the volume out as axial slices.
 
-    Raises:
-        ValueError, OSError, EOFError, zlib.error: damaged; `opened_nifti` makes a sentence of it.
-    """
-    voxels: np.ndarray = (
-        np.asanyarray(file.dataobj) if dtype is None else file.get_fdata(dtype=dtype)
-    )
-    path = Path(file.get_filename())
-    if path.suffix.lower() == ".gz":
-        end = file.dataobj.offset + voxels.size * file.get_data_dtype().itemsize
-        _read_to_the_end(path, end + _MOST_AFTER_VOXELS)
-    return voxels
+        Raises:
+            InputError: the affine is not finite, or gives an axis no direction.
+        """
+        return viewing_order(self.affine, self.path)
 
+    def check_oriented(self) -> None:
+        """Raises an InputError unless the header says which way the volume lies.
 
-def read_affine(path: str | Path) -> np.ndarray:
-    """The affine (4, 4) float64 of a NIfTI file, from voxel indices to millimetres (RAS+).
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    with opened_nifti(path, "read_affine: expected a NIfTI file") as file:
-        return np.asarray(file.affine, np.float64)
-
-
-def check_oriented(path: str | Path) -> None:
-    """Raises an InputError where a header does not say which way a volume lies.
-
-    nibabel would take one direction for granted, and left might be right.
-    """
-    with opened_nifti(path, "check_oriented: expected a NIfTI file") as file:
-        if not (int(file.header["sform_code"]) or int(file.header["qform_code"])):
+        Without this nibabel takes one direction for granted, and left may be right.
+        """
+        with self._reading():
+            header = self._file.header
+            is_oriented = bool(int(header["sform_code"]) or int(header["qform_code"]))
+        if not is_oriented:
             raise InputError(
-                f"check_oriented: expected a header that says which way the volume lies (sform or "
-                f"qform), {path} has neither, so its axial slices are not known. Repair the header."
+                f"expected a header that says which way the volume lies (sform or qform), "
+                f"{self.path} has neither, so its axial slices are not known. Repair the header."
             )
 
+    def voxels(self, dtype: type[np.floating[Any]] | None = None) -> np.ndarray:
+        """All voxels (*shape), scaled as the header says.
 
-def read_shape(path: str | Path) -> tuple[int, ...]:
-    """The shape (I, J, K) of a NIfTI file.
+        Args:
+            dtype: of the result; None: what the file and its scaling give.
 
-    Raises:
-        InputError: the file cannot be read.
-    """
-    with opened_nifti(path, "read_shape: expected a NIfTI file") as file:
-        return tuple(int(side) for side in file.shape[:3])
+        Raises:
+            InputError: the file is damaged.
+        """
+        with self._reading():
+            voxels: np.ndarray = (
+                np.asanyarray(self._file.dataobj)
+                if dtype is None
+                else self._file.get_fdata(dtype=dtype, caching="unchanged")
+            )
+            if self.path.suffix.lower() == ".gz":
+                end = self._file.dataobj.offset + voxels.size * self.dtype.itemsize
+                _read_to_the_end(self.path, end + _MOST_AFTER_VOXELS)
+        return voxels
 
+    def unusable(self, reason: object) -> InputError:
+        """The error that says what was expected of the file, and why it cannot be used."""
+        return InputError(f"expected {self._what}, but {self.path} cannot be used: {reason}")
 
-def read_description(path: str | Path) -> str:
-    """What the header of a NIfTI file says in words; empty where it says nothing.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    with opened_nifti(path, "read_description: expected a NIfTI file") as file:
-        return bytes(file.header["descrip"]).split(b"\0")[0].decode("utf-8", "replace")
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        log = logging.getLogger("nibabel.global")
+        log.addFilter(_say_nothing)  # nibabel's own suppressor never gives the handlers back
+        try:
+            yield
+        except Exception as error:  # nibabel raises many kinds on damaged files
+            raise self.unusable(error) from error
+        finally:
+            log.removeFilter(_say_nothing)
 
 
 def _say_nothing(_record: logging.LogRecord) -> bool:
@@ -114,7 +121,7 @@ def _say_nothing(_record: logging.LogRecord) -> bool:
 
 
 def _read_to_the_end(path: Path, limit: int) -> None:
-    """Raises what gzip raises where the checksum is wrong or missing."""
+    """Raises what gzip raises if the checksum is wrong or missing; ValueError beyond the limit."""
     num_bytes = 0
     with gzip.open(path) as stream:
         while chunk := stream.read(_CHUNK):
@@ -124,5 +131,20 @@ def _read_to_the_end(path: Path, limit: int) -> None:
 
 
 def is_nifti(path: str | Path) -> bool:
-    """Whether the file's name says NIfTI."""
+    """Whether the name of a file ends as that of a NIfTI file does.
+
+    >>> is_nifti("head.nii.gz"), is_nifti("HEAD.NII"), is_nifti("head.png")
+    (True, True, False)
+    """
     return Path(path).name.lower().endswith((".nii", ".nii.gz"))
+
+
+def nifti_stem(path: str | Path) -> str:
+    """The path without the ending of its name, `.nii.gz` being one ending.
+
+    >>> nifti_stem("a/b.c.nii.gz"), nifti_stem("HEAD.NII"), nifti_stem("a/head.v2.png")
+    ('a/b.c', 'HEAD', 'a/head.v2')
+    """
+    if is_nifti(path):
+        return re.sub(r"\.nii(\.gz)?$", "", str(path), flags=re.IGNORECASE)
+    return str(Path(path).with_suffix(""))

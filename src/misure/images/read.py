@@ -14,10 +14,10 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from misure.errors import InputError
+from misure.errors import InputError, entrance
 from misure.images.intensity import scale_intensity
-from misure.images.nifti import check_oriented, is_nifti, opened_nifti, read_voxels
-from misure.images.orientation import lay_out, viewing_order
+from misure.images.nifti import NiftiFile, is_nifti
+from misure.images.orientation import lay_out
 
 VOXEL_LIMIT = 200_000_000
 """Numbers in an array or volume above which it is refused.
@@ -28,8 +28,9 @@ For pictures Pillow's own limit holds (`PIL.Image.MAX_IMAGE_PIXELS`, 89 million)
 _MODE_OF_CHANNELS = {1: "L", 3: "RGB"}
 
 
+@entrance("read_image")
 def read_image(
-    path: str | Path,
+    path: str | Path | NiftiFile,
     *,
     num_channels: int | None = None,
     slice_index: int | None = None,
@@ -48,7 +49,7 @@ def read_image(
       its right side on the left, whatever the order in the file.
 
     Args:
-        path: the file.
+        path: the file; a NIfTI file may be open already.
         num_channels: C that the model takes, if known. Pictures are converted to 1 or 3.
         slice_index: 0 or more; only for NIfTI.
         intensity: how to scale the numbers of a NIfTI file (the whole volume, also where a slice
@@ -61,22 +62,23 @@ def read_image(
             channels.
         MissingDependencyError: NIfTI without nibabel.
     """
-    path = Path(path)
+    volume = path if isinstance(path, NiftiFile) else None
+    path = volume.path if volume else Path(path)
     if not path.is_file():
-        raise InputError(f"read_image: expected an image file, found none at {path}.")
+        raise InputError(f"expected an image file, found none at {path}.")
     if path.stat().st_size == 0:
-        raise InputError(f"read_image: expected an image, got an empty file: {path}.")
+        raise InputError(f"expected an image, got an empty file: {path}.")
     if slice_index is not None and not is_nifti(path):
-        raise InputError(f"read_image: a slice can be taken of .nii and .nii.gz only, not {path}.")
+        raise InputError(f"a slice can be taken of .nii and .nii.gz only, not {path}.")
     if is_nifti(path):
-        image = _read_nifti(path, slice_index, intensity)
+        image = _read_nifti(volume or NiftiFile(path), slice_index, intensity)
     elif path.suffix.lower() == ".npy":
         image = _read_array(path)
     else:
         image = _read_picture(path, num_channels, turned)
     if num_channels is not None and len(image) != num_channels:
         raise InputError(
-            f"read_image: expected {num_channels} channels, got {len(image)} in {path} "
+            f"expected {num_channels} channels, got {len(image)} in {path} "
             f"(read as (C, *spatial) = {tuple(image.shape)})."
         )
     _check_finite(image, path)
@@ -95,23 +97,20 @@ def check_image(image: Tensor) -> None:
 
 def _check_finite(image: Tensor, path: Path) -> None:
     if not bool(torch.isfinite(image).all()):
-        raise InputError(
-            f"read_image: expected finite numbers, got NaN or infinity in {path}. Replace them."
-        )
+        raise InputError(f"expected finite numbers, got NaN or infinity in {path}. Replace them.")
 
 
 def _check_size(path: Path, shape: tuple[int, ...]) -> None:
     if np.prod([int(n) for n in shape], dtype=float) > VOXEL_LIMIT:
         raise InputError(
-            f"read_image: expected at most {VOXEL_LIMIT:,} numbers, got "
+            f"expected at most {VOXEL_LIMIT:,} numbers, got "
             f"{' x '.join(map(str, shape))} in {path}. Crop or shrink the image."
         )
 
 
 def _read_picture(path: Path, num_channels: int | None, turned: bool) -> Tensor:
     expected = (
-        "read_image: expected a picture that Pillow reads (.png, .jpg, .tif ...), an .npy array or "
-        "a NIfTI file"
+        "expected a picture that Pillow reads (.png, .jpg, .tif ...), an .npy array or a NIfTI file"
     )
     with opened_picture(path, expected) as picture:
         upright = ImageOps.exif_transpose(picture) if turned else picture
@@ -151,7 +150,7 @@ def _open_picture(path: Path) -> Image.Image:
             return Image.open(path)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise InputError(
-                f"read_image: expected at most {Image.MAX_IMAGE_PIXELS:,} pixels, but of {path} "
+                f"expected at most {Image.MAX_IMAGE_PIXELS:,} pixels, but of {path} "
                 f"Pillow says: {str(error).rstrip('.')}. Crop or shrink the image."
             ) from error
 
@@ -162,7 +161,7 @@ def _read_deep_grey(picture: Image.Image, path: Path, num_channels: int | None) 
         grey = grey / 65535
     if grey.max() > 1 or grey.min() < 0:
         raise InputError(
-            f"read_image: expected 16-bit grey levels or floats in [0, 1], got "
+            f"expected 16-bit grey levels or floats in [0, 1], got "
             f"{grey.min():g} to {grey.max():g} in {path}. Save the numbers as .npy instead."
         )
     return torch.from_numpy(grey)[None].repeat(3 if num_channels == 3 else 1, 1, 1)
@@ -179,32 +178,29 @@ def _read_array(path: Path) -> Tensor:
         raise
     except (OSError, EOFError, ValueError, SyntaxError) as error:
         raise InputError(
-            f"read_image: expected an .npy array of numbers (H, W) or (C, *spatial), but {path} "
+            f"expected an .npy array of numbers (H, W) or (C, *spatial), but {path} "
             f"cannot be used: {error}"
         ) from error
     return torch.from_numpy(numbers if numbers.ndim > 2 else numbers[None])
 
 
-def _read_nifti(path: Path, slice_index: int | None, intensity: str) -> Tensor:
-    with opened_nifti(path, "read_image: expected a NIfTI volume") as file:
-        _check_size(path, file.shape)
-        if len(file.shape) not in (3, 4) or 0 in file.shape:
-            raise ValueError(f"its shape is {file.shape}, not (I, J, K) or (I, J, K, C)")
-        if file.get_data_dtype().kind not in "buif":
-            raise ValueError(f"it holds {file.get_data_dtype()}, no real numbers")
-        volume, affine = read_voxels(file, np.float32), file.affine
-    channels = torch.from_numpy(np.ascontiguousarray(volume))
+def _read_nifti(file: NiftiFile, slice_index: int | None, intensity: str) -> Tensor:
+    _check_size(file.path, file.shape)
+    if len(file.shape) not in (3, 4) or 0 in file.shape:
+        raise file.unusable(f"its shape is {file.shape}, not (I, J, K) or (I, J, K, C)")
+    if file.dtype.kind not in "buif":
+        raise file.unusable(f"it holds {file.dtype}, no real numbers")
+    channels = torch.from_numpy(np.ascontiguousarray(file.voxels(np.float32)))
     channels = channels.movedim(-1, 0) if channels.ndim == 4 else channels[None]
     if intensity:  # clipping would hide it
-        _check_finite(channels, path)
+        _check_finite(channels, file.path)
         channels = scale_intensity(channels, intensity)
     if slice_index is None:
         return channels
-    check_oriented(path)
-    axial = lay_out(channels, viewing_order(affine, path))
+    file.check_oriented()
+    axial = lay_out(channels, file.order)
     if not 0 <= slice_index < axial.shape[1]:
         raise InputError(
-            f"read_image: expected a slice from 0 to {axial.shape[1] - 1}, got {slice_index} "
-            f"for {path}."
+            f"expected a slice from 0 to {axial.shape[1] - 1}, got {slice_index} for {file.path}."
         )
     return axial[:, slice_index].contiguous()

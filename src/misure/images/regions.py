@@ -31,7 +31,7 @@ def dice(a: Tensor, b: Tensor) -> float:
     """
     if a.shape != b.shape or a.dtype != torch.bool or b.dtype != torch.bool:
         raise InputError(
-            f"dice: expected two bool regions of the same shape, got {a.dtype} {tuple(a.shape)} "
+            f"expected two bool regions of the same shape, got {a.dtype} {tuple(a.shape)} "
             f"and {b.dtype} {tuple(b.shape)}."
         )
     total = int(a.sum()) + int(b.sum())
@@ -139,8 +139,7 @@ def draw_box(shape: Sequence[int], box: Sequence[int]) -> Tensor:
         0 <= start < end <= size for start, end, size in zip(starts, ends, shape, strict=True)
     ):
         raise InputError(
-            f"draw_box: expected {2 * n} values, starts before ends, inside {tuple(shape)}, "
-            f"got {tuple(box)}."
+            f"expected {2 * n} values, starts before ends, inside {tuple(shape)}, got {tuple(box)}."
         )
     region = torch.zeros(tuple(shape), dtype=torch.bool)
     region[tuple(map(slice, starts, ends))] = True
@@ -159,7 +158,7 @@ def draw_polygon(shape: Sequence[int], polygon: Sequence[tuple[float, float]]) -
     """
     if len(shape) != 2 or len(polygon) < 3 or any(len(corner) != 2 for corner in polygon):
         raise InputError(
-            f"draw_polygon: expected at least three (row, column) on a 2D image, got "
+            f"expected at least three (row, column) on a 2D image, got "
             f"{len(polygon)} on shape {tuple(shape)}. In 3D use a box."
         )
     picture = Image.new("1", (shape[1], shape[0]))

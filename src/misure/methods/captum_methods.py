@@ -226,7 +226,7 @@ def _baseline(model: SegmentationModel, image: Tensor, kind: str, seed: int) -> 
     if "," in kind:
         raise InputError(
             f"baseline_image: expected one for this method, got {kind}. Choose one with "
-            "--method-option METHOD.baseline_image=mean, or method_options."
+            "--option METHOD.baseline_image=mean, or method_options."
         )
     shown = make_presentation(model, image, baseline_image=kind, seed=seed)
     return shown.baseline_image[None].contiguous()

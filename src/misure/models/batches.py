@@ -34,8 +34,7 @@ def in_batches(work: Callable[[slice], T], num_images: int, size: int) -> tuple[
                 raise
             if stop - start == 1:
                 raise ModelError(
-                    "in_batches: a single image does not fit into memory. Shrink it, or use a "
-                    "device with more."
+                    "a single image does not fit into memory. Shrink it, or use a device with more."
                 ) from error
             size = (stop - start + 1) // 2
         else:

@@ -20,7 +20,7 @@ def choose_device(device: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"load_model: expected a device that is here (auto, cpu, cuda, cuda:1 ...), got "
+            f"expected a device that is here (auto, cpu, cuda, cuda:1 ...), got "
             f"{str(device)!r}: {reason}"
         ) from error
     return found
@@ -46,7 +46,7 @@ def device_and_dtype(
     found = floats[0].device
     if asked and (asked.type, asked.index or 0) != (found.type, found.index or 0):
         raise InputError(
-            f"SegmentationModel: expected the network on {asked}, its parameters are on {found}. "
+            f"expected the network on {asked}, its parameters are on {found}. "
             f"Move it there with net.to('{asked}')."
         )
     return found, floats[0].dtype
@@ -70,7 +70,5 @@ def autocast_type(autocast: torch.dtype | str | None) -> torch.dtype | None:
     if autocast is None or autocast in types.values():
         return autocast  # type: ignore[return-value]
     if autocast not in types:
-        raise InputError(
-            f"SegmentationModel: expected autocast among {', '.join(types)}, got {autocast!r}."
-        )
+        raise InputError(f"expected autocast among {', '.join(types)}, got {autocast!r}.")
     return types[autocast]

@@ -39,7 +39,7 @@ def find_tensor(output: Any, spatial_dims: int, entry: str | int | None = None) 
     if found is None:
         which = "" if entry is None else f" as entry {entry!r}"
         raise ModelError(
-            f"find_tensor: expected logits (N, K, {'D, ' * (spatial_dims == 3)}H, W){which}, "
+            f"expected logits (N, K, {'D, ' * (spatial_dims == 3)}H, W){which}, "
             f"the network returned {describe(output)}. Name the right entry with output=..., or "
             "wrap the network."
         )

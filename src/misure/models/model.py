@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from misure.errors import InputError, MisureError, ModelError
+from misure.errors import InputError, MisureError, ModelError, entrance
 from misure.images.intensity import check_rule
 from misure.models.batches import in_batches, is_out_of_memory
 from misure.models.borrowed import borrowed
@@ -68,6 +68,7 @@ class SegmentationModel:
         InputError: arguments that contradict each other.
     """
 
+    @entrance("SegmentationModel")
     def __init__(
         self,
         net: Callable[[Tensor], Any],
@@ -90,13 +91,11 @@ class SegmentationModel:
     ) -> None:
         if not callable(net):
             raise InputError(
-                f"SegmentationModel: expected a network, got {type(net).__name__}. To load one "
+                f"expected a network, got {type(net).__name__}. To load one "
                 "from a file use load_model."
             )
         if batch_size is not None and batch_size < 1:
-            raise InputError(
-                f"SegmentationModel: expected batch_size of 1 or more, got {batch_size}."
-            )
+            raise InputError(f"expected batch_size of 1 or more, got {batch_size}.")
         self.net = net
         self.preprocessing = make_preprocessing(mean, std, input_size, size_divisor)
         self.output, self.multilabel, self.probabilities = output, multilabel, probabilities
@@ -115,6 +114,7 @@ class SegmentationModel:
         self._fitting: dict[tuple[int, ...], int] = {}
         self._is_borrowed = False
 
+    @entrance("SegmentationModel")
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (N, K, *spatial) float32, at the images' own pixels, on the model's device.
 
@@ -129,17 +129,17 @@ class SegmentationModel:
         """
         if images.ndim not in (4, 5) or not images.is_floating_point() or 0 in images.shape:
             raise InputError(
-                f"SegmentationModel: expected images (N, C, [D,] H, W) of floats, got "
+                f"expected images (N, C, [D,] H, W) of floats, got "
                 f"{images.dtype} {tuple(images.shape)}. One image needs image[None]."
             )
         if self.num_channels not in (None, images.shape[1]):
             raise InputError(
-                f"SegmentationModel: expected images with {self.num_channels} channels, got "
+                f"expected images with {self.num_channels} channels, got "
                 f"{images.shape[1]}: (C, *spatial) = {tuple(images.shape[1:])}."
             )
         if images.requires_grad and torch.is_grad_enabled() and not self.differentiable:
             raise InputError(
-                f"SegmentationModel: expected a network with gradients, {self.name} gives none. "
+                f"expected a network with gradients, {self.name} gives none. "
                 "Use a preset that needs none (forward_only, sufficient_region)."
             )
         with self.borrowed():
@@ -192,6 +192,7 @@ class SegmentationModel:
         known = class_index < len(self.class_names)
         return self.class_names[class_index] if known else str(class_index)
 
+    @entrance("SegmentationModel.find_class")
     def find_class(self, name_or_index: str | int) -> int:
         """The class_index of a class name or of a number.
 
@@ -206,7 +207,7 @@ class SegmentationModel:
             return int(name_or_index)
         names = ", ".join(self.class_names) or "none, only numbers"
         raise InputError(
-            f"find_class: expected a class of {self.name}, got {name_or_index!r}. It has: {names}."
+            f"expected a class of {self.name}, got {name_or_index!r}. It has: {names}."
         )
 
     @contextmanager
@@ -234,6 +235,7 @@ class SegmentationModel:
             finally:
                 self._is_borrowed = False
 
+    @entrance("SegmentationModel.in_batches")
     def in_batches(self, work: Callable[[slice], T], num_images: int, spatial: Shape) -> list[T]:
         """What `work` returns for slices of range(num_images), as many at a time as fit.
 
@@ -264,27 +266,27 @@ class SegmentationModel:
             if is_out_of_memory(error) or isinstance(error, MisureError):  # ours, by a hook
                 raise
             raise ModelError(
-                f"SegmentationModel: {self.name} raised {type(error).__name__} on an input of "
-                f"shape {tuple(inputs.shape)}: {error}"
+                f"the network {self.name} raised {type(error).__name__} on an input of shape "
+                f"{tuple(inputs.shape)}: {error}"
             ) from error
 
     def _read(self, output: Any, inputs: Tensor) -> Tensor:
         tensor = find_tensor(output, inputs.ndim - 2, self.output)
         if len(tensor) != len(inputs):
             raise ModelError(
-                f"SegmentationModel: expected one output for each of {len(inputs)} images, "
+                f"expected one output for each of {len(inputs)} images, "
                 f"{self.name} returned {tuple(tensor.shape)}."
             )
         if not all_finite(tensor):
             raise ModelError(
-                f"SegmentationModel: expected finite logits, {self.name} returned NaN or infinity "
+                f"expected finite logits, {self.name} returned NaN or infinity "
                 f"for an input between {inputs.min():g} and {inputs.max():g}. Check its weights "
                 "and the scale of the image."
             )
         if self.probabilities is None:
             if look_like_probabilities(tensor, self.multilabel):
                 raise ModelError(
-                    f"SegmentationModel: expected logits, {self.name} returned numbers between "
+                    f"expected logits, {self.name} returned numbers between "
                     f"{tensor.min():g} and {tensor.max():g} that look like probabilities. Say "
                     "probabilities=True if they are, probabilities=False if they are logits."
                 )

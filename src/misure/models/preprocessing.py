@@ -41,11 +41,11 @@ class Preprocessing:
         sizes = (self.input_size,) if isinstance(self.input_size, int) else self.input_size or ()
         if self.size_divisor < 1 or any(size < 1 for size in sizes):
             raise InputError(
-                f"Preprocessing: expected positive sizes, got input_size={self.input_size} and "
+                f"expected positive sizes, got input_size={self.input_size} and "
                 f"size_divisor={self.size_divisor}."
             )
         if any(deviation <= 0 for deviation in self.std or ()):
-            raise InputError(f"Preprocessing: expected a positive std, got {self.std}.")
+            raise InputError(f"expected a positive std, got {self.std}.")
 
     def resized_shape(self, spatial: Sequence[int]) -> tuple[int, ...]:
         """The shape of an image of shape (*spatial) after resizing, before padding.
@@ -60,7 +60,7 @@ class Preprocessing:
             return tuple(max(1, round(side * scale)) for side in spatial)
         if len(self.input_size) != len(spatial):
             raise InputError(
-                f"SegmentationModel: expected {len(self.input_size)}D images for input_size "
+                f"expected {len(self.input_size)}D images for input_size "
                 f"{self.input_size}, got shape {tuple(spatial)}."
             )
         return self.input_size
@@ -79,7 +79,7 @@ class Preprocessing:
                 continue
             if len(numbers) not in (1, images.shape[1]):
                 raise InputError(
-                    f"SegmentationModel: expected images with {len(numbers)} channels ({name} has "
+                    f"expected images with {len(numbers)} channels ({name} has "
                     f"as many numbers), got {images.shape[1]}: (C, *spatial) = "
                     f"{tuple(images.shape[1:])}."
                 )
@@ -131,7 +131,7 @@ def make_preprocessing(
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"SegmentationModel: expected numbers as mean and std, whole numbers as input_size and "
+            f"expected numbers as mean and std, whole numbers as input_size and "
             f"size_divisor, got {mean!r}, {std!r}, {input_size!r} and {size_divisor!r}."
         ) from error
 

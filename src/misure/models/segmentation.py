@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from misure.errors import EmptyTargetError, InputError
+from misure.errors import EmptyTargetError, InputError, entrance
 from misure.images.read import check_image
 from misure.images.regions import area_fraction, component_numbers, draw_box, draw_polygon
 from misure.models.model import SegmentationModel
@@ -72,6 +72,7 @@ class Segmentation:
                 )
         return sorted(found, key=lambda one: -one.num_pixels)
 
+    @entrance("Segmentation.target")
     def target(
         self,
         class_index: int | None = None,
@@ -100,21 +101,19 @@ class Segmentation:
         given = [way for way in (point, instance, box, polygon) if way is not None]
         if len(given) > 1 or (class_index is not None and class_name is not None):
             raise InputError(
-                "predicted_target: expected one of class_index and class_name, and at most one of "
+                "expected one of class_index and class_name, and at most one of "
                 "point, instance, box and polygon. Give one."
             )
         if point is not None and (
             len(point) != len(self.spatial)
             or not all(0 <= p < side for p, side in zip(point, self.spatial, strict=True))
         ):
-            raise InputError(
-                f"predicted_target: expected a point inside {self.spatial}, got {tuple(point)}."
-            )
+            raise InputError(f"expected a point inside {self.spatial}, got {tuple(point)}.")
         index = self._choose_class(class_index, class_name, point)
         whole = self.class_region(index)
         if not bool(whole.any()):
             raise EmptyTargetError(
-                f"predicted_target: the model finds no pixel of class {self._label(index)} here; "
+                f"the model finds no pixel of class {self._label(index)} here; "
                 f"it finds {self._inventory()}. There is nothing to explain."
             )
         if box is not None:
@@ -141,17 +140,17 @@ class Segmentation:
             index = int(self.class_map()[tuple(point)])
             if index < 0:
                 raise EmptyTargetError(
-                    f"predicted_target: the model gives pixel {tuple(point)} to no class; it finds "
+                    f"the model gives pixel {tuple(point)} to no class; it finds "
                     f"{self._inventory()}."
                 )
         else:
             raise InputError(
-                "predicted_target: expected a class_index, a class_name or a point, got none. The "
+                "expected a class_index, a class_name or a point, got none. The "
                 f"model finds {self._inventory()} here."
             )
         if not 0 <= index < self.num_classes:
             raise InputError(
-                f"predicted_target: expected a class from 0 to {self.num_classes - 1}, got "
+                f"expected a class from 0 to {self.num_classes - 1}, got "
                 f"{index}. The model finds {self._inventory()} here."
             )
         return index
@@ -160,7 +159,7 @@ class Segmentation:
         part = whole & inside.to(whole.device)
         if not bool(part.any()):
             raise EmptyTargetError(
-                f"predicted_target: the model finds class {self._label(class_index)} only outside "
+                f"the model finds class {self._label(class_index)} only outside "
                 "the given box or polygon. Move it there."
             )
         return part
@@ -171,7 +170,7 @@ class Segmentation:
             return objects == objects[point]
         here = int(self.class_map()[point])
         raise EmptyTargetError(
-            f"predicted_target: the model gives pixel {point} to "
+            f"the model gives pixel {point} to "
             f"{'no class' if here < 0 else f'class {self._label(here)}'}, not to "
             f"{self._label(class_index)}. Choose a pixel inside the object."
         )
@@ -181,7 +180,7 @@ class Segmentation:
         num_objects = int(objects.max())
         if not 0 <= instance < num_objects:
             raise InputError(
-                f"predicted_target: expected an instance from 0 (the largest) to "
+                f"expected an instance from 0 (the largest) to "
                 f"{num_objects - 1}, got {instance}. Class {self._label(class_index)} has "
                 f"{num_objects} connected objects here."
             )
@@ -201,6 +200,7 @@ class Segmentation:
         )
 
 
+@entrance("segment")
 def segment(model: SegmentationModel, image: Tensor) -> Segmentation:
     """What the model draws on an image, by one forward pass.
 
@@ -225,6 +225,7 @@ def logits_of(model: SegmentationModel, image: Tensor) -> Tensor:
     return model.in_batches(work, 1, image.shape[1:])[0]
 
 
+@entrance("predicted_target")
 def predicted_target(
     model: SegmentationModel,
     image: Tensor,

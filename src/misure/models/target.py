@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from misure.errors import InputError
+from misure.errors import InputError, entrance
 from misure.images.regions import area_fraction, dice
 from misure.models.device import to_device
 from misure.models.logits import class_region, find_tensor, to_classes
@@ -41,22 +41,21 @@ class Target:
     class_name: str = ""
     multilabel: bool = False
 
+    @entrance("Target")
     def __post_init__(self) -> None:
         for region in (self.region, self.ignored):
             if region.dtype != torch.bool or region.ndim not in (2, 3):
                 raise InputError(
-                    f"Target: expected regions (*spatial) of bool, got {region.dtype} "
+                    f"expected regions (*spatial) of bool, got {region.dtype} "
                     f"{tuple(region.shape)}."
                 )
         if self.region.shape != self.ignored.shape or bool((self.region & self.ignored).any()):
             raise InputError(
-                "Target: expected region and ignored of one shape without a common pixel, got "
+                "expected region and ignored of one shape without a common pixel, got "
                 f"{tuple(self.region.shape)} and {tuple(self.ignored.shape)}."
             )
         if not bool(self.region.any()):
-            raise InputError(
-                "Target: expected at least one pixel to preserve, got an empty region."
-            )
+            raise InputError("expected at least one pixel to preserve, got an empty region.")
 
     def __call__(self, output: Tensor) -> Tensor:
         """The differentiable score (scalar): the sum of the class's logits over the target.

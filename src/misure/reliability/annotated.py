@@ -12,9 +12,8 @@ Pixels that nobody judged (-1) count neither way.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +22,7 @@ from misure.datasets.sample import Dataset, Sample
 from misure.errors import InputError
 from misure.images.regions import component_numbers, dice
 from misure.runs.folder import RunFolder
+from misure.runs.record import DoneObject
 
 
 def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
@@ -39,11 +39,11 @@ def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
         InputError: the data set has none of the run's samples, or not its classes.
     """
     folder = RunFolder(run)
-    is_whole = not folder.settings()["instances"]
-    of_sample: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    is_whole = not folder.settings().instances
+    of_sample: dict[str, list[DoneObject]] = defaultdict(list)
     for record in folder.records():
-        if record["status"] == "done":
-            of_sample[record["sample"]].append(record)
+        if isinstance(record, DoneObject):
+            of_sample[record.sample].append(record)
     numbers = {key: number for number, key in enumerate(dataset.keys)}
     missing = [key for key in of_sample if key not in numbers]
     if missing:
@@ -58,31 +58,32 @@ def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
         sample = dataset[numbers[key]]
         if sample.annotation is None:
             continue
-        regions = {one["key"]: folder.read_map(one["map"])["target"] for one in records}
+        regions = {record.key: folder.read_map(record.map)["target"] for record in records}
         for record in records:
-            _check_place(record, regions[record["key"]], sample)
-        for class_index in {record["class_index"] for record in records}:
-            some = [one for one in records if one["class_index"] == class_index]
-            drawn = [regions[one["key"]] for one in some]
-            index = _index(some[0], class_names)
+            _check_place(record, regions[record.key], sample)
+        for class_index in {record.class_index for record in records}:
+            of_class = [record for record in records if record.class_index == class_index]
+            drawn = [regions[record.key] for record in of_class]
+            index = _index(of_class[0], class_names)
             annotated = _objects(sample, sample.annotation == index, index, is_whole)
             judged = sample.annotation >= 0
-            for one, figure in zip(some, matched_dices(drawn, annotated, judged), strict=True):
-                if figure is not None:
-                    found[one["key"]] = figure
+            matched = matched_dices(drawn, annotated, judged)
+            for record, value in zip(of_class, matched, strict=True):
+                if value is not None:
+                    found[record.key] = value
     return found
 
 
-def _check_place(record: Mapping[str, Any], region: Tensor, sample: Sample) -> None:
+def _check_place(record: DoneObject, region: Tensor, sample: Sample) -> None:
     """Raises an InputError unless the annotation lies pixel by pixel on the image."""
     if sample.annotation is not None and region.shape != sample.annotation.shape:
         raise InputError(
             f"reliability: expected an annotation of {tuple(region.shape)} for {sample.key}, got "
             f"{tuple(sample.annotation.shape)}. Is it of another image?"
         )
-    if record["affine"] is None or sample.affine is None:
+    if record.affine is None or sample.affine is None:
         return
-    if not torch.allclose(torch.tensor(record["affine"]).double(), sample.affine, atol=1e-3):
+    if not torch.allclose(torch.tensor(record.affine).double(), sample.affine, atol=1e-3):
         raise InputError(
             f"reliability: expected an annotation in the place and orientation of {sample.key}, "
             "its affine is another. Resample it to the image."
@@ -160,11 +161,11 @@ def _objects(
     return own or component_numbers(whole)
 
 
-def _index(record: Mapping[str, Any], class_names: Sequence[str]) -> int:
+def _index(record: DoneObject, class_names: Sequence[str]) -> int:
     """The class of a record among those of the annotations."""
     if not class_names:
-        return int(record["class_index"])
-    name = record["class_name"]
+        return record.class_index
+    name = record.class_name
     if name not in class_names:
         raise InputError(
             f"reliability: expected annotations with the classes of the run, {name!r} is not among "

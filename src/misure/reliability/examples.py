@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from misure.runs.record import ObjectRecord
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -19,7 +21,7 @@ class Examples:
         made: how their runs were made; a run to be scored must be made the same way.
     """
 
-    records: Sequence[Mapping[str, Any]]
+    records: Sequence[ObjectRecord]
     dices: np.ndarray
     groups: np.ndarray
     made: Mapping[str, Any] = field(default_factory=dict)

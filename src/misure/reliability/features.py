@@ -4,15 +4,17 @@ No paper's list: these are misure's own. A feature that a record does not have i
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import numpy as np
 
 from misure.errors import InputError
+from misure.runs.context import context_shares
+from misure.runs.record import DoneObject, ExplainedObject, ObjectRecord
 
-Record = Mapping[str, Any]
+_OF_REGIONS = ("explanation", "context")  # groups that only methods that find regions have
 
 
 @dataclass(frozen=True)
@@ -23,18 +25,21 @@ class Feature:
         name: its own.
         group: see `GROUPS`.
         formula: how it comes about, in words and signs.
-        read: a record to the number; raises where the record lacks it (a KeyError ...).
+        read: a record to the number; raises if the record lacks it. Only features of the groups
+            `explanation` and `context` may read what an `ExplainedObject` has.
     """
 
     name: str
     group: str
     formula: str
-    read: Callable[[Record], float]
+    read: Callable[[ExplainedObject], float]
 
-    def of(self, record: Record) -> float:
-        """The number; NaN where the record has none."""
+    def of(self, record: ObjectRecord) -> float:
+        """The number; NaN if the record has none."""
+        if not isinstance(record, ExplainedObject if self.group in _OF_REGIONS else DoneObject):
+            return math.nan
         try:
-            number = float(self.read(record))
+            number = float(self.read(cast(ExplainedObject, record)))
         except (LookupError, TypeError, ValueError, ArithmeticError):
             return math.nan
         return number if math.isfinite(number) else math.nan
@@ -50,77 +55,55 @@ GROUPS = {
 """Name -> what its features are about."""
 
 
-def _prediction(name: str) -> Callable[[Record], float]:
-    return lambda record: record["prediction"][name]
+def _prediction(name: str) -> Callable[[DoneObject], float]:
+    return lambda record: getattr(record.prediction, name)
 
 
-def _small(name: str) -> Callable[[Record], float]:
-    return lambda record: record["minimally_sufficient_region"][name]
+def _augmented(name: str) -> Callable[[DoneObject], float]:
+    return lambda record: (record.augmented_dice or {})[name]
 
 
-def _augmented(name: str) -> Callable[[Record], float]:
-    return lambda record: record["augmented_dice"][name]
+def _augmented_mean(record: DoneObject) -> float:
+    return float(np.mean([*record.augmented_dice.values()])) if record.augmented_dice else math.nan
 
 
-def _log_area(record: Record, part: str) -> float:
-    return math.log10(max(record[part]["area_fraction"], 1e-6))
+def _log10(area: float) -> float:
+    return math.log10(max(area, 1e-6))
 
 
-def _relative_growth(record: Record) -> float:
-    growth = float(record["sufficient_region"]["growth_px"])
-    num_dimensions = 3 if record["viewing_order"] else 2
-    return math.log1p(growth / record["target"]["pixels"] ** (1 / num_dimensions))
+def _relative_growth(record: ExplainedObject) -> float:
+    num_dimensions = 3 if record.viewing_order else 2
+    side = record.target.pixels ** (1 / num_dimensions)
+    return math.log1p(record.sufficient_region.growth_px / side)
 
 
-def _curve_ratio(record: Record) -> float:
-    curve = record["sufficiency_curve"]
-    first, last = (max(one["area_fraction"], 1e-6) for one in (curve[0], curve[-1]))
+def _curve_ratio(record: ExplainedObject) -> float:
+    curve = record.sufficiency_curve
+    first, last = (max(point.area_fraction, 1e-6) for point in (curve[0], curve[-1]))
     return math.log10(last / first)
 
 
-def _least_curve_area(record: Record) -> float:
-    return math.log10(max(record["sufficiency_curve"][0]["area_fraction"], 1e-6))
-
-
-def _spread_of_baselines(record: Record) -> float:
-    dices = [*map(float, record["minimally_sufficient_region"]["dice_by_baseline_image"].values())]
+def _spread_of_baselines(record: ExplainedObject) -> float:
+    dices = record.minimally_sufficient_region.dice_by_baseline_image.values()
     return max(dices) - min(dices)
 
 
-def _growth_without(record: Record) -> float:
-    growths = [one["growth_px"] for one in record["sufficiency_by_presentation"]]
+def _spread_of_growths(record: ExplainedObject) -> float:
+    growths = [presented.growth_px for presented in record.sufficiency_by_presentation]
     return math.log1p(max(growths) - min(growths))
 
 
-def _removable(record: Record) -> float:
-    found = record["minimality"]
-    return float(found["removable"] / max(1, found["cells_tested"]))
+def _removable(record: ExplainedObject) -> float:
+    if record.minimality is None:
+        return math.nan
+    return record.minimality.removable / max(1, record.minimality.cells_tested)
 
 
-def _log_passes(record: Record) -> float:
-    if "sufficient_region" not in record:
-        raise KeyError("sufficient_region")  # no explanation: what it cost tells nothing
-    return math.log10(max(1, record["cost"]["pass_equivalents"]))
-
-
-def _context_shares(record: Record) -> list[float]:
-    """Shares of the minimal region on each class outside the object, the largest first."""
-    outside = record["minimally_sufficient_region"]["outside_target_fraction"]
-    pixels = [one["pixels"] for one in record["context"]]
-    return sorted((outside * one / max(1, sum(pixels)) for one in pixels), reverse=True)
-
-
-def _on_own_class(record: Record) -> float:
-    outside = record["minimally_sufficient_region"]["outside_target_fraction"]
-    pixels = sum(one["pixels"] for one in record["context"])
-    own = [o["pixels"] for o in record["context"] if o["class_index"] == record["class_index"]]
-    return float(outside * sum(own) / max(1, pixels))
-
-
-def _context_entropy(record: Record) -> float:
-    shares = _context_shares(record)
+def _context_entropy(record: ExplainedObject) -> float:
+    shares = sorted(context_shares(record).values(), reverse=True)
     total = sum(shares)
-    return -sum(one / total * math.log(one / total) for one in shares if one > 0) if total else 0.0
+    parts = [share / total for share in shares if share > 0]
+    return -sum(part * math.log(part) for part in parts)
 
 
 _P = "over the object's pixels"
@@ -153,7 +136,7 @@ FEATURES: dict[str, Feature] = {
             "log_area",
             "form",
             "log10 of the object's part of the image",
-            lambda record: _log_area(record, "target"),
+            lambda record: _log10(record.target.area_fraction),
         ),
         Feature(
             "compactness",
@@ -171,7 +154,7 @@ FEATURES: dict[str, Feature] = {
             "object_parts",
             "form",
             "log2 of its number of connected parts",
-            lambda record: math.log2(record["prediction"]["num_parts"]),
+            lambda record: math.log2(record.prediction.num_parts),
         ),
         *(
             Feature(
@@ -191,7 +174,7 @@ FEATURES: dict[str, Feature] = {
             "augmented_mean",
             "augmentation",
             "mean of the four",
-            lambda record: float(np.mean([*record["augmented_dice"].values()])),
+            _augmented_mean,
         ),
         Feature(
             "relative_growth", "explanation", "log(1 + growth in px / V^(1/d))", _relative_growth
@@ -200,52 +183,55 @@ FEATURES: dict[str, Feature] = {
             "sufficient_dice",
             "explanation",
             "Dice when the sufficient region is shown alone",
-            lambda record: record["sufficient_region"]["dice"],
+            lambda record: record.sufficient_region.dice,
         ),
         Feature(
             "log_sufficient_area",
             "explanation",
             "log10 of that region's part of the image",
-            lambda record: _log_area(record, "sufficient_region"),
+            lambda record: _log10(record.sufficient_region.area_fraction),
         ),
         Feature(
-            "minimal_dice", "explanation", "Dice of the minimal region shown alone", _small("dice")
+            "minimal_dice",
+            "explanation",
+            "Dice of the minimal region shown alone",
+            lambda record: record.minimally_sufficient_region.dice,
         ),
         Feature(
             "log_minimal_area",
             "explanation",
             "log10 of its part of the image",
-            lambda record: _log_area(record, "minimally_sufficient_region"),
+            lambda record: _log10(record.minimally_sufficient_region.area_fraction),
         ),
         Feature(
             "log_relative_area",
             "explanation",
             "log10 of its area by the object's",
-            lambda record: math.log10(max(_small("relative_area")(record), 1e-6)),
+            lambda record: _log10(record.minimally_sufficient_region.relative_area),
         ),
         Feature(
             "outside_target_fraction",
             "explanation",
             "part of it outside the object",
-            _small("outside_target_fraction"),
+            lambda record: record.minimally_sufficient_region.outside_target_fraction,
         ),
         Feature(
             "region_parts",
             "explanation",
             "log2(1 + parts of the minimal region)",
-            lambda record: math.log2(1 + _small("num_parts")(record)),
+            lambda record: math.log2(1 + record.minimally_sufficient_region.num_parts),
         ),
         Feature(
             "silhouette_dice",
             "explanation",
             "Dice when only the region's outline is kept",
-            lambda record: record["silhouette_dice"],
+            lambda record: record.silhouette_dice,
         ),
         Feature(
             "transfer_dice",
             "explanation",
             "Dice with another image in that outline",
-            lambda record: record["transfer_dice"],
+            lambda record: record.transfer_dice,
         ),
         Feature(
             "curve_ratio",
@@ -257,7 +243,7 @@ FEATURES: dict[str, Feature] = {
             "log_least_area",
             "explanation",
             "log10 of the area for the lowest threshold",
-            _least_curve_area,
+            lambda record: _log10(record.sufficiency_curve[0].area_fraction),
         ),
         Feature(
             "removable_share",
@@ -275,25 +261,25 @@ FEATURES: dict[str, Feature] = {
             "presentation_growth",
             "explanation",
             "log(1 + largest minus least growth over presentations; run with them compared)",
-            _growth_without,
+            _spread_of_growths,
         ),
         Feature(
             "passes",
             "explanation",
             "log10 of the pass equivalents spent",
-            _log_passes,
+            lambda record: math.log10(max(1, record.cost.pass_equivalents)),
         ),
         Feature(
             "largest_context",
             "context",
             "largest share of the minimal region on one class",
-            lambda record: (_context_shares(record) or [0.0])[0],
+            lambda record: max(context_shares(record).values(), default=0.0),
         ),
         Feature(
             "on_own_class",
             "context",
             "share of it on other objects of the same class",
-            _on_own_class,
+            lambda record: context_shares(record).get(record.class_index, 0.0),
         ),
         Feature(
             "context_entropy",
@@ -330,7 +316,7 @@ def names_of(groups: Sequence[str]) -> list[str]:
     ]
 
 
-def feature_matrix(records: Sequence[Record], names: Sequence[str]) -> np.ndarray:
+def feature_matrix(records: Sequence[ObjectRecord], names: Sequence[str]) -> np.ndarray:
     """The features of some records, (n, m) float64, NaN where one is missing."""
     rows = [[FEATURES[name].of(record) for name in names] for record in records]
     return np.array(rows, dtype=float).reshape(len(records), len(names))

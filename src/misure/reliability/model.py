@@ -29,6 +29,7 @@ from misure.reliability.learners import (
     most_of,
     score_of,
 )
+from misure.runs.record import ObjectRecord
 
 FORMAT = "misure reliability 1"
 _SIZE_LIMIT = 50_000_000  # bytes of a file
@@ -83,7 +84,7 @@ class ReliabilityModel:
     learner: str
     about: dict[str, Any] = field(default_factory=dict)
 
-    def predict(self, records: Sequence[Mapping[str, Any]]) -> list[Reliability]:
+    def predict(self, records: Sequence[ObjectRecord]) -> list[Reliability]:
         """What is said of each object; the same for one alone and among others.
 
         Args:

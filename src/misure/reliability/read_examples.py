@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from misure.reliability.annotated import object_dices
 from misure.reliability.examples import Examples
 from misure.reliability.scoring import check_made_alike, how_made
 from misure.runs.folder import RunFolder
+from misure.runs.record import ObjectRecord
 from misure.runs.run import read_run
 
 
@@ -40,21 +40,21 @@ def read_examples(runs: Sequence[str | Path], annotations: Sequence[str | Datase
     for run in runs[1:]:
         check_made_alike(run, made)
     opened: dict[tuple[int | str, int | None], Dataset] = {}
-    records: list[dict[str, Any]] = []
+    records: list[ObjectRecord] = []
     dices: list[float] = []
     groups: list[str] = []
     for number, run in enumerate(runs):
         given = annotations[number if len(annotations) > 1 else 0]
         name = given if isinstance(given, str) else id(given)
         of_run = read_run(run)
-        slice_index = RunFolder(run).settings()["slice_index"]
+        slice_index = RunFolder(run).settings().slice_index
         if isinstance(given, str) and Path(given).is_dir():
             if slice_index is not None:
                 raise InputError(
                     f"reliability: expected a data set for {run}, which took slice {slice_index} "
                     "of volumes; a folder has whole ones. Name nifti:IMAGES,LABELS."
                 )
-            samples = list(dict.fromkeys(one["sample"] for one in of_run))
+            samples = list(dict.fromkeys(record.sample for record in of_run))
             dataset: Dataset = LabelFiles(Path(given), samples)
         else:
             if (name, slice_index) not in opened:
@@ -62,10 +62,10 @@ def read_examples(runs: Sequence[str | Path], annotations: Sequence[str | Datase
             dataset = opened[name, slice_index]
         known = object_dices(run, dataset)
         for record in of_run:
-            if record["key"] in known:
+            if record.key in known:
                 records.append(record)
-                dices.append(known[record["key"]])
-                groups.append(case_of(record["sample"]))
+                dices.append(known[record.key])
+                groups.append(case_of(record.sample))
     if not records:
         listed = ", ".join(map(str, runs))
         raise InputError(f"reliability: expected annotated objects, there is none in {listed}.")

@@ -1,7 +1,7 @@
 """A run scored: what a reliability model says of each of its objects."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from misure.methods import METHODS
 from misure.reliability.features import feature_matrix
 from misure.reliability.model import Reliability, ReliabilityModel
 from misure.runs.folder import RunFolder
+from misure.runs.record import DoneObject, ObjectRecord
 from misure.runs.run import read_run
 
 _ALIKE = ("method", "method_options", "dice_threshold", "instances")
@@ -24,9 +25,9 @@ def how_made(run: str | Path) -> dict[str, Any]:
         RunFolderError: no run.
     """
     settings = RunFolder(run).settings()
-    known = METHODS[settings["method"]].options if settings["method"] in METHODS else {}
-    said_or_not = json.dumps(known | settings["method_options"], default=str)
-    found = {name: settings[name] for name in _ALIKE}
+    known = METHODS[settings.method].options if settings.method in METHODS else {}
+    said_or_not = json.dumps(known | settings.method_options, default=str)
+    found = {name: getattr(settings, name) for name in _ALIKE}
     return {**found, "method_options": json.loads(said_or_not)}
 
 
@@ -53,14 +54,14 @@ def score_run(run: str | Path, model: ReliabilityModel) -> list[dict[str, Any]]:
         InputError: it was made otherwise than those the model was fitted on, or has nothing done.
     """
     check_made_alike(run, model.about.get("made", {}))
-    records = [one for one in read_run(run) if one["status"] == "done"]
+    records = [record for record in read_run(run) if isinstance(record, DoneObject)]
     if not records:
         raise InputError(f"reliability: expected a run with finished objects, {run} has none.")
     check_has_features(records, model)
     return for_review(records, model.predict(records))
 
 
-def check_has_features(records: Sequence[Mapping[str, Any]], model: ReliabilityModel) -> None:
+def check_has_features(records: Sequence[ObjectRecord], model: ReliabilityModel) -> None:
     """Raises an InputError where no record has a feature that all had that were learnt from."""
     missing = np.isnan(feature_matrix(records, model.feature_names)).all(axis=0)
     flagged = set(model.scaling.flagged)
@@ -76,20 +77,18 @@ def check_has_features(records: Sequence[Mapping[str, Any]], model: ReliabilityM
         )
 
 
-def for_review(
-    records: Sequence[Mapping[str, Any]], said: Sequence[Reliability]
-) -> list[dict[str, Any]]:
+def for_review(records: Sequence[DoneObject], said: Sequence[Reliability]) -> list[dict[str, Any]]:
     """The objects in the order in which to look at them: the likeliest to have failed first.
 
     Args:
         records: of a run, done ones.
         said: of each.
     """
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
-            "key": record["key"],
-            "sample": record["sample"],
-            "class_name": record["class_name"],
+            "key": record.key,
+            "sample": record.sample,
+            "class_name": record.class_name,
             "predicted_dice": one.dice,
             "low": one.low,
             "high": one.high,

@@ -92,7 +92,7 @@ def _title(explanation: Explanation, view: _View) -> str:
     name = target.class_name
     label = name if name == str(target.class_index) else f"{name} (class {target.class_index})"
     area = area_fraction(explanation.minimally_sufficient_region)
-    beginning = f"{explanation.image}: " if explanation.image else ""
+    beginning = f"{explanation.values.image}: " if explanation.values.image else ""
     return (
         f"{beginning}why is this {label}?{view.slice_note}\n"
         f"minimally sufficient region: {area:.1%} of the image, "

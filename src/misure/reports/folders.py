@@ -5,7 +5,7 @@ from pathlib import Path
 
 from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import Presentation
-from misure.images.nifti import read_affine, read_shape
+from misure.images.nifti import NiftiFile
 from misure.images.nifti_write import write_regions
 from misure.images.orientation import AS_STORED, ViewingOrder, in_volume
 from misure.metrics.comparison.compare import Comparison
@@ -22,7 +22,7 @@ def save_result(
     folder: Path,
     *,
     order: ViewingOrder = AS_STORED,
-    volume: Path | None = None,
+    volume: NiftiFile | None = None,
 ) -> None:
     """Writes `explanation.json`, `explanation.npz`, `overview.png` and the single panels.
 
@@ -41,18 +41,18 @@ def save_result(
     (folder / "explanation.json").write_text(text)
     explanation.save(folder / "explanation.npz")
     if volume is not None:
-        _save_volumes(explanation, volume, order, folder)
+        _save_volumes(explanation, volume, folder)
     save_pictures(explanation, presentation, segmentation, folder, order=order)
 
 
-def _save_volumes(
-    explanation: Explanation, volume: Path, order: ViewingOrder, folder: Path
-) -> None:
+def _save_volumes(explanation: Explanation, volume: NiftiFile, folder: Path) -> None:
     tensors = {name: one.cpu() for name, one in explanation.tensors().items() if name != "ignored"}
-    if explanation.slice_index is not None:
-        shape, number = read_shape(volume), explanation.slice_index
-        tensors = {name: in_volume(one, number, shape, order) for name, one in tensors.items()}
-    write_regions(tensors, read_affine(volume), folder, f"misure: {explanation.target.class_name}")
+    if explanation.values.slice_index is not None:
+        shape, number = volume.shape[:3], explanation.values.slice_index
+        tensors = {
+            name: in_volume(plane, number, shape, volume.order) for name, plane in tensors.items()
+        }
+    write_regions(tensors, volume.affine, folder, f"misure: {explanation.target.class_name}")
 
 
 def save_comparison(comparison: Comparison, folder: Path) -> None:

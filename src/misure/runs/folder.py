@@ -1,36 +1,47 @@
 """Run folders: the results of a run over a data set, such that nothing finished can be lost.
 
     run.json             settings, versions, the network's fingerprint; written once, at the start
-    records-WRITER.jsonl one line for each item, appended by one writer and by no other
+    records-WRITER.jsonl one line for each object, appended by one writer and by no other
     maps/XX/KEY.npz      what the line's `map` names: plain arrays, no pickle
     images/XX/KEY.jpg    what the line's `thumbnail` names: the image, small
 
-A line is written after its files are safely on disk. A line without its end, left by a crash, is
-ignored. Items are named by their key; where several lines have the same key, the first that is done
-counts, so nothing counts twice.
-
-Lines are of two kinds: of *items* (`key`, `status` = `done` or `failed`, `reason`, figures), and of
-*samples* (`sample`, `num_objects`), written when all items of a sample have their lines.
+See `misure.runs.record` for the fields. A line is written after its files are safely on disk. A
+line without its end, left by a crash, is ignored. Objects are named by their key; if several lines
+have the same key, the first that is done counts, so nothing counts twice.
 """
 
 import hashlib
 import io
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from misure._util.arrays import read_arrays
-from misure.errors import RunFolderError
+from misure._util.records import Record, convert, decode, encode, plain, settings_difference
+from misure.errors import InputError, RunFolderError
+from misure.runs.record import (
+    FORMAT,
+    DoneObject,
+    ExplainedObject,
+    FailedObject,
+    FinishedSample,
+    Line,
+    ObjectRecord,
+    RunFile,
+    RunHeader,
+    RunSettings,
+)
 from misure.runs.storage import open_storage
 
-_FORMAT = 1
+_RECORDS = "records-*.jsonl"
 
 
 class RunFolder:
@@ -44,80 +55,111 @@ class RunFolder:
         self.address = address
         self.storage = open_storage(address)
 
-    def begin(self, settings: Mapping[str, Any]) -> None:
+    def begin(self, settings: RunSettings) -> None:
         """Makes the folder, or checks that it is one of a run with the same settings.
 
         Raises:
             RunFolderError: other settings (the message names the difference), or a folder that
                 holds something else.
         """
-        text = json.dumps({"format": _FORMAT, "settings": settings}, indent=2) + "\n"
+        file = RunFile(format=FORMAT, settings=settings)
+        text = json.dumps(plain(file), indent=2, allow_nan=False) + "\n"
         try:
-            has_records = any(True for _ in self.storage.read_all("records-*.jsonl"))
+            has_records = any(True for _ in self.storage.read_all(_RECORDS))
             if not has_records:
                 self.storage.create("run.json", text.encode())
         except OSError as error:
             raise RunFolderError(
-                f"run: expected a folder that can be written to, got {self.address}: {error}."
+                f"expected a folder that can be written to, got {self.address}: {error}."
             ) from error
-        found, wanted = self.settings(), json.loads(json.dumps(settings))
-        differences = [
-            f"{key}: {found.get(key)!r} there, {wanted.get(key)!r} now"
-            for key in sorted({*found, *wanted})
-            if found.get(key) != wanted.get(key)
-        ]
-        if differences:
+        if difference := settings_difference(self.settings(), settings):
             raise RunFolderError(
-                f"run: expected the settings that {self.address} was begun with, got others: "
-                f"{'; '.join(differences)}. Name another folder."
+                f"expected the settings that {self.address} was begun with, got others: "
+                f"{difference}. Name another folder."
             )
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> RunSettings:
         """What the run was begun with.
 
         Raises:
-            RunFolderError: no run folder, or one of another version.
+            RunFolderError: no run folder, or one that another version of misure wrote.
         """
         try:
-            found = json.loads(self.storage.read("run.json"))
-            version, settings = found["format"], dict(found["settings"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            text = self.storage.read("run.json")
+        except OSError as error:
             raise RunFolderError(
-                f"read_run: expected the folder of a run, with a run.json in it, got "
-                f"{self.address} ({error})."
+                f"expected the folder of a run, with a run.json in it, got {self.address} "
+                f"({error})."
             ) from error
-        if version != _FORMAT:
-            raise RunFolderError(
-                f"read_run: expected a run folder of format {_FORMAT}, {self.address} is of "
-                f"{version}."
-            )
-        return settings
+        what = f"the settings of a run in {self.address}/run.json"
+        try:
+            header = decode(text, RunHeader, what)
+            if header.format == FORMAT:
+                return decode(text, RunFile, what).settings
+        except InputError as error:
+            raise RunFolderError(str(error)) from error
+        version = header.settings.get("misure_version", "another version")
+        raise RunFolderError(
+            f"expected a run folder of format {FORMAT}, but {self.address} was written by misure "
+            f"{version} (format {header.format}). Make the run again."
+        )
 
-    def lines(self, pattern: str = "records-*.jsonl") -> Iterator[dict[str, Any]]:
-        """All lines that are complete, writer by writer, of files with such a name."""
-        for content in self.storage.read_all(pattern):
-            for line in content.splitlines(keepends=True):
-                if line.endswith(b"\n") and (record := _parsed(line)) is not None:
-                    yield record
+    def lines(self, pattern: str, kind: Any) -> Iterator[Any]:
+        """All complete lines of the files with such a name, writer by writer.
 
-    def records(self) -> list[dict[str, Any]]:
-        """One line for each item, sorted by key.
+        Args:
+            pattern: names of files in the folder, as `metrics-*.jsonl`.
+            kind: definition of a line, as for msgspec.
 
-        Of several with one key the first that is done counts, else the last. A sample that failed
-        as a whole has a line of its own, with the sample's key, until it was looked at.
+        Raises:
+            RunFolderError: a field of a line is missing, unknown or of another type.
         """
-        of_key: dict[str, dict[str, Any]] = {}
+        decoder = msgspec.json.Decoder(kind)
+        for name, content in self.storage.read_all(pattern):
+            for line in content.splitlines(keepends=True):
+                if not line.endswith(b"\n"):
+                    continue
+                try:
+                    yield decoder.decode(line)
+                except msgspec.DecodeError:
+                    if (values := _parsed(line)) is not None:
+                        yield self._converted(values, kind, name)
+
+    def _converted(self, values: dict[str, Any], kind: Any, name: str) -> Any:
+        """A line that `msgspec` cannot decode: it names files that are no text, or is wrong."""
+        try:
+            return convert(values, kind, f"records of a run in {self.address}/{name}")
+        except InputError as error:
+            raise RunFolderError(str(error)) from error
+
+    def _record_lines(self) -> Iterator[Line]:
+        done = ExplainedObject if self.settings().finds_regions else DoneObject
+        return self.lines(_RECORDS, done | FailedObject | FinishedSample)
+
+    def records(self) -> list[ObjectRecord]:
+        """One line for each object, sorted by key.
+
+        If several have one key, the first that is done counts, else the last. A sample that failed
+        as a whole has a line of its own, with the sample's key, until its objects have theirs.
+
+        Raises:
+            RunFolderError: no run, or a line that cannot be used.
+        """
+        by_key: dict[str, ObjectRecord] = {}
         looked_at: set[str] = set()
-        for line in self.lines():
-            key, sample = line.get("key"), line.get("sample", "")
-            if key not in (None, sample) or line.get("num_objects") == 0:
-                looked_at.add(sample)
-            if key is not None and of_key.get(key, {}).get("status") != "done":
-                of_key[key] = line
-        return [of_key[key] for key in sorted(of_key) if key not in looked_at]
+        for line in self._record_lines():
+            if isinstance(line, FinishedSample):
+                if line.num_objects == 0:
+                    looked_at.add(line.sample)
+                continue
+            if line.key != line.sample:
+                looked_at.add(line.sample)
+            if not isinstance(by_key.get(line.key), DoneObject):
+                by_key[line.key] = line
+        return [by_key[key] for key in sorted(by_key) if key not in looked_at]
 
     def read_map(self, name: str) -> dict[str, Tensor]:
-        """The regions (*spatial) bool and the saliency map of an item, by their names.
+        """The regions (*spatial) bool and the saliency map of an object, by their names.
 
         Args:
             name: `map` of its record.
@@ -127,28 +169,33 @@ class RunFolder:
         """
         try:
             arrays = read_arrays(io.BytesIO(self.storage.read(name)))
-            found = {
-                k: torch.from_numpy(one) for k, one in arrays.items() if one.dtype.kind in "bf"
+            tensors = {
+                array: torch.from_numpy(values)
+                for array, values in arrays.items()
+                if values.dtype.kind in "bf"
             }
-            missing = {"target", "saliency_map"} - set(found)
+            missing = {"target", "saliency_map"} - set(tensors)
             if missing:
                 raise ValueError(f"it has no {min(missing)}")
         except (OSError, ValueError) as error:
             raise RunFolderError(
-                f"read_run: expected a map in {name} of {self.address}, but {error}."
+                f"expected a map in {name} of {self.address}, but {error}."
             ) from error
-        return found
+        return tensors
 
     def finished_samples(self, *, retry_failed: bool = False) -> set[str]:
-        """Keys of samples all of whose items have a line.
+        """Keys of the samples all of whose objects have a line.
 
         Args:
-            retry_failed: leave out samples with a failed item.
+            retry_failed: leave out samples with a failed object.
         """
-        done = {line["sample"] for line in self.lines() if "num_objects" in line}
+        lines = self._record_lines()
+        finished = {line.sample for line in lines if isinstance(line, FinishedSample)}
         if retry_failed:
-            done -= {one["sample"] for one in self.records() if one["status"] == "failed"}
-        return done
+            finished -= {
+                record.sample for record in self.records() if isinstance(record, FailedObject)
+            }
+        return finished
 
 
 class RunWriter:
@@ -163,11 +210,11 @@ class RunWriter:
         self._name = f"records-{secrets.token_hex(6)}.jsonl"
 
     def save(self, kind: str, key: str, suffix: str, write: Callable[[BinaryIO], None]) -> str:
-        """Saves a file of an item or sample, and gives its name in the run folder.
+        """Saves a file of an object or sample, and gives its name in the run folder.
 
         Args:
             kind: `maps` or `images`.
-            key: of the item or sample; any text.
+            key: of the object or sample; any text.
             suffix: with its dot.
             write: writes the content.
         """
@@ -185,11 +232,11 @@ class RunWriter:
             "images", key, ".jpg", lambda file: picture.save(file, format="JPEG", quality=90)
         )
 
-    def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
+    def append(self, lines: Sequence[Record]) -> None:
         """Appends lines at the end of the file, safely on disk when this returns."""
-        text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+        content = b"".join(encode(line) + b"\n" for line in lines)
         try:
-            self._storage.append(self._name, text.encode())
+            self._storage.append(self._name, content)
         except OSError:
             self._name = f"records-{secrets.token_hex(6)}.jsonl"  # its last line may be torn
             raise
@@ -197,7 +244,7 @@ class RunWriter:
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
     try:
-        record = json.loads(line)
+        values = json.loads(line)
     except ValueError:  # torn in the middle of the file by a full disk
         return None
-    return record if isinstance(record, dict) else None
+    return values if isinstance(values, dict) else None

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec import structs
 
 from misure._version import __version__
 from misure.datasets import Dataset, Reading, Sample, as_dataset, open_dataset
 from misure.errors import InputError
+from misure.methods.own import PRESET_OF
 from misure.models.device import choose_device
 from misure.models.loaders import load_model
 from misure.models.model import SegmentationModel
 from misure.runs.folder import RunFolder
 from misure.runs.plan import RunPlan
+from misure.runs.record import RunSettings
 from misure.runs.storage import is_remote
 from misure.runs.worker import RunWorker
 
@@ -78,21 +81,24 @@ class RunJob:
         model = self.open_model(worker)
         return RunWorker(model, self.open_source(model), self.plan, self.folder)
 
-    def settings(self, model: SegmentationModel) -> dict[str, Any]:
-        """What the results depend on, as plain values."""
-        return {
-            "source": self.source if isinstance(self.source, str) else type(self.source).__name__,
-            "slice_index": self.slice_index,
-            "model": self.model if isinstance(self.model, str) else model.name,
-            "model_settings": {k: v for k, v in model.settings().items() if k != "device"},
-            "class_names": list(model.class_names),
-            "fingerprint": fingerprint(model, self.model if isinstance(self.model, str) else ""),
-            **self.plan.settings(),
-            "device_type": model.device.type,
-            "num_threads": self.num_threads,
-            "misure_version": __version__,
-            "torch_version": torch.__version__,
-        }
+    def settings(self, model: SegmentationModel) -> RunSettings:
+        """Everything that the results depend on."""
+        spec = self.model if isinstance(self.model, str) else ""
+        settings = model.settings()
+        return RunSettings(
+            **structs.asdict(self.plan),
+            source=self.source if isinstance(self.source, str) else type(self.source).__name__,
+            slice_index=self.slice_index,
+            model=spec or model.name,
+            model_settings={key: value for key, value in settings.items() if key != "device"},
+            class_names=list(model.class_names),
+            fingerprint=fingerprint(model, spec),
+            finds_regions=self.plan.method in PRESET_OF,
+            device_type=model.device.type,
+            num_threads=self.num_threads,
+            misure_version=__version__,
+            torch_version=str(torch.__version__),
+        )
 
     @contextmanager
     def threads(self) -> Iterator[None]:

@@ -1,58 +1,60 @@
 """The maps of a run, read back as their method returned them."""
 
 import io
-from collections.abc import Mapping
 from typing import Any
 
 from misure.errors import RunFolderError, reason_of
 from misure.explanation.explanation import Explanation
 from misure.methods.method import MethodResult
-from misure.methods.own import PRESET_OF
 from misure.models.cost import Cost
 from misure.models.target import Target
 from misure.runs.folder import RunFolder
-from misure.runs.plan import RunPlan
+from misure.runs.record import DoneObject, ExplainedObject, RunSettings
 
 
-def read_result(
-    folder: RunFolder, record: Mapping[str, Any], settings: Mapping[str, Any]
-) -> MethodResult:
+def read_result(folder: RunFolder, record: DoneObject, settings: RunSettings) -> MethodResult:
     """The map of a record, as its method returned it.
+
+    Args:
+        folder: of the run.
+        record: of an object that is done.
+        settings: of the run.
 
     Raises:
         RunFolderError: the file is missing or damaged.
     """
-    method = settings["method"]
+    about: dict[str, Any] = {
+        "method": settings.method,
+        "cost": recorded_cost(record),
+        "options": dict(settings.method_options),
+        "seed": settings.seed_of(record.sample),
+        "layer": record.layer,
+    }
     try:
-        about: dict[str, Any] = {
-            "cost": recorded_cost(record),
-            "options": dict(settings["method_options"]),
-            "seed": RunPlan(seed=settings["seed"]).seed_of(record["sample"]),
-            "layer": record.get("layer", ""),
-        }
-        if method in PRESET_OF:
-            found = Explanation.load(io.BytesIO(folder.storage.read(record["map"])))
+        if isinstance(record, ExplainedObject):
+            explanation = Explanation.load(io.BytesIO(folder.storage.read(record.map)))
             return MethodResult(
-                method, found.target, found.saliency_map, explanation=found, **about
+                target=explanation.target,
+                saliency_map=explanation.saliency_map,
+                explanation=explanation,
+                **about,
             )
-        tensors = folder.read_map(record["map"])
+        tensors = folder.read_map(record.map)
         target = Target(
-            record["class_index"],
-            tensors["target"],
-            tensors["ignored"],
-            record["class_name"],
-            record["target"]["multilabel"],
+            class_index=record.class_index,
+            region=tensors["target"],
+            ignored=tensors["ignored"],
+            class_name=record.class_name,
+            multilabel=record.target.multilabel,
         )
-        return MethodResult(method, target, tensors["saliency_map"], **about)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return MethodResult(target=target, saliency_map=tensors["saliency_map"], **about)
+    except (OSError, ValueError, KeyError) as error:
         raise RunFolderError(
-            f"compare_runs: expected a map in {record.get('map')} of {folder.address}, and what it "
-            f"cost, but {reason_of(error)}."
+            f"expected a map in {record.map} of {folder.address}, but {reason_of(error)}."
         ) from error
 
 
-def recorded_cost(record: Mapping[str, Any]) -> Cost:
-    """What the map of a record cost."""
-    told = record["cost"]
-    seconds = record.get("timing", {}).get("seconds", 0.0)
-    return Cost(told["forward_passes"], told["backward_passes"], seconds)
+def recorded_cost(record: DoneObject) -> Cost:
+    """What the map of a record cost; 0 seconds if they were left out."""
+    seconds = record.timing.seconds if record.timing else 0.0
+    return Cost(record.cost.forward_passes, record.cost.backward_passes, seconds)

@@ -6,15 +6,19 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
+
+from msgspec import structs
 
 from misure.datasets import Dataset, Sample
-from misure.errors import InputError
+from misure.errors import InputError, entrance
 from misure.models.model import SegmentationModel
 from misure.runs.engines.local import run_in_this_process, run_locally
 from misure.runs.folder import RunFolder
 from misure.runs.job import RunJob, make_job
 from misure.runs.plan import RunPlan
+from misure.runs.record import DoneObject, ObjectRecord
+from misure.runs.table import as_frame as frame_of
 from misure.runs.worker import SampleOutcome
 
 OnProgress = Callable[["Progress"], None]
@@ -100,14 +104,14 @@ def run(
         MisureError: no worker can begin, or nothing can be written; what was finished stays.
     """
     plan = RunPlan(
-        tuple(classes),
-        instances,
-        min_area,
-        method,
-        dict(method_options or {}),
-        dice_threshold,
-        seed,
-        test_time_augmentation,
+        classes=tuple(classes),
+        instances=instances,
+        min_area=min_area,
+        method=method,
+        method_options=dict(method_options or {}),
+        dice_threshold=dice_threshold,
+        seed=seed,
+        test_time_augmentation=test_time_augmentation,
     )
     job = make_job(
         source,
@@ -156,18 +160,35 @@ def run(
     return progress()
 
 
-def read_run(path: str | Path) -> list[dict[str, Any]]:
-    """The records of a run, one for each item, sorted by key; `timing` left out.
+@overload
+def read_run(path: str | Path, *, as_frame: Literal[False] = False) -> list[ObjectRecord]: ...
+
+
+@overload
+def read_run(path: str | Path, *, as_frame: Literal[True]) -> Any: ...
+
+
+@entrance("read_run")
+def read_run(path: str | Path, *, as_frame: bool = False) -> Any:
+    """The records of a run, one for each object, sorted by key; `timing` is left out.
+
+    Each is a `DoneObject`, an `ExplainedObject` if the method finds regions, or a `FailedObject`
+    (see `misure.runs.record` for their fields).
 
     Args:
-        path: the run folder, a path or an address.
+        path: the run folder, a path or an address of fsspec.
+        as_frame: a pandas.DataFrame instead, one row an object, with columns as
+            `sufficient_region.dice`.
 
     Raises:
-        RunFolderError: it is none.
+        RunFolderError: no run folder, or one that another version of misure wrote.
+        MissingDependencyError: a frame is asked for without pandas.
     """
-    folder = RunFolder(path)
-    folder.settings()
-    return [{k: v for k, v in one.items() if k != "timing"} for one in folder.records()]
+    records = [
+        structs.replace(record, timing=None) if isinstance(record, DoneObject) else record
+        for record in RunFolder(path).records()
+    ]
+    return frame_of(records) if as_frame else records
 
 
 def shard_of_environment() -> tuple[int, int] | None:

@@ -22,8 +22,8 @@ class Storage(Protocol):
     def read(self, name: str) -> bytes:
         """A whole file. Raises an OSError where there is none."""
 
-    def read_all(self, pattern: str) -> Iterator[bytes]:
-        """The files in the folder itself (not below) that match a pattern, by name."""
+    def read_all(self, pattern: str) -> Iterator[tuple[str, bytes]]:
+        """Name and content of the files in the folder itself (not below) that match a pattern."""
 
     def create(self, name: str, content: bytes) -> None:
         """Writes a file, unless there is one of that name already."""
@@ -57,9 +57,9 @@ class LocalStorage:
             raise _outside(name)
         return path.read_bytes()
 
-    def read_all(self, pattern: str) -> Iterator[bytes]:
+    def read_all(self, pattern: str) -> Iterator[tuple[str, bytes]]:
         for path in sorted(self._path.glob(pattern)):
-            yield path.read_bytes()
+            yield path.name, path.read_bytes()
 
     def create(self, name: str, content: bytes) -> None:
         self._path.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,9 @@ class LocalStorage:
 
     def write(self, name: str, content: bytes) -> None:
         path = self._path / _checked(name)
-        missing = [one for one in path.parents if one != self._path and not one.exists()]
+        missing = [
+            parent for parent in path.parents if parent != self._path and not parent.exists()
+        ]
         for folder in reversed(missing):  # never the folder itself, if that is gone
             folder.mkdir(exist_ok=True)
             sync(folder.parent)
@@ -116,7 +118,7 @@ class FsspecStorage:
             self._files, self._path = fsspec.core.url_to_fs(address)
         except (ImportError, ValueError) as error:
             raise RunFolderError(
-                f"run: expected a folder or an address that fsspec can open, got {address}: {error}"
+                f"expected a folder or an address that fsspec can open, got {address}: {error}"
             ) from error
         self._num_appended: Counter[str] = Counter()
 
@@ -124,15 +126,16 @@ class FsspecStorage:
         content: bytes = self._files.cat_file(self._full(name))
         return content
 
-    def read_all(self, pattern: str) -> Iterator[bytes]:
+    def read_all(self, pattern: str) -> Iterator[tuple[str, bytes]]:
         self._files.invalidate_cache()  # other machines write too
         try:
-            found = self._files.ls(self._path, detail=False)
+            paths = sorted(self._files.ls(self._path, detail=False))
         except FileNotFoundError:
             return
-        paths = [one for one in found if fnmatch.fnmatch(PurePosixPath(one).name, pattern)]
-        for path in sorted(paths):
-            yield self._files.cat_file(path)
+        for path in paths:
+            name = PurePosixPath(path).name
+            if fnmatch.fnmatch(name, pattern):
+                yield name, self._files.cat_file(path)
 
     def create(self, name: str, content: bytes) -> None:
         self._files.invalidate_cache()
@@ -162,6 +165,4 @@ def _checked(name: str) -> str:
 
 
 def _outside(name: str) -> RunFolderError:
-    return RunFolderError(
-        f"read_run: expected files inside the run folder, its records name {name!r}."
-    )
+    return RunFolderError(f"expected files inside the run folder, its records name {name!r}.")

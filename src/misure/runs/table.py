@@ -1,9 +1,8 @@
-"""The records of a run as one table: JSON Lines, CSV, Parquet, or a frame of pandas.
+"""The records of a run as one table: JSON Lines, CSV, Parquet, or a pandas.DataFrame.
 
 In flat tables the parts of a record are joined by dots (`sufficient_region.dice`); lists stay JSON.
 """
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,46 +10,40 @@ from typing import Any
 
 from misure._util.files import durable_file, write_text
 from misure._util.optional import require
+from misure._util.records import encode, plain
+from misure._util.tables import write_csv_file
+from misure.runs.record import ObjectRecord
 
-Record = Mapping[str, Any]
 
-
-def flat(record: Record, beginning: str = "") -> dict[str, Any]:
-    """A record without parts in parts: keys joined by dots, lists as JSON text.
+def flat(values: Mapping[str, Any], beginning: str = "") -> dict[str, Any]:
+    """Values without parts in parts: keys joined by dots, lists as JSON text.
 
     >>> flat({"key": "a", "cost": {"seconds": 2.0}, "curve": [1, 2]})
     {'key': 'a', 'cost.seconds': 2.0, 'curve': '[1, 2]'}
     """
-    found: dict[str, Any] = {}
-    for key, value in record.items():
+    row: dict[str, Any] = {}
+    for key, value in values.items():
         if isinstance(value, Mapping):
-            found |= flat(value, f"{beginning}{key}.")
+            row |= flat(value, f"{beginning}{key}.")
         else:
-            is_list = isinstance(value, list)
-            found[f"{beginning}{key}"] = json.dumps(value) if is_list else value
-    return found
+            is_list = isinstance(value, list | tuple)
+            row[f"{beginning}{key}"] = json.dumps(value) if is_list else value
+    return row
 
 
-def write_jsonl(records: Sequence[Record], path: Path) -> None:
-    """One record a line, as in the run folder."""
-    write_text(path, "".join(json.dumps(record) + "\n" for record in records))
+def write_jsonl(records: Sequence[ObjectRecord], path: Path) -> None:
+    """Writes one record a line, as in the run folder."""
+    write_text(path, "".join(encode(record).decode() + "\n" for record in records))
 
 
-def write_csv(records: Sequence[Record], path: Path) -> None:
-    """One line a record, columns as they first come; empty where a record has none."""
-    rows = [flat(record) for record in records]
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with (
-        durable_file(path) as unfinished,
-        unfinished.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-    ):
-        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def write_csv(records: Sequence[ObjectRecord], path: Path) -> None:
+    """Writes one line a record, columns as they first come; empty if a record has no such value."""
+    rows = [flat(plain(record)) for record in records]
+    write_csv_file(path, list(dict.fromkeys(key for row in rows for key in row)), rows)
 
 
-def write_parquet(records: Sequence[Record], path: Path) -> None:
-    """The same as Parquet.
+def write_parquet(records: Sequence[ObjectRecord], path: Path) -> None:
+    """Writes one row a record as a Parquet file.
 
     Raises:
         MissingDependencyError: without pandas and pyarrow.
@@ -61,11 +54,11 @@ def write_parquet(records: Sequence[Record], path: Path) -> None:
         frame.to_parquet(unfinished, index=False)
 
 
-def as_frame(records: Sequence[Record]) -> Any:
-    """The same as a pandas.DataFrame.
+def as_frame(records: Sequence[ObjectRecord]) -> Any:
+    """A pandas.DataFrame with one row a record.
 
     Raises:
         MissingDependencyError: without pandas.
     """
     pandas = require("pandas", extra="tables", purpose="make a table")
-    return pandas.DataFrame([flat(record) for record in records])
+    return pandas.DataFrame([flat(plain(record)) for record in records])

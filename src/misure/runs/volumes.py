@@ -12,15 +12,16 @@ from misure._util.arrays import read_arrays
 from misure.errors import InputError, RunFolderError, reason_of
 from misure.images.nifti_write import write_regions
 from misure.runs.folder import RunFolder
+from misure.runs.record import DoneObject
 
 _NO_NAME = re.compile(r"[^\w.#=-]+")
 _WRITTEN = ("target", "sufficient_region", "minimally_sufficient_region", "saliency_map")
 
 
 def write_run_volumes(run: str | Path, out: Path) -> int:
-    """Writes `OUT/KEY/NAME.nii.gz` for every item whose sample has an affine, and counts them.
+    """Writes `OUT/KEY/NAME.nii.gz` for every object whose sample has an affine, and counts them.
 
-    A slice becomes a volume with one slice, at its place in the volume that it is of.
+    A slice becomes a volume with one slice, at its position in the volume that it is of.
 
     Args:
         run: the run folder.
@@ -28,37 +29,33 @@ def write_run_volumes(run: str | Path, out: Path) -> int:
 
     Raises:
         RunFolderError: no run, or a map is missing.
-        InputError: there is no volume with an affine in it.
+        InputError: no sample has an affine.
     """
     folder, num_written = RunFolder(run), 0
-    folder.settings()
     for record in folder.records():
-        if record["status"] != "done" or record.get("affine") is None:
+        if not isinstance(record, DoneObject) or record.affine is None:
             continue
         try:
-            arrays = read_arrays(io.BytesIO(folder.storage.read(record["map"])))
+            arrays = read_arrays(io.BytesIO(folder.storage.read(record.map)))
             tensors = {name: torch.from_numpy(arrays[name]) for name in _WRITTEN if name in arrays}
-            affine = np.array(record["affine"], np.float64).reshape(4, 4)
-            words, key = f"misure: {record['class_name']}", str(record["key"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            affine = np.array(record.affine, np.float64).reshape(4, 4)
+        except (OSError, ValueError, TypeError) as error:
             raise RunFolderError(
-                f"export: expected a map in {record.get('map')} of {run}, and an affine, but "
-                f"{reason_of(error)}."
+                f"expected a map in {record.map} of {run}, and an affine, but {reason_of(error)}."
             ) from error
-        place = out / _file_name(key)
-        place.mkdir(parents=True, exist_ok=True)
-        write_regions(tensors, affine, place, words)
+        subfolder = out / _file_name(record.key)
+        subfolder.mkdir(parents=True, exist_ok=True)
+        write_regions(tensors, affine, subfolder, f"misure: {record.class_name}")
         num_written += 1
     if not num_written:
         raise InputError(
-            f"export: expected a run over volumes with an affine (NIfTI) or slices of them, {run} "
-            "has none."
+            f"expected a run over volumes with an affine (NIfTI) or slices of them, {run} has none."
         )
     return num_written
 
 
 def _file_name(key: str) -> str:
-    """A name of its own for each key, the key itself where that is one."""
+    """A name of its own for each key, the key itself if that is one."""
     name = _NO_NAME.sub("_", key)
     if name == key and name.strip("."):
         return name

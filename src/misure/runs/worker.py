@@ -5,58 +5,34 @@ recorded depends on who does it or in which order: seeds come from the sample's 
 objects of a sample are always explained together.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from misure.datasets.sample import Dataset, Sample
-from misure.errors import MisureError, RunFolderError, reason_of
+from misure.datasets.sample import Dataset
+from misure.errors import RunFolderError, entrance, reason_of
 from misure.explanation.explain import explain_all
 from misure.explanation.explanation import Explanation
-from misure.images.planes import as_colours, grey_range, viewing_plane
-from misure.images.regions import area_fraction
 from misure.methods import METHODS
 from misure.methods.method import MethodResult
 from misure.methods.own import PRESET_OF
-from misure.models.augmentation import augmented_dices
-from misure.models.confidence import prediction_record
 from misure.models.device import to_device
 from misure.models.model import SegmentationModel
-from misure.models.preprocessing import resize
 from misure.models.segmentation import Segmentation, logits_of
 from misure.models.target import Target
 from misure.runs.folder import RunFolder, RunWriter
+from misure.runs.object_record import Explained, signs_of, write_object
+from misure.runs.objects import RunObject, objects_of
 from misure.runs.plan import RunPlan
+from misure.runs.record import FailedObject, FinishedSample
 
 _AT_ONCE = 8  # objects of a sample explained together; more need more memory and gain little
-_THUMBNAIL_PX = 384  # of the longer side
-_LEFT_OUT = ("misure_version", "settings", "model_settings", "model", "preset", "image", "seed")
-"""Fields of `explanation.json` that are the same for all items, or said elsewhere."""
-
-
-@dataclass(frozen=True)
-class RunObject:
-    """One object to explain.
-
-    Attributes:
-        key: `SAMPLE#CLASS`, or `SAMPLE#CLASS.INSTANCE`; unique in a run.
-        target: the object.
-        instance: its number among the connected objects of its class, 0 the largest.
-    """
-
-    key: str
-    target: Target
-    instance: int | None = None
 
 
 @dataclass(frozen=True)
 class SampleOutcome:
-    """How many items of a sample were done, and how many failed."""
+    """How many objects of a sample were done, and how many failed."""
 
     num_done: int
     num_failed: int
@@ -79,6 +55,7 @@ class RunWorker:
         self._writer = RunWriter(folder)
         self._class_indices = [model.find_class(name) for name in plan.classes]
 
+    @entrance("")  # so that recorded reasons are the same in every process
     def work(self, index: int, key: str) -> SampleOutcome:
         """Explains all objects of one sample and records them; whatever fails is recorded too.
 
@@ -91,7 +68,7 @@ class RunWorker:
         """
         if index >= len(self._dataset.keys) or self._dataset.keys[index] != key:
             raise RunFolderError(
-                f"run: expected sample {index} to be {key!r} as at the beginning, the source has "
+                f"expected sample {index} to be {key!r} as at the beginning, the source has "
                 "changed. Give the same command again."
             )
         try:
@@ -99,71 +76,36 @@ class RunWorker:
             image = to_device(sample.image, self._model.device)
             logits = logits_of(self._model, image)
             segmentation = Segmentation(self._model, logits, image.device)
-            items = list(self._items(key, segmentation))
-            told = self._told(image, sample, logits, items)
+            objects = list(objects_of(key, segmentation, self._plan, self._class_indices))
+            signs = signs_of(self._model, image, logits, sample, objects, self._plan)
             del logits  # large, and of no use while the objects are explained
         except Exception as error:
             _raise_if_broken(error)
-            self._writer.append([_failed(key, key, error), {"sample": key, "num_objects": 1}])
-            return SampleOutcome(0, 1)
-        lines = []
-        for item, about, made in zip(items, told, self._made(image, key, items), strict=True):
-            lines.append(self._line(sample, segmentation, item, about, made))
-        self._writer.append([*lines, {"sample": key, "num_objects": len(lines)}])
-        num_failed = sum(line["status"] == "failed" for line in lines)
-        return SampleOutcome(len(lines) - num_failed, num_failed)
+            return _record_failed_sample(self._writer, key, reason_of(error))
+        records = [
+            write_object(self._writer, sample, segmentation, *parts)
+            for parts in zip(objects, signs, self._explain(image, key, objects), strict=True)
+        ]
+        self._writer.append([*records, FinishedSample(sample=key, num_objects=len(records))])
+        num_failed = sum(isinstance(record, FailedObject) for record in records)
+        return SampleOutcome(len(records) - num_failed, num_failed)
 
-    def _told(
-        self, image: Tensor, sample: Sample, logits: Tensor, items: Sequence[RunObject]
-    ) -> list[dict[str, Any]]:
-        """What is recorded of each object besides what explains it."""
-        targets = [item.target for item in items]
-        told: list[dict[str, Any]] = []
-        told += [{"prediction": prediction_record(logits, one)} for one in targets]
-        if self._plan.test_time_augmentation and items:
-            seed = self._plan.seed_of(sample.key)
-            dices = augmented_dices(self._model, image, targets, seed, sample.order)
-            for one, of_target in zip(told, dices, strict=True):
-                one["augmented_dice"] = of_target
-        return told
-
-    def _items(self, key: str, segmentation: Segmentation) -> list[RunObject]:
-        """The objects of a sample, by class and size."""
-        plan, items = self._plan, []
-        found = {one.class_index: one for one in segmentation.found_classes()}
-        foreground = [index for index in sorted(found) if not self._model.is_background(index)]
-        for class_index in dict.fromkeys(self._class_indices or foreground):
-            if class_index not in found:
-                continue
-            numbers = range(found[class_index].num_objects) if plan.instances else [None]
-            for number in numbers:
-                target = segmentation.target(class_index, instance=number)
-                if area_fraction(target.region) < plan.min_area:
-                    break  # the next ones are smaller
-                name = f"{key}#{class_index}" + ("" if number is None else f".{number}")
-                items.append(RunObject(name, target, number))
-        return items
-
-    def _made(
-        self, image: Tensor, key: str, items: Sequence[RunObject]
-    ) -> list[Explanation | MethodResult | Exception]:
-        """What explains each item; a few are found together, one by one where that fails."""
-        made: list[Explanation | MethodResult | Exception] = []
-        for start in range(0, len(items), _AT_ONCE):
-            some = items[start : start + _AT_ONCE]
+    def _explain(self, image: Tensor, key: str, objects: Sequence[RunObject]) -> list[Explained]:
+        """What explains each object; a few are explained together, one by one if that fails."""
+        explained: list[Explained] = []
+        for start in range(0, len(objects), _AT_ONCE):
+            batch = objects[start : start + _AT_ONCE]
             try:
-                made += self._make(image, key, [item.target for item in some])
+                explained += self._explain_targets(image, key, [part.target for part in batch])
             except Exception as error:
                 _raise_if_broken(error)
-                made += [error] if len(some) == 1 else self._one_by_one(image, key, some)
-        return made
+                explained += [error] if len(batch) == 1 else self._one_by_one(image, key, batch)
+        return explained
 
-    def _one_by_one(
-        self, image: Tensor, key: str, items: Sequence[RunObject]
-    ) -> list[Explanation | MethodResult | Exception]:
-        return [self._made(image, key, [item])[0] for item in items]
+    def _one_by_one(self, image: Tensor, key: str, objects: Sequence[RunObject]) -> list[Explained]:
+        return [self._explain(image, key, [run_object])[0] for run_object in objects]
 
-    def _make(
+    def _explain_targets(
         self, image: Tensor, key: str, targets: Sequence[Target]
     ) -> Sequence[Explanation | MethodResult]:
         plan, seed = self._plan, self._plan.seed_of(key)
@@ -179,71 +121,19 @@ class RunWorker:
             )
         method = METHODS[plan.method]
         return [
-            method(self._model, image, one, seed=seed, **plan.method_options) for one in targets
+            method(self._model, image, target, seed=seed, **plan.method_options)
+            for target in targets
         ]
-
-    def _line(
-        self,
-        sample: Sample,
-        segmentation: Segmentation,
-        item: RunObject,
-        about: Mapping[str, Any],
-        made: Explanation | MethodResult | Exception,
-    ) -> dict[str, Any]:
-        """The line of an item, done or failed."""
-        try:
-            if isinstance(made, Exception):
-                raise made
-            line = {**self._recorded(sample, segmentation, item, made), **about}
-            json.dumps(line, allow_nan=False)  # a figure that is none is a failure of this item
-        except OSError:
-            raise
-        except Exception as error:
-            return {**_failed(item.key, sample.key, error), **_about(item), **about}
-        return line
-
-    def _recorded(
-        self,
-        sample: Sample,
-        segmentation: Segmentation,
-        item: RunObject,
-        made: Explanation | MethodResult,
-    ) -> dict[str, Any]:
-        """The line of an explained item, its files already on disk."""
-        map_name = self._writer.save("maps", item.key, ".npz", made.save)
-        record = {k: v for k, v in made.record().items() if k not in _LEFT_OUT}
-        seconds = record["cost"].pop("seconds")
-        if isinstance(made, Explanation):
-            record["context"] = _context(made, segmentation)
-        return {
-            "key": item.key,
-            "sample": sample.key,
-            "status": "done",
-            "reason": "",
-            **_about(item),
-            "map": map_name,
-            "thumbnail": self._thumbnail(sample, item),
-            **record,
-            "affine": None if sample.affine is None else sample.affine.tolist(),
-            "viewing_order": sample.order if item.target.region.ndim == 3 else None,
-            "timing": {"seconds": seconds},
-        }
-
-    def _thumbnail(self, sample: Sample, item: RunObject) -> str:
-        """Of a volume the slice with most of the item, else the whole image."""
-        take, _ = viewing_plane(item.target.region, sample.order)
-        plane, (low, high) = take(sample.image).float().cpu(), grey_range(sample.image)
-        scale = min(1.0, _THUMBNAIL_PX / max(plane.shape[1:]))
-        small = resize(plane[None], [max(1, round(scale * side)) for side in plane.shape[1:]])[0]
-        pixels = (as_colours(small, low, high) * 255).round().astype(np.uint8)
-        key = sample.key if sample.image.ndim == 3 else item.key
-        return self._writer.save_thumbnail(key, pixels)
 
 
 def record_failure(folder: RunFolder, key: str, reason: str) -> SampleOutcome:
-    """Records that a sample failed, for a reason that its worker could not tell any more."""
-    failed = _failed(key, key, MisureError(reason))
-    RunWriter(folder).append([failed, {"sample": key, "num_objects": 1}])
+    """Records that a sample failed, for a reason that its worker can no longer record."""
+    return _record_failed_sample(RunWriter(folder), key, reason)
+
+
+def _record_failed_sample(writer: RunWriter, key: str, reason: str) -> SampleOutcome:
+    failed = FailedObject(key=key, sample=key, reason=reason)
+    writer.append([failed, FinishedSample(sample=key, num_objects=1)])
     return SampleOutcome(0, 1)
 
 
@@ -254,30 +144,3 @@ def _raise_if_broken(error: Exception) -> None:
     """
     if "CUDA error" in str(error):
         raise error
-
-
-def _about(item: RunObject) -> dict[str, Any]:
-    return {
-        "class_index": item.target.class_index,
-        "class_name": item.target.class_name,
-        "instance": item.instance,
-    }
-
-
-def _failed(key: str, sample: str, error: Exception) -> dict[str, Any]:
-    return {"key": key, "sample": sample, "status": "failed", "reason": reason_of(error)}
-
-
-def _context(made: Explanation, segmentation: Segmentation) -> list[dict[str, Any]]:
-    """On which classes the region lies outside its object, by the model's own segmentation."""
-    outside = made.minimally_sufficient_region & ~made.target.region
-    classes, counts = torch.unique(segmentation.class_map().cpu()[outside], return_counts=True)
-    name = segmentation.model.class_name
-    return [
-        {
-            "class_index": int(one),
-            "class_name": name(int(one)) if one >= 0 else "none",
-            "pixels": int(num),
-        }
-        for one, num in zip(classes, counts, strict=True)
-    ]

@@ -5,8 +5,14 @@ from typing import Any
 
 import click
 
-from misure.cli.commands.option_values import names, settings_of_parts
-from misure.cli.commands.options import SEED, quiet_option, with_model
+from misure.cli.commands.option_values import names, settings_of_methods
+from misure.cli.commands.options import (
+    dice_threshold_option,
+    quiet_option,
+    seed_option,
+    with_model,
+    with_search,
+)
 from misure.cli.terminal import progress, table
 from misure.errors import InputError
 
@@ -24,8 +30,8 @@ _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equi
     "--class",
     "class_",
     metavar="NAME|INDEX",
-    help="What to explain.  [default: what "
-    "the data set asks about, else the largest class but class 0]",
+    help="Class to explain.  [default: what the data set asks about, else the largest class but "
+    "the background]",
 )
 @click.option("--instance", type=int, help="Only one connected object; 0 is the largest.")
 @click.option(
@@ -38,22 +44,23 @@ _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equi
     callback=names,
     help="Names or groups with commas, or all.  [default: all but stability and sanity]",
 )
+@with_search
 @click.option(
-    "--method-option",
-    "method_options",
+    "--option",
+    "options",
     multiple=True,
-    callback=settings_of_parts,
-    metavar="METHOD.KEY=VALUE",
-    help="An option of a method, e.g. rise.num_masks=4000.",
+    callback=settings_of_methods,
+    metavar="[METHOD.]KEY=VALUE",
+    help="An option of a method, e.g. rise.num_masks=4000; without METHOD of misure itself.",
 )
-@click.option("--dice-threshold", default=0.9, show_default=True, help="When it counts as kept.")
+@dice_threshold_option
 @click.option(
     "--baseline-image",
     default="mean",
     show_default=True,
-    help="Where metrics remove pixels: mean, black, blurred or noise.",
+    help="What stands where pixels are removed: mean, black, blurred or noise.",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True)
+@seed_option
 @click.option("--out", type=click.Path(path_type=Path), default="comparison", show_default=True)
 @quiet_option
 def compare(
@@ -67,7 +74,8 @@ def compare(
     instance: int | None,
     methods: list[str] | None,
     metrics: list[str] | None,
-    method_options: dict[str, dict[str, Any]],
+    search: dict[str, Any],
+    options: dict[str, dict[str, Any]],
     dice_threshold: float,
     baseline_image: str,
     seed: int,
@@ -84,15 +92,17 @@ def compare(
     from misure.models.loaders import load_model
     from misure.reports.folders import save_comparison
 
+    if search:
+        options["misure"] = search | options.get("misure", {})
     if bool(images) == bool(dataset):
         raise InputError(
-            "compare: expected images or a --dataset, got "
+            "expected images or a --dataset, got "
             f"{'both' if dataset else 'neither'}. Give one of them."
         )
     if spec is None and dataset and dataset.partition(":")[0] in ("triangle", "triangle-two"):
         spec = "triangle"  # the network that comes with misure
     if spec is None:
-        raise InputError("compare: expected a network, got none. Name it with --model.")
+        raise InputError("expected a network, got none. Name it with --model.")
     with writing_folder(out) as folder, progress(quiet) as on_step:
         model = load_model(spec, **({"device": device} | model_options))
         reading = Reading.for_model(model, slice_index)
@@ -108,7 +118,7 @@ def compare(
             instance=instance,
             dice_threshold=dice_threshold,
             baseline_image=baseline_image,
-            method_options=method_options,
+            method_options=options,
             seed=seed,
             on_step=on_step,
         )

@@ -7,11 +7,13 @@ import click
 
 from misure.cli.commands.option_values import numbers, settings
 from misure.cli.commands.options import (
-    SEED,
+    dice_threshold_option,
     image_argument,
     load_model_and_image,
     quiet_option,
+    seed_option,
     with_model,
+    with_search,
 )
 from misure.cli.terminal import progress, summary
 
@@ -19,7 +21,12 @@ from misure.cli.terminal import progress, summary
 @click.command()
 @image_argument
 @with_model()
-@click.option("--class", "class_", metavar="NAME|INDEX", help="What to explain.")
+@click.option(
+    "--class",
+    "class_",
+    metavar="NAME|INDEX",
+    help="Class to explain.  [default: the class at --point or in --box, else the largest]",
+)
 @click.option(
     "--point", metavar="R,C", callback=numbers("R,C"), help="Only the object at this pixel."
 )
@@ -27,34 +34,23 @@ from misure.cli.terminal import progress, summary
     "--box", metavar="R0,C0,R1,C1", callback=numbers("R0,C0,R1,C1"), help="Only what lies inside."
 )
 @click.option("--instance", type=int, help="Only one connected object; 0 is the largest.")
-@click.option("--dice-threshold", default=0.9, show_default=True, help="When it counts as kept.")
-@click.option(
-    "--preset",
-    help="smallest, forward_only, paper or sufficient_region.  [default: smallest, or "
-    "forward_only without gradients]",
-)
-@click.option("--max-passes", type=int, help="Budget in pass equivalents.  [default: the preset's]")
-@click.option("--grain-px", type=int, help="Smallest piece of the region.  [default: 1/128]")
-@click.option("--one-minimal", is_flag=True, help="Remove blocks until none can be removed alone.")
+@dice_threshold_option
+@with_search
 @click.option(
     "--baseline-image",
-    help="mean, black, blurred or noise; several with commas: suffice with each.",
+    metavar="NAME",
+    help="What stands where pixels are removed: mean, black, blurred or noise. Several with "
+    "commas: the region suffices with each.",
 )
-@click.option(
-    "--compare-presentations",
-    is_flag=True,
-    help="Grow the object with other baseline images and edges too.",
-)
-@click.option("--edge-px", type=int, help="Width of the soft edge.  [default: the preset's]")
 @click.option(
     "--option",
     "options",
     multiple=True,
     callback=settings,
     metavar="KEY=VALUE",
-    help="Any other option of the preset, e.g. growth=bracket.",
+    help="Any other option of the preset, e.g. growth=bracket; `misure presets -v` lists them.",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True)
+@seed_option
 @click.option("--out", type=click.Path(path_type=Path), help="Folder.  [default: misure-IMAGE]")
 @quiet_option
 def explain(
@@ -68,13 +64,8 @@ def explain(
     box: tuple[int, ...] | None,
     instance: int | None,
     dice_threshold: float,
-    preset: str | None,
-    max_passes: int | None,
-    grain_px: int | None,
-    one_minimal: bool,
+    search: dict[str, Any],
     baseline_image: str | None,
-    compare_presentations: bool,
-    edge_px: int | None,
     options: dict[str, Any],
     seed: int,
     out: Path | None,
@@ -85,29 +76,22 @@ def explain(
     Writes explanation.json, explanation.npz, overview.png and its panels into the --out folder; of
     NIfTI files the regions and the map as NIfTI too.
     """
-    from dataclasses import replace
-
     from misure._util.folders import writing_folder
     from misure.explanation.explain import explain
     from misure.explanation.presentation import make_presentations
-    from misure.images.nifti import is_nifti
-    from misure.images.orientation import read_viewing_order
+    from misure.images.nifti import NiftiFile, is_nifti, nifti_stem
+    from misure.images.orientation import AS_STORED
     from misure.models.segmentation import segment
     from misure.reports.folders import save_result
 
-    given = {
-        "baseline_image": baseline_image,
-        "edge_px": edge_px,
-        "max_passes": max_passes,
-        "grain_px": grain_px,
-        "one_minimal": one_minimal or None,
-        "compare_presentations": compare_presentations or None,
-    }
-    options |= {key: value for key, value in given.items() if value is not None}
-    out = out or Path(f"misure-{_stem(image)}")
+    options |= search
+    if baseline_image is not None:
+        options["baseline_image"] = baseline_image
+    out = out or Path(f"misure-{nifti_stem(image.name) or 'image'}")
     with writing_folder(out) as folder, progress(quiet) as on_step:
         model, pixels = load_model_and_image(image, spec, model_options, device, slice_index)
-        order = read_viewing_order(image)
+        volume = NiftiFile(image) if is_nifti(image) else None
+        order = volume.order if volume else AS_STORED
         segmentation = segment(model, pixels)
         target = segmentation.target(
             None if class_ is None else model.find_class(class_),
@@ -120,12 +104,11 @@ def explain(
             pixels,
             target,
             dice_threshold=dice_threshold,
-            preset=preset,
             seed=seed,
             on_step=on_step,
             **options,
         )
-        found = replace(found, image=str(image), slice_index=slice_index)
+        found = found.with_values(image=str(image), slice_index=slice_index)
         presentation = make_presentations(
             model,
             pixels,
@@ -133,11 +116,6 @@ def explain(
             edge_px=found.settings["edge_px"],
             seed=seed,
         )[0]
-        volume = image if is_nifti(image) else None
         save_result(found, presentation, segmentation, folder, order=order, volume=volume)
     if not quiet:
-        click.echo(summary(found.record(), out))
-
-
-def _stem(image: Path) -> str:
-    return Path(image.name.removesuffix(".gz")).stem or "image"
+        click.echo(summary(found.values, out))

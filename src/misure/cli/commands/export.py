@@ -15,22 +15,22 @@ from misure.errors import InputError
     "--nifti", type=click.Path(path_type=Path), help="Write regions and maps of volumes into it."
 )
 def export(run: str, csv_file: Path | None, parquet: Path | None, nifti: Path | None) -> None:
-    """Write the figures of a run as a table, one line an item, one column a figure.
+    """Write the values of a run as a table, one row an object, one column a value.
 
-    Of a run over NIfTI volumes also the regions and maps, to lay over the volumes.
+    For NIfTI volumes it also writes the regions and maps, to lay over the volumes.
     """
     from misure.runs.run import read_run
     from misure.runs.table import write_csv, write_parquet
     from misure.runs.volumes import write_run_volumes
 
     if csv_file is None and parquet is None and nifti is None:
-        raise InputError("export: expected --csv FILE, --parquet FILE or --nifti DIR, got none.")
+        raise InputError("expected --csv FILE, --parquet FILE or --nifti DIR, got none.")
     records = read_run(run)
     if csv_file:
         write_csv(records, csv_file)
     if parquet:
         write_parquet(records, parquet)
     if nifti:
-        click.echo(f"{nifti}: {write_run_volumes(run, nifti)} items")
-    if written := " and ".join(str(one) for one in (csv_file, parquet) if one):
-        click.echo(f"{written}: {len(records)} items")
+        click.echo(f"{nifti}: {write_run_volumes(run, nifti)} objects")
+    if written := " and ".join(str(path) for path in (csv_file, parquet) if path):
+        click.echo(f"{written}: {len(records)} objects")

@@ -36,20 +36,27 @@ def names(_ctx: Any, _param: Any, value: str | None) -> list[str] | None:
     return None if value is None else [name.strip() for name in value.split(",")]
 
 
+def names_of_all(_ctx: Any, _param: Any, values: tuple[str, ...]) -> tuple[str, ...]:
+    """A click callback for a repeated option whose values are names with commas between them."""
+    return tuple(name.strip() for value in values for name in value.split(","))
+
+
 def settings(_ctx: Any, _param: Any, values: tuple[str, ...]) -> dict[str, Any]:
     """A click callback for KEY=VALUE pairs: JSON, numbers with commas, or else words."""
     return dict(_pair(text, "KEY=VALUE") for text in values)
 
 
-def settings_of_parts(_ctx: Any, _param: Any, values: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """A click callback for PART.KEY=VALUE: part -> its settings, values as in `settings`."""
-    found: dict[str, dict[str, Any]] = {}
+def settings_of_methods(
+    _ctx: Any, _param: Any, values: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
+    """A click callback for [METHOD.]KEY=VALUE: method (`misure` if none is named) -> settings."""
+    by_method: dict[str, dict[str, Any]] = {}
     for text in values:
-        part, dot, rest = text.partition(".")
-        if not dot or not part.isidentifier():
-            raise click.BadParameter(f"expected METHOD.KEY=VALUE, got {text!r}.")
-        found.setdefault(part, {}).update([_pair(rest, "METHOD.KEY=VALUE")])
-    return found
+        name, equals, value = text.partition("=")
+        method, _, key = name.rpartition(".")
+        pair = _pair(f"{key}{equals}{value}", "[METHOD.]KEY=VALUE")
+        by_method.setdefault(method or "misure", {}).update([pair])
+    return by_method
 
 
 def _pair(text: str, form: str) -> tuple[str, Any]:

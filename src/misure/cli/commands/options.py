@@ -1,6 +1,7 @@
 """Options that commands have in common, and the model and image that they name."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,19 @@ import click
 
 from misure.cli.commands.option_values import settings
 
+Command = Callable[..., None]
+
 SEED = click.IntRange(0, 2**32 - 1)
+seed_option = click.option(
+    "--seed", type=SEED, default=0, show_default=True, help="Seed of everything random."
+)
+dice_threshold_option = click.option(
+    "--dice-threshold",
+    type=float,
+    default=0.9,
+    show_default=True,
+    help="Dice from which a target counts as preserved.",
+)
 quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 image_argument = click.argument("image", type=click.Path(path_type=Path))
 
@@ -19,22 +32,76 @@ _model_options = [
         multiple=True,
         callback=settings,
         metavar="KEY=VALUE",
-        help="How to use it, e.g. mean=0.5,0.5,0.5 (arguments of SegmentationModel).",
+        help="How the network is used, e.g. mean=0.5,0.5,0.5 (arguments of SegmentationModel).",
     ),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ..."),
     click.option(
-        "--slice", "slice_index", type=int, help="Axial slice of a NIfTI volume, from the feet."
+        "--device",
+        default="auto",
+        show_default=True,
+        help="Where it runs: auto, cpu, cuda, cuda:1 ...",
+    ),
+    click.option(
+        "--slice",
+        "slice_index",
+        type=int,
+        help="Axial slice of a NIfTI volume, counted from the feet.",
     ),
 ]
 
 
-def with_model(*, required: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+_search_options = [
+    click.option(
+        "--preset",
+        metavar="NAME",
+        help="How regions are searched for; `misure presets` lists the names.  [default: smallest, "
+        "or forward_only if the network gives no gradients]",
+    ),
+    click.option("--max-passes", type=int, help="Budget in pass equivalents."),
+    click.option("--grain-px", type=int, help="Side of the smallest piece of a region, in pixels."),
+    click.option("--edge-px", type=int, help="Width of the soft edge of a region, in pixels."),
+    click.option(
+        "--one-minimal",
+        is_flag=True,
+        help="Remove blocks until no block can be removed by itself.",
+    ),
+    click.option(
+        "--compare-presentations",
+        is_flag=True,
+        help="Also grow the object with other baseline images and edges.",
+    ),
+]
+_SEARCH = ("preset", "max_passes", "grain_px", "edge_px", "one_minimal", "compare_presentations")
+
+
+def with_search(command: Command) -> Command:
+    """Adds the flags that change how regions are searched for.
+
+    The command gets those that were given as one dictionary, `search`: option of the preset ->
+    value, as `explain` takes them.
+    """
+
+    @wraps(command)
+    def gathered(*args: Any, **values: Any) -> None:
+        given = {name: values.pop(name) for name in _SEARCH}
+        search = {name: value for name, value in given.items() if value not in (None, False)}
+        command(*args, search=search, **values)
+
+    for option in reversed(_search_options):
+        gathered = option(gathered)
+    return gathered
+
+
+def with_model(*, required: bool = True) -> Callable[[Command], Command]:
     """Adds the options that say which network, and how it and an image are to be read."""
     which = click.option(
-        "--model", "spec", required=required, help="Which network, e.g. triangle, hf:FOLDER."
+        "--model",
+        "spec",
+        required=required,
+        metavar="SPEC",
+        help="The network, e.g. triangle, hf:FOLDER.",
     )
 
-    def add(command: Callable[..., None]) -> Callable[..., None]:
+    def add(command: Command) -> Command:
         for option in reversed([which, *_model_options]):
             command = option(command)
         return command

@@ -69,13 +69,13 @@ def _prepare(raw: str, out: Path, labels: str, test: list[str] | None, quiet: bo
     done = prepare_synapse(raw, out, labels=labels, test=test, on_case=on_case)
     if quiet:
         return
-    splits = [entry["split"] for entry in done.cases.values()]
+    splits = [entry.split for entry in done.cases.values()]
     click.echo(
         f"{out}: {splits.count('train')} cases for training, {splits.count('test')} for testing"
-        f"{' (PHANTOM)' if done.is_phantom else ''}; {done.num_there} were there already"
+        f"{' (PHANTOM)' if done.is_phantom else ''}; {done.num_kept} were there already"
     )
     if done.replaced:
-        click.echo(f"RawMap anew, of other raw files than before: {', '.join(done.replaced)}.")
+        click.echo(f"Made again, as their raw files have changed: {', '.join(done.replaced)}.")
     if done.unknown:
         click.echo(
             f"Not in the published split, so for testing: {', '.join(done.unknown)}. "

@@ -4,8 +4,14 @@ from typing import Any
 
 import click
 
-from misure.cli.commands.option_values import names, part_of, settings
-from misure.cli.commands.options import SEED, quiet_option, with_model
+from misure.cli.commands.option_values import names_of_all, part_of, settings
+from misure.cli.commands.options import (
+    dice_threshold_option,
+    quiet_option,
+    seed_option,
+    with_model,
+    with_search,
+)
 from misure.cli.terminal import run_progress
 
 
@@ -13,32 +19,51 @@ from misure.cli.terminal import run_progress
 @click.argument("source")
 @with_model()
 @click.option(
-    "--classes",
-    callback=names,
-    default="all",
+    "--class",
+    "classes",
+    multiple=True,
+    callback=names_of_all,
+    metavar="NAME|INDEX",
+    help="Classes to explain: repeated, or with commas.  [default: all but the background]",
+)
+@click.option(
+    "--instances",
+    is_flag=True,
+    help="Explain each connected object by itself, not each class as a whole.",
+)
+@click.option(
+    "--min-area",
+    default=0.001,
     show_default=True,
-    help="Names or numbers with commas; all is all but class 0.",
+    help="Area of the smallest object, as a fraction of the image.",
 )
-@click.option("--instances", is_flag=True, help="Each connected object by itself.")
 @click.option(
-    "--min-area", default=0.001, show_default=True, help="Smallest object, part of the image."
+    "--method",
+    default="misure",
+    show_default=True,
+    help="How objects are explained; `misure methods` lists the names.",
 )
-@click.option("--method", default="misure", show_default=True, help="Any of misure.METHODS.")
+@with_search
 @click.option(
-    "--method-option",
-    "method_options",
+    "--baseline-image",
+    metavar="NAME",
+    help="What stands where pixels are removed: mean, black, blurred or noise.",
+)
+@click.option(
+    "--option",
+    "options",
     multiple=True,
     callback=settings,
     metavar="KEY=VALUE",
-    help="An option of the method, e.g. max_passes=60.",
+    help="Any other option of the method; `misure methods -v` lists them.",
 )
-@click.option("--dice-threshold", default=0.9, show_default=True, help="When it counts as kept.")
+@dice_threshold_option
 @click.option(
     "--test-time-augmentation",
     is_flag=True,
-    help="Also look whether slightly changed images give the same (4 passes each).",
+    help="Also record whether slightly changed images are segmented the same (4 passes each).",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True)
+@seed_option
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
@@ -48,17 +73,21 @@ from misure.cli.terminal import run_progress
 )
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
 @click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each worker (CPU)."
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="CPU threads of each worker.",
 )
-@click.option("--address", help="Of the Ray cluster, e.g. auto.")
-@click.option("--limit", type=click.IntRange(1), help="Only the first so many samples.")
+@click.option("--address", help="Address of the Ray cluster, e.g. auto.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first N samples.", metavar="N")
 @click.option(
     "--shard",
     callback=part_of,
     metavar="I/N",
     help="Only every N-th sample, from the I-th on (from 0).  [default: RANK/WORLD_SIZE]",
 )
-@click.option("--retry-failed", is_flag=True, help="Do samples with failed items once more.")
+@click.option("--retry-failed", is_flag=True, help="Try samples with failed objects once more.")
 @click.option("--out", required=True, help="The run folder, or an address as s3://bucket/run.")
 @quiet_option
 @click.pass_context
@@ -69,11 +98,13 @@ def run(
     model_options: dict[str, Any],
     device: str,
     slice_index: int | None,
-    classes: list[str],
+    classes: tuple[str, ...],
     instances: bool,
     min_area: float,
     method: str,
-    method_options: dict[str, Any],
+    search: dict[str, Any],
+    baseline_image: str | None,
+    options: dict[str, Any],
     dice_threshold: float,
     test_time_augmentation: bool,
     seed: int,
@@ -94,16 +125,20 @@ def run(
     """
     from misure.runs.run import read_run, run, shard_of_environment
 
+    options |= search
+    if baseline_image is not None:
+        options["baseline_image"] = baseline_image
+
     with run_progress(quiet) as on_progress:
         done = run(
             source,
             model=spec,
             out=out,
-            classes=[] if classes == ["all"] else classes,
+            classes=classes,
             instances=instances,
             min_area=min_area,
             method=method,
-            method_options=method_options,
+            method_options=options,
             dice_threshold=dice_threshold,
             test_time_augmentation=test_time_augmentation,
             seed=seed,
@@ -120,14 +155,14 @@ def run(
             on_progress=on_progress,
         )
     records = read_run(out)
-    failed = [one for one in records if one["status"] == "failed"]
+    failed = [record for record in records if record.status == "failed"]
     if not quiet:
         click.echo(
-            f"{done.num_samples} samples in {done.seconds:.0f} s: {done.num_objects} items done, "
-            f"{done.num_failed} failed. {out} holds {len(records) - len(failed)} items done and "
-            f"{len(failed)} failed."
+            f"{done.num_samples} samples in {done.seconds:.0f} s: {done.num_objects} objects "
+            f"explained, {done.num_failed} failed. {out} now holds {len(records) - len(failed)} "
+            f"explained objects and {len(failed)} failures."
         )
-        for one in failed[:5]:
-            click.echo(f"  {one['key']}: {one['reason']}")
+        for record in failed[:5]:
+            click.echo(f"  {record.key}: {record.reason}")
     if failed:
         ctx.exit(1)

@@ -67,9 +67,9 @@ def train(
             on_step=on_step,
         )
     if not quiet:
-        figures = made.about.figures
-        each = ", ".join(f"{name} {dice:.3f}" for name, dice in figures["test_dice"].items())
+        values = made.about.values
+        each = ", ".join(f"{name} {dice:.3f}" for name, dice in values["test_dice"].items())
         click.echo(
-            f"{out}: Dice on {figures['num_test']} test samples {figures['mean_test_dice']:.3f} "
-            f"({each}); stopped by {figures['stopped_by']} after {figures['stopped_after']} steps."
+            f"{out}: Dice on {values['num_test']} test samples {values['mean_test_dice']:.3f} "
+            f"({each}); stopped by {values['stopped_by']} after {values['stopped_after']} steps."
         )

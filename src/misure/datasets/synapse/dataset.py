@@ -53,7 +53,7 @@ class SynapseVolumes:
         self.keys = [path.name.removesuffix(_ENDING) for path in self._paths]
         if not self._paths:
             raise MissingDataError(
-                f"synapse: expected {TEST_FOLDER}/case0001{_ENDING} and so on in {folder}, found "
+                f"expected {TEST_FOLDER}/case0001{_ENDING} and so on in {folder}, found "
                 "none. Prepare the raw files with: misure prepare synapse RAW OUT"
             )
 
@@ -85,7 +85,7 @@ class SynapseVolumes:
         with opened_volume(self._paths[index]) as (image, label, axis):
             if not 0 <= number < image.shape[axis]:
                 raise InputError(
-                    f"synapse: expected a slice from 0 to {image.shape[axis] - 1}, got {number} "
+                    f"expected a slice from 0 to {image.shape[axis] - 1}, got {number} "
                     f"for {self.keys[index]}."
                 )
             place = (*[slice(None)] * axis, number)
@@ -118,7 +118,7 @@ class SynapseSlices:
     def __init__(self, folder: Path, split: str = "test", reading: Reading = AS_IT_IS) -> None:
         refuse_slice(reading)
         if split not in ("train", "test"):
-            raise InputError(f"synapse: expected split 'train' or 'test', got {split!r}.")
+            raise InputError(f"expected split 'train' or 'test', got {split!r}.")
         self._samples: Dataset
         if split == "train" and is_prepared(folder):
             _check_reading(reading)
@@ -142,7 +142,7 @@ class _TrainingFiles:
         self.keys = [path.stem for path in self._paths]
         if not self._paths:
             raise MissingDataError(
-                f"synapse: expected {TRAIN_FOLDER}/case0005_slice000.npz and so on in {folder}, "
+                f"expected {TRAIN_FOLDER}/case0005_slice000.npz and so on in {folder}, "
                 "found none. Prepare training cases too, with: misure prepare synapse RAW OUT"
             )
 
@@ -179,7 +179,7 @@ def open_volumes(
         pairs = [pair for pair in found if pair.case not in train]
     if not pairs:
         raise MissingDataError(
-            f"synapse: expected cases of the published {split} split in {folder}, found none."
+            f"expected cases of the published {split} split in {folder}, found none."
         )
     return LabelledVolumes(
         pairs,
@@ -208,7 +208,7 @@ def open_synapse_volumes(rest: str, reading: Reading) -> Dataset:
 def _folder(rest: str) -> Path:
     if not rest or not Path(rest).is_dir():
         raise MissingDataError(
-            f"synapse: expected a folder after the colon, as in synapse:FOLDER, got {rest!r}. "
+            f"expected a folder after the colon, as in synapse:FOLDER, got {rest!r}. "
             "docs/data.md says where the files come from."
         )
     return Path(rest)
@@ -217,7 +217,7 @@ def _folder(rest: str) -> Path:
 def _check_reading(reading: Reading) -> None:
     if reading.num_channels not in (None, 1) or reading.intensity not in ("", WINDOW):
         raise InputError(
-            f"synapse: expected a network of 1 channel and intensity {WINDOW}, got "
+            f"expected a network of 1 channel and intensity {WINDOW}, got "
             f"{reading.num_channels or 1} and {reading.intensity or 'none'}. Use another network, "
             "or read the raw files as nifti:FOLDER."
         )

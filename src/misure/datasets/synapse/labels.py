@@ -96,7 +96,7 @@ def label_map(text: str) -> Mapping[int, int]:
         found = {}
     if not found or min(found) < 0 or not 0 <= min(found.values()) <= max(found.values()) <= 8:
         raise InputError(
-            f"label_map: expected {', '.join(LABEL_MAPS)} or NUMBER=CLASS with commas, classes "
-            f"from 0 to 8, got {text!r}."
+            f"expected a label map, {', '.join(LABEL_MAPS)} or NUMBER=CLASS with commas and "
+            f"classes from 0 to 8, got {text!r}."
         )
     return found

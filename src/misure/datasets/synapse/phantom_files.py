@@ -25,7 +25,7 @@ def phantom_cases(num_cases: int) -> list[str]:
     ['0031', '0008', '0007', '0009', '0022']
     """
     if not 1 <= num_cases <= len(TRAIN_CASES) + len(TEST_CASES):
-        raise InputError(f"phantom_cases: expected 1 to 30 cases, got {num_cases}.")
+        raise InputError(f"expected a number of phantoms from 1 to 30, got {num_cases}.")
     train, test = iter(TRAIN_CASES), iter(TEST_CASES)
     return [next(test if number % 5 in (1, 4) else train) for number in range(num_cases)]
 
@@ -50,12 +50,11 @@ def write_phantoms(
     """
     if size_px < 32 or num_slices < 8:
         raise InputError(
-            f"write_phantoms: expected 32 pixels and 8 slices or more, got {size_px} and "
-            f"{num_slices}."
+            f"expected phantoms of 32 pixels and 8 slices or more, got {size_px} and {num_slices}."
         )
     if size_px * size_px * num_slices > _LARGEST:
         raise InputError(
-            f"write_phantoms: expected at most {_LARGEST:,} voxels, got {size_px} x {size_px} x "
+            f"expected phantoms of at most {_LARGEST:,} voxels, got {size_px} x {size_px} x "
             f"{num_slices}. Ask for less."
         )
     cases = phantom_cases(num_cases)
@@ -79,8 +78,7 @@ def _refuse_others(folder: Path, names: set[str]) -> None:
     others = [path for path in there if path.name not in names or not is_phantom(folder)]
     if others:
         raise InputError(
-            f"write_phantoms: expected a folder without other volumes, {others[0]} is one. Name "
-            "another folder."
+            f"expected a folder without other volumes, {others[0]} is one. Name another folder."
         )
 
 

@@ -17,13 +17,14 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from misure._util.arrays import write_arrays
 from misure._util.files import durable_file, write_text
 from misure._util.optional import require
+from misure._util.records import convert, plain, settings_difference
 from misure._version import __version__
 from misure.datasets.nifti import LabelledVolumes, two_paths
 from misure.datasets.pairing import Pair
@@ -38,27 +39,34 @@ from misure.datasets.synapse.raw import (
     is_phantom,
     is_phantom_file,
 )
+from misure.datasets.synapse.record import (
+    RECORD_NAME,
+    PreparedCase,
+    PrepareRecord,
+    PrepareSettings,
+    read_record,
+)
 from misure.errors import InputError
 
-_PUBLISHED = {f"case{number}": "train" for number in TRAIN_CASES} | {
-    f"case{number}": "test" for number in TEST_CASES
-}
+_PUBLISHED: dict[str, Literal["train", "test"]] = {
+    f"case{number}": "train" for number in TRAIN_CASES
+} | {f"case{number}": "test" for number in TEST_CASES}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PreparedFolder:
-    """What a folder holds.
+    """What a prepared folder holds, and what was done now.
 
     Attributes:
         cases: case -> its entry in `prepare.json`.
-        num_there: how many of them were there already.
-        replaced: those that were there too, made of raw files that were others.
-        unknown: cases that the published split does not know, put to the test cases.
-        is_phantom: whether they are phantoms.
+        num_kept: cases that were complete already.
+        replaced: cases made again, because their raw files have changed.
+        unknown: cases that the published split does not know; they are test cases.
+        is_phantom: whether the bodies are phantoms.
     """
 
-    cases: dict[str, dict[str, Any]]
-    num_there: int
+    cases: dict[str, PreparedCase]
+    num_kept: int
     replaced: list[str]
     unknown: list[str]
     is_phantom: bool
@@ -72,53 +80,55 @@ def prepare_synapse(
     test: Sequence[str] | None = None,
     on_case: Callable[[str], None] = lambda _: None,
 ) -> PreparedFolder:
-    """Prepares all cases of a folder; those that are there already are left alone.
+    """Prepares all cases of a folder, and returns what it holds then.
+
+    Cases that are complete already, made of the same raw files, are left alone.
 
     Args:
         source: where the raw files are (see `find_cases`).
-        out: the folder to fill; it is made if need be.
-        labels: who drew the labels (see `label_map`).
+        out: the folder to fill, made if need be.
+        labels: the label map of the raw files (see `label_map`).
         test: cases for testing, such as `0001`, all others being for training; None: the published
-            split, and for testing what it does not know.
-        on_case: called with the name of each case before it is done.
+            split, in which unknown cases are for testing.
+        on_case: called with the name of each case before it is prepared.
 
     Raises:
-        InputError: files that cannot be used; a folder prepared with other settings, or by others.
-        MissingDataError: no files.
+        InputError: files that cannot be used; a folder prepared with other settings, or one that
+            misure did not prepare.
+        MissingDataError: there are no raw files.
     """
     numbers, pairs = label_map(labels), find_cases(source)
-    chosen = None if test is None else sorted(case_name(one) for one in test)
+    chosen = None if test is None else sorted(map(case_name, test))
     unknown_test = set(chosen or ()) - {pair.case for pair in pairs}
     if unknown_test:
         raise InputError(
-            f"prepare_synapse: expected test cases among those in {source}, got "
-            f"{', '.join(sorted(unknown_test))}."
+            f"expected test cases among those in {source}, got {', '.join(sorted(unknown_test))}."
         )
-    phantom = _is_phantom_source(source) or any(is_phantom_file(one.channels[0]) for one in pairs)
-    settings = {
-        "labels": {str(number): numbers[number] for number in sorted(numbers)},
-        "intensity": WINDOW,
-        "test": chosen or "published",
-        "phantom": phantom,
-    }
-    cases = _cases_there(out, settings)
+    phantom = _is_phantom_source(source) or any(is_phantom_file(pair.channels[0]) for pair in pairs)
+    settings = PrepareSettings(
+        labels={str(number): numbers[number] for number in sorted(numbers)},
+        intensity=WINDOW,
+        test=chosen or "published",
+        phantom=phantom,
+    )
+    cases = _prepared_cases(out, settings)
     volumes = LabelledVolumes(
         pairs, Reading(1, None, WINDOW), label_map=numbers, class_names=CLASS_NAMES, upright=True
     )
-    num_there, replaced = 0, []
+    num_kept, replaced = 0, []
     for index, pair in enumerate(pairs):
         split = _split(pair.case, chosen)
         files = {path.name: _digest(path) for path in (*pair.channels, pair.labels)}
-        if _is_there(out, pair.case, cases.get(pair.case), files):
-            num_there += 1
+        if _is_complete(out, pair.case, cases.get(pair.case), files):
+            num_kept += 1
             continue
         on_case(pair.case)
         sample = volumes[index]
         before = cases.pop(pair.case, None)  # until its files are complete again
-        if before and before["files"] != files:
+        if before and before.files != files:
             replaced.append(pair.case)
         _make_folders(out, phantom)
-        _write_record(out, settings, cases)  # so that these are known for ours, should it stop here
+        _write_record(out, settings, cases)  # so that a call after an interrupt knows the folder
         _remove(out, pair.case)
         _write_case(out, sample, split)
         cases[pair.case] = _entry(sample, split, pair, files)
@@ -126,7 +136,9 @@ def prepare_synapse(
     _make_folders(out, phantom)
     _write_record(out, settings, cases)
     unknown = [pair.case for pair in pairs if chosen is None and pair.case not in _PUBLISHED]
-    return PreparedFolder(cases, num_there, replaced, unknown, phantom)
+    return PreparedFolder(
+        cases=cases, num_kept=num_kept, replaced=replaced, unknown=unknown, is_phantom=phantom
+    )
 
 
 def _make_folders(out: Path, phantom: bool) -> None:
@@ -136,60 +148,51 @@ def _make_folders(out: Path, phantom: bool) -> None:
         write_text(out / PHANTOM_NOTE, "The bodies in this folder are phantoms, no patients.\n")
 
 
-def names_of(case: str, entry: dict[str, Any]) -> list[str]:
+def names_of(case: str, entry: PreparedCase) -> list[str]:
     """The names of the files of a case, without their endings."""
-    if entry["split"] == "test":
+    if entry.split == "test":
         return [case]
-    return [f"{case}_slice{number:03d}" for number in range(entry["shape"][0])]
+    return [f"{case}_slice{number:03d}" for number in range(entry.shape[0])]
 
 
-def _split(case: str, test: Sequence[str] | None) -> str:
+def _split(case: str, test: Sequence[str] | None) -> Literal["train", "test"]:
     if test is None:
         return _PUBLISHED.get(case, "test")
     return "test" if case in test else "train"
 
 
 def _is_phantom_source(source: str | Path) -> bool:
-    paths = {Path(source).absolute(), *(one.absolute() for one in two_paths(str(source)))}
-    return any(is_phantom(folder) for one in paths for folder in (one, *one.parents))
+    paths = {Path(source).absolute(), *(path.absolute() for path in two_paths(str(source)))}
+    return any(is_phantom(folder) for path in paths for folder in (path, *path.parents))
 
 
-def _cases_there(out: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    path = out / "prepare.json"
-    if not path.exists():
+def _prepared_cases(out: Path, settings: PrepareSettings) -> dict[str, PreparedCase]:
+    """The cases of a folder that an earlier call began; none if it is empty or new.
+
+    Raises:
+        InputError: the folder was prepared with other settings, or not by misure.
+    """
+    if not (out / RECORD_NAME).exists():
         folders = (out / TEST_FOLDER, out / TRAIN_FOLDER)
-        if theirs := next((one for folder in folders for one in folder.glob("*")), None):
+        if foreign := next((path for folder in folders for path in folder.glob("*")), None):
             raise InputError(
-                f"prepare_synapse: expected an empty folder, or one that misure prepared, got "
-                f"{out} with {theirs.name} of somebody else. Name another folder."
+                f"expected an empty folder, or one that misure prepared, got {out} with "
+                f"{foreign.name}, which misure did not write. Name another folder."
             )
         return {}
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        there, cases = dict(record["settings"]), dict(record["cases"])
-        for case, entry in cases.items():
-            shape, split = entry["shape"], entry["split"]
-            if split not in ("train", "test") or not all(type(one) is int for one in shape):
-                raise ValueError(f"{case} has split {split!r} and shape {shape!r}")
-            dict(entry["files"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    record = read_record(out)
+    if difference := settings_difference(record.settings, settings):
         raise InputError(
-            f"prepare_synapse: expected a folder that misure prepared, but {path} cannot be used: "
-            f"{error}"
-        ) from error
-    different = [name for name in settings if there.get(name) != settings[name]]
-    if different:
-        raise InputError(
-            f"prepare_synapse: expected the settings that {out} was prepared with, got another "
-            f"{' and '.join(different)}. Name another folder."
+            f"expected the settings that {out} was prepared with, got others: {difference}. Name "
+            "another folder."
         )
-    return cases
+    return dict(record.cases)
 
 
-def _is_there(out: Path, case: str, entry: dict[str, Any] | None, files: dict[str, str]) -> bool:
-    if entry is None or entry["files"] != files:
+def _is_complete(out: Path, case: str, entry: PreparedCase | None, files: dict[str, str]) -> bool:
+    if entry is None or entry.files != files:
         return False
-    return all(_path(out, entry["split"], name).exists() for name in names_of(case, entry))
+    return all(_path(out, entry.split, name).exists() for name in names_of(case, entry))
 
 
 def _path(out: Path, split: str, name: str) -> Path:
@@ -199,7 +202,7 @@ def _path(out: Path, split: str, name: str) -> Path:
 
 
 def _remove(out: Path, case: str) -> None:
-    """Files of the case as it was before it changed; it may have had more slices."""
+    """Removes the files of a case as it was before; it may have had more slices."""
     _path(out, "test", case).unlink(missing_ok=True)
     for path in (out / TRAIN_FOLDER).glob(f"{glob.escape(case)}_slice*.npz"):
         path.unlink()
@@ -207,7 +210,7 @@ def _remove(out: Path, case: str) -> None:
 
 def _write_case(out: Path, sample: Sample, split: str) -> None:
     if sample.annotation is None:
-        raise InputError(f"prepare_synapse: expected labels for {sample.key}, got none.")
+        raise InputError(f"expected labels for {sample.key}, got none.")
     image, label = sample.image[0].numpy(), sample.annotation.numpy().astype(np.uint8)
     if split == "test":
         _write_volume(_path(out, split, sample.key), image, label)
@@ -222,37 +225,40 @@ def _write_volume(path: Path, image: np.ndarray, label: np.ndarray) -> None:
     chunks = (1, *image.shape[1:])  # so that a slice is read alone
     with durable_file(path) as unfinished, h5py.File(unfinished, "w") as file:
         for name, array in (("image", image), ("label", label)):
-            made = file.create_dataset(name, data=array, chunks=chunks, compression="gzip")
-            made.attrs["axes"] = AXES_NOTE
+            dataset = file.create_dataset(name, data=array, chunks=chunks, compression="gzip")
+            dataset.attrs["axes"] = AXES_NOTE
 
 
-def _entry(sample: Sample, split: str, pair: Pair, files: dict[str, str]) -> dict[str, Any]:
+def _entry(
+    sample: Sample, split: Literal["train", "test"], pair: Pair, files: dict[str, str]
+) -> PreparedCase:
     if sample.affine is None or sample.annotation is None:
-        raise InputError(f"prepare_synapse: expected a volume of {pair.case}, got a slice.")
+        raise InputError(f"expected a volume of {pair.case}, got a slice.")
     present = np.unique(sample.annotation.numpy())
-    return {
+    values = {
         "split": split,
         "shape": list(sample.annotation.shape),
         "voxel_size_mm": np.linalg.norm(sample.affine.numpy()[:3, :3], axis=0).tolist(),
         "affine": sample.affine.tolist(),
-        "organs": [CLASS_NAMES[one] for one in present if one],
+        "organs": [CLASS_NAMES[index] for index in present if index],
         "files": files,
     }
+    return convert(values, PreparedCase, f"an entry of {pair.case}")
 
 
-def _write_record(out: Path, settings: dict[str, Any], cases: dict[str, dict[str, Any]]) -> None:
+def _write_record(out: Path, settings: PrepareSettings, cases: dict[str, PreparedCase]) -> None:
     cases = {case: cases[case] for case in sorted(cases)}
     for split, name in (("train", "train.txt"), ("test", "test_vol.txt")):
-        chosen = {case: entry for case, entry in cases.items() if entry["split"] == split}
+        chosen = {case: entry for case, entry in cases.items() if entry.split == split}
         lines = [line for case, entry in chosen.items() for line in names_of(case, entry)]
         write_text(out / "lists" / name, "".join(f"{line}\n" for line in lines))
-    record = {
-        "misure_version": __version__,
-        "class_names": CLASS_NAMES,
-        "settings": settings,
-        "cases": cases,
-    }
-    write_text(out / "prepare.json", json.dumps(record, indent=2) + "\n")
+    record = PrepareRecord(
+        misure_version=__version__,
+        class_names=list(CLASS_NAMES),
+        settings=settings,
+        cases=cases,
+    )
+    write_text(out / RECORD_NAME, json.dumps(plain(record), indent=2) + "\n")
 
 
 def _digest(path: Path) -> str:

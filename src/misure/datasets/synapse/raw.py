@@ -8,7 +8,7 @@ from pathlib import Path
 from misure.datasets.nifti import two_paths
 from misure.datasets.pairing import Pair, find_pairs
 from misure.errors import InputError
-from misure.images.nifti import read_description
+from misure.images.nifti import NiftiFile
 
 PHANTOM_NOTE = "PHANTOM.txt"
 """A file with this name says that a folder holds phantoms, not patients."""
@@ -36,8 +36,7 @@ def find_cases(source: str | Path) -> list[Pair]:
     if twice:
         files = [pair.channels[0] for pair in pairs if pair.case == twice[0]]
         raise InputError(
-            f"synapse: expected files with different numbers, got {files[0]} and {files[1]}. "
-            "Rename one."
+            f"expected files with different numbers, got {files[0]} and {files[1]}. Rename one."
         )
     return pairs
 
@@ -59,4 +58,4 @@ def is_phantom(folder: Path) -> bool:
 
 def is_phantom_file(path: Path) -> bool:
     """Whether the header of a NIfTI file says that it holds a phantom."""
-    return read_description(path).startswith(PHANTOM_DESCRIPTION)
+    return NiftiFile(path).description.startswith(PHANTOM_DESCRIPTION)

@@ -109,12 +109,12 @@ class TriangleDataset:
         self._glyphs: Glyphs = read_glyphs(glyphs, split)
         if num_triangles < 1:
             raise InputError(
-                f"TriangleDataset: expected num_triangles of 1 or more, got {num_triangles}. For "
+                f"expected num_triangles of 1 or more, got {num_triangles}. For "
                 "canvases without any use empty_fraction=1."
             )
         if not self.glyph_px * 1.3 <= self.side_px <= 0.6 * size_px:
             raise InputError(
-                f"TriangleDataset: expected side_px between 1.3 x glyph_px and 0.6 x size_px, got "
+                f"expected side_px between 1.3 x glyph_px and 0.6 x size_px, got "
                 f"{self.side_px:g} with glyph_px {self.glyph_px} and size_px {size_px}."
             )
 
@@ -174,7 +174,7 @@ class TriangleDataset:
             if all(layout.place(group) for group in groups) and layout.place_disc():
                 return layout
         raise InputError(
-            f"TriangleDataset: found no room for {self.num_triangles} triangles, "
+            f"found no room for {self.num_triangles} triangles, "
             f"{self.num_decoy_pairs} decoy pairs and {self.num_distractors} distractors on "
             f"{self.size_px} px. Ask for fewer or a larger size_px."
         )
@@ -209,7 +209,7 @@ def read_options(words: str) -> tuple[int | None, dict[str, Any]]:
         known = not name or name in _OPTIONS
         if not known or not number.isdecimal() or (not name and int(number) < 1):
             raise InputError(
-                f"open_dataset: expected a number of samples after the colon, or options as in "
+                f"expected a number of samples after the colon, or options as in "
                 f"triangle:30,side=24 ({', '.join(_OPTIONS)}), got {word!r}."
             )
         if name:

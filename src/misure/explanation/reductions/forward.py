@@ -1,8 +1,8 @@
-"""The search of stage 2 without gradients, for networks that are only a function.
+"""Stage 2 without gradients, for networks that are only a function.
 
-Hierarchical removal: blocks of a fourth of the image's short side are removed while the model does
-not miss them, then blocks of half that side, and so on down to the grain, each time the least
-important first. How important a block is tells the removal of the block around it.
+Hierarchical removal: blocks of a quarter of the image's short side are removed as long as the model
+still predicts the target, then blocks of half that side, and so on down to the grain. At each size
+the least important blocks go first: those farthest from the target.
 """
 
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from typing import ClassVar
 import torch
 
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import Probe, Query, Search
+from misure.explanation.probe import Account, Probe, Query, Search
 from misure.explanation.reduction import (
     MinimallySufficientRegion,
     SearchingReduction,
     check_search_options,
     smallest_that_holds,
 )
-from misure.explanation.removal import remove_blocks
+from misure.explanation.removal import Budget, remove_blocks
 from misure.images.grid import default_grain_px
 from misure.images.regions import distance_px
 
@@ -31,8 +31,8 @@ class ForwardReduction(SearchingReduction):
 
     Attributes:
         grain_px: side of the smallest block; 0: 1/128 of the short side.
-        max_passes: pass equivalents for the whole explanation of a target but for its minimality;
-            the best region so far is returned when they are spent.
+        max_passes: pass equivalents for the whole explanation of a target except its minimality;
+            when they are spent, the best region so far is returned.
     """
 
     grain_px: int = 0
@@ -42,10 +42,10 @@ class ForwardReduction(SearchingReduction):
     needs_gradients: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_search_options("ForwardReduction", self.grain_px, self.max_passes)
+        check_search_options(self.grain_px, self.max_passes)
 
     def search(
-        self, probe: Probe, sufficient: SufficientRegion
+        self, probe: Probe, sufficient: SufficientRegion, account: Account
     ) -> Search[MinimallySufficientRegion]:
         spatial = probe.target.region.shape
         grain_px = self.grain_px or default_grain_px(spatial)
@@ -55,10 +55,10 @@ class ForwardReduction(SearchingReduction):
         is_done = probe.suffices(reply)
         held = [nothing if is_done else sufficient.region]
         cell_px = max(grain_px, min(spatial) // _COARSEST)
+        budget = Budget(account, self.max_passes, probe.num_views)
         while not is_done:
-            left = probe.passes_left(self.max_passes)
             region, _, is_one_minimal = yield from remove_blocks(
-                probe, held[0], nearness, cell_px, max_passes=left
+                probe, held[0], nearness, cell_px, budget
             )
             held.insert(0, region)
             if not is_one_minimal:

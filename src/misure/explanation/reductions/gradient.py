@@ -1,24 +1,22 @@
-"""Stage 2 by gradients: binary regions on a grid, each shown to the model as it is.
+"""Stage 2 by gradients: search for the smallest sufficient set of grid cells.
 
-A score for each cell says how much it is needed; the region is the best `num_cells` of them. A step
-shows that region and takes the gradient of the loss (see `showing`) with respect to visibility: the
-first-order gain of adding each cell that is hidden, and of keeping each that is seen. Gradients,
-and a smoothed copy of them that moves neighbours together, are gathered with momentum; the copy
-moves a cell the less, the less its pixels differ from what stands there when they are removed,
-since nobody can see whether such a cell is shown. Where the region holds, the number of cells
-shrinks; where not, it grows a little. The smallest region that held is the result; nothing soft is
-left to be thresholded.
+Every cell has a score. Each step shows the network the `num_cells` best cells and computes the
+gradient of the loss (see `show`) with respect to visibility: it estimates how much each hidden cell
+would help, and how much the loss of each visible one would hurt. Scores follow that gradient, plus
+a smoothed copy that moves neighbours together, with momentum. The copy counts less for cells that
+look much like the baseline image, because the network cannot tell whether they are shown. If the
+region suffices, the next one has 25 % fewer cells; if not, 5 % more. The smallest region that
+sufficed is the result, so nothing is thresholded afterwards.
 
-Where a network has lost the object its gradient says little, and where it sees everything it may
-say nothing. So the search begins with the sufficient region half seen, and then with the hidden
-cells *leaking*: they stay visible in part, less where the object is drawn and more where it is not,
-until they are hidden indeed. What is shown while anything leaks guides the search and is never
-returned.
+Gradients vanish once the network has lost the object, and say little while it sees everything. So
+the search starts with the sufficient region half visible, and early steps let hidden cells leak:
+they stay partly visible, and fade as the search makes progress. Leaky images steer the search; they
+are never returned.
 
-Where nothing has held when an eighth of the budget is left, the target is grown once more, in equal
+If nothing has sufficed after 7/8 of the budget, the rest is spent on growing the target in equal
 steps: the Dice need not rise with the growth, and stage 1 skips most radii.
 
-`docs/search.md` tells what else was tried, with figures.
+Alternatives that were tried, with measurements: docs/results/search.md.
 """
 
 from dataclasses import dataclass
@@ -29,7 +27,7 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import Probe, Query, Reply, Search
+from misure.explanation.probe import Account, Probe, Query, Reply, Search
 from misure.explanation.reduction import (
     MinimallySufficientRegion,
     SearchingReduction,
@@ -66,10 +64,10 @@ class GradientReduction(SearchingReduction):
 
     Attributes:
         grain_px: side of a cell, the smallest piece of a region; 0: 1/128 of the short side.
-        max_passes: pass equivalents for the whole explanation of a target but for its minimality;
-            the best region so far is returned when they are spent. Only targets that lean on nearly
-            everything need all of them: where several regions have held, 5/8 are spent. Each
-            baseline image and each control takes 3 in every step.
+        max_passes: pass equivalents for the whole explanation of a target except its minimality;
+            when they are spent, the best region so far is returned. Once several regions have
+            sufficed, the search ends after 5/8 of them. Each baseline image and each content
+            control takes 3 in every step.
         patience: steps without a region smaller by `min_gain` after which the search ends.
         min_gain: see `patience`.
     """
@@ -83,15 +81,15 @@ class GradientReduction(SearchingReduction):
     needs_gradients: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_search_options("GradientReduction", self.grain_px, self.max_passes)
+        check_search_options(self.grain_px, self.max_passes)
         if self.patience < 1 or not 0 <= self.min_gain < 1:
             raise InputError(
-                f"GradientReduction: expected patience of 1 or more and min_gain in [0, 1), got "
+                f"expected patience of 1 or more and min_gain in [0, 1), got "
                 f"{self.patience} and {self.min_gain}."
             )
 
     def search(
-        self, probe: Probe, sufficient: SufficientRegion
+        self, probe: Probe, sufficient: SufficientRegion, account: Account
     ) -> Search[MinimallySufficientRegion]:
         spatial = probe.target.region.shape
         grid = Grid(sufficient.region, self.grain_px or default_grain_px(spatial))
@@ -100,31 +98,31 @@ class GradientReduction(SearchingReduction):
         (reply,) = yield Query([nothing], content_controls=True)
         held = [nothing]
         if not probe.suffices(reply):
-            score, held, stopped_by = yield from self._descend(probe, grid, score)
+            score, held, stopped_by = yield from self._descend(probe, grid, score, account)
         if not held:
-            held = yield from self._grow_again(probe, sufficient, grid)
+            held = yield from self._grow_again(probe, sufficient, grid, account)
         region, dice = yield from smallest_that_holds(probe, held, sufficient)
         saliency_map = grid.values(_positive(score, grid))
         return MinimallySufficientRegion(region, saliency_map, dice, grid.cell_px, stopped_by)
 
     def _budget(self, num_held: int) -> int:
-        """What steps may spend in all, when so many regions have held."""
+        """Pass equivalents that the steps may spend, given how many regions have sufficed."""
         if num_held == 0:
             return round((1 - _SHARE_OF_GROWING) * self.max_passes)
         return round((_USUAL_SHARE if num_held >= _SEVERAL else 1) * self.max_passes)
 
     def _grow_again(
-        self, probe: Probe, sufficient: SufficientRegion, grid: Grid
+        self, probe: Probe, sufficient: SufficientRegion, grid: Grid, account: Account
     ) -> Search[list[Tensor]]:
         """The first region around the target that holds, of as many as the budget allows."""
         distance = distance_px(probe.target.region)
-        num = max(0, probe.passes_left(self.max_passes)) // probe.num_views
+        num = max(0, account.passes_left(self.max_passes)) // probe.num_views
         first, last = probe.edge_px, sufficient.growth_px
         step_px = max(grid.cell_px, (last - first) / (num + 1))
         growths = [first + i * step_px for i in range(1, num + 1) if first + i * step_px < last]
         for start in range(0, len(growths), _GROWTHS_AT_ONCE):
-            some = growths[start : start + _GROWTHS_AT_ONCE]
-            regions = [grid.region(grid.cells(distance <= growth_px)) for growth_px in some]
+            batch = growths[start : start + _GROWTHS_AT_ONCE]
+            regions = [grid.region(grid.cells(distance <= growth_px)) for growth_px in batch]
             replies = yield Query(regions, content_controls=True)
             for region, reply in zip(regions, replies, strict=True):
                 if probe.suffices(reply):
@@ -132,7 +130,7 @@ class GradientReduction(SearchingReduction):
         return []
 
     def _descend(
-        self, probe: Probe, grid: Grid, score: Tensor
+        self, probe: Probe, grid: Grid, score: Tensor, account: Account
     ) -> Search[tuple[Tensor, list[Tensor], str]]:
         """The score of the best region, the regions that held (smallest first), why it ended."""
         num_inside = int(grid.inside.sum())
@@ -141,7 +139,7 @@ class GradientReduction(SearchingReduction):
         momentum = torch.zeros_like(score)
         best_score, held = score, list[Tensor]()
         a_step = _PASSES_OF_A_STEP * probe.num_views
-        passes_left = probe.passes_left(self._budget(0))
+        passes_left = account.passes_left(self._budget(0))
         since_gain, misses = 0, 0
         leak = _LEAK if passes_left >= _STEPS_FOR_A_LEAK * a_step else 0
         seen = probe.presentations[0].visibility  # the same in all of them
@@ -149,7 +147,7 @@ class GradientReduction(SearchingReduction):
         if passes_left >= _PASSES_OF_A_STEP * len(probe.presentations):
             (reply,) = yield Query([_HALF_SEEN * everything], gradient=True)
             score = score + _direction(reply, grid, contrast)
-        while probe.passes_left(self._budget(len(held))) >= a_step:
+        while account.passes_left(self._budget(len(held))) >= a_step:
             if held and since_gain > self.patience:
                 return best_score, held, "patience"
             region = grid.region(top_cells(score.where(grid.inside, -torch.inf), num_cells))
@@ -174,18 +172,18 @@ class GradientReduction(SearchingReduction):
 
 
 def _nearness(target: Tensor, grid: Grid) -> Tensor:
-    """Where the search starts: 0 on cells of the target, falling to -1 at the farthest cell."""
+    """The first score: 0 on cells of the target, falling to -1 at the farthest cell."""
     distance = distance_px(grid.cells(target))
     return -distance / distance[grid.inside].max().clamp(min=1)
 
 
 def _contrast_share(probe: Probe, grid: Grid) -> Tensor:
-    """How far a cell differs from what stands in its place, in [0, 1); half where as far as most.
+    """How much a cell differs from the baseline image, in [0, 1); 0.5 for a typical cell.
 
-    Of several baseline images the one that differs most counts.
+    With several baseline images, the one that differs most counts.
     """
     squares = torch.stack(
-        [(one.image - one.baseline_image).float().square().sum(0) for one in probe.presentations]
+        [(way.image - way.baseline_image).float().square().sum(0) for way in probe.presentations]
     )
     contrast = (grid.sums(squares.amax(0)) / grid.num_px.clamp(min=1)).sqrt()
     return contrast / (contrast + _size(contrast, grid))
@@ -194,7 +192,7 @@ def _contrast_share(probe: Probe, grid: Grid) -> Tensor:
 def _direction(reply: Reply, grid: Grid, contrast: Tensor) -> Tensor:
     """The gradient of each cell and a smoothed copy, each in units of its own mean size."""
     if reply.gradient is None:
-        raise InputError("GradientReduction: expected an reply with a gradient, got none.")
+        raise InputError("expected a reply with a gradient, got none.")
     gradient = grid.sums(reply.gradient)
     own = gradient / _size(gradient, grid)
     smoothed = smooth(gradient, _SMOOTHING) * contrast

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from misure.errors import InputError, ModelError
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import OnStep, Probe
+from misure.explanation.probe import Account, OnStep, Probe
 from misure.explanation.reduction import MinimallySufficientRegion, top_region
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import soft_dice
@@ -61,40 +61,42 @@ class PaperReduction:
     def __post_init__(self) -> None:
         if self.grid_size < 1 or self.num_iterations < 0 or self.learning_rate <= 0:
             raise InputError(
-                "PaperReduction: expected grid_size of 1 or more, num_iterations of 0 or more and "
+                "expected grid_size of 1 or more, num_iterations of 0 or more and "
                 f"a positive learning_rate, got {self.grid_size}, {self.num_iterations} and "
                 f"{self.learning_rate}."
             )
         if self.tv_exponent < 1:
-            raise InputError(
-                f"PaperReduction: expected tv_exponent of 1 or more, got {self.tv_exponent}."
-            )
+            raise InputError(f"expected tv_exponent of 1 or more, got {self.tv_exponent}.")
 
     def __call__(
         self,
         model: SegmentationModel,
         probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
+        accounts: Sequence[Account],
         on_step: OnStep | None = None,
     ) -> list[MinimallySufficientRegion]:
-        """See `Reduction`.
+        """The smallest top part of the map learnt for each probe (see `Reduction`).
 
         Makes `num_iterations` forward and backward passes for each probe, then about twenty forward
         passes.
         """
         with model.borrowed():
-            maps = self._learn(model, probes, sufficient, on_step)
+            maps = self._learn(model, probes, sufficient, accounts, on_step)
             searches = [
                 top_region(probe, saliency_map, found)
                 for probe, saliency_map, found in zip(probes, maps, sufficient, strict=True)
             ]
-            return run_searches(model, probes, searches, doing="checking", on_step=on_step)
+            return run_searches(
+                model, probes, searches, doing="checking", accounts=accounts, on_step=on_step
+            )
 
     def _learn(
         self,
         model: SegmentationModel,
         probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
+        accounts: Sequence[Account],
         on_step: OnStep | None,
     ) -> list[Tensor]:
         """The learnt map (*spatial) float32 of each probe, at the image's own pixels."""
@@ -112,9 +114,9 @@ class PaperReduction:
                     leaf = mask[part].detach().requires_grad_()
                     logits = scene.logits(leaf, part)
                     of_masks = self._gradient(leaf, logits, scene, part)
-                    for probe in probes[part]:
-                        probe.cost.forward_passes += 1
-                        probe.cost.backward_passes += int(logits.requires_grad)
+                    for account in accounts[part]:
+                        account.cost.forward_passes += 1
+                        account.cost.backward_passes += int(logits.requires_grad)
                     return of_masks
 
                 found = [
@@ -152,7 +154,7 @@ class PaperReduction:
         (gradient,) = torch.autograd.grad(loss, masks)
         if not bool(torch.isfinite(gradient).all()):
             raise ModelError(
-                f"PaperReduction: expected finite gradients, {scene.model.name} gave NaN or "
+                f"expected finite gradients, {scene.model.name} gave NaN or "
                 "infinity. Use a preset that needs none (forward_only, sufficient_region)."
             )
         return gradient

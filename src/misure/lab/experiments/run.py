@@ -173,7 +173,7 @@ def _network(
         say(f"{part.name}: training {options.get('network', 'unet')} on {dataset}{steps}")
         others = {key: value for key, value in options.items() if key != "dataset"}
         made = train(dataset, out=folder, device=device, on_step=on_step, **others)
-        say(f"{part.name}: Dice {made.about.figures['mean_test_dice']:.3f} on the test part")
+        say(f"{part.name}: Dice {made.about.values['mean_test_dice']:.3f} on the test part")
     return f"trained:{folder}"
 
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import jinja2
 from matplotlib.figure import Figure
 
 from misure._util.files import durable_file, write_text
+from misure._util.records import plain
 from misure.errors import InputError
 from misure.lab.training.fit import History
 from misure.models.networks.registry import NETWORKS
@@ -20,7 +20,7 @@ from misure.models.networks.trained_network import TrainedNetwork
 def save_card(about: TrainedNetwork, history: History, folder: Path) -> None:
     """Writes `card.md`, `card.json`, `history.csv` and `curve.png`."""
     write_text(folder / "card.md", as_markdown(about))
-    write_text(folder / "card.json", json.dumps(asdict(about), indent=2) + "\n")
+    write_text(folder / "card.json", json.dumps(plain(about), indent=2) + "\n")
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
     writer.writerow(["step", "loss", "validation_dice"])
@@ -59,7 +59,7 @@ def as_markdown(about: TrainedNetwork) -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template("card.md").render(
-        about=about, told=about.figures, source=NETWORKS[about.network].source
+        about=about, told=about.values, source=NETWORKS[about.network].source
     )
 
 

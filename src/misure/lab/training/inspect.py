@@ -42,14 +42,14 @@ def describe(recipe: TrainingRecipe, network: str) -> TrainedNetwork:
     if mean is None:
         mean, std = _statistics(pixels)
     return TrainedNetwork(
-        network,
-        recipe.spatial_dims,
-        size,
-        len(pixels),
-        tuple(recipe.class_names),
-        mean,
-        std,
-        recipe.intensity,
+        network=network,
+        spatial_dims=recipe.spatial_dims,
+        input_size=size,
+        num_channels=len(pixels),
+        class_names=tuple(recipe.class_names),
+        mean=mean,
+        std=std,
+        intensity=recipe.intensity,
     )
 
 

@@ -1,11 +1,12 @@
 """Training a network on a data set, from the word for it to a folder with a model card."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from torch import nn
 
@@ -34,7 +35,7 @@ class TrainedResult:
 
     Attributes:
         net: in evaluation mode.
-        about: what its file tells, the figures on the test part among it.
+        about: what its file tells, the Dice on the test part among it.
         history: losses and validations.
     """
 
@@ -110,13 +111,17 @@ def train(
         batches,
         lambda trained: mean_dice(model_of(trained), recipe.validation),
         settings,
-        identity={"dataset": dataset, "batch_size": batch_size, "about": asdict(about)},
+        identity={
+            "dataset": dataset,
+            "batch_size": batch_size,
+            "about": msgspec.structs.asdict(about),
+        },
         device=place,
         to_input=model_of(net).preprocessing.to_input,
         checkpoint=folder / "checkpoint.pt" if folder else None,
         on_step=on_step,
     )
-    figures = {
+    values = {
         "data": recipe.source,
         **told,
         **_split(recipe),
@@ -125,7 +130,7 @@ def train(
         **_test(model_of(net), recipe.test),
         **_circumstances(net),
     }
-    made = TrainedResult(net, replace(about, figures=figures), history)
+    made = TrainedResult(net, msgspec.structs.replace(about, values=values), history)
     if folder is not None:
         _save(made, recipe.test, folder)
     return made
@@ -145,7 +150,7 @@ def _circumstances(net: nn.Module) -> dict[str, Any]:
         "num_parameters": sum(one.numel() for one in net.parameters()),
         "date": datetime.now(UTC).date().isoformat(),
         "misure_version": __version__,
-        "torch_version": torch.__version__,
+        "torch_version": str(torch.__version__),
     }
 
 
@@ -183,16 +188,16 @@ def _write_list(path: Path, part: Dataset) -> None:
 
 def _test(model: SegmentationModel, test: Dataset) -> dict[str, Any]:
     dices = {name: round(figure, 4) for name, figure in class_dices(model, test).items()}
-    figures: dict[str, Any] = {
+    values: dict[str, Any] = {
         "test_dice": dices,
         "mean_test_dice": round(sum(dices.values()) / max(1, len(dices)), 4),
     }
     if isinstance(test, TriangleDataset):
-        figures["distractor_fraction"] = round(distractor_fraction(model, test), 4)
+        values["distractor_fraction"] = round(distractor_fraction(model, test), 4)
         if test.disc:
             for name, dice in disc_dices(model, test).items():
-                figures[name] = round(dice, 4)
-    return figures
+                values[name] = round(dice, 4)
+    return values
 
 
 def _check_parts(recipe: TrainingRecipe) -> None:
@@ -231,11 +236,11 @@ def _finished(
     if not (folder / "model.safetensors").exists():
         return None
     net, there = load_trained(folder / "model.safetensors")
-    figures = there.figures
-    before = {**asdict(replace(there, figures={})), **{key: figures.get(key) for key in told}}
+    values = there.values
+    before = {**_fields(there), **{key: values.get(key) for key in told}}
     changed = [
         f"{key} {before[key]} there, {value} now"
-        for key, value in {**asdict(about), **told}.items()
+        for key, value in {**_fields(about), **told}.items()
         if before[key] != value
     ]
     if changed:
@@ -243,4 +248,9 @@ def _finished(
             f"train: expected a folder without another network, {folder} holds one with other "
             f"settings: {'; '.join(changed)}. Name another folder with --out."
         )
-    return TrainedResult(net.to(device), there, load_history(folder, figures["stopped_by"]))
+    return TrainedResult(net.to(device), there, load_history(folder, values["stopped_by"]))
+
+
+def _fields(about: TrainedNetwork) -> dict[str, Any]:
+    """What is known of a network before it is trained."""
+    return msgspec.structs.asdict(msgspec.structs.replace(about, values={}))

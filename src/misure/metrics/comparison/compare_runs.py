@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from misure._util.records import plain
 from misure.datasets.sample import Dataset, Sample, case_of
 from misure.errors import InputError
 from misure.explanation.probe import OnStep, Probe
@@ -29,6 +30,7 @@ from misure.models.model import SegmentationModel
 from misure.models.target import Target
 from misure.runs.folder import RunFolder
 from misure.runs.maps import read_result, recorded_cost
+from misure.runs.record import DoneObject, ObjectRecord, RunSettings
 
 _FIGURES = "metrics-*.jsonl"
 _RELEVANT = 0.5  # part of a target that is known to matter from which relevance is about it
@@ -86,9 +88,9 @@ def compare_runs(
     told = {
         "methods": {one.method: one.told() for one in read},
         "metrics": {metric.name: metric.record() for metric in measured},
-        "dice_threshold": settings[0]["dice_threshold"],
+        "dice_threshold": settings[0].dice_threshold,
         "baseline_image": baseline_image,
-        "seed": settings[0]["seed"],
+        "seed": settings[0].seed,
         "model": model.name,
         "model_settings": model.settings(),
     }
@@ -100,18 +102,18 @@ class _MeasuredRun:
     """One of the runs: its folder, its settings, and the figures that are known of its maps."""
 
     folder: RunFolder
-    settings: Mapping[str, Any]
+    settings: RunSettings
     figures: "_Figures"
 
     @property
     def method(self) -> str:
-        return str(self.settings["method"])
+        return self.settings.method
 
     def told(self) -> dict[str, Any]:
         kind = METHODS[self.method]
-        return {"options": kind.options | self.settings["method_options"], "source": kind.source}
+        return {"options": kind.options | self.settings.method_options, "source": kind.source}
 
-    def result(self, record: Mapping[str, Any]) -> MethodResult:
+    def result(self, record: DoneObject) -> MethodResult:
         return read_result(self.folder, record, self.settings)
 
 
@@ -124,7 +126,7 @@ class _Comparing:
         self.pictured: list[PicturedObject] = []
 
     def add(
-        self, key: str, sample: Callable[[], Sample], of_item: Mapping[int, Mapping[str, Any]]
+        self, key: str, sample: Callable[[], Sample], of_item: Mapping[int, ObjectRecord]
     ) -> None:
         """One object: a row for each run; its maps are read only for what is not known yet."""
         is_pictured = len(self.pictured) < NUM_PICTURED
@@ -133,7 +135,7 @@ class _Comparing:
         for number, record in sorted(of_item.items()):
             one = self._runs[number]
             known = one.figures.get(key)
-            if record["status"] == "done" and (known is None or is_pictured):
+            if isinstance(record, DoneObject) and (known is None or is_pictured):
                 result = one.result(record)
                 target = target or result.target
                 maps[one.method] = result.saliency_map
@@ -146,9 +148,9 @@ class _Comparing:
             self.pictured.append(PicturedObject(named, target, maps))
 
 
-def _check_alike(settings: Sequence[Mapping[str, Any]]) -> None:
+def _check_alike(settings: Sequence[RunSettings]) -> None:
     """Raises an InputError unless the runs differ in their method, and in nothing else."""
-    methods = [one["method"] for one in settings]
+    methods = [one.method for one in settings]
     if len(set(methods)) < len(methods):
         raise InputError(
             f"compare_runs: expected runs of different methods, got {', '.join(methods)}."
@@ -156,8 +158,9 @@ def _check_alike(settings: Sequence[Mapping[str, Any]]) -> None:
     for one in settings[1:]:
         other = [
             key
-            for key in settings[0]
-            if key not in ("method", "method_options") and one.get(key) != settings[0][key]
+            for key in RunSettings.__struct_fields__
+            if key not in ("method", "method_options", "finds_regions")
+            and getattr(one, key) != getattr(settings[0], key)
         ]
         if other:
             raise InputError(
@@ -173,11 +176,11 @@ class _Measuring:
         self,
         model: SegmentationModel,
         metrics: Sequence[Metric],
-        settings: Mapping[str, Any],
+        settings: RunSettings,
         baseline_image: str,
     ) -> None:
         self._model, self._metrics, self._baseline_image = model, metrics, baseline_image
-        self._dice_threshold, self._seed = settings["dice_threshold"], settings["seed"]
+        self._dice_threshold, self._seed = settings.dice_threshold, settings.seed
         self._trial: tuple[str, Target, Probe] | None = None
 
     def identity(self) -> dict[str, Any]:
@@ -234,7 +237,7 @@ class _Figures:
         self._storage, self._identity = folder.storage, dict(identity)
         self._name = _FIGURES.replace("*", secrets.token_hex(6))  # a file for each writer
         self._known: dict[str, dict[str, Any]] = {}
-        for line in folder.lines(_FIGURES):
+        for line in folder.lines(_FIGURES, dict[str, Any]):
             is_whole = isinstance(line.get("figures"), dict) and {"key", "error", "passes"} <= {
                 *line
             }
@@ -252,32 +255,32 @@ class _Figures:
 
 def _by_sample(
     folders: Sequence[RunFolder],
-) -> dict[str, dict[str, dict[int, dict[str, Any]]]]:
+) -> dict[str, dict[str, dict[int, ObjectRecord]]]:
     """Sample -> item -> number of the run -> record, of the samples that every run has."""
     records = [folder.records() for folder in folders]
-    in_all = set.intersection(*({one["sample"] for one in of_run} for of_run in records))
-    found: dict[str, dict[str, dict[int, dict[str, Any]]]] = {}
+    in_all = set.intersection(*({record.sample for record in of_run} for of_run in records))
+    found: dict[str, dict[str, dict[int, ObjectRecord]]] = {}
     for number, of_run in enumerate(records):
         for record in of_run:
-            if record["sample"] in in_all:
-                of_sample = found.setdefault(record["sample"], {})
-                of_sample.setdefault(record["key"], {})[number] = record
+            if record.sample in in_all:
+                of_sample = found.setdefault(record.sample, {})
+                of_sample.setdefault(record.key, {})[number] = record
     return found
 
 
-def _row(key: str, method: str, record: Mapping[str, Any], known: Mapping[str, Any] | None) -> Row:
-    case = case_of(record["sample"])
-    if known is None:
-        return Row(key, case, record.get("target"), method, {}, error=record["reason"])
+def _row(key: str, method: str, record: ObjectRecord, known: Mapping[str, Any] | None) -> Row:
+    case = case_of(record.sample)
+    if not isinstance(record, DoneObject) or known is None:
+        return Row(key, case, None, method, {}, error=record.reason)
     cost = recorded_cost(record)
     return Row(
         key,
         case,
-        record["target"],
+        plain(record.target),
         method,
         known["figures"],
         cost,
         known["error"],
-        record.get("layer", ""),
+        record.layer,
         metric_passes=known["passes"],
     )

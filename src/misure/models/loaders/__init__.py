@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from misure.errors import InputError
+from misure.errors import InputError, entrance
 from misure.models.device import choose_device
 from misure.models.loaders import (
     function,
@@ -54,6 +54,7 @@ USAGE = (
 )
 
 
+@entrance("load_model")
 def load_model(
     spec: str, *, device: str | torch.device = "auto", **options: Any
 ) -> SegmentationModel:
@@ -77,7 +78,7 @@ def load_model(
     """
     scheme, _, argument = spec.partition(":")
     if scheme not in LOADERS or (not argument and scheme != "triangle"):
-        raise InputError(f"load_model: expected {USAGE}, got {spec!r}.")
+        raise InputError(f"expected {USAGE}, got {spec!r}.")
     place = choose_device(device)
     net, settings = LOADERS[scheme](argument, place)
     if isinstance(net, SegmentationModel):
@@ -85,15 +86,14 @@ def load_model(
         if options or elsewhere:
             given = [*options, *["device"] * elsewhere]
             raise InputError(
-                f"load_model: expected no options with {spec}, whose function returns a whole "
+                f"expected no options with {spec}, whose function returns a whole "
                 f"SegmentationModel, got {', '.join(given)}. Set them there."
             )
         return net
     unknown = [option for option in options if option not in OPTIONS]
     if unknown:
         raise InputError(
-            f"load_model: expected options of SegmentationModel ({', '.join(OPTIONS)}), got "
-            f"{unknown[0]!r}."
+            f"expected options of SegmentationModel ({', '.join(OPTIONS)}), got {unknown[0]!r}."
         )
     if isinstance(net, torch.nn.Module):
         net.to(place)

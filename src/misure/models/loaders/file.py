@@ -15,9 +15,7 @@ def existing_file(argument: str) -> Path:
     """
     path = Path(argument)
     if not path.is_file() or path.stat().st_size == 0:
-        raise InputError(
-            f"load_model: expected a model file at {path}, found none or an empty one."
-        )
+        raise InputError(f"expected a model file at {path}, found none or an empty one.")
     return path
 
 
@@ -35,6 +33,5 @@ def reading(what: str) -> Iterator[None]:
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
         raise InputError(
-            f"load_model: expected {what}, but reading it failed with {type(error).__name__}: "
-            f"{lines[0][:300]}"
+            f"expected {what}, but reading it failed with {type(error).__name__}: {lines[0][:300]}"
         ) from error

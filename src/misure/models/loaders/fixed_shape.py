@@ -42,7 +42,7 @@ def settings_for_shape(shape: Sequence[int | None], path: object) -> tuple[dict[
     """
     if len(shape) not in (4, 5) or shape[0] not in (None, 1):
         raise InputError(
-            f"load_model: expected a network with one input (N, C, [D,] H, W), N free or 1, got "
+            f"expected a network with one input (N, C, [D,] H, W), N free or 1, got "
             f"{tuple(shape)} in {path}. Export it so."
         )
     spatial = [side for side in shape[2:] if side is not None]

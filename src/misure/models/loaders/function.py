@@ -25,7 +25,7 @@ class NumpyFunction:
         logits = self._function(images.detach().cpu().numpy())
         if not isinstance(logits, np.ndarray) or logits.dtype.kind != "f":
             raise ModelError(
-                "NumpyFunction: expected an array of floats (N, K, *spatial), the function "
+                "expected an array of floats (N, K, *spatial), the function "
                 f"returned {getattr(logits, 'dtype', type(logits).__name__)}."
             )
         return torch.from_numpy(np.ascontiguousarray(logits))

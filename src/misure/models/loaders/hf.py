@@ -39,7 +39,7 @@ def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise InputError(
-            f"load_model: expected weights for the whole network in {argument}, {len(missing)} "
+            f"expected weights for the whole network in {argument}, {len(missing)} "
             f"are missing ({missing[0]} ...), they would be random. Use a network that was "
             "trained for segmentation."
         )
@@ -81,7 +81,7 @@ def _check_present(argument: str, transformers: Any) -> None:
             found = None
     if found is None:
         raise MissingDataError(
-            f"load_model: expected a folder {argument} with config.json, model.safetensors and "
+            f"expected a folder {argument} with config.json, model.safetensors and "
             f"{_CONFIG_NAME}, or the id of a network on the Hugging Face hub. Neither can be "
             "reached: download the files of the network and name their folder."
         )
@@ -100,7 +100,7 @@ def _read_processor_config(argument: str, transformers: Any) -> dict[str, Any]:
         return {}
     config = json.loads(path.read_text())
     if not isinstance(config, dict):
-        raise InputError(f"load_model: expected an object in {path}, got {type(config).__name__}.")
+        raise InputError(f"expected an object in {path}, got {type(config).__name__}.")
     return config
 
 
@@ -138,6 +138,6 @@ def _input_size(size: Any) -> int | tuple[int, int]:
     if isinstance(size, dict) and "shortest_edge" in size:
         return int(size["shortest_edge"])
     raise InputError(
-        f"load_model: expected a size with height and width, or shortest_edge, in {_CONFIG_NAME}, "
+        f"expected a size with height and width, or shortest_edge, in {_CONFIG_NAME}, "
         f"got {size!r}. Pass input_size yourself."
     )

@@ -51,7 +51,7 @@ def load(argument: str, device: torch.device) -> tuple[Any, dict[str, Any]]:
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].type not in _TYPES:
         raise InputError(
-            f"load_model: expected a network with one input of floats, {path} takes "
+            f"expected a network with one input of floats, {path} takes "
             f"{', '.join(f'{one.name}: {one.type}' for one in inputs)}."
         )
     shape = [side if isinstance(side, int) else None for side in inputs[0].shape]

@@ -23,7 +23,7 @@ def load(argument: str, _device: torch.device) -> tuple[Any, dict[str, Any]]:
         raise _raised(function.__name__, path, error) from error
     if not callable(net):
         raise InputError(
-            f"load_model: expected {function.__name__} of {path} to return a network or a "
+            f"expected {function.__name__} of {path} to return a network or a "
             f"SegmentationModel, got {type(net).__name__}."
         )
     return net, {}
@@ -37,13 +37,11 @@ def user_function(scheme: str, argument: str) -> tuple[Callable[..., Any], Path]
     """
     file_name, _, function_name = argument.rpartition(":")
     if not file_name or not function_name.isidentifier():
-        raise InputError(
-            f"load_model: expected {scheme}:FILE.py:FUNCTION, got '{scheme}:{argument}'."
-        )
+        raise InputError(f"expected {scheme}:FILE.py:FUNCTION, got '{scheme}:{argument}'.")
     path = existing_file(file_name)
     spec = importlib.util.spec_from_file_location(f"misure_user_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise InputError(f"load_model: expected a Python file (.py), got {path}.")
+        raise InputError(f"expected a Python file (.py), got {path}.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # as an import does; dataclasses look there
     try:
@@ -55,13 +53,10 @@ def user_function(scheme: str, argument: str) -> tuple[Callable[..., Any], Path]
         raise _raised(function_name, path, error) from error
     if not callable(function):
         raise InputError(
-            f"load_model: expected {function_name} of {path} to be a function, got "
-            f"{type(function).__name__}."
+            f"expected {function_name} of {path} to be a function, got {type(function).__name__}."
         )
     return function, path
 
 
 def _raised(function_name: str, path: Path, error: Exception) -> InputError:
-    return InputError(
-        f"load_model: {function_name} of {path} raised {type(error).__name__}: {error}"
-    )
+    return InputError(f"{function_name} of {path} raised {type(error).__name__}: {error}")

@@ -35,8 +35,7 @@ def load(argument: str, device: torch.device) -> tuple[nn.Module, dict[str, Any]
     nodes = [node for node in program.graph.nodes if node.name in inputs]
     if len(nodes) != 1 or not hasattr(nodes[0].meta.get("val"), "shape"):
         raise InputError(
-            f"load_model: expected a program with one image batch as input, {path} takes "
-            f"{len(nodes)} inputs."
+            f"expected a program with one image batch as input, {path} takes {len(nodes)} inputs."
         )
     shape = [side if isinstance(side, int) else None for side in nodes[0].meta["val"].shape]
     settings, takes_one = settings_for_shape(shape, path)

@@ -21,7 +21,7 @@ def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any
     known = models.list_models(segmentation)
     if argument not in known:
         raise InputError(
-            f"load_model: expected a segmentation network of torchvision ({', '.join(known)}), "
+            f"expected a segmentation network of torchvision ({', '.join(known)}), "
             f"got {argument!r}."
         )
     weights = models.get_model_weights(argument).DEFAULT
@@ -51,7 +51,7 @@ def _read_weights(url: str) -> dict[str, torch.Tensor]:
     except (URLError, OSError) as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         raise MissingDataError(
-            f"load_model: expected the weights {Path(url).name} in {folder}; they are not there "
+            f"expected the weights {Path(url).name} in {folder}; they are not there "
             f"and cannot be downloaded ({error}). Put the file from {url} there."
         ) from error
     return state

@@ -24,7 +24,7 @@ def load_shipped(argument: str, _device: torch.device) -> tuple[nn.Module, dict[
     """The network for Triangle."""
     if argument:
         raise InputError(
-            f"load_model: expected triangle alone, got triangle:{argument}. For a network of "
+            f"expected triangle alone, got triangle:{argument}. For a network of "
             f"your own use trained:{argument}."
         )
     net, about = load_trained()

@@ -49,9 +49,7 @@ def build_network(
         MissingDependencyError: MONAI is missing.
     """
     if name not in NETWORKS:
-        raise InputError(
-            f"build_network: expected a network among {', '.join(NETWORKS)}, got {name!r}."
-        )
+        raise InputError(f"expected a network among {', '.join(NETWORKS)}, got {name!r}.")
     return NETWORKS[name].build(num_channels, num_classes, spatial_dims, input_size)
 
 
@@ -60,7 +58,7 @@ def _own_unet(name: str, widths: tuple[int, ...]) -> Build:
         num_channels: int, num_classes: int, spatial_dims: int, _input_size: Sequence[int]
     ) -> nn.Module:
         if spatial_dims != 2:
-            raise InputError(f"build_network: expected images in 2D for {name}, got 3D. Use unet.")
+            raise InputError(f"expected images in 2D for {name}, got 3D. Use unet.")
         return UNet(num_channels, num_classes, widths)
 
     return build

@@ -1,11 +1,9 @@
-"""Networks trained by `misure train`, as one file: weights, how to build them, how good they are.
+"""Networks trained by `misure train`, each in one file: weights, how to build it, how good it is.
 
-A safetensors file whose metadata (`misure`) are JSON: `network`, `spatial_dims`, `input_size`,
-`settings` (arguments of SegmentationModel) and `figures`. One of them, for Triangle, is shipped.
+A safetensors file; `misure` in its metadata is the JSON of a `TrainedNetwork`. One such file, for
+Triangle, is shipped.
 """
 
-import json
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +12,26 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from misure.errors import InputError, MissingDependencyError
+from misure._util.records import Record, decode, encode
+from misure.errors import InputError
 from misure.models.networks.registry import NETWORKS, build_network
 
 SHIPPED = Path(__file__).with_name("triangle.safetensors")
 """A small U-Net for Triangle."""
 
 
-@dataclass(frozen=True)
-class TrainedNetwork:
-    """What there is to know of a trained network, but for its weights.
+class TrainedNetwork(Record, frozen=True, kw_only=True):
+    """What the file of a trained network says besides the weights.
 
     Attributes:
         network: name in `NETWORKS`.
         spatial_dims: 2 or 3.
-        input_size: (*spatial) it was trained on.
+        input_size: (*spatial) that it was trained on.
         num_channels: C.
         class_names: K names.
-        mean, std: see SegmentationModel.
-        intensity: how volumes are scaled when they are read (see `intensity`).
-        figures: the model card: data, split, seed, date, and what it reached.
+        mean, std: one number a channel, or one for all; None: images are not normalised.
+        intensity: the rule that scales volumes when they are read; empty: none.
+        values: the rest of the model card: data, split, seed, date, and the Dice it reached.
     """
 
     network: str
@@ -44,10 +42,15 @@ class TrainedNetwork:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     intensity: str = ""
-    figures: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = {}  # noqa: RUF012  msgspec copies it
 
     def build(self) -> nn.Module:
-        """The network, untrained."""
+        """The network, untrained.
+
+        Raises:
+            InputError: an unknown network, or one that does not exist in 3D.
+            MissingDependencyError: the network is one of MONAI's, and MONAI is missing.
+        """
         return build_network(
             self.network,
             self.num_channels,
@@ -57,7 +60,7 @@ class TrainedNetwork:
         )
 
     def model_settings(self) -> dict[str, Any]:
-        """Arguments of SegmentationModel."""
+        """The arguments of SegmentationModel that use the network as it was trained."""
         kind = NETWORKS[self.network]
         return {
             "mean": self.mean,
@@ -72,44 +75,55 @@ class TrainedNetwork:
 
 
 def save_trained(net: nn.Module, about: TrainedNetwork, path: Path) -> None:
-    """Writes weights and what there is to know of them."""
+    """Writes the weights of a network, and what else its file says."""
     weights = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
-    path.write_bytes(save(weights, metadata={"misure": json.dumps(asdict(about))}))
+    path.write_bytes(save(weights, metadata={"misure": encode(about).decode()}))
 
 
 def trained_on(folder: Path) -> str | None:
-    """The word of the data that the network in a folder of `train` was trained on; None without.
+    """The spec of the data set that the network in a folder of `train` was trained on.
+
+    None if the folder holds no finished network.
 
     Raises:
-        InputError, MissingDependencyError: as `load_trained`.
+        InputError, MissingDependencyError: the network cannot be loaded, see `load_trained`.
     """
     finished = folder / "model.safetensors"
-    return str(load_trained(finished)[1].figures.get("dataset")) if finished.exists() else None
+    return str(load_trained(finished)[1].values.get("dataset")) if finished.exists() else None
 
 
 def load_trained(path: Path = SHIPPED) -> tuple[nn.Module, TrainedNetwork]:
-    """The trained network, in evaluation mode, on the CPU.
+    """The trained network, in evaluation mode, on the CPU, and what its file says.
 
     Raises:
-        InputError: the file is missing, damaged, or was not written by `misure train`.
+        InputError: the file is missing, damaged, or was not written by `misure train` of this
+            version.
         MissingDependencyError: the network is one of MONAI's, and MONAI is missing.
     """
+    what = f"a file written by `misure train` in {path}"
     try:
         with safe_open(path, framework="pt") as file:
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            told = json.loads((file.metadata() or {})["misure"])
-        for name in ("input_size", "class_names", "mean", "std"):
-            told[name] = tuple(told[name]) if told[name] is not None else None
-        about = TrainedNetwork(**told)
+            header = (file.metadata() or {}).get("misure", "")
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+        raise _unusable(path, error) from error
+    if '"figures":' in header:
+        raise InputError(
+            f"expected {path} to be written by this version of misure, it was written by misure "
+            "0.1.0. Train the network again."
+        )
+    about = decode(header, TrainedNetwork, what)
+    try:
         with torch.random.fork_rng(devices=[]):
             net = about.build()
         net.load_state_dict(weights)
-    except MissingDependencyError:
-        raise
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise InputError(
-            f"load_trained: expected a file written by `misure train`, but {path} cannot be used: "
-            f"{reason}"
-        ) from error
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise _unusable(path, error) from error
     return net.eval(), about
+
+
+def _unusable(path: Path, error: Exception) -> InputError:
+    reason = (str(error).splitlines() or [""])[0]
+    return InputError(
+        f"expected a file written by `misure train`, but {path} cannot be used: {reason}"
+    )

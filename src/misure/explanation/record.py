@@ -1,0 +1,211 @@
+"""What is written of an explanation: the parts of `explanation.json`, which runs record too."""
+
+from typing import Any
+
+import msgspec
+
+from misure._util.records import Record, decode
+from misure.errors import InputError
+from misure.explanation.evidence import PresentedSufficiency
+from misure.explanation.removal import Minimality
+from misure.models.cost import Cost
+from misure.models.target import Target
+
+FORMAT = 2
+"""Of `explanation.json` and the `.npz`; misure 0.1.0 wrote files without a number."""
+
+
+class TargetRecord(Record, frozen=True, kw_only=True):
+    """What is explained.
+
+    Attributes:
+        class_index, class_name: of the class.
+        pixels: of the target.
+        area_fraction: of the image, in [0, 1].
+        multilabel: whether each class is decided by itself.
+    """
+
+    class_index: int
+    class_name: str
+    pixels: int
+    area_fraction: float
+    multilabel: bool
+
+    @classmethod
+    def of(cls, target: Target) -> "TargetRecord":
+        """The record of a target."""
+        return cls(**target.record())
+
+
+class PassCounts(Record, frozen=True, kw_only=True):
+    """Passes spent, one for each image shown to the model.
+
+    Attributes:
+        forward_passes, backward_passes: as counted.
+        pass_equivalents: forward passes + 2 x backward passes.
+    """
+
+    forward_passes: int
+    backward_passes: int
+    pass_equivalents: int
+
+
+class CostRecord(PassCounts, frozen=True, kw_only=True):
+    """Passes spent, and the time they took.
+
+    Attributes:
+        seconds: wall-clock time.
+    """
+
+    seconds: float
+
+    @classmethod
+    def of(cls, cost: Cost) -> "CostRecord":
+        """The record of a cost."""
+        return cls(
+            forward_passes=cost.forward_passes,
+            backward_passes=cost.backward_passes,
+            pass_equivalents=cost.pass_equivalents,
+            seconds=cost.seconds,
+        )
+
+    def counts(self) -> PassCounts:
+        """The passes alone, which are the same on every machine."""
+        return PassCounts(
+            forward_passes=self.forward_passes,
+            backward_passes=self.backward_passes,
+            pass_equivalents=self.pass_equivalents,
+        )
+
+
+class SufficientRegionRecord(Record, frozen=True, kw_only=True):
+    """The region from which alone the model segments the target again.
+
+    Attributes:
+        growth_px: how far it reaches beyond the target.
+        area_fraction: of the image, in [0, 1].
+        dice: with the target when the model sees this region alone.
+        growth: the search that found it (`dilation`, `first` or `bracket`).
+    """
+
+    growth_px: float
+    area_fraction: float
+    dice: float
+    growth: str
+
+
+class MinimallySufficientRegionRecord(Record, frozen=True, kw_only=True):
+    """The part of the sufficient region that is left when all that can go is gone.
+
+    Attributes:
+        area_fraction: of the image, in [0, 1].
+        relative_area: its area divided by the target's; 0 or more.
+        outside_target_fraction: part of it outside the target, in [0, 1]; 0 for an empty region.
+        dice: with the target when the model sees this region alone.
+        dice_by_baseline_image: the same for each baseline image; the least of them is `dice`.
+        grain_px: side of the smallest piece that the region may consist of.
+        num_parts: connected parts.
+        stopped_by: why the search ended: `end`, `patience` or `max_passes`.
+    """
+
+    area_fraction: float
+    relative_area: float
+    outside_target_fraction: float
+    dice: float
+    dice_by_baseline_image: dict[str, float]
+    grain_px: int
+    num_parts: int
+    stopped_by: str
+
+
+class CurvePoint(Record, frozen=True, kw_only=True):
+    """One point of the sufficiency curve, which is one nested region.
+
+    Attributes:
+        dice_threshold: Dice that the region had to reach.
+        area_fraction: of the image, in [0, 1].
+        dice: that it reached, shown alone.
+    """
+
+    dice_threshold: float
+    area_fraction: float
+    dice: float
+
+
+class ExplanationRecord(Record, frozen=True, kw_only=True):
+    """`explanation.json`: everything in an explanation but its arrays.
+
+    Attributes:
+        format: see `FORMAT`.
+        misure_version: that wrote it.
+        image: name of the image, if it has one.
+        model: name of the model.
+        preset: the preset's name.
+        baseline_image: what stands where pixels are removed.
+        dice_threshold: Dice from which the target counts as preserved.
+        seed: of all noise.
+        target: what is explained.
+        sufficient_region, minimally_sufficient_region: the regions of both stages.
+        sufficiency_curve: nested regions by threshold, the lowest first; empty if the preset makes
+            none.
+        minimality: how far the minimal region can still be reduced; None if nothing was tried.
+        sufficiency_by_presentation: what the target needs with other baseline images and edges;
+            empty unless asked for.
+        silhouette_dice: the largest of `silhouette_dice_by_content`: how far the outline of the
+            minimal region alone gives the target away.
+        transfer_dice: Dice with another image in that outline.
+        silhouette_dice_by_content: Dice with the content of the minimal region replaced by its mean
+            colour, and by noise.
+        settings: every option of the preset with its value.
+        model_settings: how the network is used (see `SegmentationModel.settings`).
+        slice_index: the axial slice that was taken of a volume, if any.
+        cost: passes and seconds.
+    """
+
+    format: int = FORMAT
+    misure_version: str
+    image: str
+    model: str
+    preset: str
+    baseline_image: str
+    dice_threshold: float
+    seed: int
+    target: TargetRecord
+    sufficient_region: SufficientRegionRecord
+    minimally_sufficient_region: MinimallySufficientRegionRecord
+    sufficiency_curve: list[CurvePoint]
+    minimality: Minimality | None
+    sufficiency_by_presentation: list[PresentedSufficiency]
+    silhouette_dice: float
+    transfer_dice: float
+    silhouette_dice_by_content: dict[str, float]
+    settings: dict[str, Any]
+    model_settings: dict[str, Any]
+    slice_index: int | None
+    cost: CostRecord
+
+
+class _Header(msgspec.Struct):
+    """The fields that say who wrote a record."""
+
+    format: int = 1
+    misure_version: str = "0.1.0"
+
+
+def read_explanation_record(text: str, what: str) -> ExplanationRecord:
+    """The record that JSON text holds.
+
+    Args:
+        text: JSON.
+        what: what was expected and where it is from, as it reads after "expected".
+
+    Raises:
+        InputError: another format, or a field that is missing, unknown or of another type.
+    """
+    header = decode(text, _Header, what)
+    if header.format != FORMAT:
+        raise InputError(
+            f"expected {what}, got one written by misure {header.misure_version} (format "
+            f"{header.format}, not {FORMAT}). Make the explanation again."
+        )
+    return decode(text, ExplanationRecord, what)

@@ -1,0 +1,83 @@
+"""Pictures of an object for the report, packed as text.
+
+Each object carries its planes as one small PNG: red is the saliency map, blue the number of nested
+regions that hold a pixel, green the sum of 1 for the target, 2 for the sufficient and 4 for the
+minimally sufficient region.
+"""
+
+import base64
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+
+from misure.errors import RunFolderError
+from misure.explanation.nested import map_value
+from misure.images.orientation import AS_STORED
+from misure.images.planes import viewing_plane
+from misure.models.preprocessing import resize
+from misure.runs.folder import RunFolder
+from misure.runs.record import DoneObject, ExplainedObject
+
+_SHOWN = 0.4  # share of a small pixel from which a region is drawn there
+_SHADES = 15  # of the map; more would be noise that does not compress
+_ARRAYS = ("target", "sufficient_region", "minimally_sufficient_region")
+
+
+def encoded_planes(folder: RunFolder, record: DoneObject, size_px: int) -> str:
+    """The planes of one object as a PNG in base64; of a volume the slice with most of it.
+
+    Args:
+        folder: of the run.
+        record: of the object.
+        size_px: longer side of the PNG, at most.
+
+    Raises:
+        RunFolderError: the object's map is missing or damaged.
+    """
+    arrays = folder.read_map(record.map)
+    saliency_map = arrays.pop("saliency_map")
+    take, _ = viewing_plane(arrays["target"], record.viewing_order or AS_STORED)
+    curve = record.sufficiency_curve if isinstance(record, ExplainedObject) else []
+    levels = [map_value(point.dice_threshold) for point in curve]
+    height, width = take(arrays["target"]).shape
+    scale = min(1.0, size_px / max(height, width))
+    sides = [max(1, round(scale * side)) for side in (height, width)]
+
+    def small(plane: torch.Tensor) -> np.ndarray:
+        return resize(take(plane).float()[None, None], sides)[0, 0].numpy()
+
+    flags = np.zeros(sides, np.uint8)
+    for bit, name in enumerate(_ARRAYS):
+        if name in arrays:
+            flags |= (small(arrays[name]) >= _SHOWN).astype(np.uint8) << bit
+    nested = np.zeros(sides, np.uint8)
+    for level in levels:
+        nested += small(saliency_map >= level) >= _SHOWN
+    values = small(saliency_map.clamp(min=0))
+    levels_shown = (_SHADES * values / max(float(values.max()), 1e-30)).round()
+    brightness = (255 / _SHADES * levels_shown).round().astype(np.uint8)
+    return _encoded(Image.fromarray(np.stack([brightness, flags, nested], 2)), "PNG")
+
+
+def encoded_image(folder: RunFolder, name: str, size_px: int) -> str:
+    """A thumbnail of a run as a JPEG in base64, its longer side at most `size_px`.
+
+    Raises:
+        RunFolderError: the file is missing or damaged.
+    """
+    try:
+        with Image.open(io.BytesIO(folder.storage.read(name)), formats=["JPEG"]) as picture:
+            picture.thumbnail((size_px, size_px), Image.Resampling.BOX)
+            return _encoded(picture, "JPEG")
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise RunFolderError(
+            f"expected an image in {name} of {folder.address}, but {error}."
+        ) from error
+
+
+def _encoded(picture: Image.Image, kind: str) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **({"quality": 75} if kind == "JPEG" else {"optimize": True}))
+    return base64.b64encode(buffer.getvalue()).decode()

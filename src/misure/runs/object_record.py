@@ -1,0 +1,157 @@
+"""Records of objects, made of what explains them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from torch import Tensor
+
+from misure._util.records import convert, encode
+from misure.datasets.sample import Sample
+from misure.errors import reason_of
+from misure.explanation.explanation import Explanation
+from misure.explanation.record import CostRecord, TargetRecord
+from misure.methods.method import MethodResult
+from misure.models.augmentation import augmented_dices
+from misure.models.confidence import prediction_record
+from misure.models.model import SegmentationModel
+from misure.models.segmentation import Segmentation
+from misure.runs.context import context_entries
+from misure.runs.folder import RunWriter
+from misure.runs.objects import RunObject
+from misure.runs.plan import RunPlan
+from misure.runs.record import (
+    DoneObject,
+    ExplainedObject,
+    FailedObject,
+    ObjectRecord,
+    Prediction,
+    Timing,
+)
+from misure.runs.thumbnail import thumbnail
+
+Explained = Explanation | MethodResult | Exception
+"""What came of explaining an object."""
+
+_COPIED = set(ExplainedObject.__struct_fields__) - set(DoneObject.__struct_fields__) - {"context"}
+"""Fields of a record that are an explanation's own values."""
+
+
+@dataclass(frozen=True)
+class ObjectSigns:
+    """What is recorded of an object besides what explains it.
+
+    Attributes:
+        prediction: what the prediction alone says.
+        augmented_dice: Dice with what the network segments on changed images; None unless asked
+            for.
+    """
+
+    prediction: Prediction
+    augmented_dice: dict[str, float] | None = None
+
+
+def signs_of(
+    model: SegmentationModel,
+    image: Tensor,
+    logits: Tensor,
+    sample: Sample,
+    objects: Sequence[RunObject],
+    plan: RunPlan,
+) -> list[ObjectSigns]:
+    """What is recorded of each object of a sample besides what explains it.
+
+    Args:
+        model: segments.
+        image: (C, *spatial) on the model's device.
+        logits: (K, *spatial) of it.
+        sample: whose image it is.
+        objects: taken from the logits.
+        plan: says whether changed images are segmented too.
+    """
+    targets = [run_object.target for run_object in objects]
+    predictions = [
+        convert(prediction_record(logits, target), Prediction, "numbers of a prediction")
+        for target in targets
+    ]
+    if not (plan.test_time_augmentation and objects):
+        return [ObjectSigns(prediction) for prediction in predictions]
+    dices = augmented_dices(model, image, targets, plan.seed_of(sample.key), sample.order)
+    return [ObjectSigns(*pair) for pair in zip(predictions, dices, strict=True)]
+
+
+def write_object(
+    writer: RunWriter,
+    sample: Sample,
+    segmentation: Segmentation,
+    run_object: RunObject,
+    signs: ObjectSigns,
+    explained: Explained,
+) -> ObjectRecord:
+    """The record of an object, done or failed; the files that it names are on disk.
+
+    Args:
+        writer: of the run.
+        sample: whose object it is.
+        segmentation: of the sample's image.
+        run_object: the object.
+        signs: what else is recorded of it.
+        explained: what explains it, or why nothing does.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    try:
+        if isinstance(explained, Exception):
+            raise explained
+        record = _done(writer, sample, segmentation, run_object, signs, explained)
+        encode(record)  # a number that is NaN is a failure of this object alone
+    except OSError:
+        raise
+    except Exception as error:
+        return FailedObject(
+            key=run_object.key,
+            sample=sample.key,
+            reason=reason_of(error),
+            class_index=run_object.target.class_index,
+            class_name=run_object.target.class_name,
+            instance=run_object.instance,
+            prediction=signs.prediction,
+            augmented_dice=signs.augmented_dice,
+        )
+    return record
+
+
+def _done(
+    writer: RunWriter,
+    sample: Sample,
+    segmentation: Segmentation,
+    run_object: RunObject,
+    signs: ObjectSigns,
+    explained: Explanation | MethodResult,
+) -> DoneObject:
+    target = run_object.target
+    cost = CostRecord.of(explained.cost)
+    image_key = sample.key if sample.image.ndim == 3 else run_object.key
+    fields: dict[str, Any] = {
+        "key": run_object.key,
+        "sample": sample.key,
+        "class_index": target.class_index,
+        "class_name": target.class_name,
+        "instance": run_object.instance,
+        "map": writer.save("maps", run_object.key, ".npz", explained.save),
+        "thumbnail": writer.save_thumbnail(image_key, thumbnail(sample, target)),
+        "target": TargetRecord.of(explained.target),
+        "cost": cost.counts(),
+        "affine": None if sample.affine is None else sample.affine.tolist(),
+        "viewing_order": sample.order if target.region.ndim == 3 else None,
+        "prediction": signs.prediction,
+        "augmented_dice": signs.augmented_dice,
+        "timing": Timing(seconds=cost.seconds),
+    }
+    if isinstance(explained, MethodResult):
+        return DoneObject(**fields, layer=explained.layer)
+    values = msgspec.structs.asdict(explained.values)
+    fields |= {name: values[name] for name in _COPIED}
+    return ExplainedObject(**fields, context=context_entries(explained, segmentation))

@@ -1,0 +1,239 @@
+"""What is written of a run: `run.json`, and the lines of `records-*.jsonl`.
+
+The writer (`RunWorker`) makes these records, every reader takes them. In JSON, fields that are left
+at their default are left out, and a line's `status` says which kind it is:
+
+- `done`: an explained object (`DoneObject`; `ExplainedObject` if the method finds regions);
+- `failed`: an object, or a sample as a whole, that could not be explained (`FailedObject`);
+- `finished`: all objects of a sample have their lines (`FinishedSample`).
+"""
+
+from typing import Any
+
+import msgspec
+
+from misure._util.records import Record
+from misure.explanation.evidence import PresentedSufficiency
+from misure.explanation.record import (
+    CurvePoint,
+    MinimallySufficientRegionRecord,
+    PassCounts,
+    SufficientRegionRecord,
+    TargetRecord,
+)
+from misure.explanation.removal import Minimality
+from misure.images.orientation import ViewingOrder
+from misure.runs.plan import RunPlan
+
+FORMAT = 2
+"""Of run folders; misure 0.1.0 wrote format 1."""
+
+
+class RunSettings(RunPlan, frozen=True, kw_only=True):
+    """Everything that the results of a run depend on: the plan, the data and the network.
+
+    Attributes:
+        source: spec of the data set; for samples in memory the name of their class.
+        slice_index: axial slice of NIfTI volumes; None: whole volumes.
+        model: spec of the network, or its name.
+        model_settings: how the network is used (see `SegmentationModel.settings`).
+        class_names: of the network; empty if it names none.
+        fingerprint: hash of the network's weights and files.
+        finds_regions: whether the method finds regions, and not only a map.
+        device_type: `cpu` or `cuda`.
+        num_threads: of each worker on the CPU.
+        misure_version, torch_version: that made the results.
+    """
+
+    source: str
+    slice_index: int | None
+    model: str
+    model_settings: dict[str, Any]
+    class_names: list[str]
+    fingerprint: str
+    finds_regions: bool
+    device_type: str
+    num_threads: int
+    misure_version: str
+    torch_version: str
+
+
+class RunFile(Record, frozen=True, kw_only=True):
+    """`run.json`.
+
+    Attributes:
+        format: see `FORMAT`.
+        settings: of the run.
+    """
+
+    format: int
+    settings: RunSettings
+
+
+class RunHeader(msgspec.Struct):
+    """The fields of `run.json` that say who wrote it, in any format."""
+
+    format: int
+    settings: dict[str, Any]
+
+
+class Prediction(Record, frozen=True, kw_only=True):
+    """What the prediction alone says of an object; see `prediction_record` for each number.
+
+    Attributes:
+        max_probability, margin, entropy: means over the object's pixels.
+        border_max_probability, border_margin, border_entropy: means over the pixels at its contour;
+            None if there are none.
+        soft_dice: of the class's probabilities with the object.
+        compactness, at_image_edge, num_parts: form of the object.
+    """
+
+    max_probability: float | None
+    margin: float | None
+    entropy: float | None
+    border_max_probability: float | None
+    border_margin: float | None
+    border_entropy: float | None
+    soft_dice: float
+    compactness: float
+    at_image_edge: float
+    num_parts: int
+
+
+class ContextEntry(Record, frozen=True, kw_only=True):
+    """One class on which part of a minimal region lies outside its object.
+
+    Attributes:
+        class_index, class_name: of the class in the network's own segmentation; -1 and `none` for
+            pixels without a class.
+        pixels: of the region on it.
+    """
+
+    class_index: int
+    class_name: str
+    pixels: int
+
+
+class Timing(Record, frozen=True, kw_only=True):
+    """What differs from one machine to the next.
+
+    Attributes:
+        seconds: that explaining the object took.
+    """
+
+    seconds: float
+
+
+class DoneObject(
+    Record, frozen=True, kw_only=True, tag_field="status", tag="done", omit_defaults=True
+):
+    """The line of an object that was explained.
+
+    Attributes:
+        key: `SAMPLE#CLASS` or `SAMPLE#CLASS.INSTANCE`, unique in the run.
+        sample: key of its sample.
+        class_index, class_name: of its class.
+        instance: its number among the connected objects of its class, 0 the largest; None for a
+            class as a whole.
+        map: name of the file with its regions and saliency map in the run folder.
+        thumbnail: name of the file with its image, small.
+        target: what was explained.
+        cost: passes spent.
+        affine: (4, 4) of the sample, from voxel indices to millimetres; None if it has none.
+        viewing_order: how to lay out a volume; None for an image.
+        prediction: what the prediction alone says of the object.
+        augmented_dice: Dice with what the network segments on changed images, by change; None
+            unless asked for.
+        layer: the layer that the method used, if it uses one.
+        timing: seconds; `read_run` leaves it out.
+        reason: empty, as nothing failed.
+    """
+
+    key: str
+    sample: str
+    class_index: int
+    class_name: str
+    instance: int | None
+    map: str
+    thumbnail: str
+    target: TargetRecord
+    cost: PassCounts
+    affine: list[list[float]] | None
+    viewing_order: ViewingOrder | None
+    prediction: Prediction
+    augmented_dice: dict[str, float] | None = None
+    layer: str = ""
+    timing: Timing | None = None
+    reason: str = ""
+
+    @property
+    def status(self) -> str:
+        """`done`."""
+        return "done"
+
+
+class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
+    """The line of an object that was explained by a method that finds regions.
+
+    Attributes:
+        baseline_image, dice_threshold, sufficient_region, minimally_sufficient_region,
+        sufficiency_curve, minimality, sufficiency_by_presentation, silhouette_dice, transfer_dice,
+        silhouette_dice_by_content: as in `ExplanationRecord`.
+        context: on which classes the minimal region lies outside its object.
+    """
+
+    baseline_image: str
+    dice_threshold: float
+    sufficient_region: SufficientRegionRecord
+    minimally_sufficient_region: MinimallySufficientRegionRecord
+    sufficiency_curve: list[CurvePoint]
+    minimality: Minimality | None
+    sufficiency_by_presentation: list[PresentedSufficiency]
+    silhouette_dice: float
+    transfer_dice: float
+    silhouette_dice_by_content: dict[str, float]
+    context: list[ContextEntry]
+
+
+class FailedObject(
+    Record, frozen=True, kw_only=True, tag_field="status", tag="failed", omit_defaults=True
+):
+    """The line of an object that could not be explained, or of a sample with none known.
+
+    Attributes:
+        key: as of a done object; the sample's key if the sample failed as a whole.
+        sample: key of its sample.
+        reason: what failed, as one line.
+        class_index, class_name, instance, prediction, augmented_dice: as of a done object, if the
+            object was known.
+    """
+
+    key: str
+    sample: str
+    reason: str
+    class_index: int | None = None
+    class_name: str = ""
+    instance: int | None = None
+    prediction: Prediction | None = None
+    augmented_dice: dict[str, float] | None = None
+
+    @property
+    def status(self) -> str:
+        """`failed`."""
+        return "failed"
+
+
+class FinishedSample(Record, frozen=True, kw_only=True, tag_field="status", tag="finished"):
+    """The line of a sample all of whose objects have their lines.
+
+    Attributes:
+        sample: its key.
+        num_objects: how many lines its objects have; 1 for a sample that failed as a whole.
+    """
+
+    sample: str
+    num_objects: int
+
+
+ObjectRecord = DoneObject | FailedObject
+Line = DoneObject | FailedObject | FinishedSample
