@@ -47,7 +47,7 @@ def section(command: click.Command, context: click.Context) -> str:
 if __name__ == "__main__":
     text = page()
     if "--check" in sys.argv:
-        if not PAGE.exists() or PAGE.read_text() != text:
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
             sys.exit(f"expected {PAGE.name} to be up to date. Run scripts/command_line.py.")
     else:
-        PAGE.write_text(text)
+        PAGE.write_text(text, encoding="utf-8")
