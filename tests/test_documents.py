@@ -1,8 +1,10 @@
 """What the documents promise: links lead somewhere, code runs, commands and options exist, tables are complete."""
 
 import importlib.util
+import os
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -164,10 +166,12 @@ def test_the_page_of_formats_is_what_the_definitions_say():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the kernel's own libraries
 @pytest.mark.parametrize("name", ["own_network", "medical_volume"])
-def test_notebooks_run(name, tmp_path):
+def test_notebooks_run_and_print_what_is_stored(name, tmp_path, monkeypatch):
     import nbclient
     import nbformat
 
+    commands = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
     notebook = nbformat.read(ROOT / "examples" / f"{name}.ipynb", as_version=4)
     stored = [_printed(cell) for cell in notebook.cells]
     resources = {"metadata": {"path": tmp_path}}
