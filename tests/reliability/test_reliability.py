@@ -1,6 +1,5 @@
 """Reliability: features, annotated Dices, learners, measures, files and commands."""
 
-import copy
 import json
 import math
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from msgspec.structs import replace
 from PIL import Image
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
@@ -15,6 +15,7 @@ import misure
 import toys
 from misure.cli.app import main
 from misure.datasets import Sample, SampleList, open_dataset
+from misure.explanation.record import PassCounts, TargetRecord
 from misure.reliability import (
     FEATURES,
     LEARNERS,
@@ -33,21 +34,48 @@ from misure.reliability import (
 from misure.reliability.calibration import platt
 from misure.reliability.evaluation import FEATURE_SETS
 from misure.reliability.evaluation import _predicted as _cross_predicted
-from misure.reliability.learners import _as_trees, folds, score_of
+from misure.reliability.learners import _BOOSTING, _as_trees, folds, score_of
 from misure.reliability.scores import MEASURES, auroc, measured, reliability_bins, risk_coverage
+from misure.runs.record import DoneObject, Prediction
 from misure.runs.run import read_run, run
+
+
+@pytest.fixture
+def quick_learners(monkeypatch):
+    """Learners in a third of the time: fewer trees of larger steps, fewer strengths to choose from."""
+    few = {"n_estimators": 25, "learning_rate": 0.3}
+    monkeypatch.setattr("misure.reliability.learners._BOOSTING", _BOOSTING | few)
+    monkeypatch.setattr("misure.reliability.learners._STRENGTHS", (0.1, 10.0))
+
 
 OPTIONS = {"learner": "linear", "cut": 0.5, "coverage": 0.9, "seed": 0}
 SURE = ("max_probability", "margin", "border_margin", "soft_dice")
 
 
 def _record(number, **prediction):
-    return {
-        "key": f"image{number // 3}#1.{number % 3}",
-        "sample": f"image{number // 3}",
-        "class_name": "ship",
-        "prediction": prediction,
-    }
+    """The record of an object of which nothing else is known than these values."""
+    unknown = dict.fromkeys(Prediction.__struct_fields__, math.nan)
+    return DoneObject(
+        key=f"image{number // 3}#1.{number % 3}",
+        sample=f"image{number // 3}",
+        class_index=1,
+        class_name="ship",
+        instance=number % 3,
+        map="",
+        thumbnail="",
+        target=TargetRecord(
+            class_index=1, class_name="ship", pixels=1, area_fraction=math.nan, multilabel=False
+        ),
+        cost=PassCounts(forward_passes=0, backward_passes=0, pass_equivalents=0),
+        affine=None,
+        viewing_order=None,
+        prediction=Prediction(**(unknown | prediction)),
+    )
+
+
+def _changed(record, **prediction):
+    """A record with other values of its prediction."""
+    return replace(record, prediction=replace(record.prediction, **prediction))
 
 
 def _examples(num=240, seed=0, answer=None):
@@ -58,7 +86,7 @@ def _examples(num=240, seed=0, answer=None):
         _record(i, **dict(zip(SURE, row.tolist(), strict=True))) for i, row in enumerate(sure)
     ]
     dices = answer(sure) if answer else generator.random(num)
-    return Examples(records, dices, np.array([one["sample"] for one in records]))
+    return Examples(records, dices, np.array([one.sample for one in records]))
 
 
 def _mixed(sure):
@@ -99,6 +127,7 @@ def _predicted(said, examples, cut):
     )
 
 
+@pytest.mark.usefixtures("quick_learners")
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_shuffled_dices_give_no_ranking_and_honest_intervals(learner):
     figures = []
@@ -111,6 +140,7 @@ def test_shuffled_dices_give_no_ranking_and_honest_intervals(learner):
     assert np.mean([one["interval_coverage"] for one in figures]) > 0.85
 
 
+@pytest.mark.usefixtures("quick_learners")
 def test_a_leak_between_folds_would_show():
     """Features that name the image: of use only to who has seen the image's other objects."""
     num = 150
@@ -146,11 +176,14 @@ def test_no_group_is_on_both_sides_and_every_object_is_tested_once():
         assert not set(groups[fit]) & set(groups[test])
 
 
+@pytest.mark.usefixtures("quick_learners")
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_one_object_alone_has_the_score_it_has_among_others(learner, tmp_path):
     examples = _examples(answer=_mixed)
     for number in (3, 50):
-        del examples.records[number]["prediction"]["margin"]  # missing ones are allowed
+        examples.records[number] = _changed(
+            examples.records[number], margin=None
+        )  # missing ones are allowed
     model = fit_reliability(examples, SURE, learner=learner, cut=0.6)
     together = model.predict(examples.records)
     assert [model.predict([one])[0] for one in examples.records] == together
@@ -349,7 +382,7 @@ def photographs(tmp_path):
 def test_annotations_as_a_folder_of_pictures(photographs):
     run_folder, labels = photographs
     examples = read_examples([run_folder], [str(labels)])
-    assert dict(zip([one["key"] for one in examples.records], examples.dices, strict=True)) == {
+    assert dict(zip([one.key for one in examples.records], examples.dices, strict=True)) == {
         "a.png#1": 1.0,
         "sub/b.png#1": pytest.approx(2 * 32 / (64 + 32)),
     }  # nobody annotated c
@@ -404,9 +437,8 @@ def test_runs_made_otherwise_are_not_scored(noisy_run, tmp_path):
 
 def test_records_without_features(noisy_run):
     model = fit_reliability(read_examples([noisy_run], ["triangle:12"]), names_of(["confidence"]))
-    bare = copy.deepcopy(read_run(noisy_run)[:2])
-    for one in bare:
-        del one["prediction"]
+    nothing = dict.fromkeys(Prediction.__struct_fields__)
+    bare = [_changed(record, **nothing) for record in read_run(noisy_run)[:2]]
     with pytest.raises(misure.InputError, match="they have none of these"):
         model.predict(bare)
     assert model.predict([]) == []
@@ -462,10 +494,11 @@ def test_chances_stay_chances_where_scores_are_skewed_and_failures_rare(share):
         assert ((chances > 1e-3) & (chances < 1 - 1e-3)).mean() > 0.9
 
 
+@pytest.mark.usefixtures("quick_learners")
 def test_features_that_know_nothing_add_nothing():
     generator = np.random.default_rng(5)
     gains = []
-    for seed in range(6):
+    for seed in range(4):
         examples = _examples(150, seed, lambda sure: generator.random(len(sure)))
         few, many = (
             _cross_predicted(examples, examples, names, OPTIONS | {"seed": seed})
@@ -475,6 +508,7 @@ def test_features_that_know_nothing_add_nothing():
     assert np.abs(np.mean(gains, axis=0)).max() < 0.06
 
 
+@pytest.mark.usefixtures("quick_learners")
 def test_images_of_both_conditions_are_never_fitted_and_tested_on_at_once():
     num = 150
     generator = np.random.default_rng(0)
@@ -510,6 +544,7 @@ def _invoke(*words):
     return CliRunner().invoke(main, ["reliability", *map(str, words)])
 
 
+@pytest.mark.usefixtures("quick_learners")
 def test_commands_from_runs_to_lists(noisy_run, tmp_path):
     file, listed = tmp_path / "model.json", tmp_path / "review.csv"
     said = _invoke("fit", noisy_run, "--annotations", "triangle:12", "--out", file)

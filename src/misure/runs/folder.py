@@ -116,7 +116,7 @@ class RunFolder:
         """
         decoder = msgspec.json.Decoder(kind)
         for name, content in self.storage.read_all(pattern):
-            for line in content.splitlines(keepends=True):
+            for line in io.BytesIO(content):
                 if not line.endswith(b"\n"):
                     continue
                 try:
