@@ -263,8 +263,8 @@ def test_what_a_plan_needs_is_said(tmp_path):
             "network",
             r"missing required field `dataset` - at `\$\.parts\[1\]\.train`",
         ),
-        ("num_steps = 40", "foo = 40", r"unknown field `foo` - at `\$\.parts\[1\]\.train`"),
-        ("num_steps = 40", 'out = "x"', r"unknown field `out` - at `\$\.parts\[1\]\.train`"),
+        ("num_steps = 4", "foo = 40", r"unknown field `foo` - at `\$\.parts\[1\]\.train`"),
+        ("num_steps = 4", 'out = "x"', r"unknown field `out` - at `\$\.parts\[1\]\.train`"),
         (
             "num_steps = 40",
             'num_steps = "x"',
