@@ -33,5 +33,5 @@ def reading(what: str) -> Iterator[None]:
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
         raise InputError(
-            f"expected {what}, but reading it failed with {type(error).__name__}: {lines[0][:300]}"
+            f"expected {what}, but reading it failed: {lines[0][:300]} ({type(error).__name__})."
         ) from error
