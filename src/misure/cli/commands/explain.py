@@ -76,8 +76,8 @@ def explain(
 ) -> None:
     """Explain one segmentation: why did the network draw this object?
 
-    Writes explanation.json, explanation.npz, overview.png and its panels into the --out folder; of
-    NIfTI files the regions and the map as NIfTI too.
+    Writes explanation.json, explanation.npz, overview.png and its panels into the --out folder. For
+    NIfTI input it also writes the regions and the map as NIfTI.
     """
     from misure._util.folders import writing_folder
     from misure.explanation.explain import explain
