@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from misure.images.read import read_image
     from misure.methods import METHODS, as_captum_forward
     from misure.metrics import METRICS
-    from misure.metrics.comparison.compare import Comparison, compare
+    from misure.metrics.comparison.compare import compare
+    from misure.metrics.comparison.comparison import Comparison
     from misure.metrics.measure import sufficient_area
     from misure.models.cost import Cost
     from misure.models.loaders import load_model
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "METHODS": "methods",
     "METRICS": "metrics",
-    "Comparison": "metrics.comparison.compare",
+    "Comparison": "metrics.comparison.comparison",
     "Cost": "models.cost",
     "EmptyTargetError": "errors",
     "Explanation": "explanation.explanation",

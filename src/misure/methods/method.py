@@ -140,6 +140,11 @@ class Method(ABC):
     ) -> RawMap:
         """The map of one target; image and target are on the model's device."""
 
+    @property
+    def finds_regions(self) -> bool:
+        """Whether its result is an `Explanation`, with regions that suffice."""
+        return False
+
     def check(self, model: SegmentationModel, options: Mapping[str, Any]) -> None:
         """Raises an InputError if the method cannot explain this model with these options."""
         self.check_options(model, options)

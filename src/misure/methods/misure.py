@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from torch import Tensor
 
@@ -37,6 +36,11 @@ class RegionMethod(Method):
     def options(self) -> dict[str, Any]:
         """Option -> default, without the options of the preset."""
         return dict(_DEFAULTS)
+
+    @property
+    def finds_regions(self) -> bool:
+        """Whether its result is an `Explanation`: it is."""
+        return True
 
     def describe_options(self) -> list[Option]:
         """Every option with its default and meaning, those of the preset included."""
@@ -92,14 +96,6 @@ class RegionMethod(Method):
         """
         given = {"preset": self.preset, **options}
         return explain_all(model, image, targets, seed=seed, **given)
-
-    def load(self, file: str | Path | BinaryIO) -> Explanation:
-        """The explanation that a map file holds.
-
-        Raises:
-            InputError: the file holds none.
-        """
-        return Explanation.load(file)
 
     def _preset_name(self, model: SegmentationModel, options: Mapping[str, Any]) -> str:
         by_default = "smallest" if model.differentiable else "forward_only"

@@ -39,7 +39,7 @@ def metrics_of(names: Sequence[str]) -> list[Metric]:
     return [entry for entry in METRICS.values() if {entry.name, entry.group, "all"} & {*names}]
 
 
-def make_trial(
+def make_probe(
     model: SegmentationModel,
     image: Tensor,
     target: Target,
@@ -90,7 +90,7 @@ def sufficient_area(
     check_same_shape(image[0], target.region)
     if not 0 < dice_threshold <= 1:
         raise InputError(f"expected dice_threshold in (0, 1], got {dice_threshold}.")
-    probe = make_trial(model, image, target, dice_threshold, baseline_image, seed)
+    probe = make_probe(model, image, target, dice_threshold, baseline_image, seed)
     with model.borrowed():
         return area_fraction(sufficient_top(model, probe, saliency_map))
 

@@ -8,7 +8,7 @@ from misure.explanation.presentation import Presentation
 from misure.images.nifti import NiftiFile
 from misure.images.nifti_write import write_regions
 from misure.images.orientation import AS_STORED, ViewingOrder, in_volume
-from misure.metrics.comparison.compare import Comparison
+from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.tables import as_csv, as_markdown
 from misure.models.segmentation import Segmentation
 from misure.reports.comparison_picture import save_comparison_picture

@@ -72,6 +72,7 @@ def run(
     shard: tuple[int, int] | None = None,
     retry_failed: bool = False,
     on_progress: OnProgress | None = None,
+    plan: RunPlan | None = None,
 ) -> Progress:
     """Explains every object of every sample; the same call goes on where an earlier one stopped.
 
@@ -103,7 +104,7 @@ def run(
         RunFolderError: the folder is one of a run with other settings.
         MisureError: no worker can begin, or nothing can be written; what was finished stays.
     """
-    plan = RunPlan(
+    plan = plan or RunPlan(
         classes=tuple(classes),
         instances=instances,
         min_area=min_area,

@@ -83,7 +83,7 @@ class Beacon(ToyNetwork):
     def image(num_dimensions: int = 2) -> Tensor:
         """A bright block in the first of 3 channels, and a beacon that ends 10 px away from it."""
         image = square_image(num_dimensions, num_channels=3)
-        image[(2, *beacon_window(num_dimensions))] = 1.0
+        image[2][beacon_window(num_dimensions)] = 1.0
         return image
 
     @staticmethod
@@ -122,7 +122,7 @@ TOYS: tuple[type[ToyNetwork], ...] = (OwnBrightness, Beacon, Constant)
 def square_image(num_dimensions: int = 2, num_channels: int = 1) -> Tensor:
     """A dark image whose first channel has a bright block of 5 pixels a side, from pixel 10 on."""
     image = torch.zeros(num_channels, *[SIDE_PX] * num_dimensions)
-    image[(0, *[slice(10, 15)] * num_dimensions)] = 1.0
+    image[0][(slice(10, 15),) * num_dimensions] = 1.0
     return image
 
 

@@ -64,7 +64,13 @@ _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equi
     help="What stands where pixels are removed: {baseline_images}.",
 )
 @seed_option
-@click.option("--out", type=click.Path(path_type=Path), default="comparison", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="comparison",
+    show_default=True,
+    help="Folder to write to.",
+)
 @quiet_option
 def compare(
     images: tuple[Path, ...],
@@ -112,7 +118,7 @@ def compare(
         samples: Dataset = (
             open_dataset(dataset, reading) if dataset else ImageFiles(images, reading=reading)
         )
-        found = compare(
+        comparison = compare(
             model,
             samples,
             methods=methods or DEFAULT_METHODS,
@@ -125,19 +131,19 @@ def compare(
             seed=seed,
             on_step=on_step,
         )
-        save_comparison(found, folder)
+        save_comparison(comparison, folder)
     if quiet:
         return
-    summary = found.summary()
-    known = [name for name in found.metrics if any(name in one for one in summary.values())]
+    summary = comparison.summary()
+    known = [name for name in comparison.metrics if any(name in by for by in summary.values())]
     shown = [name for name in _SHOWN if name in known] or known[: len(_SHOWN)]
     cells = [
-        [method, *(f"{figures[name]['mean']:.3f}" if name in figures else "-" for name in shown)]
-        for method, figures in summary.items()
+        [method, *(f"{by[name]['mean']:.3f}" if name in by else "-" for name in shown)]
+        for method, by in summary.items()
     ]
     click.echo(table(["mean of", *shown], cells))
-    num_failed = sum(bool(row.error) for row in found.rows)
-    failed = f"; {num_failed} of {len(found.rows)} cells failed in part" if num_failed else ""
+    num_rows, num_failed = len(comparison.rows), sum(bool(row.error) for row in comparison.rows)
+    failed = f"; {num_failed} of {num_rows} cells failed in part" if num_failed else ""
     click.echo(
         f"\n{len(samples.keys)} images{failed}; see {out}/comparison.md and {out}/comparison.png"
     )

@@ -11,7 +11,7 @@ from misure._util.files import durable_file
 from misure._util.tables import arrow
 from misure.lab.experiments.plan import ExperimentPlan
 from misure.metrics import METRICS
-from misure.metrics.comparison.compare import Comparison
+from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.statistics import Summary, common_rows, summarise_rows
 from misure.reports.axes import CLASS_COLOURS
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from misure._util.tables import arrow, csv_text, markdown_table
 from misure.lab.experiments.plan import ExperimentPlan
 from misure.metrics import METRICS
-from misure.metrics.comparison.compare import Comparison
+from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.row import Row
 from misure.metrics.comparison.statistics import (
     FEWEST_CASES,
