@@ -32,6 +32,5 @@ def reading(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
-        raise InputError(
-            f"expected {what}, but reading it failed with {type(error).__name__}: {lines[0][:300]}"
-        ) from error
+        reason = f"{lines[0][:300]} ({type(error).__name__})".strip()
+        raise InputError(f"expected {what}, but reading it failed: {reason}.") from error
