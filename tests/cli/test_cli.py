@@ -263,7 +263,10 @@ BAD = [
         ["explain", "{p}", "--model", "triangle", "--class", "1", "--device", "abacus"],
         "device that",
     ),
-    (["explain", "{p}", "--model", "triangle", "--class", "1", "--slice", "1"], "a slice can be"),
+    (
+        ["explain", "{p}", "--model", "triangle", "--class", "1", "--slice", "1"],
+        "to take a slice of, got",
+    ),
     (["explain", "{p}", "--model", "triangle", "--class", "1", "--out", "{p}"], "is a file. Name"),
     (["classes", "{p}", "--model", "triangle", "--model-option", "colour=1"], "'colour'"),
     (["classes", "{p}", "--model", "triangle", "--model-option", "mean=a"], "numbers as mean"),

@@ -64,7 +64,13 @@ _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equi
     help="What stands where pixels are removed: {baseline_images}.",
 )
 @seed_option
-@click.option("--out", type=click.Path(path_type=Path), default="comparison", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="comparison",
+    show_default=True,
+    help="Folder to write to.",
+)
 @quiet_option
 def compare(
     images: tuple[Path, ...],

@@ -52,7 +52,9 @@ from misure.cli.terminal import progress, summary
     help="Any other option of the preset, e.g. growth=bracket; `misure presets -v` lists them.",
 )
 @seed_option
-@click.option("--out", type=click.Path(path_type=Path), help="Folder.  [default: misure-IMAGE]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: misure-IMAGE]"
+)
 @quiet_option
 def explain(
     image: Path,

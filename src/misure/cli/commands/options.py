@@ -98,7 +98,8 @@ def with_model(*, required: bool = True) -> Callable[[Command], Command]:
         "spec",
         required=required,
         metavar="SPEC",
-        help="The network: {loaders}.",
+        help="The network: {loaders}. python:, function:, torchscript: and export: run code of the "
+        "file that they name.",
     )
 
     def add(command: Command) -> Command:

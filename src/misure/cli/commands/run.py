@@ -72,7 +72,13 @@ from misure.cli.terminal import run_progress
     show_default=True,
     help="Processes here, or actors on a Ray cluster.",
 )
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that explain samples at the same time.",
+)
 @click.option(
     "--threads",
     type=click.IntRange(1),
