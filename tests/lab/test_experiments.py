@@ -266,7 +266,7 @@ def test_what_a_plan_needs_is_said(tmp_path):
         ("num_steps = 4", "foo = 40", r"unknown field `foo` - at `\$\.parts\[1\]\.train`"),
         ("num_steps = 4", 'out = "x"', r"unknown field `out` - at `\$\.parts\[1\]\.train`"),
         (
-            "num_steps = 40",
+            "num_steps = 4",
             'num_steps = "x"',
             r"Expected `int \| null`, got `str` - at `\$\.parts\[1\]\.train\.num_steps`",
         ),
