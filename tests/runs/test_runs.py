@@ -47,11 +47,6 @@ def _sample(key, brightness=1.0):
 SAMPLES = SampleList([_sample(f"{name}.png") for name in "abc"])
 
 
-@pytest.fixture
-def model():
-    return toys.model_of(toys.OwnBrightness(), class_names=("dark", "bright"))
-
-
 def _run(out, model, samples=SAMPLES, **options):
     return run(samples, model=model, out=out, **{"method_options": QUICK, **options})
 
