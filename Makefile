@@ -1,26 +1,44 @@
 PYTHON ?= python3
 BIN = .venv/bin
+OLDEST = .venv-oldest/bin
+# One process a core, at most four; idle ones take over tests, neighbours first.
+PARALLEL = -n auto --maxprocesses 4 --dist worksteal
+# Old releases warn about their own dependencies, so warnings are no errors there.
+OLDEST_TESTS = -W default tests/_util tests/images tests/datasets tests/models tests/explanation \
+	tests/methods tests/metrics tests/runs
+INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check clean
+.PHONY: demo test test-slow test-oldest check clean
 
 demo: .venv/.package
 	$(BIN)/misure demo --out demo
 
 test: .venv/.developer
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
+
+test-slow: .venv/.developer
+	$(BIN)/pytest -m slow
+
+test-oldest: .venv-oldest/.developer
+	$(OLDEST)/pytest $(PARALLEL) $(OLDEST_TESTS)
 
 check: .venv/.developer
 	scripts/check
 
 .venv/.package: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python $(INSTALL) -c constraints.txt -e .
 	touch $@
 
 .venv/.developer: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python $(INSTALL) -c constraints.txt -e '.[dev]'
 	touch $@ .venv/.package
 
+.venv-oldest/.developer: pyproject.toml constraints-oldest.txt
+	test -x $(OLDEST)/python || python3.11 -m venv .venv-oldest
+	$(OLDEST)/python $(INSTALL) -c constraints-oldest.txt -e '.[all]' hypothesis pytest pytest-xdist
+	touch $@
+
 clean:
-	rm -rf .venv demo
+	rm -rf .venv .venv-oldest demo

@@ -19,7 +19,7 @@ import misure
 from misure.datasets import open_dataset
 from misure.datasets.triangle.dataset import STROKE_GREY
 from misure.explanation.show import try_regions
-from misure.metrics.measure import make_trial
+from misure.metrics.measure import make_probe
 from misure.metrics.sufficiency import top_fraction
 from misure.runs.folder import RunFolder
 from misure.runs.maps import read_result
@@ -62,7 +62,7 @@ def main() -> None:
             ranks.append(rank_of_disc(result.saliency_map, disc, elsewhere))
             if settings["method"] == "misure":
                 region = result.explanation.minimally_sufficient_region
-                probe = make_trial(model, sample.image, result.target, 0.9, "mean", 0)
+                probe = make_probe(model, sample.image, result.target, 0.9, "mean", 0)
                 with model.borrowed():
                     (answer,) = try_regions(model, [(probe, region & ~disc)])
                 shown.append(bool((region & disc).any()))

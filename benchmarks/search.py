@@ -95,7 +95,9 @@ def run(arguments: argparse.Namespace) -> None:
     model = misure.load_model(arguments.model, device="cpu", input_size=size)
     if arguments.implementation:
         foreign = ForeignReduction(arguments.implementation)
-        PRESETS["implementation"] = Preset("implementation", "bracket", foreign)
+        PRESETS["implementation"] = Preset(
+            name="implementation", growth="bracket", reduction=foreign
+        )
     known = [name for name in SEARCHES if name != "implementation" or arguments.implementation]
     searches = arguments.searches.split(",") if arguments.searches else known
     if unknown := {name.replace(";", ",") for name in searches} - set(known):

@@ -1,7 +1,9 @@
 """What the package promises as a whole."""
 
 import ast
+import itertools
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,7 @@ PUBLIC = [
     "read_run",
     "run",
     "segment",
+    "sufficient_area",
     "write_report",
 ]
 
@@ -72,6 +75,20 @@ def test_the_changelog_and_the_citation_name_this_version():
     assert f"version: {misure.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
+def test_the_oldest_versions_that_are_tested_are_those_that_are_allowed():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    others = {"dev", "docs", "all", "torchvision"}  # tools; PyPI's torchvision needs CUDA's torch
+    allowed = [*project["dependencies"], *itertools.chain(*(extras[k] for k in {*extras} - others))]
+    floors = dict(line.split(">=") for line in allowed)
+    lines = (ROOT / "constraints-oldest.txt").read_text().splitlines()
+    tested = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert tested.keys() == floors.keys()
+    assert tested.pop("torch") == "2.13.0"  # said in constraints-oldest.txt
+    for name, version in tested.items():
+        assert f"{version}.0".startswith(f"{floors[name]}."), name
+
+
 def test_contributing_is_short():
     assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) < 60
 
@@ -90,6 +107,7 @@ ROOMS = [
     "reliability",
     "reports",
     "lab",
+    "testing",
     "cli",
     "__main__",
 ]

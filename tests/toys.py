@@ -1,73 +1,21 @@
-"""Three models whose explanation is known exactly, and images for them, in 2D and 3D."""
+"""Models for tests: the toys of `misure.testing`, whose explanation is known exactly, and others."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 import misure
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import Probe, Reply
+from misure.testing.toys import (  # noqa: F401
+    SHARPNESS,
+    Beacon,
+    Constant,
+    OwnBrightness,
+    beacon_window,
+    square_image,
+)
 
-SHARPNESS = 10.0  # so low that gradients reach even what is far from being foreground
-
-
-class OwnBrightness(nn.Module):
-    """A pixel is foreground if its first channel is bright: nothing else is needed."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        evidence = SHARPNESS * (images[:, :1] - 0.5)
-        return torch.cat([-evidence, evidence], dim=1)
-
-
-class Beacon(nn.Module):
-    """A pixel is foreground if its first channel is bright and a whole beacon is seen.
-
-    The beacon is a block of 3 pixels a side that is bright in the last channel; a single missing
-    pixel of it is enough for everything to become background.
-    """
-
-    def forward(self, images: Tensor) -> Tensor:
-        num_dimensions = images.ndim - 2
-        pool = {2: F.avg_pool2d, 3: F.avg_pool3d}[num_dimensions]
-        seen = pool(images[:, -1:], 3, stride=1).flatten(1).amax(1)
-        missing = 1 - 0.5 / 3**num_dimensions
-        beacon = (seen - missing).view(-1, 1, *[1] * num_dimensions)
-        evidence = SHARPNESS * torch.minimum(images[:, :1] - 0.5, beacon)
-        return torch.cat([-evidence, evidence], dim=1)
-
-
-class Constant(nn.Module):
-    """The first eight rows are foreground, whatever the image shows."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits = torch.zeros(len(images), 2, *images.shape[2:])
-        logits[:, 1, :8] = 1.0
-        logits[:, 1, 8:] = -1.0
-        return logits
-
-
-def square_image(num_dimensions: int = 2, num_channels: int = 1) -> Tensor:
-    """Dark, with a bright block of 5 pixels a side that begins at pixel 10 of each axis."""
-    image = torch.zeros(num_channels, *[30] * num_dimensions)
-    image[(0, *[slice(10, 15)] * num_dimensions)] = 1.0
-    return image
-
-
-def beacon_image(num_dimensions: int = 2) -> Tensor:
-    """The same block, and a beacon whose farthest pixels are exactly 10 px away from it."""
-    image = square_image(num_dimensions, num_channels=3)
-    image[(2, *beacon_window(num_dimensions))] = 1.0
-    return image
-
-
-def beacon_window(num_dimensions: int) -> tuple[slice, ...]:
-    return (*[slice(11, 14)] * (num_dimensions - 1), slice(22, 25))
-
-
-def beacon_answer(num_dimensions: int) -> Tensor:
-    """Target and beacon, and nothing else."""
-    image = beacon_image(num_dimensions)
-    return image.amax(0) > 0
+beacon_image, beacon_answer = Beacon.image, Beacon.needed
 
 
 def random_network(seed: int, num_dimensions: int = 2, num_classes: int = 3) -> nn.Module:

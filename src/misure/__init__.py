@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from misure.images.read import read_image
     from misure.methods import METHODS, as_captum_forward
     from misure.metrics import METRICS
-    from misure.metrics.comparison.compare import Comparison, compare
+    from misure.metrics.comparison.compare import compare
+    from misure.metrics.comparison.comparison import Comparison
+    from misure.metrics.measure import sufficient_area
     from misure.models.cost import Cost
     from misure.models.loaders import load_model
     from misure.models.model import SegmentationModel
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "METHODS": "methods",
     "METRICS": "metrics",
-    "Comparison": "metrics.comparison.compare",
+    "Comparison": "metrics.comparison.comparison",
     "Cost": "models.cost",
     "EmptyTargetError": "errors",
     "Execution": "runs.execution",
@@ -71,6 +73,7 @@ _MODULE_OF = {
     "read_run": "runs.run",
     "run": "runs.run",
     "segment": "models.segmentation",
+    "sufficient_area": "metrics.measure",
     "write_report": "reports.page",
 }
 

@@ -5,17 +5,16 @@ import json
 from dataclasses import replace
 
 import pytest
-import torch
 from click.testing import CliRunner
 
 import misure
 import toys
 from misure.cli.app import main
-from misure.datasets import Sample, SampleList, TriangleDataset
+from misure.datasets import Sample, SampleList
 from misure.lab.experiments import list_experiments, read_plan, run_experiment
 from misure.lab.experiments.run import Placeholders
 from misure.metrics.comparison.compare import compare
-from misure.metrics.comparison.compare_runs import compare_runs, relevance_of
+from misure.metrics.comparison.compare_runs import compare_runs
 from misure.runs.execution import Execution
 from misure.runs.folder import RunFolder
 from misure.runs.plan import RunPlan
@@ -100,7 +99,7 @@ def test_figures_at_an_address_are_kept_too(model, samples):
 
 def test_runs_that_differ_in_more_than_the_method_are_not_compared(model, samples, runs, tmp_path):
     run(samples, model, tmp_path / "other", RunPlan(method="random", dice_threshold=0.8))
-    with pytest.raises(misure.InputError, match="got other dice_threshold"):
+    with pytest.raises(misure.InputError, match="got dice_threshold: 0.9 there, 0.8 now"):
         compare_runs(model, samples, [runs[1], tmp_path / "other"], metrics=METRICS)
 
 
@@ -144,14 +143,6 @@ def test_bad_runs_are_one_sentence(model, samples, runs, tmp_path):
         path.write_bytes(b"garbage")
     with pytest.raises(misure.RunFolderError, match="expected a map in maps/"):
         compare_runs(model, samples, runs, metrics=METRICS)
-
-
-def test_relevance_is_taken_only_for_targets_that_it_is_about():
-    sample = TriangleDataset(1, num_triangles=2, size_px=128, side_px=32, glyph_px=12)[0]
-    other = (sample.annotation == 1) & ~sample.relevance
-    nothing = torch.zeros_like(other)
-    assert relevance_of(sample, misure.Target(1, sample.relevance, nothing)) is not None
-    assert relevance_of(sample, misure.Target(1, other, nothing)) is None
 
 
 # --- experiments ----------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def test_every_method_makes_a_map_of_the_image_and_says_what_it_cost(name, num_d
     assert torch.equal(first.saliency_map, again.saliency_map)
     assert first.saliency_map.min() >= 0 or name in SIGNED
     assert first.method == name
-    control = METHODS[name].source == "control"
+    control = METHODS[name].kind == "control"
     assert (first.cost.pass_equivalents == 0) is control
     assert bool(first.layer) is (name.endswith("grad_cam") or name == "seg_xres_cam")
     assert model.net.training
@@ -361,18 +361,22 @@ def test_edges_are_sobels():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("rise", {"masks": 3}, "expected options among num_masks"),
-        ("random", {"layer": "0"}, "expected options among none"),
+        ("rise", {"masks": 3}, "^rise: expected options of rise among num_masks"),
+        ("random", {"layer": "0"}, "expected options of random among none"),
         ("rise", {"num_masks": 0}, "expected num_masks"),
         ("rise", {"coverage": "some"}, "expected coverage"),
         ("seg_grad_cam", {"layer": "nowhere"}, "expected the dotted name of a layer"),
-        ("seg_grad_cam", {"score": "loss"}, "expected logit or margin, got 'loss'"),
+        ("seg_grad_cam", {"score": "loss"}, "expected score logit or margin, got 'loss'"),
         ("layer_grad_cam", {"layer": "nowhere"}, "expected the dotted name of a layer"),
         ("seg_xres_cam", {"window": 0}, "expected a window"),
         ("seg_xres_cam", {"pooling": "median"}, "expected a window"),
         ("occlusion", {"window": 3, "stride": 5}, "expected 1 <= stride"),
         ("occlusion", {"window": 2.5}, "expected option window to be like 0, got 2.5"),
-        ("occlusion", {"baseline_image": "mean,noise"}, "expected one for this method"),
+        (
+            "occlusion",
+            {"baseline_image": "mean,noise"},
+            "expected one baseline image for this method",
+        ),
         ("rise", {"num_masks": "abc"}, "expected option num_masks to be like 1000, got 'abc'"),
         ("rise", {"keep_probability": float("nan")}, "expected option keep_probability"),
         ("seg_grad_cam", {"layer": 0}, "got 0. Write layer="),

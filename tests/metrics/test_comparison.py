@@ -10,10 +10,12 @@ from PIL import Image
 
 import misure
 import toys
-from misure.datasets import Sample, SampleList
-from misure.methods import METHODS, Method
+from misure.datasets import Sample, SampleList, TriangleDataset
+from misure.methods import METHODS, MapMethod
 from misure.metrics import GROUPS, METRICS
-from misure.metrics.comparison.compare import CONTROLS, DEFAULT_METHODS, Comparison, compare
+from misure.metrics.comparison.compare import CONTROLS, DEFAULT_METHODS, compare
+from misure.metrics.comparison.comparison import Comparison
+from misure.metrics.comparison.relevance import relevance_of
 from misure.metrics.comparison.row import Row
 from misure.metrics.comparison.tables import as_csv, as_markdown
 from misure.reports.folders import save_comparison
@@ -42,7 +44,9 @@ def failing(monkeypatch):
             raise RuntimeError("no <b>luck</b> | here")
         return target.region.float()
 
-    monkeypatch.setitem(METHODS, "failing", Method("failing", fails, "a test"))
+    monkeypatch.setitem(
+        METHODS, "failing", MapMethod(name="failing", kind="control", function=fails)
+    )
     return "failing"
 
 
@@ -138,10 +142,46 @@ def test_nothing_known_gives_no_figure_and_no_error(model):
     (row,) = compare(model, [nobody_said], methods=("edges",), metrics=("iou", "gini")).rows
     assert row.metrics["iou"] is None
     assert row.error == ""
-    (row,) = compare(
-        model, [_beacon_sample()], methods=("edges",), metrics=("iou",), class_index=1
-    ).rows  # relevance is that of the object at the point
+
+
+def test_relevance_depends_on_the_target_and_not_on_how_it_was_chosen(model):
+    by_point, by_class, by_instance = (
+        compare(model, [_beacon_sample()], methods=("edges",), metrics=("iou",), **chosen).rows[0]
+        for chosen in ({}, {"class_index": 1}, {"instance": 0})
+    )
+    assert by_point.metrics["iou"] > 0
+    assert by_point.metrics == by_class.metrics == by_instance.metrics
+    sample = _beacon_sample()
+    elsewhere = replace(sample, relevance=~sample.relevance)
+    (row,) = compare(model, [elsewhere], methods=("edges",), metrics=("iou",)).rows
     assert row.metrics["iou"] is None
+    assert row.error == ""
+
+
+def test_a_class_in_two_arrangements_has_no_relevance_and_each_object_its_own():
+    sample = TriangleDataset(1, num_triangles=2, size_px=128, side_px=32, glyph_px=12)[0]
+    both, nothing = sample.annotation == 1, torch.zeros_like(sample.relevance)
+    assert relevance_of(sample, misure.Target(1, sample.relevance, nothing)) is sample.relevance
+    assert relevance_of(sample, misure.Target(1, both & ~sample.relevance, nothing)) is None
+    assert relevance_of(sample, misure.Target(1, both, nothing)) is None
+    unknown = replace(sample, relevance=None)
+    assert relevance_of(unknown, misure.Target(1, sample.relevance, nothing)) is None
+
+
+def test_a_network_without_gradients_fails_in_the_rows_of_the_methods_that_need_them():
+    model = toys.model_of(toys.Beacon(), differentiable=False)
+    methods = ("misure_paper", "seg_grad_cam", "edges")
+    rows = compare(model, [_beacon_sample()], methods=methods, metrics=("gini",)).rows
+    assert [("with gradients" in row.error, row.cost is None) for row in rows] == [
+        (True, True), (True, True), (False, False),
+    ]  # fmt: skip
+    assert {row.target["class_index"] for row in rows} == {1}
+
+
+def test_nothing_is_left_of_the_runs_that_a_comparison_makes(model, monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    compare(model, [_beacon_sample()], methods=("edges",), metrics=("gini",))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_point_where_the_model_draws_something_else_is_not_explained(model):
@@ -158,7 +198,7 @@ def test_a_point_where_the_model_draws_something_else_is_not_explained(model):
         ({"methods": ("misure",), "method_options": {"misure": {"max_pases": 3}}}, "'max_pases'"),
         ({"metrics": ("dice",)}, "expected metrics among sufficiency, .*got 'dice'"),
         ({"method_options": {"occlusion": {}}}, "expected options of the methods that are comp"),
-        ({"method_options": {"rise": {"num": 3}}}, "rise: expected options among num_masks"),
+        ({"method_options": {"rise": {"num": 3}}}, "expected options of rise among num_masks"),
         ({"baseline_image": "pink"}, "got none; the first: .*'pink'"),
     ],
 )
@@ -249,12 +289,16 @@ def test_files_say_the_same_and_nothing_of_them_is_markup(model, failing, tmp_pa
         assert picture.size[0] > 400
 
 
+def _row(key, method, **metrics):
+    return Row(image=key, case=key, target={"class_index": 1}, method=method, metrics=metrics)
+
+
 def test_a_table_counts_the_objects_behind_each_figure():
     rows = [
-        Row(key, key, {"class_index": 1}, "edges", {"gini": gini, "iou": iou})
+        _row(key, "edges", gini=gini, iou=iou)
         for key, gini, iou in zip("abcde", (0, 1, 0, 1, 0.5), (None,) * 4 + (0.25,), strict=True)
     ]
-    rows += [Row("b", "b", {"class_index": 1}, "random", {"gini": 123.4, "iou": None})]
+    rows += [_row("b", "random", gini=123.4, iou=None)]
     settings = {
         "methods": {"edges": {}, "random": {}}, "metrics": ["gini", "iou", "recall"],
         "dice_threshold": 0.9, "baseline_image": "mean", "model": "a*b",

@@ -137,7 +137,7 @@ def test_every_figure_lies_in_its_range(seed):
 def test_two_shapes_are_an_error(name):
     region = torch.ones(5, 6, dtype=torch.bool)
     first = region if name in OF_REGIONS else region.float()
-    with pytest.raises(misure.InputError, match=f"{name}: expected two tensors of one shape"):
+    with pytest.raises(misure.InputError, match="^expected two tensors of one shape"):
         METRICS[name].function(first, region[1:])
 
 
@@ -187,7 +187,7 @@ def test_evidence_needs_contents_and_the_right_shape():
     model, probe, reply = _beacon()
     bare = Probe(probe.target, probe.presentations)
     for name in ("silhouette_dice", "transfer_dice"):
-        with pytest.raises(misure.InputError, match="expected a probe with contents"):
+        with pytest.raises(misure.InputError, match="expected a probe with content controls"):
             METRICS[name].function(model, bare, reply)
         with pytest.raises(misure.InputError, match="expected two tensors of one shape"):
             METRICS[name].function(model, probe, reply[1:])
@@ -197,15 +197,15 @@ def test_maps_of_another_shape_are_errors_of_every_metric_that_shows_them():
     model, probe, reply = _beacon()
     other = reply.float()[1:]
     for name in ("sufficiency", "sufficient_area", "insertion", "deletion"):
-        with pytest.raises(misure.InputError, match=f"{name}: expected two tensors of one shape"):
+        with pytest.raises(misure.InputError, match="^expected two tensors of one shape"):
             METRICS[name].function(model, probe, other)
-    with pytest.raises(misure.InputError, match="necessity: expected two tensors"):
+    with pytest.raises(misure.InputError, match="^expected two tensors"):
         METRICS["necessity"].function(model, probe, other > 0)
-    with pytest.raises(misure.InputError, match="rank_correlation: expected two tensors"):
+    with pytest.raises(misure.InputError, match="^expected two tensors"):
         rank_correlation(reply.float(), other)
-    with pytest.raises(misure.InputError, match="noise_sensitivity: expected two tensors"):
+    with pytest.raises(misure.InputError, match="^expected two tensors"):
         METRICS["noise_sensitivity"].function(reply.float(), [other])
-    with pytest.raises(misure.InputError, match="randomisation_ssim: expected two tensors"):
+    with pytest.raises(misure.InputError, match="^expected two tensors"):
         METRICS["randomisation_ssim"].function(reply.float(), [other])
 
 
@@ -243,6 +243,19 @@ def test_the_ranking_goes_on_below_zero():
     model, probe, reply = _beacon()
     below = reply.float() - 2
     assert sufficient_area(model, probe, below) == pytest.approx(int(reply.sum()) / reply.numel())
+
+
+def test_the_area_that_suffices_can_be_asked_for_without_a_probe():
+    model, probe, reply = _beacon()
+    image, target = probe.presentations[0].image, probe.target
+    area = misure.sufficient_area(model, image, target, reply.float())
+    assert area == pytest.approx(sufficient_area(model, probe, reply.float()))
+    assert misure.sufficient_area(model, image, target, torch.ones(reply.shape)) == 1.0
+    assert model.net.training
+    with pytest.raises(misure.InputError, match="^sufficient_area: expected two tensors of one"):
+        misure.sufficient_area(model, image, target, reply.float()[1:])
+    with pytest.raises(misure.InputError, match="^sufficient_area: expected dice_threshold in"):
+        misure.sufficient_area(model, image, target, reply.float(), dice_threshold=0.0)
 
 
 def test_a_known_top_is_not_looked_for_again():

@@ -5,7 +5,13 @@ import pytest
 from scipy import stats
 
 from misure.metrics.comparison.row import Row
-from misure.metrics.comparison.statistics import common_rows, differences, summarise, summarise_rows
+from misure.metrics.comparison.statistics import (
+    bootstrap,
+    common_rows,
+    differences,
+    summarise,
+    summarise_rows,
+)
 
 
 def _names(number):
@@ -46,14 +52,41 @@ def test_objects_of_one_image_are_drawn_together():
     assert (uneven["mean"], uneven["num_cases"]) == (0.75, 2)
 
 
+def _row(key, method, **metrics):
+    target = {"pixels": 3} if metrics else None
+    return Row(image=key, case=key, target=target, method=method, metrics=metrics)
+
+
 ROWS = [
-    Row("a", "a", {"pixels": 3}, "ours", {"iou": 0.5, "growth_px": 2.0}),
-    Row("a", "a", {"pixels": 3}, "theirs", {"iou": 0.25, "growth_px": None}),
-    Row("b", "b", {"pixels": 3}, "ours", {"iou": 1.0, "growth_px": 4.0}),
-    Row("b", "b", {"pixels": 3}, "theirs", {"iou": None, "growth_px": None}),
-    Row("c", "c", None, "ours", {}),
-    Row("c", "c", None, "theirs", {}),
+    _row("a", "ours", iou=0.5, growth_px=2.0),
+    _row("a", "theirs", iou=0.25, growth_px=None),
+    _row("b", "ours", iou=1.0, growth_px=4.0),
+    _row("b", "theirs", iou=None, growth_px=None),
+    _row("c", "ours"),
+    _row("c", "theirs"),
 ]
+
+
+def test_the_interval_of_any_statistic_is_that_of_the_mean_if_it_is_the_mean():
+    values = np.random.default_rng(1).normal(size=24)
+    cases = np.repeat(_names(8), 3)
+    found = summarise(values, cases)
+    (interval, nothing) = bootstrap(
+        lambda numbers: [values[numbers].mean(), np.nan], cases, num_resamples=10_000
+    )
+    assert interval == pytest.approx((found["low"], found["high"]))
+    assert nothing is None
+    assert bootstrap(lambda numbers: [values[numbers].mean()], ["a", "b"] * 12) == [None]
+
+
+def test_a_paired_difference_is_narrower_than_the_spread_of_the_objects():
+    rng = np.random.default_rng(1)
+    first = rng.normal(size=60)
+    second = first + 0.1 + 0.01 * rng.normal(size=60)
+    ((low, high),) = bootstrap(
+        lambda numbers: [np.median(second[numbers] - first[numbers])], _names(60)
+    )
+    assert 0.09 < low < 0.1 < high < 0.11
 
 
 def test_means_beside_each_other_are_of_the_same_objects():

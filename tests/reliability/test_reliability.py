@@ -34,11 +34,20 @@ from misure.reliability import (
 from misure.reliability.calibration import platt
 from misure.reliability.evaluation import FEATURE_SETS
 from misure.reliability.evaluation import _predicted as _cross_predicted
-from misure.reliability.learners import _as_trees, folds, score_of
+from misure.reliability.learners import _BOOSTING, _as_trees, folds, score_of
 from misure.reliability.scores import MEASURES, auroc, measured, reliability_bins, risk_coverage
 from misure.runs.plan import RunPlan
 from misure.runs.record import DoneObject, Prediction
 from misure.runs.run import read_run, run
+
+
+@pytest.fixture
+def quick_learners(monkeypatch):
+    """Learners in a third of the time: fewer trees of larger steps, fewer strengths to choose from."""
+    few = {"n_estimators": 25, "learning_rate": 0.3}
+    monkeypatch.setattr("misure.reliability.learners._BOOSTING", _BOOSTING | few)
+    monkeypatch.setattr("misure.reliability.learners._STRENGTHS", (0.1, 10.0))
+
 
 OPTIONS = {"learner": "linear", "cut": 0.5, "coverage": 0.9, "seed": 0}
 SURE = ("max_probability", "margin", "border_margin", "soft_dice")
@@ -119,6 +128,7 @@ def _predicted(said, examples, cut):
     )
 
 
+@pytest.mark.usefixtures("quick_learners")
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_shuffled_dices_give_no_ranking_and_honest_intervals(learner):
     figures = []
@@ -131,6 +141,7 @@ def test_shuffled_dices_give_no_ranking_and_honest_intervals(learner):
     assert np.mean([one["interval_coverage"] for one in figures]) > 0.85
 
 
+@pytest.mark.usefixtures("quick_learners")
 def test_a_leak_between_folds_would_show():
     """Features that name the image: of use only to who has seen the image's other objects."""
     num = 150
@@ -166,6 +177,7 @@ def test_no_group_is_on_both_sides_and_every_object_is_tested_once():
         assert not set(groups[fit]) & set(groups[test])
 
 
+@pytest.mark.usefixtures("quick_learners")
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_one_object_alone_has_the_score_it_has_among_others(learner, tmp_path):
     examples = _examples(answer=_mixed)
@@ -479,10 +491,11 @@ def test_chances_stay_chances_where_scores_are_skewed_and_failures_rare(share):
         assert ((chances > 1e-3) & (chances < 1 - 1e-3)).mean() > 0.9
 
 
+@pytest.mark.usefixtures("quick_learners")
 def test_features_that_know_nothing_add_nothing():
     generator = np.random.default_rng(5)
     gains = []
-    for seed in range(6):
+    for seed in range(4):
         examples = _examples(150, seed, lambda sure: generator.random(len(sure)))
         few, many = (
             _cross_predicted(examples, examples, names, OPTIONS | {"seed": seed})
@@ -492,6 +505,7 @@ def test_features_that_know_nothing_add_nothing():
     assert np.abs(np.mean(gains, axis=0)).max() < 0.06
 
 
+@pytest.mark.usefixtures("quick_learners")
 def test_images_of_both_conditions_are_never_fitted_and_tested_on_at_once():
     num = 150
     generator = np.random.default_rng(0)
@@ -527,6 +541,7 @@ def _invoke(*words):
     return CliRunner().invoke(main, ["reliability", *map(str, words)])
 
 
+@pytest.mark.usefixtures("quick_learners")
 def test_commands_from_runs_to_lists(noisy_run, tmp_path):
     file, listed = tmp_path / "model.json", tmp_path / "review.csv"
     said = _invoke("fit", noisy_run, "--annotations", "triangle:12", "--out", file)

@@ -315,7 +315,7 @@ def test_other_settings_or_another_network_are_an_error_that_names_the_differenc
     [
         ({"method": "magic"}, "^run: expected a method among misure, .*got 'magic'"),
         ({"method_options": {"max_pases": 3}}, "'max_pases'"),
-        ({"method": "rise"}, "rise: expected options among .*max_passes"),
+        ({"method": "rise"}, "expected options of rise among .*max_passes"),
         ({"classes": ["cat"]}, "expected a class of OwnBrightness, got 'cat'"),
         ({"min_area": 1.0}, "expected min_area in"),
         ({"dice_threshold": 0.0}, "dice_threshold in"),

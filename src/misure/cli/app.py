@@ -17,6 +17,7 @@ from misure.cli.commands.explain import explain
 from misure.cli.commands.export import export
 from misure.cli.commands.merge import merge
 from misure.cli.commands.prepare import prepare
+from misure.cli.commands.registries import methods, metrics, presets
 from misure.cli.commands.reliability import reliability
 from misure.cli.commands.report import report
 from misure.cli.commands.run import run
@@ -78,6 +79,9 @@ for command in (
     compare,
     run,
     report,
+    methods,
+    metrics,
+    presets,
     reliability,
     merge,
     export,

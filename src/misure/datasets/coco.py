@@ -17,6 +17,7 @@ from torch import Tensor
 
 from misure._util.optional import require
 from misure._util.records import decode, unusable
+from misure.datasets.registry import dataset
 from misure.datasets.sample import AS_IT_IS, AnnotatedObject, Reading, Sample
 from misure.errors import InputError, MissingDataError
 from misure.images.read import read_image
@@ -267,3 +268,33 @@ def _paint(
     for drawn in sorted(objects, key=lambda drawn: -int(drawn.region.sum())):
         annotation[drawn.region] = drawn.class_index
     return annotation
+
+
+@dataset("coco", usage="coco:FOLDER,SPLIT", extra="coco")
+def open_coco(rest: str, reading: Reading) -> CocoDataset:
+    """COCO 2017 with the classes of Pascal VOC, which most networks for photographs know.
+
+    The split is `val2017` or `train2017`; by default the first of them that is there.
+    """
+    folder, split = folder_and_split(rest)
+    return CocoDataset(folder, split, reading=reading)
+
+
+@dataset("coco-all", usage="coco-all:FOLDER,SPLIT", extra="coco")
+def open_all_of_coco(rest: str, reading: Reading) -> CocoDataset:
+    """COCO 2017 with its own 80 classes."""
+    folder, split = folder_and_split(rest)
+    return CocoDataset(folder, split, None, reading)
+
+
+def folder_and_split(rest: str) -> tuple[Path, str | None]:
+    """The folder and the split of `FOLDER,SPLIT`; None if there is no split.
+
+    Raises:
+        InputError: no folder.
+    """
+    is_all = "," not in rest or Path(rest).is_dir()  # a folder's name may have a comma
+    folder, _, split = (rest, "", "") if is_all else rest.rpartition(",")
+    if not folder:
+        raise InputError("expected coco:FOLDER or coco:FOLDER,SPLIT, got no folder.")
+    return Path(folder), split or None

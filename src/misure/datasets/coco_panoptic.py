@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from misure._util.records import decode, unusable
-from misure.datasets.coco import find_split
+from misure.datasets.coco import find_split, folder_and_split
+from misure.datasets.registry import dataset
 from misure.datasets.sample import AS_IT_IS, AnnotatedObject, Reading, Sample
 from misure.errors import InputError, MissingDataError
 from misure.images.read import opened_picture, read_image
@@ -179,3 +180,9 @@ def _read_numbers(path: Path) -> np.ndarray:
         colours = np.asarray(picture.convert("RGB")).astype(np.int64)
     numbers: np.ndarray = colours @ np.array([1, 256, 65536])
     return numbers
+
+
+@dataset("coco-panoptic", usage="coco-panoptic:FOLDER,SPLIT")
+def open_panoptic(rest: str, reading: Reading) -> CocoPanopticDataset:
+    """COCO 2017 with its panoptic annotations, things and stuff: every pixel has a class."""
+    return CocoPanopticDataset(*folder_and_split(rest), reading)

@@ -1,10 +1,11 @@
-"""A data set whose images are made worse in a known way; its annotations stay."""
+"""A data set with images corrupted in a known way; its annotations stay."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from misure._util.seeds import seed_of
-from misure.datasets.sample import Dataset, Sample
+from misure.datasets.registry import dataset, open_dataset
+from misure.datasets.sample import Dataset, Reading, Sample
 from misure.errors import InputError
 from misure.images.corruption import CORRUPTIONS, Corruption
 
@@ -38,8 +39,15 @@ class CorruptedDataset:
         return replace(sample, image=self._corruption(sample.image, seed_of(sample.key)))
 
 
+@dataset("corrupted", usage="corrupted:KIND=STRENGTH,SPEC")
+def open_corrupted(rest: str, reading: Reading) -> CorruptedDataset:
+    """Another data set with corrupted images, as `corrupted:noise=0.1,triangle:200`."""
+    corruption, spec = read_corruption(rest)
+    return CorruptedDataset(open_dataset(spec, reading), corruption)
+
+
 def read_corruption(rest: str) -> tuple[Corruption, str]:
-    """The corruption and the word of the data set, from `noise=0.1,triangle:200`.
+    """The corruption and the spec of the data set, from `noise=0.1,triangle:200`.
 
     Raises:
         InputError: not of this form, an unknown corruption or a strength outside [0, 1].
@@ -47,15 +55,15 @@ def read_corruption(rest: str) -> tuple[Corruption, str]:
     >>> read_corruption("blur=0.02,coco:photographs")
     (Corruption(kind='blur', strength=0.02), 'coco:photographs')
     """
-    told, _, word = rest.partition(",")
-    kind, _, number = told.partition("=")
+    first, _, spec = rest.partition(",")
+    kind, _, number = first.partition("=")
     try:
         strength = float(number)
     except ValueError:
         strength = float("nan")
-    if not word or strength != strength:  # noqa: PLR0124
+    if not spec or strength != strength:  # noqa: PLR0124
         raise InputError(
-            f"expected corrupted:KIND=STRENGTH,WORD with a kind among "
-            f"{', '.join(CORRUPTIONS)}, got corrupted:{rest}."
+            f"expected corrupted:KIND=STRENGTH,SPEC with a kind among {', '.join(CORRUPTIONS)}, "
+            f"got corrupted:{rest}."
         )
-    return Corruption(kind, strength), word
+    return Corruption(kind, strength), spec

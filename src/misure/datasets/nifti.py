@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from misure.datasets.pairing import Pair, find_pairs, folders_of
+from misure.datasets.registry import dataset
 from misure.datasets.sample import AS_IT_IS, Reading, Sample
 from misure.errors import InputError
 from misure.images.intensity import scale_intensity
@@ -186,8 +187,13 @@ class Slices:
         return self._volumes.axial_slice(*self._places[index])
 
 
+@dataset("nifti", usage="nifti:IMAGES,LABELS", extra="medical")
 def open_nifti(rest: str, reading: Reading) -> LabelledVolumes:
-    """What `nifti:IMAGES,LABELS` or `nifti:FOLDER` names; with `,LIST.txt` only these cases."""
+    """NIfTI volumes with annotations, in two folders or in `images` and `labels` of one.
+
+    Specs are `nifti:IMAGES,LABELS` or `nifti:FOLDER`; with `,LIST.txt` at the end only the cases in
+    that file are taken.
+    """
     folders, comma, file = rest.rpartition(",")
     if not (comma and file.endswith(".txt")):
         return NiftiPairs(*two_paths(rest), reading)
@@ -205,8 +211,9 @@ def open_nifti(rest: str, reading: Reading) -> LabelledVolumes:
     return LabelledVolumes([pairs[case] for case in wanted], reading)
 
 
+@dataset("nifti-slices", usage="nifti-slices:IMAGES,LABELS", extra="medical")
 def open_nifti_slices(rest: str, reading: Reading) -> Slices:
-    """What `nifti-slices:IMAGES,LABELS` or `nifti-slices:FOLDER` names."""
+    """The axial slices of NIfTI volumes that have annotated foreground."""
     refuse_slice(reading)
     return Slices(open_nifti(rest, reading))
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from misure._util.docstrings import Option, options_of_fields
+from misure._util.registry import Registry
 from misure.errors import InputError
 from misure.explanation.nested import THRESHOLDS
 from misure.explanation.reduction import NoReduction, Reduction
@@ -14,8 +16,10 @@ from misure.explanation.reductions.forward import ForwardReduction
 from misure.explanation.reductions.gradient import GradientReduction
 from misure.explanation.reductions.paper import PaperReduction
 
+_NO_OPTIONS = ("name", "reduction", "summary", "usual_passes")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Preset:
     """Everything an explanation depends on besides the model, the image and the target.
 
@@ -35,6 +39,8 @@ class Preset:
         num_minimality_tests: blocks to try, without `one_minimal`.
         compare_presentations: grow the target with other baseline images and edges too (see
             `evidence.sufficiency_by_presentation`); its passes are counted apart.
+        summary: what it does, in one sentence.
+        usual_passes: pass equivalents that a target takes, for tables.
     """
 
     name: str
@@ -48,6 +54,8 @@ class Preset:
     minimality_cell_px: int = 0
     num_minimality_tests: int = 16
     compare_presentations: bool = False
+    summary: str = ""
+    usual_passes: str = ""
 
     def __post_init__(self) -> None:
         if not all(0 < threshold <= 1 for threshold in self.thresholds):
@@ -65,23 +73,55 @@ class Preset:
             own["baseline_image"] if isinstance(own["baseline_image"], str) else "tensor"
         )
         own["thresholds"] = list(self.thresholds)
-        return {k: v for k, v in own.items() if k not in ("name", "reduction")} | _options(
-            self.reduction
-        )
+        return {k: v for k, v in own.items() if k not in _NO_OPTIONS} | _options(self.reduction)
 
 
-PRESETS: dict[str, Preset] = {
-    "smallest": Preset(
-        "smallest", growth="bracket", reduction=GradientReduction(), thresholds=THRESHOLDS
+PRESETS: Registry[Preset] = Registry("preset", "misure.presets")
+"""Name -> preset, in the order of tables."""
+
+
+for _preset in (
+    Preset(
+        name="smallest",
+        growth="bracket",
+        reduction=GradientReduction(),
+        thresholds=THRESHOLDS,
+        summary="The smallest regions: growth doubled, then bisected; then binary regions on a "
+        "grid, searched for by gradients. The default.",
+        usual_passes="about 100, at most 160",
     ),
-    "forward_only": Preset(
-        "forward_only", growth="bracket", reduction=ForwardReduction(), thresholds=THRESHOLDS
+    Preset(
+        name="forward_only",
+        growth="bracket",
+        reduction=ForwardReduction(),
+        thresholds=THRESHOLDS,
+        summary="For networks without gradients: growth doubled, then bisected; then blocks "
+        "removed, coarse to fine.",
+        usual_passes="at most 400",
     ),
-    "paper": Preset("paper", growth="dilation", reduction=PaperReduction()),
-    "sufficient_region": Preset("sufficient_region", growth="first", reduction=NoReduction()),
-}
-"""`smallest`: the smallest regions, the default. `forward_only`: for networks without gradients.
-`paper`: as far as known, the paper's settings. `sufficient_region`: stage 1 alone."""
+    Preset(
+        name="paper",
+        growth="dilation",
+        reduction=PaperReduction(),
+        summary="The paper's settings, as far as known: dilations of 7 x 7 pixels; then a soft "
+        "mask by gradient descent, and its smallest top part that suffices.",
+        usual_passes="about 330",
+    ),
+    Preset(
+        name="sufficient_region",
+        growth="first",
+        reduction=NoReduction(),
+        summary="Stage 1 alone: growth in small steps; the region is not minimal.",
+        usual_passes="4 to 170",
+    ),
+):
+    PRESETS.register(_preset.name, _preset, __name__)
+
+
+def describe_preset(preset: Preset) -> list[Option]:
+    """Every option of a preset with its default and meaning, those of its reduction included."""
+    own = [option for option in options_of_fields(preset) if option.name not in _NO_OPTIONS]
+    return [*own, *options_of_fields(preset.reduction)]
 
 
 def make_preset(name: str, options: Mapping[str, Any]) -> Preset:
@@ -94,9 +134,7 @@ def make_preset(name: str, options: Mapping[str, Any]) -> Preset:
     Raises:
         InputError: an unknown preset or option, or a value of another type.
     """
-    if name not in PRESETS:
-        raise InputError(f"expected a preset among {', '.join(PRESETS)}, got {name!r}.")
-    preset = PRESETS[name]
+    preset = PRESETS.find(name)
     known = preset.settings()
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
     for option, value in options.items():

@@ -16,13 +16,14 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.methods.layers import as_feature_map, captured, last_feature_layer
-from misure.methods.method import RawMap
+from misure.methods.method import RawMap, method
 from misure.models.logits import class_margin
 from misure.models.model import SegmentationModel
 from misure.models.preprocessing import resize
 from misure.models.target import Target
 
 
+@method(kind="feature_map", source="Vinogradova et al. 2020", needs_gradients=True)
 def seg_grad_cam(
     model: SegmentationModel,
     image: Tensor,
@@ -43,6 +44,7 @@ def seg_grad_cam(
     return RawMap(_map_of(weights * features, model, image), layer)
 
 
+@method(kind="feature_map", source="Hasany et al. 2023", needs_gradients=True)
 def seg_xres_cam(
     model: SegmentationModel,
     image: Tensor,
@@ -67,8 +69,7 @@ def seg_xres_cam(
     """
     if window < 1 or pooling not in ("mean", "max"):
         raise InputError(
-            f"seg_xres_cam: expected a window of 1 or more and pooling mean or max, got {window} "
-            f"and {pooling!r}."
+            f"expected a window of 1 or more and pooling mean or max, got {window} and {pooling!r}."
         )
     features, gradients, layer = _features(model, image, target, layer, score)
     sides = tuple(min(window, side) for side in gradients.shape[2:])
@@ -85,18 +86,18 @@ def _features(
 ) -> tuple[Tensor, Tensor, str]:
     """Feature map and gradients (1, K, *spatial') of the target's score, and the layer's name."""
     if score not in ("logit", "margin"):
-        raise InputError(f"score: expected logit or margin, got {score!r}.")
+        raise InputError(f"expected score logit or margin, got {score!r}.")
     layer = layer or last_feature_layer(model, image)
     with torch.enable_grad(), captured(model, layer) as outputs:
         logits = model(image[None].clone().requires_grad_())
         if len(outputs) != 1:
             raise InputError(
-                f"layer: expected a layer that is called once in a pass, {layer} is called "
+                f"expected a layer that is called once in a pass, {layer} is called "
                 f"{len(outputs)} times. Choose another layer."
             )
         if len(outputs[0]) != 1:
             raise InputError(
-                f"layer: expected a layer with one output for the image, that of {layer} is "
+                f"expected a layer with one output for the image, that of {layer} is "
                 f"{tuple(outputs[0].shape)} (windows, perhaps). Choose another layer."
             )
         if score == "logit":
@@ -109,7 +110,7 @@ def _features(
             (gradients,) = torch.autograd.grad(summed, outputs[0], allow_unused=True)
     if gradients is None:
         raise InputError(
-            f"layer: expected a layer that the target's score depends on, {layer} has no part in "
+            f"expected a layer that the target's score depends on, {layer} has no part in "
             "it. Choose another layer."
         )
     shape = model.preprocessing.resized_shape(image.shape[1:])

@@ -17,7 +17,7 @@ from misure._util.optional import require
 from misure.errors import InputError
 from misure.explanation.presentation import make_presentation
 from misure.methods.layers import as_feature_map, captured, last_feature_layer, layer_of_name
-from misure.methods.method import RawMap
+from misure.methods.method import RawMap, method
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -27,8 +27,8 @@ _AT_ONCE = 8  # images in a batch
 def as_captum_forward(model: SegmentationModel, target: Target) -> Callable[[Tensor], Tensor]:
     """The target's score as captum wants it: (N, C, *spatial) images to (N,) scores.
 
-    The score is the sum of the class's logits over the target, differentiable; where the network
-    ignores the image its gradient is zero.
+    The score is the sum of the class's logits over the target, and differentiable. If the network
+    ignores the image, its gradient is zero.
 
     Args:
         model: the model to explain.
@@ -46,7 +46,7 @@ def as_captum_forward(model: SegmentationModel, target: Target) -> Callable[[Ten
 
 
 class CaptumModule(torch.nn.Module):
-    """The same as a torch module, for the methods of captum that hook into layers.
+    """The target's score as a torch module, for the methods of captum that hook into layers.
 
     Args:
         model: its network must be a torch module.
@@ -57,7 +57,7 @@ class CaptumModule(torch.nn.Module):
         super().__init__()
         if not isinstance(model.net, torch.nn.Module):
             raise InputError(
-                f"CaptumModule: expected a torch module, {model.name} is a function without "
+                f"expected a torch module, {model.name} is a function without "
                 "layers. Use a method that needs none (rise, occlusion, misure)."
             )
         self.net = model.net
@@ -68,6 +68,7 @@ class CaptumModule(torch.nn.Module):
         return self._forward(images)
 
 
+@method(kind="gradients", source="Simonyan et al. 2014", needs_gradients=True, library="captum")
 def saliency(
     model: SegmentationModel,
     image: Tensor,
@@ -79,6 +80,7 @@ def saliency(
     return gradients[0].amax(0)
 
 
+@method(kind="gradients", source="Shrikumar et al. 2016", needs_gradients=True, library="captum")
 def input_x_gradient(
     model: SegmentationModel,
     image: Tensor,
@@ -89,6 +91,7 @@ def input_x_gradient(
     return _summed(method.attribute(_leaf(image)))
 
 
+@method(kind="gradients", source="Sundararajan et al. 2017", needs_gradients=True, library="captum")
 def integrated_gradients(
     model: SegmentationModel,
     image: Tensor,
@@ -110,33 +113,34 @@ def integrated_gradients(
         InputError: no steps.
     """
     if num_steps < 1:
-        raise InputError(f"integrated_gradients: expected num_steps of 1 or more, got {num_steps}.")
+        raise InputError(f"expected num_steps of 1 or more, got {num_steps}.")
     start = _baseline(model, image, baseline_image, seed)
     method = _captum("IntegratedGradients")(as_captum_forward(model, target))
-    found = method.attribute(
+    attributions = method.attribute(
         _leaf(image), baselines=start, n_steps=num_steps, internal_batch_size=_AT_ONCE
     )
-    return _summed(found)
+    return _summed(attributions)
 
 
+@method(kind="gradients", source="Springenberg et al. 2015", needs_gradients=True, library="captum")
 def guided_backprop(
     model: SegmentationModel,
     image: Tensor,
     target: Target,
 ) -> Tensor:
-    """Gradients of which ReLU layers pass the positive part (Springenberg et al. 2015); signed.
+    """Gradients whose positive part alone passes ReLU layers (Springenberg et al. 2015); signed.
 
-    Layers of `torch.nn.ReLU` only: other activations (ReLU6, GELU, functions) pass gradients as
-    they are, and where a network has both the map is guided in part.
+    This concerns layers of `torch.nn.ReLU` only. Other activations (ReLU6, GELU, functions) pass
+    gradients as they are; if a network has both, the map is guided in part.
 
     Raises:
         InputError: the network has no such layer.
     """
     net = model.net
     layers = net.modules() if isinstance(net, torch.nn.Module) else ()
-    if not any(isinstance(one, torch.nn.ReLU) for one in layers):
+    if not any(isinstance(layer, torch.nn.ReLU) for layer in layers):
         raise InputError(
-            f"guided_backprop: expected a network with layers of torch.nn.ReLU, {model.name} has "
+            f"expected a network with layers of torch.nn.ReLU, {model.name} has "
             "none that can be seen. Use saliency, which is what would come out."
         )
     method = _captum("GuidedBackprop")(CaptumModule(model, target))
@@ -145,10 +149,15 @@ def guided_backprop(
         return _summed(method.attribute(_leaf(image)))
 
 
+@method(kind="feature_map", source="Selvaraju et al. 2017", needs_gradients=True, library="captum")
 def layer_grad_cam(
     model: SegmentationModel, image: Tensor, target: Target, *, layer: str = ""
 ) -> RawMap:
     """Captum's Grad-CAM at a layer: an independent twin of `seg_grad_cam`.
+
+    Args:
+        model, image, target: see `Method`.
+        layer: dotted name; by default the last feature map before the head.
 
     Raises:
         InputError: a layer whose output is no feature map (N, K, *spatial), or has no part in the
@@ -158,21 +167,22 @@ def layer_grad_cam(
     method = _captum("LayerGradCam")(CaptumModule(model, target), layer_of_name(model, layer))
     try:
         with captured(model, layer) as outputs:
-            found = method.attribute(_leaf(image), relu_attributions=True)
+            attributions = method.attribute(_leaf(image), relu_attributions=True)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
-            f"layer_grad_cam: expected a layer that captum can explain, got {layer}: {error} "
+            f"expected a layer that captum can explain, got {layer}: {error} "
             "Choose another layer, or use seg_grad_cam."
         ) from error
     shape = model.preprocessing.resized_shape(image.shape[1:])
-    if not all(len(one) == 1 and as_feature_map(one, shape) is one for one in outputs):
+    if not all(len(each) == 1 and as_feature_map(each, shape) is each for each in outputs):
         raise InputError(
-            f"layer_grad_cam: expected a layer with an output (1, K, *spatial) for an image, that "
+            f"expected a layer with an output (1, K, *spatial) for an image, that "
             f"of {layer} has its channels last, or is of windows. Use seg_grad_cam, or another."
         )
-    return RawMap(model.preprocessing.to_image(found, image.shape[1:])[0, 0], layer)
+    return RawMap(model.preprocessing.to_image(attributions, image.shape[1:])[0, 0], layer)
 
 
+@method(kind="perturbation", source="Zeiler and Fergus 2014", library="captum")
 def occlusion(
     model: SegmentationModel,
     image: Tensor,
@@ -199,19 +209,19 @@ def occlusion(
     stride = stride or max(1, window // 2)
     if not 1 <= stride <= window <= min(image.shape[1:]):
         raise InputError(
-            f"occlusion: expected 1 <= stride <= window <= {min(image.shape[1:])}, got a stride "
+            f"expected 1 <= stride <= window <= {min(image.shape[1:])}, got a stride "
             f"of {stride} and a window of {window}."
         )
     method = _captum("Occlusion")(as_captum_forward(model, target))
     with torch.no_grad():
-        found = method.attribute(
+        attributions = method.attribute(
             image[None],
             sliding_window_shapes=(image.shape[0], *[window] * (image.ndim - 1)),
             strides=(image.shape[0], *[stride] * (image.ndim - 1)),
             baselines=_baseline(model, image, baseline_image, seed),
             perturbations_per_eval=_AT_ONCE,
         )
-    return _summed(found / image.shape[0])
+    return _summed(attributions / image.shape[0])
 
 
 def _captum(name: str) -> Any:
@@ -225,7 +235,7 @@ def _leaf(image: Tensor) -> Tensor:
 def _baseline(model: SegmentationModel, image: Tensor, kind: str, seed: int) -> Tensor:
     if "," in kind:
         raise InputError(
-            f"baseline_image: expected one for this method, got {kind}. Choose one with "
+            f"expected one baseline image for this method, got {kind}. Choose one with "
             "--option METHOD.baseline_image=mean, or method_options."
         )
     shown = make_presentation(model, image, baseline_image=kind, seed=seed)

@@ -44,7 +44,7 @@ def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
     if features:
         return features[-1]
     raise InputError(
-        f"last_feature_layer: expected a network with a spatial feature map before its head, "
+        f"expected a network with a spatial feature map before its head, "
         f"{model.name} has none that can be found. Name a layer: layer='decoder.3'."
     )
 
@@ -117,7 +117,7 @@ def layer_of_name(model: SegmentationModel, layer: str) -> nn.Module:
     known: dict[str, nn.Module] = dict(_module_of(model).named_modules())
     if layer not in known:
         raise InputError(
-            f"layer: expected the dotted name of a layer of {model.name}, got {layer!r}. It has: "
+            f"expected the dotted name of a layer of {model.name}, got {layer!r}. It has: "
             f"{', '.join(list(known)[1:9])} ..."
         )
     return known[layer]
@@ -140,7 +140,7 @@ def captured(model: SegmentationModel, layer: str) -> Iterator[list[Tensor]]:
         first = next(iter(output), None) if isinstance(output, (tuple, list)) else output
         if not isinstance(first, Tensor):
             raise InputError(
-                f"layer: expected a layer that returns a tensor, {layer} returns "
+                f"expected a layer that returns a tensor, {layer} returns "
                 f"{describe(output)}. Choose another layer."
             )
         tensor = first
@@ -184,7 +184,7 @@ def as_feature_map(tensor: Tensor, input_shape: tuple[int, ...]) -> Tensor:
                 tokens = tensor[:, extra:].transpose(1, 2)
                 return tokens.reshape(*tokens.shape[:2], *sides)
     raise InputError(
-        f"layer: expected an output (N, K, *spatial) or tokens (N, L, K) for an input of "
+        f"expected an output (N, K, *spatial) or tokens (N, L, K) for an input of "
         f"{tuple(input_shape)}, got {tuple(tensor.shape)}. Choose another layer."
     )
 
@@ -200,12 +200,12 @@ def _have_aspect(sides: tuple[int, ...], input_shape: tuple[int, ...]) -> bool:
 def _module_of(model: SegmentationModel) -> nn.Module:
     if not isinstance(model.net, nn.Module):
         raise InputError(
-            f"layer: expected a torch module, {model.name} is a function without layers. Use a "
+            f"expected a torch module, {model.name} is a function without layers. Use a "
             "method that needs none (rise, occlusion, misure)."
         )
     if isinstance(model.net, torch.jit.ScriptModule):
         raise InputError(
-            f"layer: expected a network whose layers can be seen, {model.name} is TorchScript. Use "
+            f"expected a network whose layers can be seen, {model.name} is TorchScript. Use "
             "a method that needs none (rise, occlusion, misure), or load it with python:."
         )
     return model.net

@@ -1,19 +1,26 @@
-"""A method: anything that makes a saliency map for a target, ours included, under one signature."""
+"""A method: anything that makes a saliency map for a target, misure included, under one signature.
+
+Most methods are a function that makes a map (`MapMethod`, registered by `method`). Misure's own
+find regions (`RegionMethod` in `methods/misure.py`).
+"""
 
 import inspect
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import torch
 from torch import Tensor
 
 from misure._util.arrays import write_arrays
+from misure._util.docstrings import Option, first_sentence, options_of_function
 from misure._util.memory import PeakMemory
 from misure._util.optional import require
+from misure._util.registry import Registry
 from misure._util.seeds import seed_device
-from misure.errors import InputError, ModelError
+from misure.errors import InputError, ModelError, entrance
 from misure.explanation.explanation import Explanation
 from misure.explanation.presets import fits
 from misure.images.read import check_image
@@ -23,15 +30,18 @@ from misure.models.logits import all_finite
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
+KINDS = ("regions", "feature_map", "gradients", "perturbation", "control")
+"""What a method works with. A `control` knows nothing of the network but its prediction."""
+
 
 @dataclass(frozen=True)
 class RawMap:
-    """What the function of a method returns where it has more to say than the map.
+    """What a method returns if it has more to report than the map.
 
     Attributes:
         saliency_map: (*spatial) float.
         layer: dotted name of the layer whose feature map was used.
-        explanation: where the method finds regions.
+        explanation: the regions and their evidence, if the method finds regions.
     """
 
     saliency_map: Tensor
@@ -39,7 +49,7 @@ class RawMap:
     explanation: Explanation | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MethodResult:
     """A saliency map and what it cost.
 
@@ -50,9 +60,9 @@ class MethodResult:
             something across methods.
         cost: forward and backward passes, one for each image shown, and seconds.
         options: the options given.
-        seed: of whatever is random.
-        layer: the layer used, where a method uses one.
-        explanation: regions and evidence, where a method finds them.
+        seed: of all random numbers.
+        layer: dotted name of the layer used, if the method uses one.
+        explanation: regions and evidence, if the method finds regions.
         peak_memory_mb: the most memory in use while the map was made (see `PeakMemory`).
     """
 
@@ -67,7 +77,7 @@ class MethodResult:
     peak_memory_mb: float | None = None
 
     def record(self) -> dict[str, Any]:
-        """The figures as plain values, named as in `explanation.json`."""
+        """Everything but the map as plain values, named as in `explanation.json`."""
         return {
             "target": self.target.record(),
             "layer": self.layer,
@@ -86,51 +96,90 @@ class MethodResult:
         write_arrays(file, {name: tensor.numpy() for name, tensor in tensors.items()})
 
 
-@dataclass(frozen=True)
-class Method:
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
     """One way to make saliency maps.
 
     Attributes:
         name: the registry key.
-        function: (model, image, target, **options) -> map or `RawMap`; its keyword arguments are
-            the options of the method.
-        source: where it is from.
+        kind: one of `KINDS`.
+        summary: what it does, in one sentence.
+        source: the publication it is from; empty: misure's own.
         needs_gradients: whether it can only explain networks with gradients.
         library: the optional library it needs, which is also the extra of misure that brings it.
     """
 
     name: str
-    function: Callable[..., Tensor | RawMap]
-    source: str
+    kind: str
+    summary: str = ""
+    source: str = ""
     needs_gradients: bool = False
     library: str = ""
 
     @property
+    @abstractmethod
     def options(self) -> dict[str, Any]:
-        """The options with their defaults; those of presets are not among them."""
-        return {
-            key: parameter.default
-            for key, parameter in inspect.signature(self.function).parameters.items()
-            if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key != "seed"
-        }
+        """Option -> default; a comparison records them."""
 
-    def check_options(self, options: Mapping[str, Any]) -> None:
-        """Raises an InputError where an option has a name or a kind that the method has not."""
-        parameters = inspect.signature(self.function).parameters.values()
-        takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
-        unknown = set(options) - set(self.options)
-        if unknown and not takes_any:
+    @abstractmethod
+    def describe_options(self) -> list[Option]:
+        """Every option with its default and meaning."""
+
+    @abstractmethod
+    def check_options(self, model: SegmentationModel, options: Mapping[str, Any]) -> None:
+        """Raises an InputError if the method knows no such option, or none of this type."""
+
+    @abstractmethod
+    def make_map(
+        self,
+        model: SegmentationModel,
+        image: Tensor,
+        target: Target,
+        seed: int,
+        options: Mapping[str, Any],
+    ) -> RawMap:
+        """The map of one target; image and target are on the model's device."""
+
+    @property
+    def finds_regions(self) -> bool:
+        """Whether its result is an `Explanation`, with regions that suffice."""
+        return False
+
+    def check(self, model: SegmentationModel, options: Mapping[str, Any]) -> None:
+        """Raises an InputError if the method cannot explain this model with these options."""
+        self.check_options(model, options)
+        if self.needs_gradients and not model.differentiable:
             raise InputError(
-                f"{self.name}: expected options among {', '.join(self.options) or 'none'}, got "
-                f"{', '.join(sorted(unknown))}."
+                f"expected a network with gradients for {self.name}, {model.name} gives none. Use "
+                "a method that needs none (rise, occlusion, misure)."
             )
-        for key, value in options.items():
-            if key in self.options and not fits(key, value, self.options[key]):
-                advice = f" Write {key}='\"{value}\"'." if self.options[key] == "" else ""
-                raise InputError(
-                    f"{self.name}: expected option {key} to be like {self.options[key]!r}, got "
-                    f"{value!r}.{advice}"
-                )
+
+    def options_among(self, shared: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of some shared options that this method has, such as `baseline_image`."""
+        return {name: value for name, value in shared.items() if name in self.options}
+
+    def explain_many(
+        self,
+        model: SegmentationModel,
+        image: Tensor,
+        targets: Sequence[Target],
+        *,
+        seed: int = 0,
+        **options: Any,
+    ) -> Sequence[MethodResult | Explanation]:
+        """The result for each of several targets of one image.
+
+        Args:
+            model: the model to explain.
+            image: (C, *spatial) float.
+            targets: what to explain.
+            seed: of all random numbers.
+            options: see `describe_options`.
+
+        Raises:
+            InputError, ModelError: as when the method is called for each of them.
+        """
+        return [self(model, image, target, seed=seed, **options) for target in targets]
 
     def __call__(
         self,
@@ -147,33 +196,42 @@ class Method:
             model: the model to explain; it comes back as it was.
             image: (C, *spatial) float.
             target: what to explain, taken from this image.
-            seed: of whatever is random.
-            options: see `options`.
+            seed: of all random numbers.
+            options: see `describe_options`.
 
         Raises:
             InputError: bad arguments, an unknown option, a network without gradients.
             ModelError: the network fails, or the map is not finite.
         """
-        check_image(image)
-        if image.shape[1:] != target.region.shape:
-            raise InputError(
-                f"{self.name}: expected a target of the image's shape {tuple(image.shape[1:])}, "
-                f"got {tuple(target.region.shape)}. Take it from this image."
+        with entrance(self.name):
+            check_image(image)
+            _check_target(model, image, target)
+            self.check(model, options)
+            if self.library:  # importing it is not part of the cost
+                require(self.library, extra=self.library, purpose=f"run {self.name}")
+            raw, cost, peak_memory_mb = self._run(model, image, target, seed, options)
+            return MethodResult(
+                method=self.name,
+                target=target.to("cpu"),
+                saliency_map=_checked(raw.saliency_map, target),
+                cost=cost,
+                options=options,
+                seed=seed,
+                layer=raw.layer,
+                explanation=raw.explanation,
+                peak_memory_mb=peak_memory_mb,
             )
-        if model.class_names and not 0 <= target.class_index < len(model.class_names):
-            raise InputError(
-                f"{self.name}: expected a target of one of {len(model.class_names)} classes, got "
-                f"class {target.class_index}. Take it from this model's prediction."
-            )
-        self.check_options(options)
-        if self.needs_gradients and not model.differentiable:
-            raise InputError(
-                f"{self.name}: expected a network with gradients, {model.name} gives none. Use a "
-                "method that needs none (rise, occlusion, misure)."
-            )
-        if self.library:  # importing it is not part of the cost
-            require(self.library, extra=self.library, purpose=f"run {self.name}")
-        own = to_device(image, model.device)
+
+    def _run(
+        self,
+        model: SegmentationModel,
+        image: Tensor,
+        target: Target,
+        seed: int,
+        options: Mapping[str, Any],
+    ) -> tuple[RawMap, Cost, float | None]:
+        """The map on the CPU, its cost, and the peak of memory while it was made."""
+        image = to_device(image, model.device)
         with (
             torch.inference_mode(False),
             model.borrowed(),
@@ -181,25 +239,126 @@ class Method:
             model.counting() as cost,
         ):
             seed_device(model.device, seed)  # undone by `borrowed`
-            takes_seed = "seed" in inspect.signature(self.function).parameters
-            seeded = {"seed": seed} if takes_seed else {}
-            found = self.function(model, own, target.to(model.device), **seeded, **options)
-            made = RawMap(found) if isinstance(found, Tensor) else found
-            saliency_map = made.saliency_map.detach().to("cpu", torch.float32)
-        if saliency_map.shape != target.region.shape or not all_finite(saliency_map):
-            got = tuple(saliency_map.shape)
-            raise ModelError(
-                f"{self.name}: expected a finite map of shape {tuple(target.region.shape)}, got "
-                f"{got if got != target.region.shape else 'NaN or infinity in it'}."
-            )
-        return MethodResult(
-            self.name,
-            target.to("cpu"),
-            saliency_map,
-            cost,
-            options,
-            seed,
-            made.layer,
-            made.explanation,
-            memory.mb,
+            raw = self.make_map(model, image, target.to(model.device), seed, options)
+            on_cpu = raw.saliency_map.detach().to("cpu", torch.float32)
+        return RawMap(on_cpu, raw.layer, raw.explanation), cost, memory.mb
+
+
+def _check_target(model: SegmentationModel, image: Tensor, target: Target) -> None:
+    if image.shape[1:] != target.region.shape:
+        raise InputError(
+            f"expected a target of the image's shape {tuple(image.shape[1:])}, got "
+            f"{tuple(target.region.shape)}. Take it from this image."
         )
+    if model.class_names and not 0 <= target.class_index < len(model.class_names):
+        raise InputError(
+            f"expected a target of one of {len(model.class_names)} classes, got class "
+            f"{target.class_index}. Take it from this model's prediction."
+        )
+
+
+def _checked(saliency_map: Tensor, target: Target) -> Tensor:
+    """The map, if it is finite and has the target's shape."""
+    wanted, got = tuple(target.region.shape), tuple(saliency_map.shape)
+    if got != wanted:
+        raise ModelError(f"expected a map of shape {wanted}, got {got}.")
+    if not all_finite(saliency_map):
+        raise ModelError(f"expected a finite map of shape {wanted}, got NaN or infinity in it.")
+    return saliency_map
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapMethod(Method):
+    """A method that is a function from a target to its map.
+
+    Attributes:
+        function: (model, image, target, **options) -> map (*spatial) or `RawMap`; its keyword-only
+            arguments are the options of the method, `seed` excepted.
+    """
+
+    function: Callable[..., Tensor | RawMap]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Option -> default."""
+        return {option.name: option.default for option in self.describe_options()}
+
+    def describe_options(self) -> list[Option]:
+        """Every option with its default and meaning."""
+        options = options_of_function(self.function)
+        return [option for option in options if option.name != "seed"]
+
+    def check_options(self, _model: SegmentationModel, options: Mapping[str, Any]) -> None:
+        """Raises an InputError if the method knows no such option, or none of this type."""
+        defaults = self.options
+        unknown = set(options) - set(defaults)
+        if unknown:
+            raise InputError(
+                f"expected options of {self.name} among {', '.join(defaults) or 'none'}, got "
+                f"{', '.join(sorted(unknown))}."
+            )
+        for name, value in options.items():
+            check_value(name, value, defaults[name])
+
+    def make_map(
+        self,
+        model: SegmentationModel,
+        image: Tensor,
+        target: Target,
+        seed: int,
+        options: Mapping[str, Any],
+    ) -> RawMap:
+        """The map that the function returns."""
+        takes_seed = "seed" in inspect.signature(self.function).parameters
+        seeded = {"seed": seed} if takes_seed else {}
+        result = self.function(model, image, target, **seeded, **options)
+        return RawMap(result) if isinstance(result, Tensor) else result
+
+
+def check_value(name: str, value: Any, default: Any) -> None:
+    """Raises an InputError if an option's value is of another type than its default."""
+    if not fits(name, value, default):
+        advice = f" Write {name}='\"{value}\"'." if default == "" else ""
+        raise InputError(f"expected option {name} to be like {default!r}, got {value!r}.{advice}")
+
+
+METHODS: Registry[Method] = Registry("method", "misure.methods")
+"""Name -> method, in the order of tables."""
+
+Function = TypeVar("Function", bound=Callable[..., Tensor | RawMap])
+
+
+def method(
+    *, kind: str, source: str = "", needs_gradients: bool = False, library: str = ""
+) -> Callable[[Function], Function]:
+    """A decorator that registers a function as a method under its own name.
+
+    The function stays as it is: (model, image, target, *, seed=0, **options) -> map (*spatial) or
+    `RawMap`. Its keyword-only arguments are the options; the docstring says what they mean.
+
+    Args:
+        kind: one of `KINDS`.
+        source: the publication it is from; empty: misure's own.
+        needs_gradients: whether it can only explain networks with gradients.
+        library: the optional library it needs.
+
+    Raises:
+        InputError: an unknown kind, or a name that is taken.
+    """
+    if kind not in KINDS:
+        raise InputError(f"expected a kind among {', '.join(KINDS)}, got {kind!r}.")
+
+    def register(function: Function) -> Function:
+        entry = MapMethod(
+            name=function.__name__,
+            kind=kind,
+            summary=first_sentence(function.__doc__),
+            source=source,
+            needs_gradients=needs_gradients,
+            library=library,
+            function=function,
+        )
+        METHODS.register(entry.name, entry, function.__module__)
+        return function
+
+    return register

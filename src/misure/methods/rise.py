@@ -1,4 +1,4 @@
-"""RISE for segmentation: random masks, each weighted by the Dice that the target keeps under it.
+"""RISE for segmentation: random masks, each weighted by the target's Dice under it.
 
 Petsiuk, Das, Saenko 2018, with the Dice of the model's hard segmentation in place of a class score.
 """
@@ -13,6 +13,7 @@ from misure.errors import InputError
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import Probe
 from misure.explanation.show import try_regions
+from misure.methods.method import method
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -28,13 +29,14 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 """Published settings, as options: `METHODS["rise"](..., **PUBLISHED["hasany"])`.
 
 `petsiuk`: the publication's (for its smaller network); sums are divided by `keep_probability`.
-`hasany`: those of published code for segmentation, as far as known. It keeps a cell where a
-standard normal number is below 0.1, with a probability of 0.54, and does not divide.
+`hasany`: those of published code for segmentation, as far as known. It keeps a cell if a
+standard normal number is below 0.1, which has a probability of 0.54, and does not divide.
 """
 
 _AT_ONCE = 64
 
 
+@method(kind="perturbation", source="Petsiuk et al. 2018, with Dice as the weight")
 def rise(
     model: SegmentationModel,
     image: Tensor,
@@ -64,11 +66,11 @@ def rise(
     """
     if num_masks < 1 or grid_size < 1 or not 0 < keep_probability < 1:
         raise InputError(
-            f"rise: expected num_masks and grid_size of 1 or more and keep_probability in (0, 1), "
+            f"expected num_masks and grid_size of 1 or more and keep_probability in (0, 1), "
             f"got {num_masks}, {grid_size} and {keep_probability}."
         )
     if coverage not in ("counted", "expected", "none"):
-        raise InputError(f"rise: expected coverage counted, expected or none, got {coverage!r}.")
+        raise InputError(f"expected coverage counted, expected or none, got {coverage!r}.")
     presentations = make_presentations(model, image, baseline_image=baseline_image, seed=seed)
     probe = Probe(target, presentations)
     spatial = image.shape[1:]
@@ -80,9 +82,9 @@ def rise(
             masks = [
                 random_mask(spatial, grid_size, keep_probability, generator) for _ in range(num)
             ]
-            answers = try_regions(model, [(probe, mask.to(model.device)) for mask in masks])
-            for mask, answer in zip(masks, answers, strict=True):
-                weighted += answer.dice * mask
+            replies = try_regions(model, [(probe, mask.to(model.device)) for mask in masks])
+            for mask, reply in zip(masks, replies, strict=True):
+                weighted += reply.dice * mask
                 shown += mask
     if coverage == "counted":
         return weighted / shown.clamp(min=torch.finfo(shown.dtype).tiny)

@@ -1,30 +1,52 @@
 """What a map cost."""
 
-from misure.models.cost import Cost
+from misure.methods.method import MethodResult
+from misure.metrics.metric import ENDLESS, metric
 
 
-def pass_equivalents(cost: Cost) -> float:
+@metric(
+    group="computation",
+    unit="passes",
+    range=(0.0, ENDLESS),
+    better="lower",
+    formula="forwards + 2 × backwards, one for each image shown",
+)
+def pass_equivalents(result: MethodResult) -> float:
     """Forward passes + 2 x backward passes, one for each image shown to the model; 0 or more.
 
     Args:
-        cost: what was counted while the map was made.
+        result: the map, with what was counted while it was made.
     """
-    return float(cost.pass_equivalents)
+    return float(result.cost.pass_equivalents)
 
 
-def seconds(cost: Cost) -> float:
+@metric(
+    group="computation",
+    unit="s",
+    range=(0.0, ENDLESS),
+    better="lower",
+    formula="wall clock while the map was made",
+)
+def seconds(result: MethodResult) -> float:
     """Wall-clock time; comparable within one run on one machine only.
 
     Args:
-        cost: what was counted while the map was made.
+        result: the map, with what was measured while it was made.
     """
-    return cost.seconds
+    return result.cost.seconds
 
 
-def peak_memory_mb(peak_memory_mb: float) -> float:
-    """The most memory in use while the map was made, model and all, in 10^6 bytes.
+@metric(
+    group="computation",
+    unit="MB",
+    range=(0.0, ENDLESS),
+    better="lower",
+    formula="the most memory in use while the map was made, model included",
+)
+def peak_memory_mb(result: MethodResult) -> float | None:
+    """The most memory in use while the map was made, model included, in 10^6 bytes.
 
     Args:
-        peak_memory_mb: what was measured (see `PeakMemory`).
+        result: the map, with what was measured while it was made (see `PeakMemory`).
     """
-    return peak_memory_mb
+    return result.peak_memory_mb

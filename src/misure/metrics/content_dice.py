@@ -1,6 +1,7 @@
-"""Whether a region speaks for the target by its content, or by its outline alone.
+"""Whether a region is evidence for the target by its content, or by its outline alone.
 
-The same figures as in every explanation (see `misure.evidence`), for the region of any method.
+Every explanation holds these values for its own region (see `misure.explanation.evidence`); here
+they are measured for the region of any method.
 """
 
 from collections.abc import Mapping
@@ -11,9 +12,16 @@ from misure.errors import InputError
 from misure.explanation.evidence import content_dices
 from misure.explanation.probe import Probe
 from misure.metrics.maps import check_same_shape
+from misure.metrics.metric import metric
 from misure.models.model import SegmentationModel
 
 
+@metric(
+    group="evidence",
+    unit="Dice",
+    better="lower",
+    formula="the larger Dice when R is filled with its mean colour, or with noise of its kind",
+)
 def silhouette_dice(
     model: SegmentationModel,
     probe: Probe,
@@ -23,18 +31,24 @@ def silhouette_dice(
 ) -> float:
     """Dice with the target when a region's content is replaced, in [0, 1]; the larger of two.
 
-    By its mean colour, and by noise of its own mean and deviation.
+    The content is replaced by its mean colour, and by noise of its own mean and deviation.
 
     Args:
-        model: the model that is shown it.
-        probe: the target, how regions are shown, and the contents.
+        model: the model that is shown the region.
+        probe: the target, how regions are shown, and the content controls.
         region: (*spatial) bool.
-        dice_by_content: what `find_dice_by_content` found, where that is known already.
+        dice_by_content: the result of `find_dice_by_content`, if it is known already.
     """
     dices = dice_by_content or find_dice_by_content(model, probe, region)
     return max(dices["mean_colour"], dices["noise"])
 
 
+@metric(
+    group="evidence",
+    unit="Dice",
+    better="lower",
+    formula="Dice when R is filled with the image turned by half a turn",
+)
 def transfer_dice(
     model: SegmentationModel,
     probe: Probe,
@@ -45,7 +59,10 @@ def transfer_dice(
     """Dice with the target when another image fills the region, in [0, 1].
 
     Args:
-        model, probe, region, dice_by_content: as in `silhouette_dice`.
+        model: the model that is shown the region.
+        probe: the target, how regions are shown, and the content controls.
+        region: (*spatial) bool.
+        dice_by_content: the result of `find_dice_by_content`, if it is known already.
     """
     dices = dice_by_content or find_dice_by_content(model, probe, region)
     return dices["other_image"]
@@ -54,15 +71,20 @@ def transfer_dice(
 def find_dice_by_content(
     model: SegmentationModel, probe: Probe, region: Tensor
 ) -> dict[str, float]:
-    """Dice with the target for each content (see `contents`) that replaces the region's own.
+    """Dice with the target for each content control that replaces the region's own content.
+
+    Args:
+        model: the model that is shown the region.
+        probe: the target, how regions are shown, and the content controls.
+        region: (*spatial) bool.
 
     Raises:
-        InputError: a probe without contents, or another shape.
+        InputError: a probe without content controls, or another shape.
     """
-    check_same_shape("silhouette_dice", region, probe.target.region)
+    check_same_shape(region, probe.target.region)
     if probe.content_controls is None:
         raise InputError(
-            "silhouette_dice: expected a probe with contents, got one without. Make it with "
+            "expected a probe with content controls, got one without. Make it with "
             "content_controls=make_content_controls(image)."
         )
     return content_dices(model, probe, region.to(model.device))

@@ -1,6 +1,6 @@
 """How fine a map is: few pixels or many, in one piece or in dust.
 
-Of maps the positive part counts, without an offset, and its scale does not matter.
+The positive part of a map counts, without its offset; its scale does not matter.
 """
 
 import torch
@@ -8,8 +8,17 @@ from torch import Tensor
 
 from misure.images.regions import component_numbers
 from misure.metrics.maps import positive_part
+from misure.metrics.metric import ENDLESS, metric
 
 
+@metric(
+    group="fineness",
+    unit="image",
+    better="lower",
+    when_empty=1.0,
+    formula="exp(−Σ p log p) / N with p = M / ΣM",
+    source="perplexity",
+)
 def effective_area(saliency_map: Tensor) -> float:
     """exp(entropy) of the map as a distribution, as a fraction of its pixels, in (0, 1].
 
@@ -28,6 +37,13 @@ def effective_area(saliency_map: Tensor) -> float:
     return min(1.0, float(entropy.exp()) / len(positive))
 
 
+@metric(
+    group="fineness",
+    better="higher",
+    when_empty=0.0,
+    formula="Gini coefficient of the values of M",
+    source="Chalasani et al. 2020",
+)
 def gini(saliency_map: Tensor) -> float:
     """The Gini coefficient of the map's values, in [0, 1): 0 flat, near 1 a single pixel.
 
@@ -43,6 +59,15 @@ def gini(saliency_map: Tensor) -> float:
     return float((2 * ranks - n - 1) @ values / (n * total))
 
 
+@metric(
+    group="fineness",
+    unit="1/px",
+    range=(0.0, ENDLESS),
+    better="lower",
+    when_empty=0.0,
+    formula="Σ |differences of neighbours| / ΣM",
+    source="after Rudin et al. 1992",
+)
 def total_variation(saliency_map: Tensor) -> float:
     """The sum of the differences between neighbours, relative to the sum of the map; 0 or more.
 
@@ -59,6 +84,14 @@ def total_variation(saliency_map: Tensor) -> float:
     return float(steps / total)
 
 
+@metric(
+    group="fineness",
+    unit="parts",
+    range=(0.0, ENDLESS),
+    better="lower",
+    when_empty=0.0,
+    formula="connected parts of R; corners touch too",
+)
 def num_parts(region: Tensor) -> float:
     """Connected parts of a region; 0 for an empty one.
 

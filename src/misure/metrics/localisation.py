@@ -1,6 +1,6 @@
-"""Where a map or a region lies: relative to the target, or to relevance that is known.
+"""Where a map or a region lies: relative to the target, or to the pixels known to matter.
 
-Of maps the positive part counts, without an offset. Ties are not broken by chance: pixels of one
+The positive part of a map counts, without its offset. Ties are not broken at random: pixels of one
 value count together.
 """
 
@@ -8,9 +8,17 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from misure.methods.method import MethodResult
 from misure.metrics.maps import check_same_shape, positive_part
+from misure.metrics.metric import ENDLESS, metric
 
 
+@metric(
+    group="localisation",
+    when_empty=0.0,
+    formula="sum of M over T / sum of M",
+    source="Wang et al. 2020 (Score-CAM)",
+)
 def energy_inside(saliency_map: Tensor, target_region: Tensor) -> float:
     """The share of the map that lies on the target, in [0, 1]; 0 for an empty map.
 
@@ -18,20 +26,26 @@ def energy_inside(saliency_map: Tensor, target_region: Tensor) -> float:
         saliency_map: (*spatial) float.
         target_region: (*spatial) bool.
     """
-    check_same_shape("energy_inside", saliency_map, target_region)
+    check_same_shape(saliency_map, target_region)
     positive = positive_part(saliency_map)
     total = float(positive.sum())
     return float(positive[target_region].sum()) / total if total > 0 else 0.0
 
 
+@metric(
+    group="localisation",
+    when_empty=0.0,
+    formula="share of the pixels with the largest value of M that lie on T",
+    source="Zhang et al. 2018",
+)
 def pointing_game(saliency_map: Tensor, target_region: Tensor) -> float:
-    """The share of the map's largest values that lie on the target; 1 or 0 where one is largest.
+    """The share of the map's largest values that lie on the target; 1 or 0 if one pixel is largest.
 
     Args:
         saliency_map: (*spatial) float; an empty one gives 0.
         target_region: (*spatial) bool.
     """
-    check_same_shape("pointing_game", saliency_map, target_region)
+    check_same_shape(saliency_map, target_region)
     largest = saliency_map.max()
     if largest <= 0:
         return 0.0
@@ -39,46 +53,76 @@ def pointing_game(saliency_map: Tensor, target_region: Tensor) -> float:
     return int((peaks & target_region).sum()) / int(peaks.sum())
 
 
+@metric(
+    group="localisation",
+    when_empty=0.0,
+    formula="|R outside T| / |R|",
+)
 def outside_target(region: Tensor, target_region: Tensor) -> float:
     """The part of a region outside the target, in [0, 1]; 0 for an empty region.
 
     Args:
         region, target_region: (*spatial) bool.
     """
-    check_same_shape("outside_target", region, target_region)
+    check_same_shape(region, target_region)
     return int((region & ~target_region).sum()) / max(1, int(region.sum()))
 
 
+@metric(
+    group="localisation",
+    better="higher",
+    when_empty=0.0,
+    formula="|R and K| / |R or K|",
+)
 def iou(region: Tensor, relevance: Tensor) -> float:
-    """Intersection over union with what is known to matter, in [0, 1]; 0 where both are empty.
+    """Intersection over union with what is known to matter, in [0, 1]; 0 if both are empty.
 
     Args:
         region, relevance: (*spatial) bool.
     """
-    check_same_shape("iou", region, relevance)
+    check_same_shape(region, relevance)
     return int((region & relevance).sum()) / max(1, int((region | relevance).sum()))
 
 
+@metric(
+    group="localisation",
+    better="higher",
+    when_empty=0.0,
+    formula="|R and K| / |R|",
+)
 def precision(region: Tensor, relevance: Tensor) -> float:
     """The part of a region that matters, in [0, 1]; 0 for an empty region.
 
     Args:
         region, relevance: (*spatial) bool.
     """
-    check_same_shape("precision", region, relevance)
+    check_same_shape(region, relevance)
     return int((region & relevance).sum()) / max(1, int(region.sum()))
 
 
+@metric(
+    group="localisation",
+    better="higher",
+    when_empty=0.0,
+    formula="|R and K| / |K|",
+)
 def recall(region: Tensor, relevance: Tensor) -> float:
-    """The part of what matters that a region holds, in [0, 1]; 0 where nothing is known to.
+    """The part of the relevant pixels that a region holds, in [0, 1]; 0 if there are none.
 
     Args:
         region, relevance: (*spatial) bool.
     """
-    check_same_shape("recall", region, relevance)
+    check_same_shape(region, relevance)
     return int((region & relevance).sum()) / max(1, int(relevance.sum()))
 
 
+@metric(
+    group="localisation",
+    better="higher",
+    when_empty=0.0,
+    formula="sum over the values of M of the rise in recall × precision, with K as positives",
+    source="as in scikit-learn",
+)
 def average_precision(saliency_map: Tensor, relevance: Tensor) -> float:
     """Area under the precision-recall curve of the map as a ranking of pixels, in [0, 1].
 
@@ -88,7 +132,7 @@ def average_precision(saliency_map: Tensor, relevance: Tensor) -> float:
         saliency_map: (*spatial) float; a flat one gives the share of relevant pixels.
         relevance: (*spatial) bool; an empty one gives 0.
     """
-    check_same_shape("average_precision", saliency_map, relevance)
+    check_same_shape(saliency_map, relevance)
     num_relevant = int(relevance.sum())
     if num_relevant == 0:
         return 0.0
@@ -102,22 +146,34 @@ def average_precision(saliency_map: Tensor, relevance: Tensor) -> float:
     return float((rises * hits / ranks).sum())
 
 
-def growth_px(growth_px: float) -> float:
+@metric(
+    group="localisation",
+    unit="px",
+    range=(0.0, ENDLESS),
+    formula="largest distance of a pixel of the sufficient region from T",
+)
+def growth_px(result: MethodResult) -> float | None:
     """How far the sufficient region reaches beyond the target, in pixels, 0 or more.
 
     Args:
-        growth_px: of a method that finds a sufficient region.
+        result: of a method that finds a sufficient region; else there is none.
     """
-    return growth_px
+    return result.explanation.growth_px if result.explanation else None
 
 
+@metric(
+    group="localisation",
+    unit="px",
+    range=(0.0, ENDLESS),
+    formula="largest distance of a pixel of K from T",
+)
 def relevance_distance_px(relevance: Tensor, target_region: Tensor) -> float:
-    """How far what is known to matter reaches beyond the target, in pixels; 0 where it is inside.
+    """How far the relevant pixels reach beyond the target, in pixels; 0 if they lie inside.
 
     Args:
         relevance: (*spatial) bool.
         target_region: (*spatial) bool, not empty.
     """
-    check_same_shape("relevance_distance_px", relevance, target_region)
+    check_same_shape(relevance, target_region)
     distance = torch.from_numpy(distance_transform_edt(~target_region.numpy()))
     return float(distance[relevance].max()) if bool(relevance.any()) else 0.0

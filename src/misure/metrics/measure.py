@@ -1,7 +1,7 @@
-"""Measurement: the metrics of one map, the same for every method.
+"""Measurement: the metrics of one map, computed alike for every method.
 
 All maps of a target are measured on one probe: the target, a baseline image, hard edges and a
-threshold, whatever a method did to find its map.
+threshold, however a method has found its map.
 """
 
 from collections.abc import Sequence
@@ -9,11 +9,15 @@ from math import isfinite
 
 from torch import Tensor
 
-from misure.errors import InputError, reason_of
+from misure.errors import InputError, entrance, reason_of
 from misure.explanation.content_controls import make_content_controls
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import Probe
-from misure.metrics import GROUPS, METRICS, MeasuredMap, Metric
+from misure.images.read import check_image
+from misure.images.regions import area_fraction
+from misure.metrics import METRICS, MeasuredMap, Metric
+from misure.metrics.maps import check_same_shape
+from misure.metrics.sufficiency import sufficient_top
 from misure.models.device import to_device
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
@@ -25,16 +29,17 @@ def metrics_of(names: Sequence[str]) -> list[Metric]:
     Raises:
         InputError: an unknown name.
     """
+    groups = dict.fromkeys(entry.group for entry in METRICS.values())
     for name in names:
-        if name not in {*METRICS, *GROUPS, "all"}:
+        if name not in {*METRICS, *groups, "all"}:
             raise InputError(
-                f"compare: expected metrics among {', '.join(METRICS)}, or groups of them "
-                f"({', '.join(GROUPS)}, all), got {name!r}."
+                f"expected metrics among {', '.join(METRICS)}, or groups of them "
+                f"({', '.join(groups)}, all), got {name!r}."
             )
-    return [one for one in METRICS.values() if {one.name, one.group, "all"} & {*names}]
+    return [entry for entry in METRICS.values() if {entry.name, entry.group, "all"} & {*names}]
 
 
-def make_trial(
+def make_probe(
     model: SegmentationModel,
     image: Tensor,
     target: Target,
@@ -52,23 +57,61 @@ def make_trial(
     )
 
 
+@entrance("sufficient_area")
+def sufficient_area(
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+    saliency_map: Tensor,
+    *,
+    dice_threshold: float = 0.9,
+    baseline_image: str = "mean",
+    seed: int = 0,
+) -> float:
+    """The smallest top part of a map that suffices for a target, as a part of the image in [0, 1].
+
+    The parts are shown to the model, about twenty of them; 1 if only the whole image suffices. The
+    model comes back as it was.
+
+    Args:
+        model: the model to explain.
+        image: (C, *spatial) float, the image that the target was taken from.
+        target: what the map explains.
+        saliency_map: (*spatial) float, larger matters more, made by any library.
+        dice_threshold: Dice from which the target counts as preserved, in (0, 1].
+        baseline_image: what stands where pixels are removed: `mean`, `black`, `blurred` or `noise`.
+        seed: of the baseline image `noise`.
+
+    Raises:
+        InputError: a map that does not have the image's shape; a threshold out of range.
+    """
+    check_image(image)
+    check_same_shape(saliency_map, target.region)
+    check_same_shape(image[0], target.region)
+    if not 0 < dice_threshold <= 1:
+        raise InputError(f"expected dice_threshold in (0, 1], got {dice_threshold}.")
+    probe = make_probe(model, image, target, dice_threshold, baseline_image, seed)
+    with model.borrowed():
+        return area_fraction(sufficient_top(model, probe, saliency_map))
+
+
 def measure(
     subject: MeasuredMap, metrics: Sequence[Metric]
 ) -> tuple[dict[str, float | None], str, int]:
-    """The figures of one map, what went wrong with them, and the pass equivalents spent on them."""
-    figures: dict[str, float | None] = {}
+    """The metrics of one map, what went wrong with them, and the pass equivalents spent on them."""
+    values: dict[str, float | None] = {}
     errors = []
     with subject.model.counting() as spent, subject.model.borrowed():
         for metric in metrics:
             try:
-                figures[metric.name] = _finite(metric.measure(subject))
+                values[metric.name] = _finite(metric.measure(subject))
             except Exception as error:
-                figures[metric.name] = None
+                values[metric.name] = None
                 errors.append(f"{metric.name}: {reason_of(error)}")
-    return figures, "; ".join(errors), spent.pass_equivalents
+    return values, "; ".join(errors), spent.pass_equivalents
 
 
-def _finite(figure: float | None) -> float | None:
-    if figure is not None and not isfinite(figure):
-        raise ValueError(f"it gave {figure}")
-    return figure
+def _finite(value: float | None) -> float | None:
+    if value is not None and not isfinite(value):
+        raise ValueError(f"it gave {value}")
+    return value

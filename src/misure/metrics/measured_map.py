@@ -1,7 +1,7 @@
-"""One map of one target, and all that a metric may want to know about it.
+"""One map of one target, and everything that a metric may need to know about it.
 
-A metric's parameters are names of attributes of `MeasuredMap`. What takes passes is worked out when
-it is first needed, and once.
+The parameters of a metric are names of attributes of `MeasuredMap`. Whatever takes passes is
+computed once, when it is first needed.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,6 @@ from misure.metrics.content_dice import find_dice_by_content
 from misure.metrics.sanity import make_randomised_maps
 from misure.metrics.stability import Remake, make_noisy_maps
 from misure.metrics.sufficiency import sufficient_top
-from misure.models.cost import Cost
 from misure.models.model import SegmentationModel
 
 
@@ -27,9 +26,9 @@ class MeasuredMap:
     Attributes:
         model: the model that is explained, and that regions are shown to.
         probe: the target, how regions are shown, and the threshold.
-        result: the map, and what its method says of it.
+        result: the map, its cost, and the explanation if its method finds regions.
         remake: makes the map again (see `Remake`).
-        relevance: (*spatial) bool, what is known to matter; None where nothing is.
+        relevance: (*spatial) bool, the pixels known to matter; None if none are known.
     """
 
     model: SegmentationModel
@@ -53,21 +52,6 @@ class MeasuredMap:
         """(*spatial) bool on the CPU."""
         return self.probe.target.region.cpu()
 
-    @property
-    def cost(self) -> Cost:
-        """Of making the map."""
-        return self.result.cost
-
-    @property
-    def peak_memory_mb(self) -> float | None:
-        """While the map was made."""
-        return self.result.peak_memory_mb
-
-    @property
-    def growth_px(self) -> float | None:
-        """Of the sufficient region; None where the method finds none."""
-        return self.result.explanation.growth_px if self.result.explanation else None
-
     @cached_property
     def top(self) -> Tensor:
         """The smallest top part (*spatial) bool of the map that suffices."""
@@ -75,18 +59,18 @@ class MeasuredMap:
 
     @cached_property
     def region(self) -> Tensor:
-        """The region (*spatial) bool that a method returns; of a method without one, `top`."""
-        found = self.result.explanation
-        return found.minimally_sufficient_region if found else self.top
+        """The region (*spatial) bool that the method returns; `top` if it returns none."""
+        explanation = self.result.explanation
+        return explanation.minimally_sufficient_region if explanation else self.top
 
     @cached_property
     def dice_by_content(self) -> dict[str, float]:
-        """See `find_dice_by_content`."""
+        """Dice with the target for each content control that replaces the region's content."""
         return find_dice_by_content(self.model, self.probe, self.region)
 
     @cached_property
     def noisy_maps(self) -> Sequence[Tensor]:
-        """See `make_noisy_maps`."""
+        """Maps (*spatial) of the image under small noise (see `make_noisy_maps`)."""
         return make_noisy_maps(self.model, self.image, self.remake, self.result.seed)
 
     @cached_property
@@ -96,5 +80,5 @@ class MeasuredMap:
 
     @cached_property
     def randomised_maps(self) -> Sequence[Tensor] | None:
-        """See `make_randomised_maps`."""
+        """Maps (*spatial) of networks with random parameters; None if it has none."""
         return make_randomised_maps(self.model, self.image, self.remake, self.result.seed)

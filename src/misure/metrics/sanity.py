@@ -17,6 +17,7 @@ from misure._util.seeds import seed_device
 from misure.errors import InputError
 from misure.methods.layers import called_layers
 from misure.metrics.maps import check_same_shape, positive_part
+from misure.metrics.metric import metric
 from misure.metrics.stability import Remake, map_or_nothing, rank_correlation
 from misure.models.model import SegmentationModel
 
@@ -26,6 +27,14 @@ NUM_STATIONS = 4
 """How many networks are looked at: the head alone drawn anew, 1/3, 2/3 and all of the layers."""
 
 
+@metric(
+    group="sanity",
+    range=(-1.0, 1.0),
+    better="lower",
+    when_empty=0.0,
+    formula="mean rank correlation (Spearman) of M with the maps of 4 randomised networks",
+    source="Adebayo et al. 2018, cascading",
+)
 def randomisation_rank_correlation(
     saliency_map: Tensor, randomised_maps: Sequence[Tensor]
 ) -> float:
@@ -35,24 +44,33 @@ def randomisation_rank_correlation(
         saliency_map: (*spatial) float.
         randomised_maps: each (*spatial) float (see `make_randomised_maps`).
     """
-    return float(np.mean([rank_correlation(saliency_map, one) for one in randomised_maps]))
+    return float(np.mean([rank_correlation(saliency_map, other) for other in randomised_maps]))
 
 
+@metric(
+    group="sanity",
+    range=(-1.0, 1.0),
+    better="lower",
+    when_empty=1.0,
+    formula="mean SSIM of M with the maps of 4 randomised networks, where either map is positive",
+    source="Adebayo et al. 2018, cascading",
+)
 def randomisation_ssim(saliency_map: Tensor, randomised_maps: Sequence[Tensor]) -> float:
     """Mean structural similarity of the map with those of randomised networks, in [-1, 1].
 
-    Of each map the positive part without its offset, divided by its largest value; scikit-image's
-    SSIM, in windows of 7 pixels a side (less in smaller images), averaged over the pixels where at
-    least one of the two is positive. (Elsewhere both are flat, and a map of few pixels would be
-    similar to any other.) Two empty maps give 1, an empty one and another 0.
+    The positive part of each map, without its offset, is divided by its largest value. The SSIM is
+    scikit-image's, in windows of 7 pixels a side (less in smaller images), averaged over the pixels
+    where at least one of the two is positive. (Elsewhere both are flat, and a map of few pixels
+    would be similar to any other.) Two empty maps give 1, an empty one and another 0.
 
     Args:
-        saliency_map, randomised_maps: as in `randomisation_rank_correlation`.
+        saliency_map: (*spatial) float.
+        randomised_maps: each (*spatial) float (see `make_randomised_maps`).
 
     Raises:
         MissingDependencyError: without scikit-image.
     """
-    return float(np.mean([_ssim(saliency_map, one) for one in randomised_maps]))
+    return float(np.mean([_ssim(saliency_map, other) for other in randomised_maps]))
 
 
 def make_randomised_maps(
@@ -61,8 +79,8 @@ def make_randomised_maps(
     """Maps of the same target, of networks whose layers were drawn anew from the head down.
 
     A layer is drawn anew by its own `reset_parameters`; parameters of a layer without one by a
-    Gaussian of their own mean and deviation. Where a method finds nothing to explain any more, its
-    map is empty.
+    Gaussian of their own mean and deviation. If a method finds nothing to explain any more, its map
+    is empty.
 
     Args:
         model: the model; it is copied, and stays as it is.
@@ -78,7 +96,7 @@ def make_randomised_maps(
         return None
     net = copy.deepcopy(model.net)
     layers = dict(net.named_modules())
-    with_parameters = [name for name, one in layers.items() if [*one.parameters(recurse=False)]]
+    with_parameters = [name for name, layer in layers.items() if [*layer.parameters(recurse=False)]]
     if not with_parameters:
         return None
     can_be_traced = not isinstance(net, torch.jit.ScriptModule)
@@ -105,8 +123,8 @@ def make_randomised_maps(
 def _draw_anew(layer: nn.Module) -> None:
     """Draws the layer's own parameters anew, not those of layers inside it.
 
-    What a layer's own `reset_parameters` leaves as it was (weights that it works out of others, as
-    with weight normalisation) is drawn by a Gaussian.
+    Parameters that its `reset_parameters` leaves as they were (weights that it computes from
+    others, as with weight normalisation) are drawn from a Gaussian.
     """
     before = [parameter.clone() for parameter in layer.parameters(recurse=False)]
     reset = getattr(layer, "reset_parameters", None)
@@ -120,18 +138,16 @@ def _draw_anew(layer: nn.Module) -> None:
 
 
 def _ssim(a: Tensor, b: Tensor) -> float:
-    check_same_shape("randomisation_ssim", a, b)
+    check_same_shape(a, b)
     metrics = require("skimage.metrics", extra="metrics", purpose="compare maps by SSIM")
     window = min(_WINDOW, (min(a.shape) - 1) // 2 * 2 + 1)
     if window < 3:
-        raise InputError(
-            f"randomisation_ssim: expected maps of 3 pixels or more a side, got {tuple(a.shape)}."
-        )
-    positive = (positive_part(one) for one in (a, b))
-    first, second = ((one / one.max().clamp(min=1e-300)).numpy() for one in positive)
+        raise InputError(f"expected maps of 3 pixels or more a side, got {tuple(a.shape)}.")
+    positives = (positive_part(each) for each in (a, b))
+    first, second = ((each / each.max().clamp(min=1e-300)).numpy() for each in positives)
     if not first.any() or not second.any():
         return float(first.any() == second.any())
-    _, of_each_pixel = metrics.structural_similarity(
+    _, ssim_by_pixel = metrics.structural_similarity(
         first, second, win_size=window, data_range=1.0, full=True
     )
-    return float(of_each_pixel[(first > 0) | (second > 0)].mean())
+    return float(ssim_by_pixel[(first > 0) | (second > 0)].mean())

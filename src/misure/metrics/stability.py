@@ -1,4 +1,4 @@
-"""Whether a map stays what it is: under noise too small to see, and with another seed."""
+"""Whether a map stays the same: under noise too small to see, and with another seed."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.metrics.maps import check_same_shape
+from misure.metrics.metric import ENDLESS, metric
 from misure.models.model import SegmentationModel
 
 Remake = Callable[[SegmentationModel, Tensor, int], Tensor]
@@ -19,6 +20,14 @@ NOISE = 0.02
 NUM_NOISES = 3
 
 
+@metric(
+    group="stability",
+    range=(0.0, ENDLESS),
+    better="lower",
+    when_empty=0.0,
+    formula="max over 3 noises e of ‖M(x + e) − M(x)‖ / ‖M(x)‖, e uniform in ± 2 % of its range",
+    source="after Yeh et al. 2019; as captum's `sensitivity_max`",
+)
 def noise_sensitivity(saliency_map: Tensor, noisy_maps: Sequence[Tensor]) -> float:
     """The largest change of the map under small noise, relative to the map; 0 or more.
 
@@ -30,24 +39,29 @@ def noise_sensitivity(saliency_map: Tensor, noisy_maps: Sequence[Tensor]) -> flo
         noisy_maps: each (*spatial) float (see `make_noisy_maps`).
 
     Raises:
-        InputError: two shapes, or an empty map that does not stay empty.
+        InputError: maps of different shapes, or an empty map that does not stay empty.
     """
-    for one in noisy_maps:
-        check_same_shape("noise_sensitivity", saliency_map, one)
+    for noisy_map in noisy_maps:
+        check_same_shape(saliency_map, noisy_map)
     norm = float(saliency_map.double().norm())
-    changes = [float((one.double() - saliency_map.double()).norm()) for one in noisy_maps]
+    changes = [float((each.double() - saliency_map.double()).norm()) for each in noisy_maps]
     if norm == 0 and max(changes) > 0:
-        raise InputError(
-            "noise_sensitivity: expected a map with values to measure changes by, got an empty one."
-        )
+        raise InputError("expected a map with values to measure changes by, got an empty one.")
     return max(changes) / norm if norm else 0.0
 
 
+@metric(
+    group="stability",
+    range=(-1.0, 1.0),
+    better="higher",
+    when_empty=0.0,
+    formula="rank correlation (Spearman) of the maps of two seeds",
+)
 def seed_agreement(saliency_map: Tensor, reseeded_map: Tensor) -> float:
-    """Rank correlation of two maps that differ only by the seed, in [-1, 1].
+    """Spearman's rank correlation of two maps that differ only by the seed, in [-1, 1].
 
     Args:
-        saliency_map, reseeded_map: (*spatial) float; see `rank_correlation`.
+        saliency_map, reseeded_map: (*spatial) float. A flat map ranks nothing and gives 0.
     """
     return rank_correlation(saliency_map, reseeded_map)
 
@@ -56,12 +70,12 @@ def rank_correlation(a: Tensor, b: Tensor) -> float:
     """Spearman's correlation of two maps, in [-1, 1]; equal values share their mean rank.
 
     Args:
-        a, b: (*spatial) float. A flat one ranks nothing: 0.
+        a, b: (*spatial) float. A flat map ranks nothing and gives 0.
 
     Raises:
-        InputError: two shapes.
+        InputError: maps of different shapes.
     """
-    check_same_shape("rank_correlation", a, b)
+    check_same_shape(a, b)
     if a.min() == a.max() or b.min() == b.max():
         return 0.0
     return float(stats.spearmanr(a.flatten().numpy(), b.flatten().numpy()).statistic)
@@ -88,10 +102,10 @@ def make_noisy_maps(
 
 
 def map_or_nothing(remake: Remake, model: SegmentationModel, image: Tensor, seed: int) -> Tensor:
-    """The map made again; an empty one where the method finds nothing to explain any more.
+    """The map made again; an empty one if the method finds nothing to explain any more.
 
-    `misure` explains only what the model draws. Where it does not draw the target any more, there
-    is no map, and that is like no other.
+    `misure` explains only what the model predicts. If it does not predict the target any more,
+    there is no map, and an empty map is like no other.
     """
     try:
         return remake(model, image, seed)

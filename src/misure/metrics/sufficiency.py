@@ -1,7 +1,7 @@
-"""What the model draws when it sees the top of a map, or everything but the top.
+"""What the model predicts when it sees the top of a map, or everything but the top.
 
-All of these show regions to the model, hard and by themselves, as everywhere in misure; pixels of
-one value are taken in an order drawn by lot with a fixed seed, so that a flat map is a random one.
+All of these show regions to the model, alone and with hard edges, as everywhere in misure. Pixels
+of one value are taken in a random order with a fixed seed, so a flat map counts as a random one.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from misure.explanation.run_searches import run_searches
 from misure.explanation.show import try_regions
 from misure.images.regions import area_fraction
 from misure.metrics.maps import check_same_shape
+from misure.metrics.metric import metric
 from misure.models.model import SegmentationModel
 
 FRACTIONS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -37,7 +38,7 @@ def top_fraction(saliency_map: Tensor, fraction: float, *, seed: int = 0) -> Ten
         InputError: a fraction out of range.
     """
     if not 0 <= fraction <= 1:
-        raise InputError(f"top_fraction: expected a fraction in [0, 1], got {fraction}.")
+        raise InputError(f"expected a fraction in [0, 1], got {fraction}.")
     values = saliency_map.flatten().cpu()
     lot = torch.randperm(len(values), generator=torch.Generator().manual_seed(seed))
     order = lot[values[lot].sort(descending=True, stable=True).indices]
@@ -46,6 +47,13 @@ def top_fraction(saliency_map: Tensor, fraction: float, *, seed: int = 0) -> Ten
     return region.view(saliency_map.shape)
 
 
+@metric(
+    group="sufficiency",
+    unit="Dice",
+    better="higher",
+    formula="Dice(top q of M), q the area of T; equal values in an order drawn by lot",
+    source="after Petsiuk et al. 2018",
+)
 def sufficiency(
     model: SegmentationModel, probe: Probe, saliency_map: Tensor, q: float | None = None
 ) -> float:
@@ -58,36 +66,31 @@ def sufficiency(
         q: fraction of the image; None: the target's own area.
     """
     fraction = area_fraction(probe.target.region) if q is None else q
-    check_same_shape("sufficiency", saliency_map, probe.target.region)
+    check_same_shape(saliency_map, probe.target.region)
     return insertion_curve(model, probe, saliency_map, (fraction,))[0]
 
 
-def necessity(model: SegmentationModel, probe: Probe, region: Tensor) -> float:
-    """Dice with the target when a region is removed instead of shown, in [0, 1]; low: needed.
-
-    Args:
-        model: the model that is shown the rest.
-        probe: the target and how regions are shown.
-        region: (*spatial) bool; an empty one gives the Dice of the whole image.
-    """
-    check_same_shape("necessity", region, probe.target.region)
-    return try_regions(model, [(probe, ~region.to(model.device))])[0].dice
-
-
+@metric(
+    group="sufficiency",
+    unit="image",
+    better="lower",
+    when_empty=1.0,
+    formula="|smallest top part of M with Dice ≥ the threshold| / N",
+)
 def sufficient_area(
     model: SegmentationModel, probe: Probe, saliency_map: Tensor, *, top: Tensor | None = None
 ) -> float:
     """The smallest top part of the map that reaches the probe's threshold, as an area in [0, 1].
 
-    1 where only the whole image does; about twenty passes.
+    1 if only the whole image does; about twenty passes.
 
     Args:
         model: the model that is shown the parts.
         probe: the target, how regions are shown, and the threshold.
         saliency_map: (*spatial) float.
-        top: what `sufficient_top` found, where that is known already.
+        top: the result of `sufficient_top`, if it is known already.
     """
-    check_same_shape("sufficient_area", saliency_map, probe.target.region)
+    check_same_shape(saliency_map, probe.target.region)
     if top is None:
         top = sufficient_top(model, probe, saliency_map)
     return area_fraction(top)
@@ -96,11 +99,13 @@ def sufficient_area(
 def sufficient_top(model: SegmentationModel, probe: Probe, saliency_map: Tensor) -> Tensor:
     """The smallest top part (*spatial) bool of the map that reaches the probe's threshold.
 
-    Found as `top_region` does. Values below zero are ranked like all others; pixels of one value
-    stay together, so a flat map has no top but the whole image.
+    The search is that of `top_region`. Values below zero are ranked like all others; pixels of one
+    value stay together, so the only top of a flat map is the whole image.
 
     Args:
-        model, probe, saliency_map: as in `sufficient_area`.
+        model: the model that is shown the parts.
+        probe: the target, how regions are shown, and the threshold.
+        saliency_map: (*spatial) float.
     """
     everything = torch.ones_like(probe.target.region)
     whole = SufficientRegion(everything, float("inf"), 1.0, "none")
@@ -108,8 +113,8 @@ def sufficient_top(model: SegmentationModel, probe: Probe, saliency_map: Tensor)
     _, ranks = np.unique(saliency_map.cpu().numpy(), return_inverse=True)  # the lowest has rank 0
     ranked = torch.from_numpy(ranks.reshape(saliency_map.shape)).to(model.device)
     search = top_region(plain, ranked.double(), whole)
-    (found,) = run_searches(model, [plain], [search], doing="cutting")
-    return found.region.cpu()
+    (top,) = run_searches(model, [plain], [search], doing="cutting")
+    return top.region.cpu()
 
 
 def insertion_curve(
@@ -135,7 +140,14 @@ def deletion_curve(
     saliency_map: Tensor,
     fractions: Sequence[float] = FRACTIONS,
 ) -> list[float]:
-    """Dice with the target when the top of the map is removed; see `insertion_curve`."""
+    """Dice with the target when the top of the map is removed, for each of these fractions.
+
+    Args:
+        model: the model that is shown the rest.
+        probe: the target and how regions are shown.
+        saliency_map: (*spatial) float.
+        fractions: of the image, in [0, 1].
+    """
     return _curve(model, probe, saliency_map, fractions, removed=True)
 
 
@@ -147,24 +159,69 @@ def area_under(dices: Sequence[float], fractions: Sequence[float] = FRACTIONS) -
         fractions: rising, from 0 to 1.
 
     Raises:
-        InputError: not as many, or not from 0 to 1.
+        InputError: other numbers of both, or fractions that do not go from 0 to 1.
     """
     if len(dices) != len(fractions) or fractions[0] != 0 or fractions[-1] != 1:
         raise InputError(
-            f"area_under: expected a Dice for each fraction from 0 to 1, got {len(dices)} for "
+            f"expected a Dice for each fraction from 0 to 1, got {len(dices)} for "
             f"{len(fractions)} from {fractions[0]} to {fractions[-1]}."
         )
     return float(np.trapezoid(dices, fractions))
 
 
+@metric(
+    group="sufficiency",
+    unit="Dice",
+    better="higher",
+    formula="area under Dice(top f of M) over f = 0, .01, .02, .05, .1, .2, … 1, trapezoids",
+    source="after Petsiuk et al. 2018",
+)
 def insertion(model: SegmentationModel, probe: Probe, saliency_map: Tensor) -> float:
-    """The area under the insertion curve, in [0, 1]; see `insertion_curve`."""
+    """The mean Dice with the target while more and more of the map's top is shown, in [0, 1].
+
+    Args:
+        model: the model that is shown the regions.
+        probe: the target and how regions are shown.
+        saliency_map: (*spatial) float.
+    """
     return area_under(insertion_curve(model, probe, saliency_map))
 
 
+@metric(
+    group="sufficiency",
+    unit="Dice",
+    better="lower",
+    formula="area under Dice(all but the top f of M) over the same f, trapezoids",
+    source="after Petsiuk et al. 2018",
+)
 def deletion(model: SegmentationModel, probe: Probe, saliency_map: Tensor) -> float:
-    """The area under the deletion curve, in [0, 1]; see `deletion_curve`."""
+    """The mean Dice with the target while more and more of the map's top is removed, in [0, 1].
+
+    Args:
+        model: the model that is shown the regions.
+        probe: the target and how regions are shown.
+        saliency_map: (*spatial) float.
+    """
     return area_under(deletion_curve(model, probe, saliency_map))
+
+
+@metric(
+    group="necessity",
+    unit="Dice",
+    better="lower",
+    when_empty=1.0,
+    formula="Dice(all but R)",
+)
+def necessity(model: SegmentationModel, probe: Probe, region: Tensor) -> float:
+    """Dice with the target when a region is removed instead of shown, in [0, 1]; low: needed.
+
+    Args:
+        model: the model that is shown the rest.
+        probe: the target and how regions are shown.
+        region: (*spatial) bool; an empty one gives the Dice of the whole image.
+    """
+    check_same_shape(region, probe.target.region)
+    return try_regions(model, [(probe, ~region.to(model.device))])[0].dice
 
 
 def _curve(
@@ -175,7 +232,7 @@ def _curve(
     *,
     removed: bool,
 ) -> list[float]:
-    check_same_shape("deletion" if removed else "insertion", saliency_map, probe.target.region)
+    check_same_shape(saliency_map, probe.target.region)
     regions = [top_fraction(saliency_map, fraction).to(model.device) for fraction in fractions]
     shown = [~region if removed else region for region in regions]
-    return [reply.dice for reply in try_regions(model, [(probe, one) for one in shown])]
+    return [reply.dice for reply in try_regions(model, [(probe, region) for region in shown])]

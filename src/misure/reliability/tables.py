@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from misure._util.files import durable_file
-from misure.metrics.comparison.tables import short
+from misure._util.tables import short
 from misure.reliability.evaluation import Evaluation
 from misure.reliability.scores import MEASURES
 

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
+from misure._util.tables import arrow
 from misure.images.planes import as_colours, grey_range, viewing_plane
 from misure.metrics import METRICS
-from misure.metrics.comparison.compare import Comparison, PicturedObject
+from misure.metrics.comparison.comparison import Comparison, PicturedObject
 from misure.metrics.comparison.row import Row
-from misure.metrics.comparison.tables import arrow
 from misure.reports.axes import MAP_COLOURS, TARGET_COLOUR, draw_outline, show_image
 
 _SCALE = Normalize(0, 1)
@@ -26,22 +26,22 @@ def save_comparison_picture(comparison: Comparison, path: Path) -> None:
     """Draws the first objects with the map of each method, as a PNG.
 
     Each map is divided by the 99 % quantile of its positive values, as maps of different methods
-    have no scale in common. The target is outlined. Where there is no map stands the reason.
+    have no scale in common. The target is outlined. A missing map is replaced by its reason.
 
     Args:
-        comparison: what to draw; of many objects the first.
+        comparison: what to draw; its first objects are.
         path: the file.
     """
     methods, objects = comparison.methods, comparison.pictured
-    ratio = max((_height_by_width(one) for one in objects), default=1.0)
+    ratio = max(map(_height_by_width, objects), default=1.0)
     num_rows, num_columns = max(1, len(objects)), 1 + len(methods)
     size = (1.9 * num_columns + 0.9, (1.75 * ratio + 0.3) * num_rows + 0.4)
     layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - 0.12 / size[1]))  # titles stand high
     figure = Figure(figsize=size, layout=layout)
     grid = figure.subplots(num_rows, num_columns, squeeze=False)
     captioned = [name for name in _CAPTIONED if name in comparison.metrics]
-    for axes, one in zip(grid, objects, strict=False):
-        _draw_object(axes, one, comparison, captioned)
+    for axes, shown in zip(grid, objects, strict=False):
+        _draw_object(axes, shown, comparison, captioned)
     for axes, title in zip(grid[0], ["target", *methods], strict=True):
         axes.set_title(title, fontsize=10, pad=16, parse_math=False)
     bar = figure.colorbar(
@@ -52,28 +52,28 @@ def save_comparison_picture(comparison: Comparison, path: Path) -> None:
 
 
 def _draw_object(
-    axes: np.ndarray, one: PicturedObject, comparison: Comparison, captioned: list[str]
+    axes: np.ndarray, shown: PicturedObject, comparison: Comparison, captioned: list[str]
 ) -> None:
-    take, _ = viewing_plane(one.target.region, one.sample.order)
-    target = take(one.target.region).cpu().numpy()
-    image = one.sample.image
+    take, _ = viewing_plane(shown.target.region, shown.sample.order)
+    target = take(shown.target.region).cpu().numpy()
+    image = shown.sample.image
     show_image(axes[0], as_colours(take(image), *grey_range(image)))
     draw_outline(axes[0], target, TARGET_COLOUR, "solid")
-    name = f"{Path(one.sample.key).stem}: {one.target.class_name}"
+    name = f"{Path(shown.key).stem}: {shown.target.class_name}"
     _write(axes[0], name[-36:])
-    rows = {row.method: row for row in comparison.rows if row.image == one.sample.key}
-    for place, method in zip(axes[1:], comparison.methods, strict=True):
-        if method in one.maps:
-            _draw_map(place, take(one.maps[method]), target)
-            _write(place, _caption(rows[method], captioned))
+    rows = {row.method: row for row in comparison.rows if row.image == shown.key}
+    for panel, method in zip(axes[1:], comparison.methods, strict=True):
+        if method in shown.maps:
+            _draw_map(panel, take(shown.maps[method]), target)
+            _write(panel, _caption(rows[method], captioned))
         else:
             reason = f"no map: {rows[method].error}"
-            place.text(
-                0.02, 0.95, reason[:160], transform=place.transAxes,
+            panel.text(
+                0.02, 0.95, reason[:160], transform=panel.transAxes,
                 fontsize=7, wrap=True, va="top", parse_math=False,
             )  # fmt: skip
-    for place in axes:
-        place.set_axis_off()
+    for panel in axes:
+        panel.set_axis_off()
 
 
 def _write(axes: Axes, text: str) -> None:
@@ -94,13 +94,13 @@ def _draw_map(axes: Axes, plane: Tensor, target: np.ndarray) -> None:
 def _caption(row: Row, names: list[str]) -> str:
     known = [(METRICS[name], row.metrics.get(name)) for name in names]
     return ", ".join(
-        f"{metric.name.replace('_', ' ')} {figure:.3f}{arrow(metric)}"
-        for metric, figure in known
-        if figure is not None
+        f"{metric.name.replace('_', ' ')} {value:.3f}{arrow(metric.higher_is_better)}"
+        for metric, value in known
+        if value is not None
     )
 
 
-def _height_by_width(one: PicturedObject) -> float:
-    take, _ = viewing_plane(one.target.region, one.sample.order)
-    height, width = take(one.target.region).shape
+def _height_by_width(shown: PicturedObject) -> float:
+    take, _ = viewing_plane(shown.target.region, shown.sample.order)
+    height, width = take(shown.target.region).shape
     return float(np.clip(height / width, 0.3, 2.0))

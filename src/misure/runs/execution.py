@@ -56,7 +56,7 @@ class Execution:
         return self.engine == "local" and self.num_workers == 1
 
     def select(self, num_samples: int) -> Iterable[int]:
-        """The numbers of the samples to work on, out of so many."""
+        """The numbers of the samples to work on, of `num_samples` in all."""
         index, step = self.shard or (0, 1)
         return range(num_samples)[: self.limit][index::step]
 

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from misure._version import __version__
 from misure.datasets import Dataset, Reading, Sample, as_dataset, open_dataset
-from misure.methods.own import PRESET_OF
+from misure.methods import METHODS
 from misure.models.device import choose_device
 from misure.models.loaders import load_model
 from misure.models.model import SegmentationModel
@@ -85,14 +85,14 @@ class RunJob:
         spec = self.model if isinstance(self.model, str) else ""
         settings = model.settings()
         return RunSettings(
-            **structs.asdict(self.plan),
+            **structs.asdict(self.plan) | {"method_options": self.plan.plain_options()},
             source=self.source if isinstance(self.source, str) else type(self.source).__name__,
             slice_index=self.slice_index,
             model=spec or model.name,
             model_settings={key: value for key, value in settings.items() if key != "device"},
             class_names=list(model.class_names),
             fingerprint=fingerprint(model, spec),
-            finds_regions=self.plan.method in PRESET_OF,
+            finds_regions=METHODS[self.plan.method].finds_regions,
             device_type=model.device.type,
             num_threads=self.num_threads,
             misure_version=__version__,

@@ -29,6 +29,7 @@ def read_result(folder: RunFolder, record: DoneObject, settings: RunSettings) ->
         "options": dict(settings.method_options),
         "seed": settings.seed_of(record.sample),
         "layer": record.layer,
+        "peak_memory_mb": record.timing.peak_memory_mb if record.timing else None,
     }
     try:
         if isinstance(record, ExplainedObject):

@@ -117,6 +117,7 @@ def write_object(
             class_index=run_object.target.class_index,
             class_name=run_object.target.class_name,
             instance=run_object.instance,
+            target=TargetRecord.of(run_object.target),
             prediction=signs.prediction,
             augmented_dice=signs.augmented_dice,
         )
@@ -132,6 +133,7 @@ def _done(
     explained: Explanation | MethodResult,
 ) -> DoneObject:
     target = run_object.target
+    explanation = explained.explanation if isinstance(explained, MethodResult) else explained
     cost = CostRecord.of(explained.cost)
     image_key = sample.key if sample.image.ndim == 3 else run_object.key
     fields: dict[str, Any] = {
@@ -140,7 +142,7 @@ def _done(
         "class_index": target.class_index,
         "class_name": target.class_name,
         "instance": run_object.instance,
-        "map": writer.save("maps", run_object.key, ".npz", explained.save),
+        "map": writer.save("maps", run_object.key, ".npz", (explanation or explained).save),
         "thumbnail": writer.save_thumbnail(image_key, thumbnail(sample, target)),
         "target": TargetRecord.of(explained.target),
         "cost": cost.counts(),
@@ -151,7 +153,10 @@ def _done(
         "timing": Timing(seconds=cost.seconds),
     }
     if isinstance(explained, MethodResult):
-        return DoneObject(**fields, layer=explained.layer)
-    values = msgspec.structs.asdict(explained.values)
+        fields["layer"] = explained.layer
+        fields["timing"] = Timing(seconds=cost.seconds, peak_memory_mb=explained.peak_memory_mb)
+    if explanation is None:
+        return DoneObject(**fields)
+    values = msgspec.structs.asdict(explanation.values)
     fields |= {name: values[name] for name in _COPIED}
-    return ExplainedObject(**fields, context=context_entries(explained, segmentation))
+    return ExplainedObject(**fields, context=context_entries(explanation, segmentation))

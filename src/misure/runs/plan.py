@@ -1,15 +1,17 @@
 """What a run does with every sample."""
 
-from typing import Any
+import hashlib
+from typing import Any, Literal
 
+import torch
 from msgspec import field
 from msgspec.structs import force_setattr
+from torch import Tensor
 
 from misure._util.records import Record
 from misure._util.seeds import seed_of
 from misure.errors import InputError
 from misure.methods import METHODS
-from misure.methods.own import PRESET_OF, check_own_options
 from misure.models.model import SegmentationModel
 
 
@@ -17,19 +19,26 @@ class RunPlan(Record, frozen=True, kw_only=True):
     """What to explain in every sample, and how.
 
     Attributes:
-        classes: names or numbers of the classes to explain; empty: all but class 0.
+        objects: which objects of a sample: `all`; or `asked`, one a sample, as `explain` and
+            `compare` choose it (see `asked_target`).
+        classes: names or numbers of the classes to explain; empty: all but class 0. With `asked` at
+            most one.
         instances: each connected object by itself, instead of each class as a whole.
-        min_area: smallest object, as a fraction of the image, in [0, 1).
+        instance: with `asked` only this connected object of the class, 0 the largest.
+        min_area: smallest object, as a fraction of the image, in [0, 1); `asked` takes any.
         method: name in `METHODS`.
         method_options: options of the method.
         dice_threshold: Dice from which a target counts as preserved, in (0, 1].
-        seed: of the run; each sample has a seed of its own, made of this one and its key.
+        seed: of the run; each sample has a seed of its own, made of this one and its key. With
+            `asked` all samples have this one, as in `explain`.
         test_time_augmentation: also record how well each object is segmented again on slightly
             changed images (see `augmented_dices`), which takes four forward passes a sample.
     """
 
+    objects: Literal["all", "asked"] = "all"
     classes: tuple[str, ...] = ()
     instances: bool = False
+    instance: int | None = None
     min_area: float = 0.001
     method: str = "misure"
     method_options: dict[str, Any] = field(default_factory=dict)
@@ -43,11 +52,12 @@ class RunPlan(Record, frozen=True, kw_only=True):
 
     def check(self, model: SegmentationModel) -> None:
         """Raises an InputError if something makes no sense, before any work is done."""
-        if self.method not in METHODS:
-            raise InputError(f"expected a method among {', '.join(METHODS)}, got {self.method!r}.")
-        METHODS[self.method].check_options(self.method_options)
-        if self.method in PRESET_OF:
-            check_own_options(self.method, model, self.method_options)
+        method = METHODS.find(self.method)
+        if self.objects == "asked":  # a comparison goes on if one of its methods cannot explain
+            method.check_options(model, self.method_options)
+        else:
+            method.check(model, self.method_options)
+        self._check_objects()
         for name in self.classes:
             model.find_class(name)
         if not 0 <= self.min_area < 1 or not 0 < self.dice_threshold <= 1:
@@ -56,6 +66,34 @@ class RunPlan(Record, frozen=True, kw_only=True):
                 f"and {self.dice_threshold}."
             )
 
+    def plain_options(self) -> dict[str, Any]:
+        """The method's options as plain values; a tensor as the word and a hash of its values."""
+        return {
+            name: f"tensor {_hash_of(value)}" if isinstance(value, Tensor) else value
+            for name, value in self.method_options.items()
+        }
+
+    def _check_objects(self) -> None:
+        if self.objects not in ("all", "asked"):
+            raise InputError(f"expected objects all or asked, got {self.objects!r}.")
+        if self.objects == "all" and self.instance is not None:
+            raise InputError(
+                f"expected instance with objects asked only, got {self.instance} with all. Leave "
+                "it out, or set instances."
+            )
+        if self.objects == "asked" and (len(self.classes) > 1 or self.instances):
+            raise InputError(
+                "expected at most one class and no instances with objects asked, got "
+                f"{', '.join(self.classes) or 'none'} and instances={self.instances}."
+            )
+
     def seed_of(self, key: str) -> int:
         """The seed of a sample, in [0, 2**32)."""
-        return seed_of(f"{self.seed}:{key}")
+        return self.seed if self.objects == "asked" else seed_of(f"{self.seed}:{key}")
+
+
+def _hash_of(tensor: Tensor) -> str:
+    values = tensor.detach().cpu().contiguous()
+    digest = hashlib.sha256(f"{values.dtype} {tuple(values.shape)}".encode())
+    digest.update(values.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

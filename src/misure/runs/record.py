@@ -119,9 +119,12 @@ class Timing(Record, frozen=True, kw_only=True):
 
     Attributes:
         seconds: that explaining the object took.
+        peak_memory_mb: the most memory in use meanwhile (see `PeakMemory`); None if it was not
+            measured.
     """
 
     seconds: float
+    peak_memory_mb: float | None = None
 
 
 class DoneObject(
@@ -130,7 +133,8 @@ class DoneObject(
     """The line of an object that was explained.
 
     Attributes:
-        key: `SAMPLE#CLASS` or `SAMPLE#CLASS.INSTANCE`, unique in the run.
+        key: `SAMPLE#CLASS` or `SAMPLE#CLASS.INSTANCE`, or `SAMPLE` in a run of one object a
+            sample; unique in the run.
         sample: key of its sample.
         class_index, class_name: of its class.
         instance: its number among the connected objects of its class, 0 the largest; None for a
@@ -204,8 +208,8 @@ class FailedObject(
         key: as of a done object; the sample's key if the sample failed as a whole.
         sample: key of its sample.
         reason: what failed, as one line.
-        class_index, class_name, instance, prediction, augmented_dice: as of a done object, if the
-            object was known.
+        class_index, class_name, instance, target, prediction, augmented_dice: as of a done object,
+            if the object was known.
     """
 
     key: str
@@ -214,6 +218,7 @@ class FailedObject(
     class_index: int | None = None
     class_name: str = ""
     instance: int | None = None
+    target: TargetRecord | None = None
     prediction: Prediction | None = None
     augmented_dice: dict[str, float] | None = None
 

@@ -12,11 +12,9 @@ from torch import Tensor
 
 from misure.datasets.sample import Dataset
 from misure.errors import RunFolderError, entrance, reason_of
-from misure.explanation.explain import explain_all
 from misure.explanation.explanation import Explanation
 from misure.methods import METHODS
 from misure.methods.method import MethodResult
-from misure.methods.own import PRESET_OF
 from misure.models.device import to_device
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation, logits_of
@@ -76,7 +74,7 @@ class RunWorker:
             image = to_device(sample.image, self._model.device)
             logits = logits_of(self._model, image)
             segmentation = Segmentation(self._model, logits, image.device)
-            objects = list(objects_of(key, segmentation, self._plan, self._class_indices))
+            objects = objects_of(sample, segmentation, self._plan, self._class_indices)
             signs = signs_of(self._model, image, logits, sample, objects, self._plan)
             del logits  # large, and of no use while the objects are explained
         except Exception as error:
@@ -109,21 +107,12 @@ class RunWorker:
         self, image: Tensor, key: str, targets: Sequence[Target]
     ) -> Sequence[Explanation | MethodResult]:
         plan, seed = self._plan, self._plan.seed_of(key)
-        if plan.method in PRESET_OF:
-            return explain_all(
-                self._model,
-                image,
-                targets,
-                dice_threshold=plan.dice_threshold,
-                preset=PRESET_OF[plan.method],
-                seed=seed,
-                **plan.method_options,
-            )
         method = METHODS[plan.method]
-        return [
-            method(self._model, image, target, seed=seed, **plan.method_options)
-            for target in targets
-        ]
+        shared = method.options_among({"dice_threshold": plan.dice_threshold})
+        options = {**shared, **plan.method_options}
+        if plan.objects == "asked":
+            return [method(self._model, image, target, seed=seed, **options) for target in targets]
+        return method.explain_many(self._model, image, targets, seed=seed, **options)
 
 
 def record_failure(folder: RunFolder, key: str, reason: str) -> SampleOutcome:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.options import (
     image_argument,
     load_model_and_image,
@@ -14,7 +15,7 @@ from misure.cli.commands.options import (
 from misure.cli.terminal import table
 
 
-@click.command()
+@click.command(cls=FilledCommand)
 @image_argument
 @with_model()
 @quiet_option

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names, settings_of_methods
 from misure.cli.commands.options import (
     dice_threshold_option,
@@ -19,11 +20,12 @@ from misure.errors import InputError
 _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equivalents")
 
 
-@click.command()
+@click.command(cls=FilledCommand)
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--dataset",
-    help="In place of images: triangle:30, coco:FOLDER, synapse:FOLDER, nifti:IMAGES,LABELS ...",
+    metavar="SPEC",
+    help="In place of images: {datasets}.",
 )
 @with_model(required=False)
 @click.option(
@@ -37,12 +39,13 @@ _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equi
 @click.option(
     "--methods",
     callback=names,
-    help="Names with commas, or all.  [default: misure, seg_grad_cam, rise and the controls]",
+    help="Names with commas, or all: {methods}.  [default: {default_methods}]",
 )
 @click.option(
     "--metrics",
     callback=names,
-    help="Names or groups with commas, or all.  [default: all but stability and sanity]",
+    help="Names (`misure metrics` lists them) or groups with commas, or all: {metric_groups}.  "
+    "[default: all but stability and sanity]",
 )
 @with_search
 @click.option(
@@ -58,10 +61,16 @@ _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equi
     "--baseline-image",
     default="mean",
     show_default=True,
-    help="What stands where pixels are removed: mean, black, blurred or noise.",
+    help="What stands where pixels are removed: {baseline_images}.",
 )
 @seed_option
-@click.option("--out", type=click.Path(path_type=Path), default="comparison", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="comparison",
+    show_default=True,
+    help="Folder to write to.",
+)
 @quiet_option
 def compare(
     images: tuple[Path, ...],
@@ -109,7 +118,7 @@ def compare(
         samples: Dataset = (
             open_dataset(dataset, reading) if dataset else ImageFiles(images, reading=reading)
         )
-        found = compare(
+        comparison = compare(
             model,
             samples,
             methods=methods or DEFAULT_METHODS,
@@ -122,19 +131,19 @@ def compare(
             seed=seed,
             on_step=on_step,
         )
-        save_comparison(found, folder)
+        save_comparison(comparison, folder)
     if quiet:
         return
-    summary = found.summary()
-    known = [name for name in found.metrics if any(name in one for one in summary.values())]
+    summary = comparison.summary()
+    known = [name for name in comparison.metrics if any(name in by for by in summary.values())]
     shown = [name for name in _SHOWN if name in known] or known[: len(_SHOWN)]
     cells = [
-        [method, *(f"{figures[name]['mean']:.3f}" if name in figures else "-" for name in shown)]
-        for method, figures in summary.items()
+        [method, *(f"{by[name]['mean']:.3f}" if name in by else "-" for name in shown)]
+        for method, by in summary.items()
     ]
     click.echo(table(["mean of", *shown], cells))
-    num_failed = sum(bool(row.error) for row in found.rows)
-    failed = f"; {num_failed} of {len(found.rows)} cells failed in part" if num_failed else ""
+    num_rows, num_failed = len(comparison.rows), sum(bool(row.error) for row in comparison.rows)
+    failed = f"; {num_failed} of {num_rows} cells failed in part" if num_failed else ""
     click.echo(
         f"\n{len(samples.keys)} images{failed}; see {out}/comparison.md and {out}/comparison.png"
     )

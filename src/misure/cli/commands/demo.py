@@ -9,7 +9,13 @@ from misure.cli.terminal import progress, table
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), default="demo", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="demo",
+    show_default=True,
+    help="Folder to write to.",
+)
 @quiet_option
 def demo(out: Path, quiet: bool) -> None:
     """Explain three held-out triangles with the network that comes with misure, and report."""

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.options import quiet_option
 from misure.cli.terminal import progress
 
 
-@click.command()
+@click.command(cls=FilledCommand)
 @click.argument("name")
 @click.option("--quick", is_flag=True, help="Few samples and short training: two minutes.")
 @click.option("--data", default="", help="Folder of the data set, where it needs one.")
@@ -27,11 +28,11 @@ def experiment(
     out: Path | None,
     quiet: bool,
 ) -> None:
-    """Do one of the paper's experiments: triangle, triangle-disc, coco, synapse, hippocampus,
-    receptive-field, transformer-against-cnn; or one of your own, a .toml file.
+    """Run one of the paper's experiments, or one of your own.
 
-    The same command goes on where it stopped. Tables, figures and reports are in the folder.
-    """  # noqa: D205
+    NAME is one of {experiments}, or a .toml file. The same command goes on where it stopped.
+    Tables, figures and reports are in the folder.
+    """
     from misure.lab.experiments import read_plan, run_experiment
 
     plan = read_plan(name)

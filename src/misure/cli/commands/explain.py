@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import numbers, settings
 from misure.cli.commands.options import (
     dice_threshold_option,
@@ -18,7 +19,7 @@ from misure.cli.commands.options import (
 from misure.cli.terminal import progress, summary
 
 
-@click.command()
+@click.command(cls=FilledCommand)
 @image_argument
 @with_model()
 @click.option(
@@ -39,7 +40,7 @@ from misure.cli.terminal import progress, summary
 @click.option(
     "--baseline-image",
     metavar="NAME",
-    help="What stands where pixels are removed: mean, black, blurred or noise. Several with "
+    help="What stands where pixels are removed: {baseline_images}. Several with "
     "commas: the region suffices with each.",
 )
 @click.option(
@@ -51,7 +52,9 @@ from misure.cli.terminal import progress, summary
     help="Any other option of the preset, e.g. growth=bracket; `misure presets -v` lists them.",
 )
 @seed_option
-@click.option("--out", type=click.Path(path_type=Path), help="Folder.  [default: misure-IMAGE]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: misure-IMAGE]"
+)
 @quiet_option
 def explain(
     image: Path,

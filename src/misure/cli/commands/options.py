@@ -53,8 +53,8 @@ _search_options = [
     click.option(
         "--preset",
         metavar="NAME",
-        help="How regions are searched for; `misure presets` lists the names.  [default: smallest, "
-        "or forward_only if the network gives no gradients]",
+        help="How regions are searched for: {presets}.  [default: smallest, or forward_only if the "
+        "network gives no gradients]",
     ),
     click.option("--max-passes", type=int, help="Budget in pass equivalents."),
     click.option("--grain-px", type=int, help="Side of the smallest piece of a region, in pixels."),
@@ -98,7 +98,7 @@ def with_model(*, required: bool = True) -> Callable[[Command], Command]:
         "spec",
         required=required,
         metavar="SPEC",
-        help="The network, e.g. triangle, hf:FOLDER.",
+        help="The network: {loaders}.",
     )
 
     def add(command: Command) -> Command:

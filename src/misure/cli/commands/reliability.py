@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names
 from misure.cli.commands.options import SEED, quiet_option
 from misure.cli.terminal import progress
@@ -30,7 +31,7 @@ def reliability() -> None:
     """Is this segmentation good? Learn it where images are annotated, say it where none is."""
 
 
-@reliability.command()
+@reliability.command(cls=FilledCommand)
 @_runs
 @_annotations
 @_cut
@@ -40,7 +41,7 @@ def reliability() -> None:
     callback=names,
     default="all",
     show_default=True,
-    help="Groups with commas: confidence, form, augmentation, explanation, context; or features.",
+    help="Groups with commas: {feature_groups}; or single features.",
 )
 @click.option(
     "--learner", type=click.Choice(["linear", "boosting"]), default="linear", show_default=True

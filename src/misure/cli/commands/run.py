@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names_of_all, part_of, settings
 from misure.cli.commands.options import (
     dice_threshold_option,
@@ -15,7 +16,7 @@ from misure.cli.commands.options import (
 from misure.cli.terminal import run_progress
 
 
-@click.command(name="run")
+@click.command(name="run", cls=FilledCommand)
 @click.argument("source")
 @with_model()
 @click.option(
@@ -41,13 +42,13 @@ from misure.cli.terminal import run_progress
     "--method",
     default="misure",
     show_default=True,
-    help="How objects are explained; `misure methods` lists the names.",
+    help="How objects are explained: {methods}.",
 )
 @with_search
 @click.option(
     "--baseline-image",
     metavar="NAME",
-    help="What stands where pixels are removed: mean, black, blurred or noise.",
+    help="What stands where pixels are removed: {baseline_images}.",
 )
 @click.option(
     "--option",
@@ -71,7 +72,13 @@ from misure.cli.terminal import run_progress
     show_default=True,
     help="Processes here, or actors on a Ray cluster.",
 )
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that explain samples at the same time.",
+)
 @click.option(
     "--threads",
     type=click.IntRange(1),
@@ -118,9 +125,11 @@ def run(
     out: str,
     quiet: bool,
 ) -> None:
-    """Explain every object in a folder of images, a list of paths or a data set (coco:FOLDER ...).
+    """Explain every object in a folder of images, a list of paths or a data set.
 
-    The same command goes on where it stopped, with any number of workers. The exit code is 1 where
+    SOURCE is a folder, a text file with one path a line, or a data set: {datasets}.
+
+    The same command goes on where it stopped, with any number of workers. The exit code is 1 if
     something failed.
     """
     from misure.runs.execution import Execution, shard_of_environment

@@ -4,17 +4,18 @@ from pathlib import Path
 
 import click
 
+from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.options import SEED, quiet_option
 from misure.cli.terminal import progress
 
 
-@click.command()
+@click.command(cls=FilledCommand)
 @click.argument("dataset")
 @click.option(
     "--network",
     default="unet",
     show_default=True,
-    help="small_unet, deep_unet (2D), or MONAI's unet, swinunetr, unetr (2D, 3D).",
+    help="Architecture: {networks}.",
 )
 @click.option("--steps", type=click.IntRange(2), help="At most so many.  [default: the data set's]")
 @click.option("--batch", type=click.IntRange(1), help="Samples a step.  [default: the data set's]")
@@ -44,10 +45,10 @@ def train(
     out: Path | None,
     quiet: bool,
 ) -> None:
-    """Train a network on triangle, triangle-disc, synapse:FOLDER or nifti:IMAGES,LABELS.
+    """Train a network on a data set with annotations.
 
-    It is measured on cases that it never saw. The same command goes on where it was killed. Use
-    the result with --model trained:FOLDER.
+    DATASET is one of {trainable}. The network is measured on cases that it never saw. The same
+    command goes on where it was killed. Use the result with --model trained:FOLDER.
     """
     from misure.lab.training import train
 

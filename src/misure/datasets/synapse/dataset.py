@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from misure.datasets.nifti import LabelledVolumes, Slices, refuse_slice, slice_key
+from misure.datasets.registry import dataset
 from misure.datasets.sample import AS_IT_IS, Dataset, Reading, Sample
 from misure.datasets.synapse.files import (
     as_sample,
@@ -190,18 +191,21 @@ def open_volumes(
     )
 
 
+@dataset("synapse", usage="synapse:FOLDER", extra="medical")
 def open_synapse(rest: str, reading: Reading) -> SynapseSlices:
-    """What `synapse:FOLDER` names: the slices of the test volumes that show an organ."""
+    """The axial test slices of the Synapse benchmark (abdominal CT) that show an organ."""
     return SynapseSlices(_folder(rest), "test", reading)
 
 
+@dataset("synapse-train", usage="synapse-train:FOLDER", extra="medical")
 def open_synapse_train(rest: str, reading: Reading) -> SynapseSlices:
-    """What `synapse-train:FOLDER` names: the training slices."""
+    """The axial training slices of the Synapse benchmark."""
     return SynapseSlices(_folder(rest), "train", reading)
 
 
+@dataset("synapse-volumes", usage="synapse-volumes:FOLDER", extra="medical")
 def open_synapse_volumes(rest: str, reading: Reading) -> Dataset:
-    """What `synapse-volumes:FOLDER` names: the test volumes."""
+    """The test volumes of the Synapse benchmark."""
     return open_volumes(_folder(rest), reading)
 
 

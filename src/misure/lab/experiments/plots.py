@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from misure._util.files import durable_file
+from misure._util.tables import arrow
 from misure.lab.experiments.plan import ExperimentPlan
 from misure.metrics import METRICS
-from misure.metrics.comparison.compare import Comparison
+from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.statistics import Summary, common_rows, summarise_rows
-from misure.metrics.comparison.tables import arrow
 from misure.reports.axes import CLASS_COLOURS
 
 _MARKERS = "osD^vP*X"
@@ -64,7 +64,7 @@ def _intervals(plan: ExperimentPlan, found: Mapping[str, Comparison]) -> Figure:
                 capsize=2,
                 label=part,
             )
-        axes.set_title(f"{name}{arrow(METRICS[name])}", fontsize=10)
+        axes.set_title(f"{name}{arrow(METRICS[name].higher_is_better)}", fontsize=10)
         axes.grid(axis="x", alpha=0.3)
         if METRICS[name].largest == 1:
             axes.set_xlim(-0.02, 1.02)

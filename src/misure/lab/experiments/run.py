@@ -15,8 +15,8 @@ from misure.explanation.probe import OnStep
 from misure.lab.experiments.plan import ExperimentPlan, Part
 from misure.lab.experiments.plots import save_figures
 from misure.lab.experiments.table import as_short_csv, as_short_markdown
-from misure.metrics.comparison.compare import Comparison
 from misure.metrics.comparison.compare_runs import compare_runs
+from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.tables import as_csv, as_markdown
 from misure.models.loaders import load_model
 from misure.models.networks.trained_network import trained_on

@@ -4,9 +4,10 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from misure._util.tables import arrow
 from misure.lab.experiments.plan import ExperimentPlan
 from misure.metrics import METRICS, Metric
-from misure.metrics.comparison.compare import Comparison
+from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.row import Row
 from misure.metrics.comparison.statistics import (
     FEWEST_CASES,
@@ -15,7 +16,7 @@ from misure.metrics.comparison.statistics import (
     differences,
     summarise_rows,
 )
-from misure.metrics.comparison.tables import arrow, mean_and_interval
+from misure.metrics.comparison.tables import mean_and_interval
 
 
 def as_short_markdown(
@@ -32,7 +33,13 @@ def as_short_markdown(
     lines = [f"# {plan.title}", "", plan.question, ""]
     lines += [f"- {part}: `{data}`, network `{net}`" for part, (data, net) in words.items()]
     lines += ["", *([plan.note, ""] if plan.note else [])]
-    header = ["part", "method", *(f"{one.name}{arrow(one)}" for one in metrics), "objects", "cases"]
+    header = [
+        "part",
+        "method",
+        *(f"{one.name}{arrow(one.higher_is_better)}" for one in metrics),
+        "objects",
+        "cases",
+    ]
     lines += [_line(header), f"|{'---|' * len(header)}"]
     common = {
         part: common_rows(comparison.rows, plan.headline) for part, comparison in found.items()
@@ -61,7 +68,11 @@ def _against(
     metrics: Sequence[Metric],
 ) -> list[str]:
     """A table of what the other methods have more than this one, object by object."""
-    header = ["part", f"method minus `{method}`", *(f"{one.name}{arrow(one)}" for one in metrics)]
+    header = [
+        "part",
+        f"method minus `{method}`",
+        *(f"{one.name}{arrow(one.higher_is_better)}" for one in metrics),
+    ]
     explained = "Mean difference on the same object [its 95 % interval]; where 0 lies outside, it "
     explained += "is more than chance."
     lines = [f"## Against `{method}`", "", explained, "", _line(header), f"|{'---|' * len(header)}"]

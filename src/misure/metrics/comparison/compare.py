@@ -1,91 +1,35 @@
-"""Comparisons: the maps of several methods for the same targets, and every metric of each map.
+"""Comparisons: several methods explain the same objects, and all of their maps are measured.
 
-All maps of a target are measured alike (see `measurement`). A method or a metric that fails on one
-object leaves an empty cell with its reason, and the comparison goes on.
+A comparison is a run of each method, and then the metrics over these runs (see `compare_runs`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from torch import Tensor
+import torch
 
-from misure.datasets.sample import Dataset, Sample, as_dataset, case_of
-from misure.errors import EmptyTargetError, InputError, reason_of
-from misure.explanation.probe import OnStep, Probe
+from misure.datasets.sample import Dataset, Sample, as_dataset
+from misure.errors import InputError, entrance
+from misure.explanation.probe import OnStep
 from misure.methods import METHODS
-from misure.methods.method import Method, MethodResult
-from misure.methods.own import PRESET_OF, check_own_options
-from misure.metrics import GROUPS, MeasuredMap, Metric
-from misure.metrics.comparison.row import Row
-from misure.metrics.comparison.statistics import Summary, summarise_rows
-from misure.metrics.measure import make_trial, measure, metrics_of
-from misure.models.device import to_device
+from misure.metrics import GROUPS
+from misure.metrics.comparison.compare_runs import compare_runs
+from misure.metrics.comparison.comparison import Comparison
+from misure.metrics.measure import metrics_of
 from misure.models.model import SegmentationModel
-from misure.models.segmentation import segment
-from misure.models.target import Target
+from misure.runs.execution import Execution
+from misure.runs.plan import RunPlan
+from misure.runs.run import OnProgress, Progress, run
 
-CONTROLS = tuple(name for name, method in METHODS.items() if method.source == "control")
+CONTROLS = tuple(name for name, method in METHODS.shipped.items() if method.kind == "control")
 DEFAULT_METHODS = ("misure", "seg_grad_cam", "rise", *CONTROLS)
 DEFAULT_METRICS = tuple(group for group in GROUPS if group not in ("stability", "sanity"))
 """All but the two groups that make every map eight times again."""
 
-NUM_PICTURED = 12
-"""How many objects are kept with their maps, for a picture."""
 
-
-@dataclass(frozen=True, eq=False)
-class PicturedObject:
-    """One object with its maps, for a picture.
-
-    Attributes:
-        sample: the image.
-        target: the object.
-        maps: method -> map (*spatial).
-    """
-
-    sample: Sample
-    target: Target
-    maps: dict[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """What came out.
-
-    Attributes:
-        rows: one for each object and method, object by object.
-        settings: how it was made, as plain values.
-        pictured: the first objects with their maps.
-    """
-
-    rows: list[Row]
-    settings: dict[str, Any]
-    pictured: list[PicturedObject]
-
-    @property
-    def methods(self) -> list[str]:
-        """Their names, in the order in which they were asked for."""
-        return list(self.settings["methods"])
-
-    @property
-    def metrics(self) -> list[str]:
-        """Their names, in the order of the registry."""
-        return list(self.settings["metrics"])
-
-    def summary(self) -> dict[str, dict[str, Summary]]:
-        """Method -> metric -> mean over objects, interval and so on (see `summarise_rows`)."""
-        return summarise_rows(self.rows, self.methods, self.metrics)
-
-    def record(self) -> dict[str, Any]:
-        """Everything as plain values, in the form of `comparison.json`."""
-        return {
-            "settings": self.settings,
-            "rows": [row.record() for row in self.rows],
-            "summary": self.summary(),
-        }
-
-
+@entrance("compare")
 def compare(
     model: SegmentationModel,
     samples: Dataset | Sequence[Sample],
@@ -102,159 +46,97 @@ def compare(
 ) -> Comparison:
     """The maps of several methods for one object of each sample, measured.
 
+    A method that fails on an object gives a row with its reason and no metrics; a metric that fails
+    is None. Maps lie in a temporary folder, so memory does not grow with the number of samples.
+
     Args:
         model: the model to explain; it comes back as it was.
         samples: a data set, or samples in memory.
         methods: names in `METHODS`; `all`.
         metrics: names in `METRICS`, or of groups of them; `all`.
-        class_index: what to explain; by default the object at the sample's `point` where it has
-            one, else the largest class but class 0.
+        class_index: what to explain; by default the object at the sample's `point`, or without a
+            point the largest class but class 0.
         instance: only one connected object, 0 is the largest.
         dice_threshold: Dice from which a target counts as preserved.
-        baseline_image: what stands where pixels are removed. Both are given to the metrics, and to
-            the methods that take them where `method_options` says nothing else.
+        baseline_image: what replaces pixels that are removed. Both are given to the metrics, and to
+            the methods that take them unless `method_options` says otherwise.
         method_options: method -> its options.
         seed: of whatever is random.
-        on_step: told of every map.
+        on_step: told of every sample that a method explains, and of every map that is measured.
 
     Raises:
         InputError: an unknown method, metric or option; or there is not a single map in the end.
     """
-    shared = {"dice_threshold": dice_threshold, "baseline_image": baseline_image}
-    chosen = _methods_of(model, methods, method_options or {}, shared)
-    measured = metrics_of(metrics)
-    dataset = as_dataset(samples)
-    rows: list[Row] = []
-    pictured: list[PicturedObject] = []
-    total = len(dataset.keys) * len(chosen)
-    for index, key in enumerate(dataset.keys):
-        try:
-            sample = dataset[index]
-            target = _target_of(model, sample, class_index, instance)
-            probe = make_trial(model, sample.image, target, dice_threshold, baseline_image, seed)
-        except Exception as error:  # also of a data set of somebody's own
-            rows += [
-                Row(key, case_of(key), None, method.name, {}, error=reason_of(error))
-                for method, _ in chosen
-            ]
-            continue
-        drawn = PicturedObject(sample, target)
-        pictured += [drawn][: NUM_PICTURED - len(pictured)]
-        is_known = class_index is None and instance is None and sample.point is not None
-        relevance = sample.relevance if is_known else None
-        for method, options in chosen:
-            if on_step:
-                on_step("comparing", len(rows), total)
-            row, result = _compare_one(
-                model, sample, target, probe, relevance, method, options, measured, seed
-            )
-            rows.append(row)
-            if result:
-                drawn.maps[method.name] = result.saliency_map
-    if not any(row.cost for row in rows):
-        first = next((row.error for row in rows), "there is no sample.")
-        raise InputError(f"compare: expected at least one map, got none; the first: {first}")
-    settings = {
-        "methods": {
-            method.name: {"options": _plain(method.options | options), "source": method.source}
-            for method, options in chosen
-        },
-        "metrics": {metric.name: metric.record() for metric in measured},
-        "class_index": class_index,
-        "instance": instance,
-        "dice_threshold": dice_threshold,
-        "baseline_image": baseline_image,
-        "seed": seed,
-        "model": model.name,
-        "model_settings": model.settings(),
+    names = _method_names(methods, method_options or {})
+    shared = {"baseline_image": baseline_image}
+    options = {
+        name: {**METHODS[name].options_among(shared), **(method_options or {}).get(name, {})}
+        for name in names
     }
-    return Comparison(rows, settings, pictured)
+    plans = [
+        RunPlan(
+            objects="asked",
+            classes=() if class_index is None else (str(class_index),),
+            instance=instance,
+            method=name,
+            method_options=options[name],
+            dice_threshold=dice_threshold,
+            seed=seed,
+        )
+        for name in names
+    ]
+    metrics_of(metrics)  # before any work is done
+    for plan in plans:
+        plan.check(model)
+    dataset = as_dataset(samples)
+    with TemporaryDirectory(prefix="misure-compare-") as folder:
+        runs = [Path(folder) / name for name in names]
+        for number, (plan, out) in enumerate(zip(plans, runs, strict=True)):
+            run(
+                dataset,
+                model,
+                out,
+                plan,
+                execution=Execution(num_threads=torch.get_num_threads()),
+                on_progress=_explaining(on_step, number, len(plans)),
+            )
+        comparison = compare_runs(
+            model, dataset, runs,
+            metrics=metrics, baseline_image=baseline_image, method_options=options, on_step=on_step,
+        )  # fmt: skip
+    if not any(row.metrics for row in comparison.rows):
+        first = next((row.error for row in comparison.rows), "there is no sample.")
+        raise InputError(f"expected at least one map, got none; the first: {first}")
+    comparison.settings.update(class_index=class_index, instance=instance)
+    return comparison
 
 
-def _compare_one(
-    model: SegmentationModel,
-    sample: Sample,
-    target: Target,
-    probe: Probe,
-    relevance: Tensor | None,
-    method: Method,
-    options: Mapping[str, Any],
-    metrics: Sequence[Metric],
-    seed: int,
-) -> tuple[Row, MethodResult | None]:
-    about, case = target.record(), case_of(sample.key)
-    try:
-        result = method(model, sample.image, target, seed=seed, **options)
-    except Exception as error:  # also of other libraries
-        return Row(sample.key, case, about, method.name, {}, error=reason_of(error)), None
+def _explaining(on_step: OnStep | None, number: int, num_runs: int) -> OnProgress | None:
+    """Tells of the progress of one of several runs as of a part of the whole."""
+    if on_step is None:
+        return None
 
-    def remake(other_model: SegmentationModel, image: Tensor, other_seed: int) -> Tensor:
-        return method(other_model, image, target, seed=other_seed, **options).saliency_map
+    def on_progress(progress: Progress) -> None:
+        total = progress.total_samples
+        on_step("explaining", number * total + progress.num_samples, num_runs * total)
 
-    subject = MeasuredMap(model, probe, result, remake, relevance)
-    figures, failed, passes = measure(subject, metrics)
-    row = Row(
-        sample.key,
-        case,
-        about,
-        method.name,
-        figures,
-        result.cost,
-        failed,
-        result.layer,
-        result.peak_memory_mb,
-        passes,
-    )
-    return row, result
+    return on_progress
 
 
-def _methods_of(
-    model: SegmentationModel,
-    names: Sequence[str],
-    options: Mapping[str, Mapping[str, Any]],
-    shared: Mapping[str, Any],
-) -> list[tuple[Method, dict[str, Any]]]:
-    """The methods of these names, each with its options."""
-    wanted = list(METHODS) if "all" in names else list(dict.fromkeys(names))
-    for name in [*wanted, *options]:
-        if name not in METHODS:
-            raise InputError(f"compare: expected methods among {', '.join(METHODS)}, got {name!r}.")
-    if not wanted:
-        raise InputError(f"compare: expected methods among {', '.join(METHODS)}, got none.")
-    if unused := set(options) - set(wanted):
+def _method_names(methods: Sequence[str], options: Mapping[str, Any]) -> list[str]:
+    """The names of the methods to compare.
+
+    Raises:
+        InputError: an unknown name, no name, or options of a method that is not compared.
+    """
+    names = list(METHODS) if "all" in methods else list(dict.fromkeys(methods))
+    unknown = [repr(name) for name in [*names, *options] if name not in METHODS]
+    if unknown or not names:
+        got = unknown[0] if unknown else "none"
+        raise InputError(f"expected methods among {', '.join(METHODS)}, got {got}.")
+    if unused := set(options) - set(names):
         raise InputError(
-            f"compare: expected options of the methods that are compared ({', '.join(wanted)}), "
+            f"expected options of the methods that are compared ({', '.join(names)}), "
             f"got some of {', '.join(sorted(unused))}."
         )
-    chosen = []
-    for name in wanted:
-        method, own = METHODS[name], options.get(name, {})
-        of_all = {key: value for key, value in shared.items() if key in method.options}
-        method.check_options(own)
-        if name in PRESET_OF and (model.differentiable or not method.needs_gradients):
-            check_own_options(name, model, {**of_all, **own})
-        chosen.append((method, {**of_all, **own}))
-    return chosen
-
-
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: "tensor" if isinstance(v, Tensor) else v for k, v in options.items()}
-
-
-def _target_of(
-    model: SegmentationModel, sample: Sample, class_index: int | None, instance: int | None
-) -> Target:
-    segmentation = segment(model, to_device(sample.image, model.device))
-    if class_index is None and instance is None and sample.point is not None:
-        wanted = None if sample.annotation is None else int(sample.annotation[sample.point])
-        return segmentation.target(wanted, point=sample.point)
-    if class_index is None:
-        found = [one.class_index for one in segmentation.found_classes()]
-        classes = [one for one in found if not model.is_background(one)]
-        if not classes:
-            raise EmptyTargetError(
-                f"compare: expected {model.name} to find more than class 0 in {sample.key}, it "
-                "finds nothing else. Name a class to explain class 0."
-            )
-        class_index = classes[0]
-    return segmentation.target(class_index, instance=instance)
+    return names

@@ -1,39 +1,37 @@
-"""Metrics of the maps that lie in run folders: a comparison that can be stopped and gone on with.
+"""The comparison engine: every metric of the maps that lie in run folders, object by object.
 
-Each run is one method on the same data set with the same network. Figures are kept beside the
-records, in `metrics.jsonl`, one line a map, so that none is measured twice.
+Each run is one method on the same data set with the same network. All maps of a target are measured
+alike (see `measure`), and what was measured is kept beside the records, so a comparison can be
+stopped and continued.
 """
 
-import json
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from misure._util.records import plain
 from misure.datasets.sample import Dataset, Sample, case_of
-from misure.errors import InputError
+from misure.errors import InputError, reason_of
 from misure.explanation.probe import OnStep, Probe
-from misure.methods import METHODS
 from misure.methods.method import MethodResult
-from misure.methods.own import PRESET_OF
 from misure.metrics import MeasuredMap, Metric
-from misure.metrics.comparison.compare import NUM_PICTURED, Comparison, PicturedObject
+from misure.metrics.comparison.compared_run import ComparedRun, check_alike
+from misure.metrics.comparison.comparison import NUM_PICTURED, Comparison, PicturedObject
+from misure.metrics.comparison.known_metrics import KnownMetrics, MapMetrics, MeasuredWith
+from misure.metrics.comparison.relevance import relevance_of
 from misure.metrics.comparison.row import Row
-from misure.metrics.measure import make_trial, measure, metrics_of
+from misure.metrics.measure import make_probe, measure, metrics_of
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 from misure.runs.folder import RunFolder
-from misure.runs.maps import read_result, recorded_cost
+from misure.runs.maps import recorded_cost
 from misure.runs.record import DoneObject, ObjectRecord, RunSettings
 
-_FIGURES = "metrics-*.jsonl"
-_RELEVANT = 0.5  # part of a target that is known to matter from which relevance is about it
+_Records = dict[str, ObjectRecord]  # method -> record of one object
 
 
 def compare_runs(
@@ -43,130 +41,56 @@ def compare_runs(
     *,
     metrics: Sequence[str],
     baseline_image: str = "mean",
+    method_options: Mapping[str, Mapping[str, Any]] | None = None,
     on_step: OnStep | None = None,
 ) -> Comparison:
-    """Every metric of every map in some runs, object by object.
+    """Every metric of every map in the runs.
 
-    Only samples that every run has looked at are compared: where one run went further, its means
-    would be of other objects.
+    Only samples that every run has looked at are compared: if one run is further than another, its
+    means would be over other objects. Maps are read object by object, never all at once.
 
     Args:
         model: the network of the runs.
         dataset: their samples.
         runs: run folders, each of another method.
         metrics: names in `METRICS`, or of groups of them; `all`.
-        baseline_image: what stands where metrics remove pixels.
+        baseline_image: what replaces the pixels that metrics remove.
+        method_options: method -> its options, if they are more than a folder can hold (tensors); by
+            default those of the run.
         on_step: told of every map.
 
     Raises:
         RunFolderError: a folder is no run.
-        InputError: an unknown metric; two runs of one method; another data set.
+        InputError: an unknown metric; two runs of one method; runs that differ in more than the
+            method; another data set.
     """
-    folders = [RunFolder(one) for one in runs]
-    settings = [folder.settings() for folder in folders]
-    _check_alike(settings)
-    measured = metrics_of(metrics)
-    measuring = _Measuring(model, measured, settings[0], baseline_image)
-    read = [
-        _MeasuredRun(folder, of_run, _Figures(folder, measuring.identity()))
-        for folder, of_run in zip(folders, settings, strict=True)
-    ]
-    by_sample = _by_sample(folders)
+    opened = [ComparedRun.open(RunFolder(path), method_options or {}) for path in runs]
+    check_alike([run.settings for run in opened])
+    measuring = _Measuring(model, metrics_of(metrics), opened[0].settings, baseline_image)
+    comparing = _Comparing(opened, measuring)
+    objects = _by_sample(opened)
     numbers = {key: number for number, key in enumerate(dataset.keys)}
-    comparing = _Comparing(read, measuring)
-    total = sum(len(of_item) for items in by_sample.values() for of_item in items.values())
-    for key in sorted(by_sample, key=lambda key: numbers.get(key, -1)):
-        if key not in numbers:
-            raise InputError(
-                f"compare_runs: expected the data set of the runs, it has no sample {key!r}."
-            )
-        sample = cache(partial(dataset.__getitem__, numbers[key]))  # read once, if at all
-        for item_key, of_item in sorted(by_sample[key].items()):
+    if unknown := set(objects) - set(numbers):
+        raise InputError(
+            f"expected the data set of the runs, got one that has no sample {min(unknown)!r}."
+        )
+    total = sum(len(records) for of_sample in objects.values() for records in of_sample.values())
+    for sample_key in sorted(objects, key=numbers.__getitem__):
+        read = cache(partial(dataset.__getitem__, numbers[sample_key]))  # once, if at all
+        for key, records in sorted(objects[sample_key].items()):
             if on_step:
                 on_step("measuring", len(comparing.rows), total)
-            comparing.add(item_key, sample, of_item)
-    told = {
-        "methods": {one.method: one.told() for one in read},
-        "metrics": {metric.name: metric.record() for metric in measured},
-        "dice_threshold": settings[0].dice_threshold,
+            comparing.add(key, read, records)
+    settings = {
+        "methods": {run.method: run.summary() for run in opened},
+        "metrics": {metric.name: metric.record() for metric in measuring.metrics},
+        "dice_threshold": opened[0].settings.dice_threshold,
         "baseline_image": baseline_image,
-        "seed": settings[0].seed,
+        "seed": opened[0].settings.seed,
         "model": model.name,
         "model_settings": model.settings(),
     }
-    return Comparison(comparing.rows, told, comparing.pictured)
-
-
-@dataclass(frozen=True)
-class _MeasuredRun:
-    """One of the runs: its folder, its settings, and the figures that are known of its maps."""
-
-    folder: RunFolder
-    settings: RunSettings
-    figures: "_Figures"
-
-    @property
-    def method(self) -> str:
-        return self.settings.method
-
-    def told(self) -> dict[str, Any]:
-        kind = METHODS[self.method]
-        return {"options": kind.options | self.settings.method_options, "source": kind.source}
-
-    def result(self, record: DoneObject) -> MethodResult:
-        return read_result(self.folder, record, self.settings)
-
-
-class _Comparing:
-    """Rows as they come, and the first objects with their maps."""
-
-    def __init__(self, runs: Sequence[_MeasuredRun], measuring: "_Measuring") -> None:
-        self._runs, self._measuring = runs, measuring
-        self.rows: list[Row] = []
-        self.pictured: list[PicturedObject] = []
-
-    def add(
-        self, key: str, sample: Callable[[], Sample], of_item: Mapping[int, ObjectRecord]
-    ) -> None:
-        """One object: a row for each run; its maps are read only for what is not known yet."""
-        is_pictured = len(self.pictured) < NUM_PICTURED
-        maps: dict[str, Tensor] = {}
-        target: Target | None = None
-        for number, record in sorted(of_item.items()):
-            one = self._runs[number]
-            known = one.figures.get(key)
-            if isinstance(record, DoneObject) and (known is None or is_pictured):
-                result = one.result(record)
-                target = target or result.target
-                maps[one.method] = result.saliency_map
-                if known is None:
-                    known = self._measuring.figures(sample(), result)
-                    one.figures.put(key, known)
-            self.rows.append(_row(key, one.method, record, known))
-        if target is not None and is_pictured:
-            named = replace(sample(), key=key)  # of one sample there may be several
-            self.pictured.append(PicturedObject(named, target, maps))
-
-
-def _check_alike(settings: Sequence[RunSettings]) -> None:
-    """Raises an InputError unless the runs differ in their method, and in nothing else."""
-    methods = [one.method for one in settings]
-    if len(set(methods)) < len(methods):
-        raise InputError(
-            f"compare_runs: expected runs of different methods, got {', '.join(methods)}."
-        )
-    for one in settings[1:]:
-        other = [
-            key
-            for key in RunSettings.__struct_fields__
-            if key not in ("method", "method_options", "finds_regions")
-            and getattr(one, key) != getattr(settings[0], key)
-        ]
-        if other:
-            raise InputError(
-                "compare_runs: expected runs that differ in nothing but their method, got other "
-                f"{', '.join(other)}."
-            )
+    return Comparison(comparing.rows, settings, comparing.pictured)
 
 
 class _Measuring:
@@ -179,108 +103,139 @@ class _Measuring:
         settings: RunSettings,
         baseline_image: str,
     ) -> None:
-        self._model, self._metrics, self._baseline_image = model, metrics, baseline_image
-        self._dice_threshold, self._seed = settings.dice_threshold, settings.seed
-        self._trial: tuple[str, Target, Probe] | None = None
+        self.metrics = metrics
+        self.measured_with = MeasuredWith(
+            metrics=[metric.name for metric in metrics],
+            baseline_image=baseline_image,
+            seed=settings.seed,
+        )
+        self._model, self._dice_threshold = model, settings.dice_threshold
+        self._probe: tuple[str, Probe] | None = None
 
-    def identity(self) -> dict[str, Any]:
-        """What the figures depend on besides the map."""
-        names = [metric.name for metric in self._metrics]
-        return {"metrics": names, "baseline_image": self._baseline_image, "seed": self._seed}
+    def measure(
+        self, run: ComparedRun, key: str, read: Callable[[], Sample], result: MethodResult
+    ) -> MapMetrics:
+        """The metrics of one map of an object; none of them, and why, if nothing can be measured.
 
-    def figures(self, sample: Sample, result: MethodResult) -> dict[str, Any]:
-        """The figures of one map, as plain values."""
-        method, options = METHODS[result.method], dict(result.options)
-        if result.method in PRESET_OF:
-            options |= {"dice_threshold": self._dice_threshold}
+        Args:
+            run: that the map is of.
+            key: of the object.
+            read: reads its sample.
+            result: its map.
+        """
+        values: dict[str, float | None] = {}
+        passes = 0
+        try:
+            sample = read()
+            subject = MeasuredMap(
+                self._model,
+                self._probe_of(key, sample, result.target),
+                result,
+                partial(run.remake, result),
+                relevance_of(sample, result.target),
+            )
+            values, error, passes = measure(subject, self.metrics)
+        except Exception as raised:  # of a data set of the user's own too
+            error = reason_of(raised)
+        return MapMetrics(
+            key=key, measured_with=self.measured_with, metrics=values, error=error, passes=passes
+        )
 
-        def remake(model: SegmentationModel, image: Tensor, seed: int) -> Tensor:
-            made = method(model, image, result.target, seed=seed, **options)
-            return made.saliency_map
-
-        subject = MeasuredMap(
-            self._model, self._trial_of(sample, result.target), result, remake,
-            relevance_of(sample, result.target),
-        )  # fmt: skip
-        figures, error, passes = measure(subject, self._metrics)
-        return {"figures": figures, "error": error, "passes": passes}
-
-    def _trial_of(self, sample: Sample, target: Target) -> Probe:
-        known = self._trial
-        if known and known[0] == sample.key and torch.equal(known[1].region, target.region):
-            return known[2]
-        probe = make_trial(
+    def _probe_of(self, key: str, sample: Sample, target: Target) -> Probe:
+        if self._probe and self._probe[0] == key:
+            probe = self._probe[1]
+            if torch.equal(probe.target.region.cpu(), target.region):
+                return probe
+        probe = make_probe(
             self._model,
             sample.image,
             target,
-            self._dice_threshold,
-            self._baseline_image,
-            self._seed,
+            dice_threshold=self._dice_threshold,
+            baseline_image=self.measured_with.baseline_image,
+            seed=self.measured_with.seed,
         )
-        self._trial = (sample.key, target, probe)
+        self._probe = (key, probe)
         return probe
 
 
-def relevance_of(sample: Sample, target: Target) -> Tensor | None:
-    """What is known to matter for a target; None where that is about something else."""
-    relevance = sample.relevance
-    if relevance is None or not bool(relevance.any()):
-        return None
-    inside = int((target.region & relevance).sum()) / int(target.region.sum())
-    return relevance if inside >= _RELEVANT else None
+class _Comparing:
+    """Rows as they come, and the first objects with their maps."""
+
+    def __init__(self, runs: Sequence[ComparedRun], measuring: _Measuring) -> None:
+        self._measuring = measuring
+        self._runs = [(run, KnownMetrics(run.folder, measuring.measured_with)) for run in runs]
+        self.rows: list[Row] = []
+        self.pictured: list[PicturedObject] = []
+
+    def add(self, key: str, read: Callable[[], Sample], records: _Records) -> None:
+        """One object: a row for each run; maps are read only for what is not known yet."""
+        is_pictured = len(self.pictured) < NUM_PICTURED
+        results: dict[str, MethodResult] = {}
+        target = next((plain(record.target) for record in records.values() if record.target), None)
+        for run, known in self._runs:
+            record = records.get(run.method)
+            if record is None:
+                continue
+            measured = known.get(key)
+            if isinstance(record, DoneObject) and (measured is None or is_pictured):
+                result = results[run.method] = run.result(record)
+                if measured is None:
+                    measured = self._measuring.measure(run, key, read, result)
+                    known.add(measured)
+            self.rows.append(_row(key, run.method, target, record, measured))
+        if results and is_pictured:
+            self._picture(key, read, results)
+
+    def _picture(
+        self, key: str, read: Callable[[], Sample], results: Mapping[str, MethodResult]
+    ) -> None:
+        """Keeps an object for a picture, unless its image cannot be read any more."""
+        maps = {method: result.saliency_map for method, result in results.items()}
+        target = next(iter(results.values())).target
+        try:
+            self.pictured.append(PicturedObject(key, read(), target, maps))
+        except Exception:  # its rows say why, if they needed the image
+            return
 
 
-class _Figures:
-    """The figures of one run, kept beside its records."""
-
-    def __init__(self, folder: RunFolder, identity: Mapping[str, Any]) -> None:
-        self._storage, self._identity = folder.storage, dict(identity)
-        self._name = _FIGURES.replace("*", secrets.token_hex(6))  # a file for each writer
-        self._known: dict[str, dict[str, Any]] = {}
-        for line in folder.lines(_FIGURES, dict[str, Any]):
-            is_whole = isinstance(line.get("figures"), dict) and {"key", "error", "passes"} <= {
-                *line
-            }
-            if is_whole and line.get("identity") == self._identity:
-                self._known[line["key"]] = line
-
-    def get(self, key: str) -> dict[str, Any] | None:
-        return self._known.get(key)
-
-    def put(self, key: str, found: Mapping[str, Any]) -> None:
-        line = {"key": key, "identity": self._identity, **found}
-        self._storage.append(self._name, (json.dumps(line, allow_nan=False) + "\n").encode())
-        self._known[key] = line
-
-
-def _by_sample(
-    folders: Sequence[RunFolder],
-) -> dict[str, dict[str, dict[int, ObjectRecord]]]:
-    """Sample -> item -> number of the run -> record, of the samples that every run has."""
-    records = [folder.records() for folder in folders]
-    in_all = set.intersection(*({record.sample for record in of_run} for of_run in records))
-    found: dict[str, dict[str, dict[int, ObjectRecord]]] = {}
-    for number, of_run in enumerate(records):
+def _by_sample(runs: Sequence[ComparedRun]) -> dict[str, dict[str, _Records]]:
+    """Sample -> object -> method -> record, of the samples that every run has looked at."""
+    records = {run.method: run.folder.records() for run in runs}
+    in_all = set.intersection(
+        *({record.sample for record in of_run} for of_run in records.values())
+    )
+    objects: dict[str, dict[str, _Records]] = {}
+    for method, of_run in records.items():
         for record in of_run:
             if record.sample in in_all:
-                of_sample = found.setdefault(record.sample, {})
-                of_sample.setdefault(record.key, {})[number] = record
-    return found
+                of_sample = objects.setdefault(record.sample, {})
+                of_sample.setdefault(record.key, {})[method] = record
+    return objects
 
 
-def _row(key: str, method: str, record: ObjectRecord, known: Mapping[str, Any] | None) -> Row:
-    case = case_of(record.sample)
-    if not isinstance(record, DoneObject) or known is None:
-        return Row(key, case, None, method, {}, error=record.reason)
-    cost = recorded_cost(record)
-    return Row(
-        key,
-        case,
-        plain(record.target),
-        method,
-        known["figures"],
-        cost,
-        known["error"],
-        record.layer,
-        metric_passes=known["passes"],
+def _row(
+    key: str,
+    method: str,
+    target: dict[str, Any] | None,
+    record: ObjectRecord,
+    measured: MapMetrics | None,
+) -> Row:
+    row = Row(
+        image=key,
+        case=case_of(record.sample),
+        target=target,
+        method=method,
+        metrics={},
+        error=record.reason,
+    )
+    if measured is None or not isinstance(record, DoneObject):
+        return row
+    return replace(
+        row,
+        metrics=measured.metrics,
+        cost=recorded_cost(record),
+        error=measured.error,
+        layer=record.layer,
+        peak_memory_mb=record.timing.peak_memory_mb if record.timing else None,
+        metric_passes=measured.passes,
     )

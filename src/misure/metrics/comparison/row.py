@@ -6,20 +6,20 @@ from typing import Any
 from misure.models.cost import Cost
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """One method on one object.
 
     Attributes:
-        image: key of the sample.
-        case: of whom it is (see `case_of`); rows of one case are not independent.
-        target: class and area of the object (see `Target.record`); None where there is none.
+        image: key of the object; if there is one object an image, that of the image.
+        case: whose image it is (see `case_of`); rows of one case are not independent.
+        target: class and area of the object (see `Target.record`); None if it was not found.
         method: name of the method.
-        metrics: name -> figure; None where it could not be measured or makes no sense.
-        cost: of the map; None where there is none.
-        error: why there is no map, or no figure of some metric; empty where all went well.
-        layer: the layer whose feature map was used, where one was.
-        peak_memory_mb: while the map was made.
+        metrics: name -> value; None if it could not be measured or makes no sense.
+        cost: of the map; None without a map.
+        error: why there is no map, or which metrics failed and why; empty if nothing failed.
+        layer: the layer whose feature map was used; empty if the method uses none.
+        peak_memory_mb: while the map was made; None if that was not measured.
         metric_passes: pass equivalents spent on measuring.
     """
 

@@ -1,37 +1,21 @@
 """A comparison as tables: CSV with one line a map, Markdown with one table a group of metrics."""
 
-import csv
-import io
 from typing import Any
 
+from misure._util.tables import arrow, csv_text, markdown_table, plain, short
 from misure.metrics import METRICS, Metric
-from misure.metrics.comparison.compare import Comparison
+from misure.metrics.comparison.comparison import Comparison
+from misure.metrics.comparison.row import Row
 from misure.metrics.comparison.statistics import FEWEST_CASES, Summary
 
-_ARROWS = {True: " ↑", False: " ↓", None: ""}
 _COSTS = ("forward_passes", "backward_passes", "pass_equivalents", "seconds")
 
 
-def arrow(metric: Metric) -> str:
-    """Which way is better, as a sign with a space before it; empty where neither is."""
-    return _ARROWS[metric.higher_is_better]
-
-
 def as_csv(comparison: Comparison) -> str:
-    """One line for each object and method; empty where there is no figure."""
+    """One line for each object and method; a cell is empty if there is no value."""
     names = [name for name in comparison.metrics if name not in _COSTS]
-    text = io.StringIO()
     about = ("image", "class_index", "class_name", "area_fraction", "method", "layer")
-    columns = [*about, *names, *_COSTS, "error"]
-    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in comparison.rows:
-        record = row.record()
-        parts: list[dict[str, Any]] = [row.target or {}, row.metrics, record["cost"] or {}]
-        cells = {key: value for part in parts for key, value in part.items()}
-        known = {key: value for key, value in cells.items() if value is not None}
-        writer.writerow({**record, **known})
-    return text.getvalue()
+    return csv_text([*about, *names, *_COSTS, "error"], map(_cells, comparison.rows))
 
 
 def as_markdown(comparison: Comparison) -> str:
@@ -42,58 +26,62 @@ def as_markdown(comparison: Comparison) -> str:
     summary, settings = comparison.summary(), comparison.settings
     num_objects = len({row.image for row in comparison.rows if row.target})
     words = (
-        f"{num_objects} objects, network {_plain(settings['model'])}. Each cell: mean over objects "
+        f"{num_objects} objects, network {plain(settings['model'])}. Each cell: mean over objects "
         "[95 % bootstrap interval of the mean, none below "
-        f"{FEWEST_CASES} cases]; median. ↑ higher is better, ↓ lower is better. A "
-        f"target counts as preserved from Dice {settings['dice_threshold']}; where metrics remove "
-        f"pixels stands the baseline image `{settings['baseline_image']}`."
+        f"{FEWEST_CASES} cases]; median. ↑ higher is better, ↓ lower is better. A target counts as "
+        f"preserved from Dice {settings['dice_threshold']}; pixels that metrics remove are "
+        f"replaced by the baseline image `{settings['baseline_image']}`."
     )
     lines = ["# Comparison", "", words]
-    measured = [METRICS[name] for name in comparison.metrics]
-    for group in dict.fromkeys(metric.group for metric in measured):
-        columns = [metric for metric in measured if metric.group == group]
-        columns = [one for one in columns if any(one.name in of for of in summary.values())]
-        if not columns:
-            continue
-        header = ["method", *(f"{one.name} ({one.unit}){arrow(one)}" for one in columns), "n"]
-        lines += ["", f"## {group}", "", _line(header), f"|{'---|' * len(header)}"]
-        for method, figures in summary.items():
-            known = [figures.get(one.name) for one in columns]
-            num = sorted({one["n"] for one in known if one})
-            counts = "–".join(f"{n:g}" for n in dict.fromkeys((num[0], num[-1]))) if num else "0"
-            lines.append(_line([method, *map(_cell, known), counts]))
-    failed = [row for row in comparison.rows if row.error]
+    metrics = [METRICS[name] for name in comparison.metrics]
+    for group in dict.fromkeys(metric.group for metric in metrics):
+        lines += _group_table(
+            group, [metric for metric in metrics if metric.group == group], summary
+        )
+    failed = [
+        [plain(row.image), row.method, plain(row.error)] for row in comparison.rows if row.error
+    ]
     if failed:
-        lines += ["", "## What failed", "", _line(["image", "method", "reason"]), "|---|---|---|"]
-        lines += [_line([_plain(row.image), row.method, _plain(row.error)]) for row in failed]
+        lines += ["", "## What failed", ""]
+        lines += markdown_table(["image", "method", "reason"], failed)
     return "\n".join(lines) + "\n"
 
 
-def _cell(figures: Summary | None) -> str:
-    if figures is None:
-        return "–"
-    return f"{mean_and_interval(figures)}; {short(figures['median'])}"
+def mean_and_interval(summary: Summary) -> str:
+    """The mean, and behind it the interval if there are enough cases for one."""
+    low, high = summary["low"], summary["high"]
+    interval = "" if low is None or high is None else f" [{short(low)}, {short(high)}]"
+    return short(summary["mean"]) + interval
 
 
-def mean_and_interval(figures: Summary) -> str:
-    """The mean, and behind it the interval where there are enough cases for one."""
-    low, high = figures["low"], figures["high"]
-    between = "" if low is None or high is None else f" [{short(low)}, {short(high)}]"
-    return short(figures["mean"]) + between
+def _group_table(
+    group: str, metrics: list[Metric], summary: dict[str, dict[str, Summary]]
+) -> list[str]:
+    """Heading and table of one group; nothing if no method has any of its metrics."""
+    shown = [metric for metric in metrics if any(metric.name in by for by in summary.values())]
+    if not shown:
+        return []
+    titles = [f"{metric.name} ({metric.unit}){arrow(metric.higher_is_better)}" for metric in shown]
+    rows = []
+    for method, by_metric in summary.items():
+        summaries = [by_metric.get(metric.name) for metric in shown]
+        rows.append([method, *map(_cell, summaries), _counts(summaries)])
+    return ["", f"## {group}", "", *markdown_table(["method", *titles, "n"], rows)]
 
 
-def short(figure: float) -> str:
-    """A number with about three digits."""
-    size = abs(figure)
-    if size >= 100:
-        return f"{figure:.0f}"
-    return f"{figure:.1f}" if size >= 10 else f"{figure:.3f}"
+def _cells(row: Row) -> dict[str, Any]:
+    """The cells of a row by their columns; what is known twice is taken from its own part."""
+    record = row.record()
+    parts: list[dict[str, Any]] = [row.target or {}, row.metrics, record["cost"] or {}]
+    known = {key: value for part in parts for key, value in part.items() if value is not None}
+    return {**record, **known}
 
 
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _cell(summary: Summary | None) -> str:
+    return "–" if summary is None else f"{mean_and_interval(summary)}; {short(summary['median'])}"
 
 
-def _plain(text: str) -> str:
-    """Text that cannot break a Markdown table, nor be markup in it."""
-    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+def _counts(summaries: list[Summary | None]) -> str:
+    """The number of objects behind each summary, from the smallest to the largest."""
+    numbers = sorted({summary["n"] for summary in summaries if summary}) or [0]
+    return "–".join(f"{number:g}" for number in dict.fromkeys((numbers[0], numbers[-1])))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from misure.errors import ModelError
 from misure.models.loaders.python import user_function
+from misure.models.loaders.registry import loader
 
 
 class NumpyFunction:
@@ -31,7 +32,11 @@ class NumpyFunction:
         return torch.from_numpy(np.ascontiguousarray(logits))
 
 
+@loader("function", usage="function:FILE.py:FUNCTION")
 def load(argument: str, _device: torch.device) -> tuple[Any, dict[str, Any]]:
-    """The function itself as a network without gradients. This runs the file."""
+    """A Python function of yours from NumPy images to logits; no gradients.
+
+    Images are (N, C, *spatial) float32, logits (N, K, *spatial). This runs the file.
+    """
     function, _ = user_function("function", argument)
     return NumpyFunction(function), {"differentiable": False, "device": "cpu"}

@@ -15,12 +15,17 @@ from torch import Tensor, nn
 from misure._util.optional import require
 from misure.errors import InputError, MissingDataError
 from misure.models.loaders.file import reading
+from misure.models.loaders.registry import loader
 
 _CONFIG_NAME = "preprocessor_config.json"
 
 
+@loader("hf", usage="hf:ID_OR_FOLDER", extra="hf")
 def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
-    """The network and, as far as its folder tells, its preprocessing and class names."""
+    """A semantic segmentation network of transformers, with its preprocessing and class names.
+
+    The argument is a folder, or a name on the hub whose files are in the cache.
+    """
     transformers = require("transformers", extra="hf", purpose="load hf: models")
     _check_present(argument, transformers)
     logging = transformers.utils.logging

@@ -16,6 +16,7 @@ from misure._util.optional import require
 from misure.errors import InputError
 from misure.models.loaders.file import existing_file, reading
 from misure.models.loaders.fixed_shape import OneByOne, settings_for_shape
+from misure.models.loaders.registry import loader
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
@@ -35,8 +36,12 @@ class OnnxNetwork:
         return next(iter(tensors.values())) if len(tensors) == 1 else tensors
 
 
+@loader("onnx", usage="onnx:FILE", extra="onnx")
 def load(argument: str, device: torch.device) -> tuple[Any, dict[str, Any]]:
-    """The network, and its input size where it was exported for one."""
+    """An ONNX network; without gradients unless onnx2torch is installed.
+
+    The input size is known if it was exported for one.
+    """
     path = existing_file(argument)
     runtime = require("onnxruntime", extra="onnx", purpose="load onnx: models")
     wanted = ["CUDAExecutionProvider"] if device.type == "cuda" else []

@@ -10,10 +10,15 @@ import torch
 
 from misure.errors import InputError, MisureError
 from misure.models.loaders.file import existing_file
+from misure.models.loaders.registry import loader
 
 
+@loader("python", usage="python:FILE.py:FUNCTION")
 def load(argument: str, _device: torch.device) -> tuple[Any, dict[str, Any]]:
-    """What the function returns when it is called without arguments. This runs the file."""
+    """The network or SegmentationModel that a Python function of yours returns.
+
+    The function is called without arguments. This runs the file.
+    """
     function, path = user_function("python", argument)
     try:
         net = function()

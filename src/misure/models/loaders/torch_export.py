@@ -17,12 +17,14 @@ from misure.errors import InputError
 from misure.models.loaders.exported_archive import refuse_code
 from misure.models.loaders.file import existing_file, reading
 from misure.models.loaders.fixed_shape import OneByOne, settings_for_shape
+from misure.models.loaders.registry import loader
 
 _FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
+@loader("export", usage="export:FILE.pt2")
 def load(argument: str, device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
-    """The network, and its input size where it was exported for one."""
+    """A program saved by torch.export, and its input size if it was exported for one."""
     path = existing_file(argument)
     with reading(f"a program saved by torch.export in {path}"):
         refuse_code(path)

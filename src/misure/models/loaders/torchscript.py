@@ -13,10 +13,12 @@ import torch
 from torch import nn
 
 from misure.models.loaders.file import existing_file, reading
+from misure.models.loaders.registry import loader
 
 
+@loader("torchscript", usage="torchscript:FILE")
 def load(argument: str, device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
-    """The network; such a file tells nothing about preprocessing or class names."""
+    """A scripted or traced network, without preprocessing or class names."""
     path = existing_file(argument)
     with reading(f"a TorchScript archive in {path}"), warnings.catch_warnings():
         _refuse_file_access(path)

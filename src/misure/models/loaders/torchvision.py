@@ -10,10 +10,12 @@ from torch import nn
 from misure._util.optional import require
 from misure.errors import InputError, MissingDataError
 from misure.models.loaders.file import reading
+from misure.models.loaders.registry import loader
 
 
+@loader("torchvision", usage="torchvision:NAME", extra="torchvision")
 def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
-    """The network with its default weights, class names and preprocessing."""
+    """A segmentation network of torchvision, with its default weights and class names."""
     models = require("torchvision.models", extra="torchvision", purpose="load torchvision: models")
     segmentation = require(
         "torchvision.models.segmentation", extra="torchvision", purpose="load torchvision: models"

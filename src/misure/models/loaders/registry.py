@@ -1,0 +1,129 @@
+"""The registry of loaders: a spec such as `hf:FOLDER` names a model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from misure._util.docstrings import first_sentence
+from misure._util.registry import Registry
+from misure.errors import InputError, entrance
+from misure.models.device import choose_device
+from misure.models.model import SegmentationModel
+
+LoadFunction = Callable[[str, torch.device], tuple[Callable[[Tensor], Any], dict[str, Any]]]
+Function = TypeVar("Function", bound=LoadFunction)
+
+OPTIONS = tuple(
+    option
+    for option in signature(SegmentationModel).parameters
+    if option not in ("net", "device", "differentiable", "name")
+)
+"""Arguments of SegmentationModel that may be passed to load_model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loader:
+    """A loader that a spec can name.
+
+    Attributes:
+        name: the registry key, the part of a spec before the colon.
+        function: (rest of the spec after the colon, device) -> the network and the arguments of
+            SegmentationModel that are known for it.
+        usage: how its specs look, such as `hf:ID_OR_FOLDER`; a name alone takes no argument.
+        summary: what it loads, in one sentence.
+        extra: the extra of misure that it needs, if any.
+    """
+
+    name: str
+    function: LoadFunction
+    usage: str
+    summary: str
+    extra: str = ""
+
+    def __call__(
+        self, argument: str, device: torch.device
+    ) -> tuple[Callable[[Tensor], Any], dict[str, Any]]:
+        """The network that the rest of a spec names, and what is known of it."""
+        return self.function(argument, device)
+
+
+LOADERS: Registry[Loader] = Registry("loader", "misure.loaders")
+"""Name -> loader, in the order of tables."""
+
+
+def loader(name: str, *, usage: str, extra: str = "") -> Callable[[Function], Function]:
+    """A decorator that registers a function that loads a network.
+
+    The function stays as it is: (rest of the spec after the colon, device) -> the network, from
+    images (N, C, *spatial) to logits (N, K, *spatial'), and arguments of SegmentationModel that are
+    known for it. The first sentence of its docstring says what it loads.
+
+    Args:
+        name: the part of a spec before the colon.
+        usage: how its specs look, such as `hf:ID_OR_FOLDER`; a name alone takes no argument.
+        extra: the extra of misure that it needs, if any.
+    """
+
+    def register(function: Function) -> Function:
+        entry = Loader(
+            name=name,
+            function=function,
+            usage=usage,
+            summary=first_sentence(function.__doc__),
+            extra=extra,
+        )
+        LOADERS.register(name, entry, function.__module__)
+        return function
+
+    return register
+
+
+@entrance("load_model")
+def load_model(
+    spec: str, *, device: str | torch.device = "auto", **options: Any
+) -> SegmentationModel:
+    """The model that a spec names.
+
+    Args:
+        spec: a name in `LOADERS`, with what it needs after a colon: `triangle` (comes with misure),
+            `hf:FOLDER`, `torchscript:FILE`, `python:FILE.py:FUNCTION`; `LOADERS[name].usage` says
+            how.
+        device: where to put it; `auto` takes a GPU if there is one.
+        options: arguments of SegmentationModel; they override those stored with the network.
+
+    Raises:
+        InputError: an unknown name, a missing or damaged file, an unknown option.
+        MissingDataError: weights that would have to be downloaded are not there.
+        MissingDependencyError: an optional library is missing; the message names it.
+    """
+    name, _, argument = spec.partition(":")
+    if name not in LOADERS or (not argument and LOADERS[name].usage != name):
+        usages = ", ".join(entry.usage for entry in LOADERS.values())
+        raise InputError(f"expected {usages}, got {spec!r}.")
+    torch_device = choose_device(device)
+    net, settings = LOADERS[name](argument, torch_device)
+    if isinstance(net, SegmentationModel):
+        is_elsewhere = device != "auto" and net.device != torch_device
+        _refuse_options(spec, [*options, *["device"] * is_elsewhere])
+        return net
+    unknown = [option for option in options if option not in OPTIONS]
+    if unknown:
+        raise InputError(
+            f"expected options of SegmentationModel ({', '.join(OPTIONS)}), got {unknown[0]!r}."
+        )
+    if isinstance(net, torch.nn.Module):
+        net.to(torch_device)
+    arguments: dict[str, Any] = {"name": spec, "device": torch_device} | settings | options
+    return SegmentationModel(net, **arguments)
+
+
+def _refuse_options(spec: str, given: list[str]) -> None:
+    if given:
+        raise InputError(
+            f"expected no options with {spec}, whose function returns a whole SegmentationModel, "
+            f"got {', '.join(given)}. Set them there."
+        )
