@@ -455,7 +455,7 @@ def test_compare_on_the_data_set_knows_the_network_and_what_matters(tmp_path):
         (["--dataset", "triangle:1", "--metrics", "no"], "expected metrics among"),
         (["--dataset", "triangle:1", "--option", "x=3"], "expected an option of preset"),
         (["--dataset", "triangle:1", "--max-passes", "0"], "expected grain_px"),
-        (["--dataset", "triangle:1", "--option", "rise.3"], r"expected \[METHOD.\]KEY=VALUE"),
+        (["--dataset", "triangle:1", "--option", "rise.3"], "expected [METHOD.]KEY=VALUE"),
         (["a.png", "--model", "triangle"], "got none; the first: "),
     ],
 )

@@ -83,7 +83,9 @@ def with_search(command: Command) -> Command:
     @wraps(command)
     def gathered(*args: Any, **values: Any) -> None:
         given = {name: values.pop(name) for name in _SEARCH}
-        search = {name: value for name, value in given.items() if value not in (None, False)}
+        search = {
+            name: value for name, value in given.items() if value is not None and value is not False
+        }
         command(*args, search=search, **values)
 
     for option in reversed(_search_options):
