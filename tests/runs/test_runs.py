@@ -185,7 +185,7 @@ def test_one_object_that_fails_leaves_the_others_of_its_image(model, tmp_path, m
             raise misure.InputError("explain: not this one.")
         return whole(model_, image, targets, **options)
 
-    monkeypatch.setattr("misure.runs.worker.explain_all", fails_on_the_large_one)
+    monkeypatch.setattr("misure.methods.misure.explain_all", fails_on_the_large_one)
     done = _run(tmp_path / "run", model, SampleList(SAMPLES[:1]), instances=True)
     assert (done.num_objects, done.num_failed) == (1, 1)
     by_status = {one.status: one for one in read_run(tmp_path / "run")}
@@ -206,7 +206,7 @@ def test_a_figure_that_is_none_is_a_failure_of_its_item_alone(model, tmp_path, m
             for found in whole(model_, image, targets, **options)
         ]
 
-    monkeypatch.setattr("misure.runs.worker.explain_all", endless)
+    monkeypatch.setattr("misure.methods.misure.explain_all", endless)
     done = _run(tmp_path / "run", model, SampleList(SAMPLES[:1]), instances=True)
     assert (done.num_objects, done.num_failed) == (1, 1)
 
@@ -261,7 +261,7 @@ def test_many_objects_are_explained_a_few_at_a_time(model, tmp_path, monkeypatch
         sizes.append(len(targets))
         return whole(model_, image, targets, **options)
 
-    monkeypatch.setattr("misure.runs.worker.explain_all", counts)
+    monkeypatch.setattr("misure.methods.misure.explain_all", counts)
     image = torch.zeros(1, 30, 30)
     image[0, 2::4, 2::4] = 1.0
     samples = SampleList([Sample("dots", image[:, :, :11])])

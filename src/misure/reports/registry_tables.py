@@ -1,4 +1,4 @@
-"""The tables of methods, metrics, presets, data sets and loaders, made from their registries.
+"""Tables of methods, metrics, presets, data sets, loaders and features, from their registries.
 
 In a Markdown file a table stands between the lines `<!-- table: metrics -->` and `<!-- end -->`;
 with `<!-- table: metrics sufficiency -->` it holds one group or kind only.
@@ -14,6 +14,7 @@ from misure.explanation.presets import PRESETS
 from misure.methods import METHODS
 from misure.metrics import METRICS, Metric
 from misure.models.loaders import LOADERS, Loader
+from misure.reliability import FEATURES, GROUPS
 
 _MARKED = re.compile(
     r"^(<!-- table: (?P<name>\w+)(?: (?P<part>\w+))? -->)\n.*?^(<!-- end -->)$", re.M | re.S
@@ -75,12 +76,24 @@ def loaders_table(_part: str = "") -> list[str]:
     return _specs_table([*LOADERS.shipped.values()])
 
 
+def features_table(group: str = "") -> list[str]:
+    """A row for each group of features of the reliability, and below it for each feature."""
+    rows = []
+    for name, about in GROUPS.items():
+        if group in ("", name):
+            rows.append([f"**{name}**: {plain(about)}", ""])
+            features = [feature for feature in FEATURES.values() if feature.group == name]
+            rows += [[f"`{feature.name}`", plain(feature.formula)] for feature in features]
+    return markdown_table(["feature", "formula"], rows)
+
+
 TABLES: dict[str, Callable[[str], list[str]]] = {
     "methods": methods_table,
     "metrics": metrics_table,
     "presets": presets_table,
     "datasets": datasets_table,
     "loaders": loaders_table,
+    "features": features_table,
 }
 """Name in a marker -> the lines of the table, of one group or kind or of all."""
 

@@ -83,6 +83,7 @@ def with_search(command: Command) -> Command:
     @wraps(command)
     def gathered(*args: Any, **values: Any) -> None:
         given = {name: values.pop(name) for name in _SEARCH}
+        # 0 is a value, though it equals False
         search = {
             name: value for name, value in given.items() if value is not None and value is not False
         }
