@@ -8,7 +8,7 @@ OLDEST_TESTS = -W default tests/_util tests/images tests/datasets tests/models t
 	tests/methods tests/metrics tests/runs
 INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-oldest check clean
+.PHONY: demo test test-slow test-oldest check docs clean
 
 demo: .venv/.package
 	$(BIN)/misure demo --out demo
@@ -25,6 +25,10 @@ test-oldest: .venv-oldest/.developer
 check: .venv/.developer
 	scripts/check
 
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo build/site/index.html
+
 .venv/.package: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python $(INSTALL) -c constraints.txt -e .
@@ -35,10 +39,17 @@ check: .venv/.developer
 	$(BIN)/python $(INSTALL) -c constraints.txt -e '.[dev]'
 	touch $@ .venv/.package
 
+# Only what builds the site: it reads the source and needs no torch.
+.venv/.docs: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' \
+	  | $(BIN)/python $(INSTALL) -r /dev/stdin
+	touch $@
+
 .venv-oldest/.developer: pyproject.toml constraints-oldest.txt
 	test -x $(OLDEST)/python || python3.11 -m venv .venv-oldest
 	$(OLDEST)/python $(INSTALL) -c constraints-oldest.txt -e '.[all]' hypothesis pytest pytest-xdist
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest demo
+	rm -rf .venv .venv-oldest demo build

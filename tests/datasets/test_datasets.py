@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 import misure
-from misure.datasets import ImageFiles, Reading, SampleList, open_dataset
+from misure.datasets import ImageFiles, Reading, Sample, SampleList, as_dataset, open_dataset
 from misure.datasets.triangle.dataset import TriangleDataset
 from misure.datasets.triangle.glyphs import read_glyphs
 
@@ -203,3 +203,20 @@ def test_of_two_triangles_one_is_known_to_matter():
         assert 0.3 < share < 0.7
         assert _side_lengths(sample) == pytest.approx(32, abs=6)
         assert all(sample.relevance[corner] for corner in sample.corners)
+
+
+def test_a_data_set_is_told_from_what_only_looks_like_one():
+    sample = Sample("a", torch.zeros(1, 4, 4))
+    dataset = TriangleDataset(2)
+    assert as_dataset(dataset) is dataset
+    for samples in ([sample], (sample,), iter([sample])):
+        assert as_dataset(samples).keys == ["a"]
+    expected = "expected a data set .keys, and samples by number. or a list of Sample, got"
+    for other, words in (
+        ({"a": sample}, "dict."), (sample, "Sample."), (3, "int."), ("triangle", "str in it."),
+        ([sample, "b"], "str in it."),
+    ):  # fmt: skip
+        with pytest.raises(misure.InputError, match=f"{expected} {words}"):
+            as_dataset(other)
+    with pytest.raises(misure.InputError, match="different keys, got 'a' twice"):
+        as_dataset([sample, sample])

@@ -1,14 +1,13 @@
 """Training: what a step sees, that it goes on where it was killed, what is measured and told."""
 
 import json
-from dataclasses import replace
 
-import msgspec
 import nibabel
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from msgspec import structs
 from torch import nn
 
 import misure
@@ -176,16 +175,14 @@ def test_whether_a_network_needs_the_disc_is_measured():
     [
         (0.9, 0.1, "The network needs the disc"),
         (0.9, 0.8, "ignores the disc"),
-        (0.0, 0.0, "draws too little to tell"),
+        (0.0, 0.0, "segments too little to tell"),
     ],
 )
 @pytest.mark.usefixtures("few_canvases")
 def test_a_card_says_of_the_disc_only_what_was_seen(with_disc, without_disc, words, tmp_path):
     made = train("triangle-disc", network="small_unet", num_steps=2)
     dices = {"dice_with_disc": with_disc, "dice_without_disc": without_disc}
-    assert words in as_markdown(
-        msgspec.structs.replace(made.about, values=made.about.values | dices)
-    )
+    assert words in as_markdown(made.about, structs.replace(made.card, **dices))
 
 
 class _KilledError(Exception):
@@ -199,7 +196,7 @@ def _killed(*_):
 def test_training_that_is_killed_goes_on_to_the_same_weights(tmp_path):
     state = torch.get_rng_state()
     batches = Batches(TriangleDataset(64, split="train"), 2, (96, 96))
-    settings = FitSettings(6, 1e-2, validate_every=2, seed=1)
+    settings = FitSettings(num_steps=6, learning_rate=1e-2, validate_every=2, seed=1)
 
     def run(checkpoint=None, kill_at=None):
         net = misure.load_model("triangle").net
@@ -225,11 +222,24 @@ def test_training_that_is_killed_goes_on_to_the_same_weights(tmp_path):
     assert gone_on == history
     assert all(torch.equal(a, net.state_dict()[name]) for name, a in whole.items())
     assert torch.equal(torch.get_rng_state(), state)
-    with pytest.raises(misure.InputError, match="seed 1 there, 2 now"):
-        fit(net, batches, lambda _: 0, replace(settings, seed=2), device=CPU, checkpoint=checkpoint)
+    with pytest.raises(misure.InputError, match="seed: 1 there, 2 now"):
+        fit(
+            net, batches, lambda _: 0, structs.replace(settings, seed=2), device=CPU,
+            checkpoint=checkpoint,
+        )  # fmt: skip
+    _of_misure_0_1_0(checkpoint)
+    with pytest.raises(misure.InputError, match=r"which was written by misure 0\.1\.0"):
+        fit(net, batches, lambda _: 0, settings, device=CPU, checkpoint=checkpoint)
     checkpoint.write_bytes(checkpoint.read_bytes()[:999])
     with pytest.raises(misure.InputError, match="expected a checkpoint of misure"):
         fit(net, batches, lambda _: 0, settings, device=CPU, checkpoint=checkpoint)
+
+
+def _of_misure_0_1_0(checkpoint):
+    """Writes the settings of a checkpoint as misure 0.1.0 did."""
+    content = torch.load(checkpoint, weights_only=True)
+    del content["checkpoint"]
+    torch.save(content | {"identity": {"num_steps": 6}, "step": 4}, checkpoint)
 
 
 def test_training_stops_when_nothing_gets_better_and_keeps_the_best():
@@ -241,7 +251,7 @@ def test_training_stops_when_nothing_gets_better_and_keeps_the_best():
         kept.append({name: one.clone() for name, one in trained.state_dict().items()})
         return next(figures)
 
-    settings = FitSettings(50, 1e-2, validate_every=1, patience=2)
+    settings = FitSettings(num_steps=50, learning_rate=1e-2, validate_every=1, patience=2)
     history = fit(net, batches, validate, settings, device=CPU)
     assert (history.stopped_by, history.steps) == ("patience", [1, 2, 3])
     assert all(torch.equal(one, kept[0][name]) for name, one in net.state_dict().items())
@@ -335,9 +345,12 @@ def test_a_network_of_other_data_is_not_overwritten(tmp_path):
     options = {"network": "small_unet", "num_steps": 2, "out": tmp_path / "net"}
     train("triangle:side=26", **options)
     for changed, told in {
-        ("dataset", "triangle:side=34"): "dataset triangle:side=26 there, triangle:side=34 now",
-        ("seed", 1): "seed 0 there, 1 now",
-        ("network", "deep_unet"): "network small_unet there, deep_unet now",
+        (
+            "dataset",
+            "triangle:side=34",
+        ): "dataset: 'triangle:side=26' there, 'triangle:side=34' now",
+        ("seed", 1): "seed: 0 there, 1 now",
+        ("network", "deep_unet"): "network: 'small_unet' there, 'deep_unet' now",
     }.items():
         with pytest.raises(misure.InputError, match=told):
             train(**{"dataset": "triangle:side=26", **options, **dict([changed])})
@@ -353,7 +366,10 @@ def test_what_is_finished_is_not_trained_again(tmp_path):
     weights = made.net.state_dict()
     assert all(torch.equal(one, weights[name]) for name, one in again.net.state_dict().items())
     (tmp_path / "net" / "history.csv").write_text("step\n1\n")
-    with pytest.raises(misure.InputError, match=r"history.csv of a finished network in .*loss"):
+    with pytest.raises(
+        misure.InputError,
+        match=r"history of a trained network in .*history\.csv, .* required field `loss`",
+    ):
         train("triangle:side=26", **options)
 
 
@@ -390,7 +406,7 @@ def test_a_raw_folder_never_tests_on_what_it_trains_on(tmp_path):
 
 def test_bad_input_of_training(tmp_path):
     for arguments, words in (
-        (("sea",), "expected triangle, triangle-disc"),
+        (("sea",), "expected a data set to train on among triangle, triangle-disc"),
         (("triangle", "--network", "vgg"), "expected a network among small_unet"),
         (("synapse:nowhere",), "nowhere"),
         (("synapse:",), "expected synapse:FOLDER, got no folder"),
@@ -427,13 +443,15 @@ def test_labels_that_only_other_parts_have_are_no_silent_zeros(part, tmp_path):
     numbers = [1] * 5
     numbers[int(case)] = 7
     _volumes(tmp_path, numbers)
-    with pytest.raises(misure.InputError, match=rf"\(up to 1\), got 7 in {case}, which is to"):
+    with pytest.raises(misure.InputError, match=rf"\(up to 1\), got 7 in {case}, which is for"):
         recipe_of(f"nifti:{tmp_path}")
 
 
 def test_images_of_other_channels_are_one_sentence(tmp_path):
     _volumes(tmp_path, [1] * 8, dict.fromkeys(range(0, 8, 2), 2))
-    with pytest.raises(misure.InputError, match="as many channels everywhere, got some of 1 and 2"):
+    with pytest.raises(
+        misure.InputError, match="the same number of channels, got some with 1 and 2"
+    ):
         train(f"nifti:{tmp_path}", num_steps=2)
 
 

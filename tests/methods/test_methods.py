@@ -12,7 +12,7 @@ from torch import nn
 
 import misure
 import toys
-from misure.methods import METHODS, as_captum_forward
+from misure.methods import METHODS, as_captum_forward, method
 from misure.methods.layers import as_feature_map, last_feature_layer
 from misure.methods.rise import PUBLISHED, random_mask
 
@@ -76,6 +76,44 @@ def test_our_own_methods_bring_their_explanation():
     assert result.explanation.settings["num_iterations"] == 5
     assert torch.equal(result.explanation.saliency_map, result.saliency_map)
     assert result.cost.pass_equivalents == result.explanation.cost.pass_equivalents
+
+
+@pytest.mark.parametrize("name", ["misure", "sufficient_region"])
+def test_a_method_that_finds_regions_explains_targets_together_and_knows_its_presets_options(name):
+    model, image, _ = _case()
+    found = misure.segment(model, image).found_classes()
+    targets = [misure.predicted_target(model, image, each.class_index) for each in found]
+    method = METHODS[name]
+    explanations = method.explain_many(model, image, targets, seed=3, dice_threshold=0.8)
+    assert method.finds_regions
+    assert [each.target.class_index for each in explanations] == [t.class_index for t in targets]
+    assert {each.dice_threshold for each in explanations} == {0.8}
+    known = {option.name for option in method.describe_options()}
+    assert known == {"dice_threshold", "preset", "other_image", *explanations[0].settings}
+    with pytest.raises(misure.InputError, match="^expected an option of preset"):
+        method.check(model, {"max_pases": 3})
+    assert method.options_among({"baseline_image": "black", "seed": 1}) == {
+        "baseline_image": "black"
+    }
+
+
+def test_other_methods_explain_targets_one_by_one():
+    model, image, target = _case()
+    results = METHODS["saliency"].explain_many(model, image, [target, target])
+    assert [result.method for result in results] == ["saliency"] * 2
+    assert not METHODS["saliency"].finds_regions
+
+
+def test_a_method_is_registered_with_a_known_kind_under_a_free_name():
+    with pytest.raises(misure.InputError, match="expected a kind among regions"):
+        method(kind="magic")
+    with pytest.raises(misure.InputError, match="expected a new name for the method"):
+
+        @method(kind="control")
+        def random(_model, image, _target):
+            return image[0]
+
+    assert METHODS["random"].function.__module__ == "misure.methods.controls"
 
 
 def _layer_case():

@@ -3,7 +3,6 @@ import pickle
 import sys
 import types
 import warnings
-import zipfile
 
 import onnxruntime
 import pytest
@@ -236,82 +235,6 @@ def test_export(net, tmp_path, dynamic):
         == 2
     )
     _check_bad_files("export", tmp_path, tmp_path / "net.pt2", "a program saved by torch.export")
-
-
-class Shapes(nn.Module):
-    def forward(self, images):
-        smaller = nn.functional.avg_pool2d(images, 2)
-        return nn.functional.interpolate(smaller, size=images.shape[2:], mode="bilinear")
-
-
-def _in(ending, old, new):
-    def change(name, content):
-        return content.replace(old, new) if name.endswith(ending) else content
-
-    return change
-
-
-@pytest.mark.parametrize("what", ["pickle", "expression", "target", "guard", "library", "object"])
-def test_exported_programs_run_no_other_code(tmp_path, what):
-    """Each of these runs code when torch alone loads or runs the archive."""
-    went_off = tmp_path / "went off"
-    code = f"open({str(went_off)!r}, 'w')"
-    dynamic = dict.fromkeys((0, 2, 3), torch.export.Dim.AUTO)
-    example = (IMAGE.repeat(2, 1, 1, 1),)
-    program = torch.export.export(Shapes(), example, dynamic_shapes={"images": dynamic})
-    torch.export.save(program, tmp_path / "net.pt2")
-    whole = misure.load_model(f"export:{tmp_path}/net.pt2", device="cpu", probabilities=True)
-    assert whole(IMAGE).shape == (1, 2, 16, 16)
-    added = {}
-    if what == "expression":
-        change = _in("model.json", b"FloorDiv(", f"[{code}] and FloorDiv(".encode())
-    elif what == "target":
-        change = _in("model.json", b"torch.ops.aten.avg_pool2d.default", b"torch.os.system")
-    elif what == "guard":
-        change = _in(
-            "model.json", b"(L['images'].size()", f"{code} and (L['images'].size()".encode()
-        )
-    else:
-        change = _in("nothing", b"", b"")
-        name, content = {
-            "pickle": ("net/data/weights/more_weights_config.json", b'{"use_pickle": true}'),
-            "library": ("net/data/aotinductor/model/x.so", b"\x7fELF"),
-            "object": ("net/data/constants/opaque_obj_0", pickle.dumps(Bomb(went_off))),
-        }[what]
-        added[name] = content
-    with (
-        zipfile.ZipFile(tmp_path / "net.pt2") as old,
-        zipfile.ZipFile(tmp_path / "x.pt2", "w") as new,
-    ):
-        changed = False
-        for entry in old.infolist():
-            before = old.read(entry)
-            after = change(entry.filename, before)
-            changed |= before != after
-            new.writestr(entry.filename, after)
-        for name, content in added.items():
-            new.writestr(name, content)
-    assert changed or added
-    if what == "guard":  # guards are never asked for
-        misure.load_model(f"export:{tmp_path}/x.pt2", device="cpu", probabilities=True)(IMAGE)
-    else:
-        said = r"a program saved by torch\.export.*(pickled|no arithmetic|no tensor op|compiled)"
-        with pytest.raises(misure.InputError, match=said):
-            misure.load_model(f"export:{tmp_path}/x.pt2")
-    assert not went_off.exists()
-
-
-def test_torchscript_that_writes_files_is_refused(tmp_path):
-    class Writes(nn.Module):
-        def forward(self, images):
-            torch.save(images, "/tmp/misure-went-off")
-            return images
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.script(Writes()).save(tmp_path / "writes.pt")
-    with pytest.raises(misure.InputError, match="its code reads or writes files .save"):
-        misure.load_model(f"torchscript:{tmp_path}/writes.pt")
 
 
 def test_an_exported_program_with_two_inputs(tmp_path):

@@ -2,12 +2,13 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from msgspec.structs import replace
+from msgspec import structs
 from PIL import Image
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
@@ -20,7 +21,7 @@ from misure.reliability import (
     FEATURES,
     LEARNERS,
     Examples,
-    Predicted,
+    Predictions,
     ReliabilityModel,
     evaluate_reliability,
     feature_matrix,
@@ -32,10 +33,17 @@ from misure.reliability import (
     score_run,
 )
 from misure.reliability.calibration import platt
-from misure.reliability.evaluation import FEATURE_SETS
-from misure.reliability.evaluation import _predicted as _cross_predicted
-from misure.reliability.learners import _BOOSTING, _as_trees, folds, score_of
-from misure.reliability.scores import MEASURES, auroc, measured, reliability_bins, risk_coverage
+from misure.reliability.evaluation import FEATURE_SETS, predict_unseen
+from misure.reliability.learners import _BOOSTING, _as_trees, folds_of
+from misure.reliability.score_functions import score_of
+from misure.reliability.scores import (
+    MEASURES,
+    auroc,
+    gains,
+    measure_all,
+    reliability_bins,
+    risk_coverage,
+)
 from misure.runs.plan import RunPlan
 from misure.runs.record import DoneObject, Prediction
 from misure.runs.run import read_run, run
@@ -76,7 +84,7 @@ def _record(number, **prediction):
 
 def _changed(record, **prediction):
     """A record with other values of its prediction."""
-    return replace(record, prediction=replace(record.prediction, **prediction))
+    return structs.replace(record, prediction=structs.replace(record.prediction, **prediction))
 
 
 def _examples(num=240, seed=0, answer=None):
@@ -87,7 +95,8 @@ def _examples(num=240, seed=0, answer=None):
         _record(i, **dict(zip(SURE, row.tolist(), strict=True))) for i, row in enumerate(sure)
     ]
     dices = answer(sure) if answer else generator.random(num)
-    return Examples(records, dices, np.array([one.sample for one in records]))
+    groups = np.array([record.sample for record in records])
+    return Examples(records=records, dices=dices, groups=groups)
 
 
 def _mixed(sure):
@@ -110,22 +119,20 @@ def test_features_that_determine_the_dice_are_learnt(learner, error, ranking):
 
 def test_rows_whose_features_are_missing_are_left_out():
     found = evaluate_reliability(_examples(90, answer=_mixed), learners=["linear"], cut=0.6)
-    assert {row for row, _ in found.figures} == {"max_probability", "soft_dice"}
-    assert found.figures["soft_dice", "linear"]["auroc"] < 0.95  # the other half of the answer
+    assert {row for row, _ in found.values} == {"max_probability", "soft_dice"}
+    assert found.values["soft_dice", "linear"]["auroc"] < 0.95  # the other half of the answer
     assert not found.gains
 
 
 def _predicted(said, examples, cut):
-    return Predicted(
-        cut,
-        examples.dices,
-        examples.groups,
-        np.zeros(len(examples)),
-        *(
-            np.array([getattr(one, name) for one in said])
-            for name in ("dice", "low", "high", "failure_probability")
-        ),
+    dices, low, high, failure = (
+        np.array([getattr(reliability, name) for reliability in said])
+        for name in ("dice", "low", "high", "failure_probability")
     )
+    return Predictions(
+        cut=cut, dices=examples.dices, groups=examples.groups, fold=np.zeros(len(examples)),
+        predicted_dices=dices, low=low, high=high, failure_probabilities=failure,
+    )  # fmt: skip
 
 
 @pytest.mark.usefixtures("quick_learners")
@@ -135,7 +142,7 @@ def test_shuffled_dices_give_no_ranking_and_honest_intervals(learner):
     for seed in range(4):
         model = fit_reliability(_examples(300, seed), SURE, learner=learner, cut=0.5)
         fresh = _examples(300, 100 + seed)  # pooled folds would be a little below 0.5
-        figures.append(measured(_predicted(model.predict(fresh.records), fresh, 0.5)))
+        figures.append(measure_all(_predicted(model.predict(fresh.records), fresh, 0.5)))
     rankings = [one["auroc"] for one in figures]
     assert abs(np.mean(rankings) - 0.5) < 2 * 0.034 / 2  # two standard errors of the mean of four
     assert np.mean([one["interval_coverage"] for one in figures]) > 0.85
@@ -151,8 +158,8 @@ def test_a_leak_between_folds_would_show():
         _record(i, max_probability=names[i // 3, 0], margin=names[i // 3, 1]) for i in range(num)
     ]
     dices = dice_of[np.arange(num) // 3]
-    by_image = Examples(records, dices, np.arange(num) // 3)
-    by_object = Examples(records, dices, np.arange(num))
+    by_image = Examples(records=records, dices=dices, groups=np.arange(num) // 3)
+    by_object = Examples(records=records, dices=dices, groups=np.arange(num))
     features = {"max_probability", "margin"}
     honest, leaking = (_cross_validated(one, sorted(features)) for one in (by_image, by_object))
     assert abs(honest - 0.5) < 0.2
@@ -161,7 +168,7 @@ def test_a_leak_between_folds_would_show():
 
 def _cross_validated(examples, names):
     said, order = [], []
-    for fit, test in folds(examples.groups, 0):
+    for fit, test in folds_of(examples.groups, 0):
         model = fit_reliability(examples.take(fit), names, learner="boosting", cut=0.5)
         said += model.predict(examples.take(test).records)
         order.append(test)
@@ -170,7 +177,7 @@ def _cross_validated(examples, names):
 
 def test_no_group_is_on_both_sides_and_every_object_is_tested_once():
     groups = np.array([f"image{i // 3}" for i in range(40)])
-    parts = folds(groups, 3)
+    parts = folds_of(groups, 3)
     assert len(parts) == 5
     assert sorted(np.concatenate([test for _, test in parts])) == list(range(40))
     for fit, test in parts:
@@ -194,7 +201,7 @@ def test_one_object_alone_has_the_score_it_has_among_others(learner, tmp_path):
     assert again.predict(examples.records) == together
 
 
-def test_what_speaks_for_failure_is_what_lowers_the_dice():
+def test_main_reasons_are_the_features_that_lower_the_dice():
     examples = _examples(answer=lambda sure: np.clip(sure[:, 3], 0, 1))
     model = fit_reliability(examples, SURE, cut=0.5)
     bad, good = (_record(0, **dict.fromkeys(SURE, 0.5) | {"soft_dice": x}) for x in (0.0, 1.0))
@@ -223,31 +230,66 @@ def test_trees_of_plain_numbers_say_what_those_of_scikit_learn_say(kind):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda p: p.update(format="other"), "its format is 'other'"),
-        (lambda p: p["feature_names"].__setitem__(0, "secret"), "which is no feature"),
-        (lambda p: p["dice"].update(weights=[1.0]), "1 weights for"),
-        (lambda p: p["dice"].update(kind="pickle"), "a score of kind 'pickle'"),
-        (lambda p: p["scaling"].update(std=[0.0] * 4), "scaling does not fit"),
-        (lambda p: p.update(slope=float("nan")), "a number in it is none"),
-        (lambda p: p.pop("failure"), "'failure'"),
-        (lambda p: p.update(about={}), "does not say what it was learnt from"),
-        (lambda p: p.update(half_width=-3), "out of their range"),
+        (lambda p: p["feature_names"].__setitem__(0, "secret"), "there is no feature 'secret'"),
+        (lambda p: p["dice"].update(weights=[1.0]), "1 weights for 4 columns"),
+        (lambda p: p["dice"].update(kind="pickle"), r"Invalid value 'pickle' - at `\$\.model\.dice"),
+        (lambda p: p["scaling"].update(std=[0.0] * 4), r"a std is 0 - at `\$\.model\.scaling`"),
+        (lambda p: p["scaling"].update(mean=[0.0], std=[1.0]), "scaling does not fit its features"),
+        (lambda p: p.update(slope=float("nan")), r"`float` >= 0.0 - at `\$\.model\.slope`"),
+        (lambda p: p.update(slope=float("inf")), "slope or intercept is not finite"),
+        (lambda p: p.update(intercept=float("nan")), "slope or intercept is not finite"),
+        (lambda p: p["dice"].update(bias=float("inf")), "a number is not finite"),
+        (lambda p: p.pop("failure"), "missing required field `failure`"),
+        (lambda p: p.update(colour=3), r"unknown field `colour` - at `\$\.model`"),
+        (lambda p: p.update(about={}), r"missing required field `settings` - at `\$\.model\.about`"),
+        (lambda p: p.update(half_width=-3), r"`float` >= 0.0 - at `\$\.model\.half_width`"),
+        (lambda p: p.update(cut=2), r"`float` <= 1.0 - at `\$\.model\.cut`"),
         (lambda p: p["scaling"].update(flagged=[0, 0]), "flagged twice"),
+        (lambda p: p["scaling"].update(flagged=[4]), "flagged that does not exist"),
         (
             lambda p: p.update(dice={"kind": "trees", "bias": 0, "trees": [
                 {"column": [0], "threshold": [0.0], "left": [0], "right": [0], "value": [0.0]}]}),
-            "nodes are in no order",
+            r"nodes are in no order - at `\$\.model\.dice\.trees\[0\]`",
+        ),
+        (
+            lambda p: p.update(dice={"kind": "trees", "bias": 0, "trees": [
+                {"column": [0], "threshold": [], "left": [0], "right": [0], "value": [0.0]}]}),
+            "lists of different lengths",
+        ),
+        (
+            lambda p: p.update(dice={"kind": "trees", "bias": 0, "trees": [
+                {"column": [9, -1, -1], "threshold": [0.0] * 3, "left": [1, 0, 0],
+                 "right": [2, 0, 0], "value": [0.0] * 3}]}),
+            "a tree that looks at column 9 of 4",
         ),
     ],
 )  # fmt: skip
 def test_files_that_are_no_models(change, message, tmp_path):
     path = tmp_path / "model.json"
     fit_reliability(_examples(answer=_mixed), SURE, cut=0.6).save(path)
-    plain = json.loads(path.read_text())
-    change(plain)
-    path.write_text(json.dumps(plain))
+    content = json.loads(path.read_text())
+    change(content["model"])
+    path.write_text(json.dumps(content))
     with pytest.raises(misure.InputError, match=f"expected a file written by .*{message}"):
         ReliabilityModel.load(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"format": "misure reliability 1", "feature_names": [], "about": {"made": {}}},
+            "written by misure 0.1.0 in format 'misure reliability 1'. Fit the model again",
+        ),
+        ({"format": 9, "misure_version": "7.1"}, "written by misure 7.1 in format 9. Fit"),
+    ],
+)
+def test_models_of_other_versions_are_refused_by_their_version(content, message, tmp_path):
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(misure.InputError, match=message) as raised:
+        ReliabilityModel.load(path)
+    assert str(path) in str(raised.value)
 
 
 def test_files_that_are_not_even_json(tmp_path):
@@ -426,9 +468,9 @@ def test_runs_made_otherwise_are_not_scored(noisy_run, tmp_path):
     chances = [row["failure_probability"] for row in rows]
     assert chances == sorted(chances, reverse=True)
     run("triangle:2", "triangle", tmp_path / "other", RunPlan(method="random", instances=True))
-    with pytest.raises(misure.InputError, match="method: 'edges' there, 'random' here"):
+    with pytest.raises(misure.InputError, match="method: 'edges' there, 'random' now"):
         score_run(tmp_path / "other", model)
-    with pytest.raises(misure.InputError, match="method: 'edges' there, 'random' here"):
+    with pytest.raises(misure.InputError, match="method: 'edges' there, 'random' now"):
         read_examples([noisy_run, tmp_path / "other"], ["triangle:12"])
 
 
@@ -447,22 +489,23 @@ def test_records_without_features(noisy_run):
 def _some_predictions():
     generator = np.random.default_rng(2)
     dices, failure, said = generator.random((3, 57))
-    return Predicted(
-        0.5, dices, np.arange(57) // 2, np.zeros(57), said, said - 0.2, said + 0.2, failure
-    )
+    return Predictions(
+        cut=0.5, dices=dices, groups=np.arange(57) // 2, fold=np.zeros(57), predicted_dices=said,
+        low=said - 0.2, high=said + 0.2, failure_probabilities=failure,
+    )  # fmt: skip
 
 
 def test_measures_are_what_loops_say():
     one = _some_predictions()
     pairs = [(a, b) for a in range(57) for b in range(57) if one.failed[a] and not one.failed[b]]
-    wins = [one.failure[a] > one.failure[b] for a, b in pairs]
+    wins = [one.failure_probabilities[a] > one.failure_probabilities[b] for a, b in pairs]
     assert MEASURES["auroc"].of(one) == pytest.approx(np.mean(wins))
-    order = sorted(range(57), key=lambda i: -one.said[i])
+    order = sorted(range(57), key=lambda i: -one.predicted_dices[i])
     risks = [np.mean([1 - one.dices[i] for i in order[:k]]) for k in range(1, 58)]
     np.testing.assert_allclose(risk_coverage(one), risks)
     assert MEASURES["aurc"].of(one) == pytest.approx(np.mean(risks))
     assert sum(num for _, _, num in reliability_bins(one)) == 57
-    inside = [abs(a - b) <= 0.2 for a, b in zip(one.dices, one.said, strict=True)]
+    inside = [abs(a - b) <= 0.2 for a, b in zip(one.dices, one.predicted_dices, strict=True)]
     assert MEASURES["interval_coverage"].of(one) == pytest.approx(np.mean(inside))
 
 
@@ -471,9 +514,12 @@ def test_ranks_are_compared_within_folds():
     dices = np.array([0.1, 0.3, 0.7, 0.9] * 2)
     said = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9])
     fold = np.repeat([0, 1], 4)
-    one = Predicted(0.5, dices, np.arange(8), fold, said, said, said, 1 - said)
+    one = Predictions(
+        cut=0.5, dices=dices, groups=np.arange(8), fold=fold, predicted_dices=said, low=said,
+        high=said, failure_probabilities=1 - said,
+    )  # fmt: skip
     assert MEASURES["auroc"].of(one) == MEASURES["spearman"].of(one) == pytest.approx(1)
-    pooled = Predicted(0.5, dices, np.arange(8), 0 * fold, said, said, said, 1 - said)
+    pooled = replace(one, fold=0 * fold)
     assert MEASURES["auroc"].of(pooled) < 0.8
 
 
@@ -498,7 +544,7 @@ def test_features_that_know_nothing_add_nothing():
     for seed in range(4):
         examples = _examples(150, seed, lambda sure: generator.random(len(sure)))
         few, many = (
-            _cross_predicted(examples, examples, names, OPTIONS | {"seed": seed})
+            predict_unseen(examples, examples, names, OPTIONS | {"seed": seed})
             for names in (["margin"], list(SURE))
         )
         gains.append([MEASURES[n].of(many) - MEASURES[n].of(few) for n in ("auroc", "spearman")])
@@ -513,22 +559,35 @@ def test_images_of_both_conditions_are_never_fitted_and_tested_on_at_once():
     records = [
         _record(i, max_probability=names[i // 3, 0], margin=names[i // 3, 1]) for i in range(num)
     ]
-    clean = Examples(records, dice_of[np.arange(num) // 3], np.arange(num) // 3)
-    other = Examples(records, clean.dices, clean.groups + 1000)
+    clean = Examples(
+        records=records, dices=dice_of[np.arange(num) // 3], groups=np.arange(num) // 3
+    )
+    other = Examples(records=records, dices=clean.dices, groups=clean.groups + 1000)
     options = OPTIONS | {"learner": "boosting"}
     same, different = (
-        MEASURES["spearman"].of(
-            _cross_predicted(clean, test, ["max_probability", "margin"], options)
-        )
+        MEASURES["spearman"].of(predict_unseen(clean, test, ["max_probability", "margin"], options))
         for test in (clean, other)
     )
     assert same < 0.4
     assert different > 0.8  # taken for other images, which these are not
 
 
+def test_gains_have_paired_intervals_over_images_or_none_with_few_images():
+    one = _some_predictions()
+    half = replace(one, predicted_dices=(one.predicted_dices + one.dices) / 2)
+    gain = gains(one, half, ["mae", "auroc"], num_resamples=300)
+    low, high = gain["mae"].interval
+    assert low < gain["mae"].difference < high < 0
+    assert gain["mae"].difference == pytest.approx(-MEASURES["mae"].of(one) / 2)
+    assert (gain["auroc"].difference, gain["auroc"].interval) == (0, (0, 0))  # same probabilities
+    assert gains(one, half, ["mae"], num_resamples=300)["mae"] == gain["mae"]
+    few = np.arange(8)  # of four images
+    assert gains(one.take(few), half.take(few), ["mae"])["mae"].interval is None
+
+
 def test_measures_without_failures_say_so():
     one = _some_predictions()
-    good = Predicted(0.0, one.dices, one.groups, one.fold, one.said, one.low, one.high, one.failure)
+    good = replace(one, cut=0.0)
     assert math.isnan(MEASURES["auroc"].of(good))
     assert math.isnan(MEASURES["auprc"].of(good))
     assert MEASURES["mae"].of(good) == MEASURES["mae"].of(one)

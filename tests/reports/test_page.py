@@ -17,7 +17,7 @@ import toys
 from misure.cli.app import main
 from misure.datasets import Sample, SampleList
 from misure.reliability import Examples, fit_reliability, names_of, score_run
-from misure.reliability.scoring import how_made
+from misure.reliability.scoring import feature_settings
 from misure.reports.page import write_report
 from misure.reports.planes import encoded_planes
 from misure.runs.folder import RunFolder
@@ -253,7 +253,7 @@ def reviewed(folder):
     records = [one for one in read_run(folder / "first") if one.status == "done"]
     many = [records[i % len(records)] for i in range(40)]
     dices = np.array([0.3 if one.class_name.startswith("ship") else 0.9 for one in many])
-    examples = Examples(many, dices, np.arange(40), how_made(folder / "first"))
+    examples = Examples(many, dices, np.arange(40), feature_settings(folder / "first"))
     model = fit_reliability(examples, names_of(["all"]))
     write_report([folder / "first"], folder / "reviewed.html", reliability=model)
     return folder / "reviewed.html", score_run(folder / "first", model)

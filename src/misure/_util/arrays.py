@@ -13,19 +13,36 @@ _UNPACKED_LIMIT_BYTES = 8_000_000_000
 
 
 def write_arrays(file: str | Path | BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes arrays compressed, to a path at once or not at all."""
+    """Writes arrays as a compressed `.npz`, which `np.load` reads; to a path at once or not at all.
+
+    `np.savez_compressed` would do it, but cannot be told to refuse pickle before NumPy 2.
+
+    Args:
+        file: a path, or a file open for writing.
+        arrays: name -> numbers, bools or text, of any shape.
+
+    Raises:
+        ValueError: an array of Python objects.
+    """
     if isinstance(file, str | Path):
-        with durable_file(Path(file)) as unfinished, unfinished.open("wb") as opened:
-            write_arrays(opened, arrays)
-    else:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+        with durable_file(Path(file)) as unfinished, unfinished.open("wb") as stream:
+            write_arrays(stream, arrays)
+        return
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
 
 
 def read_arrays(file: str | Path | BinaryIO) -> dict[str, np.ndarray]:
-    """The arrays of a file that anybody may have made.
+    """Name -> array, of an `.npz` file from anywhere: nothing in it is unpickled.
+
+    Args:
+        file: a path, or a file open for reading that can be read again from its start.
 
     Raises:
-        ValueError: it is none, is damaged, or unpacks to more than 8 GB.
+        ValueError: it is no such file, is damaged, holds Python objects, or unpacks to more than
+            8 GB.
     """
     try:
         with zipfile.ZipFile(file) as archive:

@@ -1,4 +1,4 @@
-"""Files that are either there and complete, or not there: also after a crash or a full disk."""
+"""Files that exist complete or not at all, also after a crash or a full disk."""
 
 import os
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from pathlib import Path
 
 @contextmanager
 def durable_file(path: Path) -> Iterator[Path]:
-    """A name to write to; the file appears at `path`, safely on disk, when the context ends well.
+    """A context with a name to write to; the file appears at `path`, safe on disk, at its end.
 
     After an exception nothing is left and `path` is as it was.
 
     Args:
-        path: in an existing folder; a file there is replaced at once.
+        path: of the file, in an existing folder; an existing file is replaced at once.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
@@ -32,7 +32,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def sync(path: Path) -> None:
-    """Has the disk hold what a file, or a folder's list of names, now holds."""
+    """Waits until the disk holds the content of a file, or the list of names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -12,21 +12,24 @@ from misure.errors import InputError
 
 @contextmanager
 def writing_folder(folder: Path) -> Iterator[Path]:
-    """A fresh folder to write into; its files move to `folder` when the context ends well.
+    """A context with a fresh folder to write into; its files move to `folder` at its end.
 
     A new folder appears at once and complete. In an existing one each file is replaced at once, and
     other files stay. After an exception or an interrupt `folder` is as it was before.
 
+    Args:
+        folder: where the files go; its parents are made if need be.
+
     Raises:
-        InputError: nothing can be written there; said at the beginning, before any work is lost.
+        InputError: nothing can be written there; raised at once, before any work is lost.
     """
     folder = folder.absolute()
     if folder.exists() and not folder.is_dir():
         raise InputError(f"expected a folder to write to, {folder} is a file. Name another.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        place = folder if folder.exists() else folder.parent  # a folder may be a disk of its own
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=place))
+        parent = folder if folder.exists() else folder.parent  # a folder may be a disk of its own
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=parent))
         unfinished.chmod(0o777 & ~_umask())
     except OSError as error:
         raise InputError(
@@ -44,11 +47,11 @@ def _move(unfinished: Path, folder: Path) -> None:
         unfinished.rename(folder)
         return
     for file in sorted(unfinished.rglob("*")):
-        place = folder / file.relative_to(unfinished)
+        target = folder / file.relative_to(unfinished)
         if file.is_dir():
-            place.mkdir(exist_ok=True)
+            target.mkdir(exist_ok=True)
         else:
-            file.replace(place)
+            file.replace(target)
 
 
 def _umask() -> int:

@@ -1,7 +1,8 @@
 """Memory that large tensors give back, kept for the next ones.
 
 glibc hands freed blocks of more than 32 MB back to the system at once and gets the next one empty,
-page by page: on a CPU that is up to a third of the time of a pass (benchmarks/freed_memory.py).
+page by page, which takes up to a third of the time of a forward pass on a CPU
+(benchmarks/freed_memory.py).
 """
 
 import ctypes
@@ -12,9 +13,9 @@ _LARGEST_INT = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Asks glibc to keep up to 2 GB that this process frees; whether it was there to be asked.
+    """Asks glibc to keep up to 2 GB that this process frees; True if it agreed.
 
-    For a process that is misure's own: the command line, a worker of a run. Nothing else calls it.
+    Call it only in processes of misure's own: the command line, and the workers of a run.
     """
     libc = _glibc()
     if libc is None:

@@ -13,14 +13,14 @@ _PROCESS = Path("/proc/self")
 class PeakMemory:
     """A context that measures the most memory in use inside it.
 
-    On a GPU that of torch's allocator. On a CPU that of the whole process, everything that was
-    there before included; on Linux only.
+    On a GPU it is what torch's allocator holds; on a CPU, under Linux only, the memory of the whole
+    process, which includes everything from before the context.
 
     Args:
         device: where the work is done.
 
     Attributes:
-        mb: in 10^6 bytes, after the context; None where it cannot be measured.
+        mb: in 10^6 bytes, after the context; None if it cannot be measured.
     """
 
     mb: float | None = None

@@ -6,7 +6,7 @@ import torch
 
 
 def seed_device(device: torch.device, seed: int) -> None:
-    """Seeds torch on the CPU and on this device, and nowhere else (`torch.manual_seed` would)."""
+    """Seeds torch on the CPU and on this device; `torch.manual_seed` would seed every GPU."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         with torch.cuda.device(device):

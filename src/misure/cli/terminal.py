@@ -22,7 +22,7 @@ _LINE_EVERY_S = 30.0
 
 @contextmanager
 def progress(quiet: bool) -> Iterator["OnStep | None"]:
-    """Something to tell of progress: a bar on a terminal, None elsewhere."""
+    """A function to call with progress, which shows a bar; None if this is no terminal."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -46,7 +46,7 @@ def progress(quiet: bool) -> Iterator["OnStep | None"]:
 
 @contextmanager
 def run_progress(quiet: bool) -> Iterator["OnProgress | None"]:
-    """Something to tell of the progress of a run: a bar, or a line every 30 s off a terminal."""
+    """A function to call with the progress of a run: a bar, or a line every 30 s if no terminal."""
     if quiet:
         yield None
         return

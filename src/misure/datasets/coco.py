@@ -144,7 +144,7 @@ class CocoDataset:
         photograph = self._photographs[index]
         path = self._folder / photograph.file_name
         image = read_image(path, num_channels=self._reading.num_channels or 3, turned=False)
-        if image.shape[1:] != photograph.shape:
+        if tuple(image.shape[1:]) != photograph.shape:
             raise InputError(
                 f"expected {path} to be {photograph.height} x {photograph.width} as its "
                 f"annotation, got {' x '.join(map(str, image.shape[1:]))}. Is it a changed copy?"

@@ -23,12 +23,12 @@ class CorruptedDataset:
 
     @property
     def keys(self) -> Sequence[str]:
-        """Those of the other data set."""
+        """The keys of the other data set."""
         return self._dataset.keys
 
     @property
     def class_names(self) -> Sequence[str]:
-        """Those of the other data set; empty where it knows none."""
+        """The class names of the other data set; empty if it has none."""
         return getattr(self._dataset, "class_names", ())
 
     def __len__(self) -> int:
@@ -47,7 +47,10 @@ def open_corrupted(rest: str, reading: Reading) -> CorruptedDataset:
 
 
 def read_corruption(rest: str) -> tuple[Corruption, str]:
-    """The corruption and the spec of the data set, from `noise=0.1,triangle:200`.
+    """The corruption, and the spec of the data set to corrupt.
+
+    Args:
+        rest: of the spec, after `corrupted:`, such as `noise=0.1,triangle:200`.
 
     Raises:
         InputError: not of this form, an unknown corruption or a strength outside [0, 1].

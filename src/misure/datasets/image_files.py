@@ -1,4 +1,4 @@
-"""Image files as a data set: nobody says what is in them."""
+"""Image files as a data set, without annotations."""
 
 import os
 from collections import Counter
@@ -24,11 +24,11 @@ class ImageFiles:
 
     Args:
         paths: the files.
-        folder: what they lie in; the key of a sample is its path, relative to this folder if any.
-        reading: how.
+        folder: that they lie in, or None; the key of a sample is its path, relative to this folder.
+        reading: how the network wants its images.
 
     Raises:
-        InputError: no path, or one that comes twice.
+        InputError: there is no path, or one path twice.
     """
 
     def __init__(
@@ -64,17 +64,19 @@ class ImageFiles:
 
 
 def list_images(path: Path) -> tuple[list[Path], Path | None]:
-    """The image files of a folder, or those that a text file names, and what they lie in.
+    """The image files of a folder, or those that a text file names, and the folder they lie in.
+
+    The folder is None if the files that a text file names lie elsewhere.
 
     Args:
-        path: a folder (searched through and through, in the order of the names; what begins with a
-            dot is left out), or a text file with one path a line, relative to the file.
+        path: a folder, which is searched at any depth, in the order of the names, without names
+            that begin with a dot; or a text file with one path a line, relative to the file.
 
     Raises:
-        InputError: there is none.
+        InputError: there are no images, or the file is no text.
     """
     if path.is_dir():
-        found = [one for one in sorted(path.rglob("*")) if _is_image(one.relative_to(path))]
+        images = [image for image in sorted(path.rglob("*")) if _is_image(image.relative_to(path))]
         folder = path
     else:
         try:
@@ -84,14 +86,14 @@ def list_images(path: Path) -> tuple[list[Path], Path | None]:
                 f"expected a folder or a text file with one path a line, got {path}. "
                 "To explain a single image use misure explain."
             ) from error
-        found = [path.parent / line.strip() for line in lines if line.strip()]
+        images = [path.parent / line.strip() for line in lines if line.strip()]
         folder = path.parent
-    if not found:
+    if not images:
         raise InputError(f"expected images ({', '.join(SUFFIXES)}) in {path}, found none.")
-    inside = all(one.is_relative_to(folder) for one in found)
-    return found, folder if inside else None
+    is_inside = all(image.is_relative_to(folder) for image in images)
+    return images, folder if is_inside else None
 
 
 def _is_image(path: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.parts)
-    return not hidden and path.name.lower().endswith(SUFFIXES)
+    is_hidden = any(part.startswith(".") for part in path.parts)
+    return not is_hidden and path.name.lower().endswith(SUFFIXES)

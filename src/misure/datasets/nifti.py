@@ -29,14 +29,15 @@ from misure.images.read import read_image
 class LabelledVolumes:
     """Volumes (C, I, J, K) with annotations (I, J, K), each read when it is asked for.
 
-    Where `reading` names a slice, that axial slice, image and annotation laid out alike.
+    If `reading` names a slice, a sample is that axial slice, with image and annotation laid out
+    alike.
 
     Args:
         pairs: the files.
-        reading: how.
-        label_map: number in the file -> class index; without it they are the same.
-        class_names: of the classes, if known; a number above them is an error.
-        upright: lay the volumes out as axial slices (see `lay_out`), instead of as stored.
+        reading: how the network wants its images.
+        label_map: number in the file -> class index; None: the numbers are class indices.
+        class_names: of the classes, if known; a number without a name is then an error.
+        upright: whether to lay the volumes out as axial slices, instead of leaving them as stored.
     """
 
     def __init__(
@@ -58,10 +59,10 @@ class LabelledVolumes:
         return len(self.keys)
 
     def __getitem__(self, index: int) -> Sample:
-        chosen = self._reading.slice_index
-        if chosen is None:
+        number = self._reading.slice_index
+        if number is None:
             return self._volume(index)
-        return axial_slice(self._volume(index), chosen, self.keys[index])
+        return axial_slice(self._volume(index), number, self.keys[index])
 
     def foreground_slices(self, index: int) -> list[int]:
         """Numbers of the axial slices with annotated foreground; only the labels are read."""
@@ -72,7 +73,10 @@ class LabelledVolumes:
         )
 
     def axial_slice(self, index: int, number: int) -> Sample:
-        """One axial slice as a sample; the last volume is kept, so go through them in order."""
+        """The axial slice (C, H, W) of a volume with this number, counted from the feet, from 0.
+
+        The last volume is kept in memory, so reading slices in order reads each volume once.
+        """
         if self._last is None or self._last[0] != index:
             self._last = None  # frees the memory first
             self._last = (index, self._volume(index))
@@ -96,9 +100,9 @@ class LabelledVolumes:
         for file in channels[1:]:
             check_aligned((first.shape[:3], first.affine), (file.shape[:3], file.affine), file.path)
         image = torch.cat([read_image(file) for file in channels])
-        wanted = self._reading.num_channels
-        if wanted not in (None, len(image)):
-            raise InputError(f"expected {wanted} channels, got {len(image)} in {first.path}.")
+        num_channels = self._reading.num_channels
+        if num_channels not in (None, len(image)):
+            raise InputError(f"expected {num_channels} channels, got {len(image)} in {first.path}.")
         return scale_intensity(image, self._reading.intensity)
 
     def _labels(self, pair: Pair) -> tuple[Tensor, np.ndarray]:
@@ -106,17 +110,17 @@ class LabelledVolumes:
         if self._label_map is not None:
             labels = renumber(labels, self._label_map, pair.labels)
         elif self.class_names:
-            known = {number: number for number in range(len(self.class_names))}
-            labels = renumber(labels, known, pair.labels)
+            class_indices = {number: number for number in range(len(self.class_names))}
+            labels = renumber(labels, class_indices, pair.labels)
         return labels, affine
 
 
 class NiftiPairs(LabelledVolumes):
-    """The volumes of a folder with the labels of another, paired by name (see `pairing`).
+    """Volumes with annotations from two folders, or one, whose files are paired by name.
 
     Args:
         images, labels: a folder each, maybe the same one; or a file each.
-        reading, label_map, class_names, upright: as in `LabelledVolumes`.
+        reading, label_map, class_names, upright: see `LabelledVolumes`.
 
     Raises:
         MissingDataError: there are none.
@@ -156,27 +160,27 @@ class Volumes(Protocol):
 class Slices:
     """Every axial slice with annotated foreground, as a sample (C, H, W) laid out for viewing.
 
-    The key is `CASE/slice012`, counted from the feet. The labels of all volumes are looked through
-    at the beginning.
+    The key is `CASE/slice012`, counted from the feet. The labels of all volumes are read once at
+    the beginning, to find these slices.
 
     Args:
-        volumes: where they come from.
+        volumes: the volumes that the slices are of.
 
     Raises:
-        InputError: labels that cannot be read; no foreground anywhere.
+        InputError: labels cannot be read, or no slice has foreground.
     """
 
     def __init__(self, volumes: Volumes) -> None:
         self._volumes = volumes
-        self._places = [
+        self._slices = [
             (index, number)
             for index in range(len(volumes.keys))
             for number in volumes.foreground_slices(index)
         ]
-        self.keys = [slice_key(volumes.keys[index], number) for index, number in self._places]
+        self.keys = [slice_key(volumes.keys[index], number) for index, number in self._slices]
         if not self.keys:
             raise InputError(
-                f"expected slices with annotated foreground, found none in "
+                "expected slices with annotated foreground, found none in "
                 f"{len(volumes.keys)} volumes. Check the label map."
             )
 
@@ -184,7 +188,7 @@ class Slices:
         return len(self.keys)
 
     def __getitem__(self, index: int) -> Sample:
-        return self._volumes.axial_slice(*self._places[index])
+        return self._volumes.axial_slice(*self._slices[index])
 
 
 @dataset("nifti", usage="nifti:IMAGES,LABELS", extra="medical")
@@ -204,11 +208,11 @@ def open_nifti(rest: str, reading: Reading) -> LabelledVolumes:
         raise InputError(
             f"expected a text file with one case a line, got {file}: {error}"
         ) from error
-    wanted = [line.strip() for line in lines if line.strip()]
-    unknown = [case for case in wanted if case not in pairs]
-    if unknown or not wanted:
+    cases = [line.strip() for line in lines if line.strip()]
+    unknown = [case for case in cases if case not in pairs]
+    if unknown or not cases:
         raise InputError(f"expected cases of {folders} in {file}, got {(unknown or ['none'])[0]}.")
-    return LabelledVolumes([pairs[case] for case in wanted], reading)
+    return LabelledVolumes([pairs[case] for case in cases], reading)
 
 
 @dataset("nifti-slices", usage="nifti-slices:IMAGES,LABELS", extra="medical")
@@ -219,7 +223,7 @@ def open_nifti_slices(rest: str, reading: Reading) -> Slices:
 
 
 def refuse_slice(reading: Reading) -> None:
-    """Raises an InputError where one slice is asked for of a data set that gives all."""
+    """Raises an InputError if `reading` names a slice: for data sets that give all slices."""
     if reading.slice_index is not None:
         raise InputError(
             "expected no --slice for a data set of slices, got "
@@ -228,10 +232,13 @@ def refuse_slice(reading: Reading) -> None:
 
 
 def two_paths(text: str) -> tuple[Path, Path]:
-    """`IMAGES,LABELS`, or the images and labels inside of `FOLDER`.
+    """The paths of images and labels.
+
+    Args:
+        text: `IMAGES,LABELS`, or a `FOLDER` that holds both.
 
     Raises:
-        InputError: something else.
+        InputError: the text is neither.
         MissingDataError: there is no such folder.
     """
     images, comma, labels = text.partition(",")
@@ -243,20 +250,29 @@ def two_paths(text: str) -> tuple[Path, Path]:
 
 
 def slice_key(case: str, number: int) -> str:
-    """`CASE/slice012`."""
+    """The key of a slice of a case.
+
+    >>> slice_key("case0001", 12)
+    'case0001/slice012'
+    """
     return f"{case}/slice{number:03d}"
 
 
 def slices_with_foreground(annotation: Tensor) -> list[int]:
-    """Numbers of the slices of (slices, rows, columns) in which something is annotated."""
-    return [int(one) for one in torch.nonzero((annotation > 0).flatten(1).any(1))[:, 0]]
+    """Numbers of the slices of an annotation (slices, rows, columns) with a class above 0."""
+    return [int(number) for number in torch.nonzero((annotation > 0).flatten(1).any(1))[:, 0]]
 
 
 def axial_slice(volume: Sample, number: int, key: str) -> Sample:
-    """The slice (C, H, W) of a volume, laid out for viewing.
+    """The axial slice (C, H, W) of a volume, laid out for viewing, with its annotation and affine.
+
+    Args:
+        volume: a sample (C, I, J, K), as its `order` says.
+        number: of the slice, counted from the feet, from 0.
+        key: of the slice's sample.
 
     Raises:
-        InputError: it has no such slice.
+        InputError: the volume has no such slice.
     """
     order: ViewingOrder = volume.order
     image = lay_out(volume.image, order)

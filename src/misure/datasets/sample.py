@@ -2,9 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeGuard
 
 from torch import Tensor
 
@@ -21,16 +21,15 @@ class Sample:
     Attributes:
         key: name of the sample, unique within its data set.
         image: (C, *spatial) float.
-        annotation: (*spatial) int64, the class index of every pixel, -1 where nobody judged it;
-            None: nobody drew any.
-        objects: the annotated objects one by one, where they are known apart.
+        annotation: (*spatial) int64, the class index of every pixel, -1 where it is ignored; None:
+            the image is not annotated.
         relevance: (*spatial) bool: what a right explanation of the object at `point` must contain;
-            None where that is not known.
+            None if that is not known.
         point: a pixel (*spatial) of the object that is to be explained; None: any.
-        order: how to lay out a volume in pictures (see `read_viewing_order`).
-        affine: (4, 4) float64, from the voxel indices of a volume to millimetres (RAS+), of an
-            axial slice from those of the volume (1, rows, columns) that it is; None where the image
-            is neither.
+        order: how to lay out a volume as axial slices.
+        objects: the annotated objects, if they are known apart.
+        affine: (4, 4) float64 to millimetres (RAS+), from the voxel indices of a volume, or from
+            those of the volume (1, rows, columns) that an axial slice is; None for other images.
     """
 
     key: str
@@ -45,12 +44,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class AnnotatedObject:
-    """One object that somebody drew.
+    """One annotated object.
 
     Attributes:
         class_index: its class, among the data set's.
         region: (*spatial) bool.
-        name: of the object in its data set, as `1768` of COCO.
+        name: of the object in its data set, such as `1768` in COCO.
     """
 
     class_index: int
@@ -63,7 +62,10 @@ class Reading:
     """How a network wants its images read.
 
     Attributes:
-        num_channels, slice_index, intensity: see `read_image`.
+        num_channels: C; None: as the file has it.
+        slice_index: the axial slice to take of a volume, counted from the feet, from 0; None: the
+            whole volume.
+        intensity: the rule that scales the numbers of a volume; empty: none.
     """
 
     num_channels: int | None = None
@@ -72,12 +74,17 @@ class Reading:
 
     @classmethod
     def for_model(cls, model: "TakesImages", slice_index: int | None = None) -> Self:
-        """What this model takes; of volumes, where asked for, one axial slice."""
+        """The reading that a model's network wants.
+
+        Args:
+            model: a `SegmentationModel`, for example.
+            slice_index: the axial slice to take of each volume; None: whole volumes.
+        """
         return cls(model.num_channels, slice_index, model.intensity)
 
 
 class TakesImages(Protocol):
-    """A network, as far as reading images for it goes."""
+    """A model, as far as reading images for it needs to know it."""
 
     num_channels: int | None
     intensity: str
@@ -87,7 +94,10 @@ AS_IT_IS = Reading()
 
 
 class Dataset(Protocol):
-    """Samples by number; their keys are known before any of them is read."""
+    """Samples by number; their keys are known before any of them is read.
+
+    Any object with these two members is one (see `is_dataset`).
+    """
 
     @property
     def keys(self) -> Sequence[str]:
@@ -95,7 +105,7 @@ class Dataset(Protocol):
         ...
 
     def __getitem__(self, index: int, /) -> Sample:
-        """One sample.
+        """The sample with this number, from 0.
 
         Raises:
             MisureError: it cannot be read; the others may be.
@@ -112,13 +122,22 @@ class SampleList(list[Sample]):
         return [sample.key for sample in self]
 
 
-def as_dataset(samples: Dataset | Sequence[Sample]) -> Dataset:
-    """A data set as it is; samples in a list or tuple as a data set.
+def is_dataset(value: object) -> TypeGuard[Dataset]:
+    """Whether a value is a `Dataset`: `keys` that are a sequence (no method), samples by number.
+
+    >>> is_dataset(SampleList()), is_dataset({"a": 1}), is_dataset([])
+    (True, False, False)
+    """
+    return isinstance(getattr(value, "keys", None), Sequence) and hasattr(value, "__getitem__")
+
+
+def as_dataset(samples: Dataset | Iterable[Sample]) -> Dataset:
+    """A data set as it is; samples in a list, tuple or iterator as a data set.
 
     Raises:
-        InputError: two samples with one key.
+        InputError: neither a data set nor samples, or two samples with one key.
     """
-    dataset: Dataset = samples if hasattr(samples, "keys") else SampleList(samples)
+    dataset = samples if is_dataset(samples) else _sample_list(samples)
     twice = [key for key, num in Counter(dataset.keys).items() if num > 1]
     if twice:
         raise InputError(
@@ -127,8 +146,19 @@ def as_dataset(samples: Dataset | Sequence[Sample]) -> Dataset:
     return dataset
 
 
+def _sample_list(samples: object) -> SampleList:
+    expected = "expected a data set (keys, and samples by number) or a list of Sample"
+    if not isinstance(samples, Iterable) or isinstance(samples, Mapping):
+        raise InputError(f"{expected}, got {type(samples).__name__}.")
+    dataset = SampleList(samples)
+    for value in dataset:
+        if not isinstance(value, Sample):
+            raise InputError(f"{expected}, got {type(value).__name__} in it.")
+    return dataset
+
+
 def case_of(key: str) -> str:
-    """Of whom a sample is: its key without the number of the slice.
+    """The case that a sample is from: its key without the number of the slice.
 
     >>> case_of("case0008/slice012"), case_of("case0005_slice003.png"), case_of("a.png")
     ('case0008', 'case0005', 'a.png')

@@ -6,11 +6,11 @@ from misure.datasets.sample import Dataset, Sample
 
 
 class Subset:
-    """Some samples of a data set.
+    """Chosen samples of a data set, as a data set.
 
     Args:
-        dataset: the whole.
-        indices: which of its samples, in this order.
+        dataset: that they are from.
+        indices: the numbers of the chosen samples, in this order.
     """
 
     def __init__(self, dataset: Dataset, indices: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
-"""Corruptions: an image made worse in a known way, by a known strength.
+"""Corruptions: images degraded in a known way, by a known strength.
 
-For asking whether anybody notices: a data set can be opened corrupted (`corrupted:noise=0.1,...`),
-and weak ones serve as test-time augmentation.
+A data set can be opened corrupted (`corrupted:noise=0.1,SPEC`), to see whether a measure of
+reliability notices. Weak corruptions serve as test-time augmentation.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from misure.errors import InputError
 
 @dataclass(frozen=True)
 class Corruption:
-    """One kind of corruption, and how strong it is.
+    """A kind of corruption and its strength; called on an image, it corrupts it.
 
     Attributes:
         kind: name in `CORRUPTIONS`.
-        strength: 0 changes nothing (see `CORRUPTIONS`).
+        strength: in [0, 1]; 0 changes nothing. `CORRUPTIONS` says what it measures.
 
     Raises:
         InputError: an unknown kind, or a strength outside [0, 1].
@@ -37,11 +37,11 @@ class Corruption:
             )
 
     def __call__(self, image: Tensor, seed: int = 0) -> Tensor:
-        """The corrupted image (C, *spatial), in the range of the image's own numbers.
+        """The corrupted image (C, *spatial), clamped to the range of the image's own numbers.
 
         Args:
             image: (C, *spatial) float.
-            seed: of noise, and of where something is hidden.
+            seed: of the noise, and of the position of the occlusion.
         """
         generator = torch.Generator().manual_seed(seed)
         low, high = image.min(), image.max()
@@ -67,13 +67,13 @@ def _contrast(image: Tensor, strength: float, _generator: torch.Generator) -> Te
 
 def _occlusion(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     sides = [round(side * strength ** (1 / (image.ndim - 1))) for side in image.shape[1:]]
-    places = torch.rand(image.ndim - 1, generator=generator).tolist()
+    positions = torch.rand(image.ndim - 1, generator=generator).tolist()
     hidden = image.clone()
-    where = [slice(None)]
-    for side, whole, place in zip(sides, image.shape[1:], places, strict=True):
-        start = int(place * (whole - side + 1))
-        where.append(slice(start, start + side))
-    hidden[tuple(where)] = image.mean(tuple(range(1, image.ndim)), keepdim=True)
+    window = [slice(None)]
+    for side, whole, position in zip(sides, image.shape[1:], positions, strict=True):
+        start = int(position * (whole - side + 1))
+        window.append(slice(start, start + side))
+    hidden[tuple(window)] = image.mean(tuple(range(1, image.ndim)), keepdim=True)
     return hidden
 
 
@@ -83,10 +83,10 @@ CORRUPTIONS: dict[str, Callable[[Tensor, float, torch.Generator], Tensor]] = {
     "contrast": _contrast,
     "occlusion": _occlusion,
 }
-"""Name -> function of (image, strength, generator).
+"""Name -> function of (image, strength, generator). The strength is, for
 
-- `noise`: Gaussian; the strength is its standard deviation, as a part of the image's range;
-- `blur`: Gaussian; its standard deviation, as a part of the short side;
-- `contrast`: so much of it is taken away, around each channel's mean;
-- `occlusion`: one box of the image's proportions and mean colour, covering so much of it.
+- `noise` (Gaussian): the standard deviation as a fraction of the image's range;
+- `blur` (Gaussian): the standard deviation as a fraction of the short side;
+- `contrast`: the fraction of it that is removed, around each channel's mean;
+- `occlusion` (one box with the image's proportions and mean colour): the fraction covered.
 """

@@ -1,8 +1,8 @@
-"""Grids: an image divided into square cells, the smallest pieces that a region may consist of.
+"""Grids: an image divided into square cells, the smallest pieces of a region.
 
-A set of cells is a bool tensor (*cells); the region that it stands for holds their pixels within a
-limit. Without such a grain a region could be a dust of single pixels, which no person can read and
-with which a network is easily deceived.
+A set of cells is a bool tensor (*cells); it stands for the region of their pixels within a limit.
+Without cells a region could be a dust of single pixels, which is unreadable and easily deceives a
+network.
 """
 
 from collections.abc import Sequence
@@ -14,20 +14,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 GRAINS = 128
-"""Cells on the short side of an image, where no `grain_px` is asked for."""
+"""Cells on the short side of an image, if no `grain_px` is given."""
 
 
 def default_grain_px(spatial: Sequence[int]) -> int:
-    """Side of a cell: 1/`GRAINS` of the image's short side, rounded, at least one pixel."""
+    """Side of a cell in pixels: 1/`GRAINS` of the image's short side, rounded, at least 1."""
     return max(1, round(min(spatial) / GRAINS))
 
 
 class Grid:
-    """The cells of an image, counted from its first corner; the last ones may be cut off.
+    """The cells of an image, counted from its first corner; those at the end may be cut off.
 
     Args:
         limit: (*spatial) bool; regions stay inside.
-        cell_px: side of a cell.
+        cell_px: side of a cell, 1 or more.
+
+    Attributes:
+        shape: (*cells), the number of cells along each axis.
+        num_px: (*cells) float32, the pixels of each cell inside the limit.
+        inside: (*cells) bool, the cells with any such pixel.
     """
 
     def __init__(self, limit: Tensor, cell_px: int) -> None:
@@ -65,7 +70,12 @@ class Grid:
 
 
 def top_cells(score: Tensor, num_cells: int) -> Tensor:
-    """The cells (*cells) bool with the largest scores (*cells); of equal ones the first."""
+    """The `num_cells` cells (*cells) bool with the largest scores; ties go to the first.
+
+    Args:
+        score: (*cells) float.
+        num_cells: 1 or more; at most all cells are taken.
+    """
     scores = score.flatten()
     rank = min(max(1, len(scores) - num_cells + 1), len(scores))  # from the smallest
     least = scores.kthvalue(rank).values
@@ -74,7 +84,12 @@ def top_cells(score: Tensor, num_cells: int) -> Tensor:
 
 
 def smooth(of_cells: Tensor, sigma: float) -> Tensor:
-    """Values (*cells) smoothed by a Gaussian of this standard deviation, in cells; 0 around."""
+    """Values (*cells) smoothed by a Gaussian; the image is padded with zeros.
+
+    Args:
+        of_cells: (*cells) float.
+        sigma: standard deviation, in cells, above 0.
+    """
     for axis, size in enumerate(of_cells.shape):
         weights = _gaussian(size, sigma).to(of_cells)
         of_cells = (of_cells.movedim(axis, -1) @ weights).movedim(-1, axis)
@@ -83,9 +98,9 @@ def smooth(of_cells: Tensor, sigma: float) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _gaussian(size: int, sigma: float) -> Tensor:
-    """The share (size, size) that each cell of a line gives to each; cut off at 3 sigma."""
-    place = torch.arange(size, dtype=torch.float32)
+    """The weight (size, size) of each cell of a line in each other; cut off at 3 sigma."""
+    positions = torch.arange(size, dtype=torch.float32)
     offsets = torch.arange(-ceil(3 * sigma), ceil(3 * sigma) + 1, dtype=torch.float32)
     total = (-0.5 * (offsets / sigma) ** 2).exp().sum()
-    apart = (place[:, None] - place).abs()
-    return (-0.5 * (apart / sigma) ** 2).exp() * (apart <= ceil(3 * sigma)) / total
+    distance = (positions[:, None] - positions).abs()
+    return (-0.5 * (distance / sigma) ** 2).exp() * (distance <= ceil(3 * sigma)) / total

@@ -76,7 +76,7 @@ class NiftiFile:
             is_oriented = bool(int(header["sform_code"]) or int(header["qform_code"]))
         if not is_oriented:
             raise InputError(
-                f"expected a header that says which way the volume lies (sform or qform), "
+                "expected a header that says which way the volume lies (sform or qform), "
                 f"{self.path} has neither, so its axial slices are not known. Repair the header."
             )
 

@@ -1,4 +1,4 @@
-"""NIfTI files, written: volumes, regions and maps on the voxels of the file they belong to."""
+"""NIfTI files, written: volumes, and regions and maps that lie on the voxels of their volume."""
 
 import contextlib
 from collections.abc import Mapping
@@ -18,9 +18,12 @@ def write_volume(path: Path, array: np.ndarray, affine: np.ndarray, description:
 
     Args:
         path: ends in `.nii.gz` or `.nii`.
-        array: of a kind that NIfTI knows, such as uint8, int16 or float32.
-        affine: (4, 4), from voxel indices to millimetres.
-        description: up to 79 characters for the header.
+        array: (I, J, K), of a type that NIfTI knows, such as uint8, int16 or float32.
+        affine: (4, 4), from voxel indices to millimetres (RAS+).
+        description: at most 79 bytes for the header; the rest is cut off.
+
+    Raises:
+        MissingDependencyError: nibabel is missing.
     """
     nibabel = require("nibabel", extra="medical", purpose="write NIfTI files")
     is_long = max(array.shape) > _LONGEST_OF_NIFTI_1
@@ -41,14 +44,14 @@ def write_volume(path: Path, array: np.ndarray, affine: np.ndarray, description:
 def write_regions(
     tensors: Mapping[str, Tensor], affine: np.ndarray, folder: Path, description: str = ""
 ) -> None:
-    """Writes regions and maps of a volume as `NAME.nii.gz`, to lay over it in any viewer.
+    """Writes regions and maps of a volume as `NAME.nii.gz`, to be laid over it in any viewer.
 
     Args:
         tensors: name -> (I, J, K) bool (written as uint8) or float32; a slice (rows, columns) is
             written as a volume with one slice.
-        affine: (4, 4) of the volume.
+        affine: (4, 4) of the volume, from voxel indices to millimetres (RAS+).
         folder: an existing folder.
-        description: up to 79 characters for the header.
+        description: at most 79 bytes for the header; the rest is cut off.
     """
     for name, tensor in tensors.items():
         array = tensor.cpu().numpy()

@@ -1,4 +1,4 @@
-"""Which plane of an image is drawn, and in which greys: plain arrays, no drawing library."""
+"""Which plane of an image is shown, and in which greys: plain arrays, no drawing library."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,14 @@ from misure.images.orientation import ViewingOrder, lay_out
 
 
 def grey_range(image: Tensor) -> tuple[float, float]:
-    """[0, 1] for images in it; else from the 1 % to the 99 % quantile."""
+    """The numbers shown as black and as white.
+
+    0 and 1 for an image in [0, 1] whose largest number is above 0.1, else the 1 % and the 99 %
+    quantile.
+
+    Args:
+        image: (C, *spatial) float.
+    """
     if float(image.min()) >= 0 and 0.1 < float(image.max()) <= 1:
         return 0.0, 1.0
     low, high = np.quantile(image.cpu().numpy(), [0.01, 0.99])
@@ -18,18 +25,26 @@ def grey_range(image: Tensor) -> tuple[float, float]:
 
 
 def as_colours(image: Tensor, low: float, high: float) -> np.ndarray:
-    """(H, W) of one channel (the first, unless there are three), or (H, W, 3), in [0, 1]."""
+    """Colours (H, W, 3) in [0, 1] of an image with three channels, else greys (H, W) of its first.
+
+    Args:
+        image: (C, H, W) float.
+        low, high: the numbers shown as black and as white.
+    """
     scaled = ((image.cpu() - low) / (high - low)).clamp(0, 1)
     chosen = scaled.movedim(0, -1) if len(scaled) == 3 else scaled[0]
     return torch.as_tensor(chosen).numpy()
 
 
 def viewing_plane(region: Tensor, order: ViewingOrder) -> tuple[Callable[[Tensor], Tensor], str]:
-    """What takes the plane (..., H, W) to be drawn out of (..., *spatial), and a note which it is.
+    """A function that takes the plane (..., H, W) to show out of (..., *spatial), and a note on it.
+
+    An image is its own plane, with an empty note; of a volume it is the axial slice that holds most
+    of the region.
 
     Args:
-        region: (*spatial) bool; of a volume the slice with most of it is drawn.
-        order: how to lay out a volume (see `read_viewing_order`).
+        region: (*spatial) bool.
+        order: how to lay out a volume as axial slices.
     """
     if region.ndim == 2:
         return lambda tensor: tensor, ""

@@ -51,25 +51,25 @@ def read_image(
     Args:
         path: the file; a NIfTI file may be open already.
         num_channels: C that the model takes, if known. Pictures are converted to 1 or 3.
-        slice_index: 0 or more; only for NIfTI.
-        intensity: how to scale the numbers of a NIfTI file (the whole volume, also where a slice
-            is taken of it); see `intensity`.
-        turned: as a picture's EXIF tag says; False: as its pixels are stored, which is what
-            annotations of COCO are drawn on.
+        slice_index: the slice to take of a NIfTI volume, 0 or more; None: the whole volume.
+        intensity: the rule that scales the numbers of a NIfTI file, `window:LOW:HIGH` or
+            `percentiles:LOW:HIGH` (of the whole volume, even if a slice is taken); empty: none.
+        turned: whether to turn a picture as its EXIF tag says. COCO's annotations, for example,
+            are drawn on the pixels as they are stored.
 
     Raises:
-        InputError: the file is missing, empty, damaged, too large, not finite, or has other
-            channels.
+        InputError: the file is missing, empty, damaged, too large, not finite, or has another
+            number of channels.
         MissingDependencyError: NIfTI without nibabel.
     """
     volume = path if isinstance(path, NiftiFile) else None
-    path = volume.path if volume else Path(path)
+    path = path.path if isinstance(path, NiftiFile) else Path(path)
     if not path.is_file():
         raise InputError(f"expected an image file, found none at {path}.")
     if path.stat().st_size == 0:
         raise InputError(f"expected an image, got an empty file: {path}.")
     if slice_index is not None and not is_nifti(path):
-        raise InputError(f"a slice can be taken of .nii and .nii.gz only, not {path}.")
+        raise InputError(f"expected a .nii or .nii.gz file to take a slice of, got {path}.")
     if is_nifti(path):
         image = _read_nifti(volume or NiftiFile(path), slice_index, intensity)
     elif path.suffix.lower() == ".npy":
@@ -124,14 +124,14 @@ def _read_picture(path: Path, num_channels: int | None, turned: bool) -> Tensor:
 
 @contextmanager
 def opened_picture(path: Path, expected: str) -> Iterator[Image.Image]:
-    """A picture whose pixels are decoded in this context.
+    """A context with a picture, whose pixels are decoded inside it.
 
     Args:
         path: the file.
-        expected: the beginning of the sentence for a file that cannot be read.
+        expected: the beginning of the message if it cannot be read, from "expected" on.
 
     Raises:
-        InputError: too large, or damaged, also where decoding finds it out.
+        InputError: the picture is too large or damaged, even if only decoding shows it.
     """
     try:
         with _open_picture(path) as picture:
@@ -143,15 +143,15 @@ def opened_picture(path: Path, expected: str) -> Iterator[Image.Image]:
 
 
 def _open_picture(path: Path) -> Image.Image:
-    """The picture, its pixels not decoded yet; one that Pillow warns of is refused."""
+    """The picture, its pixels not decoded yet; pictures that Pillow warns about are refused."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             return Image.open(path)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise InputError(
-                f"expected at most {Image.MAX_IMAGE_PIXELS:,} pixels, but of {path} "
-                f"Pillow says: {str(error).rstrip('.')}. Crop or shrink the image."
+                f"expected at most {Image.MAX_IMAGE_PIXELS:,} pixels in {path}, but Pillow says: "
+                f"{str(error).rstrip('.')}. Crop or shrink the image."
             ) from error
 
 
@@ -161,7 +161,7 @@ def _read_deep_grey(picture: Image.Image, path: Path, num_channels: int | None) 
         grey = grey / 65535
     if grey.max() > 1 or grey.min() < 0:
         raise InputError(
-            f"expected 16-bit grey levels or floats in [0, 1], got "
+            "expected 16-bit grey levels or floats in [0, 1], got "
             f"{grey.min():g} to {grey.max():g} in {path}. Save the numbers as .npy instead."
         )
     return torch.from_numpy(grey)[None].repeat(3 if num_channels == 3 else 1, 1, 1)

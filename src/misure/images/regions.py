@@ -1,7 +1,7 @@
-"""What one does with regions: compare, measure, grow, take apart, draw.
+"""Regions: compared, measured, grown, taken apart, drawn.
 
 A region is a bool tensor (*spatial) in which True means: *the model sees this pixel*. All functions
-take 2D and 3D alike.
+take 2D and 3D alike, unless they say otherwise.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def dice(a: Tensor, b: Tensor) -> float:
         a, b: (*spatial) bool, of the same shape.
 
     Raises:
-        InputError: other shapes or types.
+        InputError: the regions differ in shape, or are not bool.
 
     >>> dice(torch.tensor([True, True, False]), torch.tensor([True, False, False]))
     0.6666666666666666
@@ -42,7 +42,7 @@ def soft_dice(probability: Tensor, region: Tensor, considered: Tensor) -> Tensor
     """Differentiable Dice of probabilities with a region, in [0, 1], one for each of N.
 
     2 sum(p r) / (sum(p) + sum(r)) over the considered pixels (Milletari, arXiv 1606.04797, without
-    the squares); 1 where both sums vanish.
+    the squares); 1 if both sums vanish.
 
     Args:
         probability: (N, *spatial) float in [0, 1].
@@ -63,7 +63,7 @@ def area_fraction(region: Tensor) -> float:
 def distance_px(region: Tensor) -> Tensor:
     """Euclidean distance (*spatial) float32 of every pixel to the region, in pixels; 0 inside.
 
-    Infinite everywhere where the region is empty.
+    If the region is empty, all distances are infinite.
     """
     if not bool(region.any()):
         return torch.full(region.shape, torch.inf, device=region.device)
@@ -73,11 +73,15 @@ def distance_px(region: Tensor) -> Tensor:
 
 
 def distance_px_up_to(region: Tensor, limit: int) -> Tensor:
-    """The smaller of `limit` and the Euclidean distance (*spatial) float32 to the region, in px.
+    """Euclidean distance (*spatial) float32 of every pixel to the region, in pixels, up to `limit`.
 
-    The same numbers as `distance_px`, but for small limits faster, and on the region's own device:
-    squared distances along one axis after the other, each over `limit` neighbours on both sides
+    Faster than `distance_px` for small limits, and computed on the region's own device: squared
+    distances along one axis after the other, each over `limit` neighbours on both sides
     (Felzenszwalb and Huttenlocher, doi:10.4086/toc.2012.v008a019, without the envelope).
+
+    Args:
+        region: (*spatial) bool; if it is empty, all distances are `limit`.
+        limit: 1 or more.
     """
     far = float(limit * limit)
     squared = torch.where(region, 0.0, far)
@@ -111,9 +115,9 @@ def _ball(num_dimensions: int) -> np.ndarray:
 
 
 def component_numbers(region: Tensor) -> Tensor:
-    """The connected parts of a region, as numbers (*spatial) int64: 0 outside, 1 the largest part.
+    """The number (*spatial) int64 of each pixel's connected part: 0 outside, 1 in the largest part.
 
-    Pixels that touch at a corner are connected. Parts of one size are numbered in reading order.
+    Pixels that touch at a corner are connected. Parts of equal size are numbered in reading order.
     """
     every_neighbour = np.ones((3,) * region.ndim)
     parts, num_parts = ndimage.label(region.cpu().numpy(), structure=every_neighbour)
@@ -124,10 +128,10 @@ def component_numbers(region: Tensor) -> Tensor:
 
 
 def draw_box(shape: Sequence[int], box: Sequence[int]) -> Tensor:
-    """The region (*shape) inside a box.
+    """The region (*shape) bool inside a box.
 
     Args:
-        shape: the spatial shape.
+        shape: (*spatial) of the image.
         box: first row, first column, end row, end column (3D: depth first); ends are exclusive.
 
     Raises:
@@ -147,10 +151,10 @@ def draw_box(shape: Sequence[int], box: Sequence[int]) -> Tensor:
 
 
 def draw_polygon(shape: Sequence[int], polygon: Sequence[tuple[float, float]]) -> Tensor:
-    """The region (H, W) inside a polygon, its border included.
+    """The region (H, W) bool inside a polygon, its border included.
 
     Args:
-        shape: the spatial shape, 2D.
+        shape: (H, W) of the image.
         polygon: at least three (row, column).
 
     Raises:
@@ -158,7 +162,7 @@ def draw_polygon(shape: Sequence[int], polygon: Sequence[tuple[float, float]]) -
     """
     if len(shape) != 2 or len(polygon) < 3 or any(len(corner) != 2 for corner in polygon):
         raise InputError(
-            f"expected at least three (row, column) on a 2D image, got "
+            "expected at least three corners (row, column) on a 2D image, got "
             f"{len(polygon)} on shape {tuple(shape)}. In 3D use a box."
         )
     picture = Image.new("1", (shape[1], shape[0]))

@@ -74,7 +74,7 @@ def saliency(
     image: Tensor,
     target: Target,
 ) -> Tensor:
-    """The size of the score's gradient, largest over the channels (Simonyan et al. 2014)."""
+    """The size of the score's gradient, largest over the channels."""
     method = _captum("Saliency")(as_captum_forward(model, target))
     gradients: Tensor = method.attribute(_leaf(image), abs=True)
     return gradients[0].amax(0)
@@ -101,7 +101,7 @@ def integrated_gradients(
     num_steps: int = 32,
     baseline_image: str = "mean",
 ) -> Tensor:
-    """Gradients along the way from the baseline image to the image (Sundararajan 2017); signed.
+    """Gradients along the way from the baseline image to the image; signed.
 
     Args:
         model, image, target: see `Method`.
@@ -128,7 +128,7 @@ def guided_backprop(
     image: Tensor,
     target: Target,
 ) -> Tensor:
-    """Gradients whose positive part alone passes ReLU layers (Springenberg et al. 2015); signed.
+    """Gradients whose positive part alone passes ReLU layers; signed.
 
     This concerns layers of `torch.nn.ReLU` only. Other activations (ReLU6, GELU, functions) pass
     gradients as they are; if a network has both, the map is guided in part.

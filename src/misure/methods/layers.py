@@ -1,4 +1,4 @@
-"""Layers: the feature maps of a network, by dotted name or found by one traced pass."""
+"""Layers: the feature maps of a network, by dotted name or from one traced forward pass."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,10 +18,10 @@ from misure.models.model import SegmentationModel
 def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
     """The dotted name of the last layer before the head whose output is a spatial feature map.
 
-    Found by one traced forward pass: of all layers without layers of their own that the logits
-    depend on and that are called once, the last one whose output is spatial and has another
-    number of channels than the network's output. Where none has, the last one that is called before
-    the last layer with parameters, which is the head then.
+    One traced forward pass finds it. Candidates are the layers that hold no other layers, are
+    called once, and that the logits depend on. The last candidate whose output is spatial and has
+    another number of channels than the network's output is taken. If there is none, the head is
+    the last layer with parameters, and the last spatial candidate called before it is taken.
 
     Args:
         model: its network must be a torch module.
@@ -54,9 +54,9 @@ def called_layers(
 ) -> tuple[dict[str, tuple[int, ...]], int]:
     """The layers that a pass calls, and the number of classes that comes out.
 
-    Of all layers that hold no layers and return a tensor, the dotted name and the output's shape,
-    in the order of their last call; found by one traced forward pass. Where gradients flow, layers
-    that the logits do not depend on (auxiliary heads) are left out.
+    One traced forward pass finds all layers that hold no other layers and return a tensor: dotted
+    name and shape of the output, in the order of their last call. If the network gives gradients,
+    layers that the logits do not depend on (auxiliary heads) are left out.
 
     Args:
         model: its network must be a torch module.
@@ -79,7 +79,7 @@ def called_layers(
         return hook
 
     modules = _module_of(model).named_modules()
-    leaves = [(name, one) for name, one in modules if name and not [*one.children()]]
+    leaves = [(name, layer) for name, layer in modules if name and not [*layer.children()]]
     handles = [module.register_forward_hook(note(name)) for name, module in leaves]
     try:
         with torch.set_grad_enabled(model.differentiable):
@@ -97,15 +97,15 @@ def called_layers(
 
 
 def _nodes_behind(tensor: Tensor) -> set[Any]:
-    """All steps of the computation of a tensor; empty where none was recorded."""
-    found: set[Any] = set()
+    """All steps of the computation of a tensor; empty if none was recorded."""
+    nodes: set[Any] = set()
     waiting: list[Any] = [tensor.grad_fn]
     while waiting:
         node = waiting.pop()
-        if node is not None and node not in found:
-            found.add(node)
+        if node is not None and node not in nodes:
+            nodes.add(node)
             waiting += [parent for parent, _ in node.next_functions]
-    return found
+    return nodes
 
 
 def layer_of_name(model: SegmentationModel, layer: str) -> nn.Module:
@@ -160,13 +160,13 @@ def as_feature_map(tensor: Tensor, input_shape: tuple[int, ...]) -> Tensor:
     """A layer's output as a feature map (N, K, *spatial'); a transformer's tokens are laid out.
 
     Args:
-        tensor: (N, K, *spatial'), or (N, *spatial', K) where only that has the input's aspect
-            (Swin), or tokens (N, L, K) in the order of the pixels; where patches divide the input,
-            perhaps with up to five more in front (a class token, registers).
+        tensor: (N, K, *spatial'); or (N, *spatial', K) if only that has the input's aspect (Swin);
+            or tokens (N, L, K) in the order of the pixels. If patches divide the input, up to five
+            more tokens (a class token, registers) may come first.
         input_shape: (*spatial) of the network's input, for the tokens' aspect.
 
     Raises:
-        InputError: neither.
+        InputError: none of these.
     """
     if tensor.ndim == len(input_shape) + 2:
         first, last = (

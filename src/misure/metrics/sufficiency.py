@@ -51,7 +51,7 @@ def top_fraction(saliency_map: Tensor, fraction: float, *, seed: int = 0) -> Ten
     group="sufficiency",
     unit="Dice",
     better="higher",
-    formula="Dice(top q of M), q the area of T; equal values in an order drawn by lot",
+    formula="Dice(top q of M), q the area of T; equal values in random order",
     source="after Petsiuk et al. 2018",
 )
 def sufficiency(

@@ -1,7 +1,7 @@
-"""Test-time augmentation: whether the network draws a target again when the image is changed a bit.
+"""Test-time augmentation: whether the network still segments a target if the image changes a bit.
 
-A classical rival of every other sign of reliability. It takes a pass for each change, once for all
-targets of an image.
+A classical sign of reliability, to compare others with. It takes one forward pass for each change,
+whatever the number of targets in the image.
 """
 
 from collections.abc import Sequence
@@ -30,33 +30,35 @@ def augmented_dices(
     seed: int = 0,
     order: ViewingOrder = AS_STORED,
 ) -> list[dict[str, float]]:
-    """Dice of each target, in [0, 1], with what the model draws on each of `AUGMENTATIONS`.
+    """For each target the Dice, in [0, 1], with the prediction under each of `AUGMENTATIONS`.
 
-    Mirrored (left and right, and back again), with weak noise, a weak blur, and a fifth less of
-    contrast. Four forward passes.
+    The image is mirrored left to right (and the prediction back), gets weak noise or a weak blur,
+    or loses a fifth of its contrast. Takes four forward passes.
 
     Args:
-        model: draws.
+        model: the model.
         image: (C, *spatial), on the model's device.
-        targets: from what the model draws on it.
+        targets: taken from the model's prediction on the image.
         seed: of the noise.
-        order: how a volume is laid out: its columns are mirrored, left and right of the body.
+        order: how a volume is laid out as axial slices, which says where left and right are.
     """
     axis = 1 + order[2][0] if image.ndim == 4 else 2
     changed = [image.flip(axis), *(weak(image, seed) for weak in _WEAK.values())]
 
-    def work(some: slice) -> list[list[float]]:
+    def work(batch: slice) -> list[list[float]]:
         with torch.no_grad():
-            logits = model(torch.stack(changed[some]))
+            logits = model(torch.stack(changed[batch]))
         upright = [
-            one.flip(axis) if number == 0 else one
-            for number, one in enumerate(logits, start=some.start)
+            prediction.flip(axis) if number == 0 else prediction
+            for number, prediction in enumerate(logits, start=batch.start)
         ]
-        return [[target.dice_of_logits(one[None])[0] for target in targets] for one in upright]
+        return [
+            [target.dice_of_logits(prediction[None])[0] for target in targets]
+            for prediction in upright
+        ]
 
-    dices = [
-        one for batch in model.in_batches(work, len(changed), image.shape[1:]) for one in batch
-    ]
+    batches = model.in_batches(work, len(changed), image.shape[1:])
+    dices = [dices_of_change for batch in batches for dices_of_change in batch]
     return [
         dict(zip(AUGMENTATIONS, of_target, strict=True)) for of_target in zip(*dices, strict=True)
     ]

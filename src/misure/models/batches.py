@@ -11,13 +11,13 @@ T = TypeVar("T")
 
 
 def in_batches(work: Callable[[slice], T], num_images: int, size: int) -> tuple[list[T], int]:
-    """What `work` returns for consecutive slices that cover range(num_images), and the last size.
+    """The results of `work` for consecutive slices that cover range(num_images), and the last size.
 
-    A slice for which memory runs out is halved and tried again, and all later ones are as small.
+    If memory runs out for a slice, it is halved and tried again, and later ones are as small.
 
     Args:
-        work: called with a slice; must change nothing before it is through.
-        num_images: how many images there are to show; 0 gives no result.
+        work: called with a slice; it must change nothing before it succeeds.
+        num_images: number of images to show; 0 gives no result.
         size: images at a time to begin with, 1 or more.
 
     Raises:
@@ -40,14 +40,15 @@ def in_batches(work: Callable[[slice], T], num_images: int, size: int) -> tuple[
         else:
             start = stop
             continue
-        if torch.cuda.is_available():  # only now is the failed batch no longer referred to
+        if torch.cuda.is_available():  # only here is nothing left that refers to the failed batch
             torch.cuda.empty_cache()
     return results, size
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception of torch, numpy or onnxruntime says that memory ran out."""
-    said = str(error).lower()
+    message = str(error).lower()
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-        isinstance(error, RuntimeError) and ("out of memory" in said or "allocate memory" in said)
+        isinstance(error, RuntimeError)
+        and ("out of memory" in message or "allocate memory" in message)
     )

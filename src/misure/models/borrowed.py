@@ -9,13 +9,13 @@ from torch import nn
 
 @contextmanager
 def borrowed(net: object, device: torch.device) -> Iterator[None]:
-    """A context in which the network evaluates, its parameters need no gradients.
+    """A context in which the network is in evaluation mode and its parameters need no gradients.
 
     Afterwards the mode of every module, the gradient flag of every parameter and torch's random
     state are what they were before, also after an exception.
 
     Args:
-        net: a torch module; of anything else only the random state is kept.
+        net: a torch module; for anything else only the random state is restored.
         device: where the network computes.
     """
     modules = list(net.modules()) if isinstance(net, nn.Module) else []

@@ -1,7 +1,7 @@
-"""What the prediction alone tells of a target: how sure the network is, and the form it drew.
+"""What the prediction alone says of a target: how certain the network is, and the target's form.
 
-No pass is spent on it: all is read from the logits that the target came from. These figures are
-what plain confidence knows, and what an explanation has to add something to.
+It costs no forward pass: everything is computed from the logits that the target was taken from.
+Features of an explanation have to improve on these.
 """
 
 import math
@@ -17,27 +17,27 @@ from misure.models.target import Target
 _AT_ONCE = 100_000  # pixels, whatever the number of classes
 
 BORDER_PX = 2
-"""Pixels of the border: at most so far from the object's contour, inside and outside."""
+"""Largest distance of the border's pixels from the object's contour, inside and outside."""
 
 
 def prediction_record(logits: Tensor, target: Target) -> dict[str, Any]:
-    """The figures of one target, as plain values.
+    """The confidence and the form of one target, as plain values.
 
     Over the object's pixels, and (`border_...`) over those at its contour, the means of
 
     - `max_probability`, in [0, 1]: of the likeliest class;
-    - `margin`, in [0, 1]: by which it leads the next one;
+    - `margin`, in [0, 1]: its lead over the next class;
     - `entropy`, in [0, 1]: -sum(p log p) / log K over K classes.
 
-    With multilabel the classes are two: this one, and not this one. And
+    With multilabel there are two classes: this one, and the rest. Besides these means,
 
     - `soft_dice`, in [0, 1]: of the class's probabilities with the object, 2 sum(p t) / (sum(p) +
       sum(t)), other objects of the class left out (soft Dice confidence, Borges et al. 2024,
       arXiv 2402.10665);
-    - `compactness`, in (0, 1]: the faces of a square (cube) as large as the object, by the faces of
-      the object; 1 for a square;
-    - `at_image_edge`, in [0, 1]: share of its faces at the edge of the image;
-    - `num_parts`: connected parts.
+    - `compactness`, in (0, 1]: the number of faces of a square (cube) as large as the object,
+      divided by that of the object; 1 for a square;
+    - `at_image_edge`, in [0, 1]: the fraction of its faces at the edge of the image;
+    - `num_parts`: number of connected parts.
 
     Args:
         logits: (K, *spatial), at the image's own pixels, of the whole image.
@@ -46,14 +46,14 @@ def prediction_record(logits: Tensor, target: Target) -> dict[str, Any]:
     region = target.region.to(logits.device)
     ignored = target.ignored.to(logits.device)
     probability = class_probability(logits[None].float(), target.class_index, target.multilabel)
-    from_region, from_rest = (distance_px_up_to(one, BORDER_PX + 1) for one in (region, ~region))
+    from_region, from_rest = (distance_px_up_to(part, BORDER_PX + 1) for part in (region, ~region))
     near = (from_region <= BORDER_PX) & (from_rest <= BORDER_PX)
     num_faces, num_at_edge = _faces(region)
     side = int(region.sum()) ** (1 / region.ndim)
     border = _confidence(logits, near & ~ignored, target)
     return {
         **_confidence(logits, region, target),
-        **{f"border_{name}": figure for name, figure in border.items()},
+        **{f"border_{name}": value for name, value in border.items()},
         "soft_dice": float(soft_dice(probability, region[None], ~ignored[None])),
         "compactness": 2 * region.ndim * side ** (region.ndim - 1) / num_faces,
         "at_image_edge": num_at_edge / num_faces,
@@ -62,14 +62,14 @@ def prediction_record(logits: Tensor, target: Target) -> dict[str, Any]:
 
 
 def _confidence(logits: Tensor, pixels: Tensor, target: Target) -> dict[str, float | None]:
-    """Means over some pixels (*spatial) bool; None where there are none."""
+    """Means over pixels (*spatial) bool; None if there are none."""
     names = ("max_probability", "margin", "entropy")
     numbers = torch.nonzero(pixels.flatten()).ravel()
     if not len(numbers):
         return dict.fromkeys(names)
     total = torch.zeros(3, dtype=torch.float64)
-    for some in torch.split(numbers, _AT_ONCE):
-        total += _confidence_sums(logits.flatten(1)[:, some].double(), target).cpu()
+    for part in torch.split(numbers, _AT_ONCE):
+        total += _confidence_sums(logits.flatten(1)[:, part].double(), target).cpu()
     return dict(zip(names, (total / len(numbers)).tolist(), strict=True))
 
 
@@ -88,7 +88,7 @@ def _confidence_sums(logits: Tensor, target: Target) -> Tensor:
 
 
 def _faces(region: Tensor) -> tuple[int, int]:
-    """Faces between the region and the rest, those at the edge of the image among them."""
+    """The number of faces around the region, and of those at the edge of the image."""
     inner = edge = 0
     for axis, side in enumerate(region.shape):
         before, after = region.narrow(axis, 0, side - 1), region.narrow(axis, 1, side - 1)

@@ -1,6 +1,6 @@
-"""What an explanation costs: passes counted per image shown to the model, and seconds.
+"""What an explanation costs: passes, counted for each image shown to the model, and seconds.
 
-A backward pass is reckoned as two forward passes, so *pass equivalents* = forwards + 2 x backwards.
+A backward pass counts as two forward passes: *pass equivalents* = forwards + 2 x backwards.
 """
 
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass
 class Cost:
-    """Counted passes and the time they took.
+    """Passes that were counted, and the time they took.
 
     Attributes:
-        forward_passes, backward_passes: one for each image in each batch.
+        forward_passes, backward_passes: counted for each image of each batch.
         seconds: wall-clock time, everything included.
 
     >>> Cost(forward_passes=100, backward_passes=100).pass_equivalents
@@ -28,7 +28,7 @@ class Cost:
         return self.forward_passes + 2 * self.backward_passes
 
     def record(self) -> dict[str, float]:
-        """As plain values, pass equivalents too."""
+        """The counts, the pass equivalents and the seconds, as plain values."""
         return {
             "forward_passes": self.forward_passes,
             "backward_passes": self.backward_passes,

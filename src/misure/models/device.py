@@ -1,4 +1,4 @@
-"""Where a network computes, in which type of number, and from which seeds."""
+"""Where a network computes, and in which type of number."""
 
 import torch
 from torch import Tensor, nn
@@ -7,64 +7,66 @@ from misure.errors import InputError
 
 
 def choose_device(device: str | torch.device) -> torch.device:
-    """The device of a name; `auto` is a GPU if there is one.
+    """The device with this name; `auto` is a GPU if there is one, else the CPU.
 
     Raises:
-        InputError: no such device is here.
+        InputError: this machine has no such device.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"expected a device that is here (auto, cpu, cuda, cuda:1 ...), got "
+            "expected a device that is here (auto, cpu, cuda, cuda:1 ...), got "
             f"{str(device)!r}: {reason}"
         ) from error
-    return found
+    return chosen
 
 
 def device_and_dtype(
     net: object, device: str | torch.device | None
 ) -> tuple[torch.device, torch.dtype]:
-    """Where a network computes and the type of number it takes: what its parameters say.
+    """The device and the floating-point type of a network's parameters.
+
+    Without parameters they are `device` (by default the CPU) and float32.
 
     Args:
         net: a module or any function.
-        device: where it computes, if it has no parameters; else it must be theirs.
+        device: where it computes; None: where its parameters are.
 
     Raises:
-        InputError: the parameters are elsewhere.
+        InputError: the parameters are on another device.
     """
     tensors = [*net.parameters(), *net.buffers()] if isinstance(net, nn.Module) else []
     floats = [tensor for tensor in tensors if tensor.is_floating_point()]
-    asked = torch.device(device) if device is not None else None
+    wanted = torch.device(device) if device is not None else None
     if not floats:
-        return asked or torch.device("cpu"), torch.float32
-    found = floats[0].device
-    if asked and (asked.type, asked.index or 0) != (found.type, found.index or 0):
+        return wanted or torch.device("cpu"), torch.float32
+    actual = floats[0].device
+    if wanted and (wanted.type, wanted.index or 0) != (actual.type, actual.index or 0):
         raise InputError(
-            f"expected the network on {asked}, its parameters are on {found}. "
-            f"Move it there with net.to('{asked}')."
+            f"expected the network on {wanted}, its parameters are on {actual}. "
+            f"Move it there with net.to('{wanted}')."
         )
-    return found, floats[0].dtype
+    return actual, floats[0].dtype
 
 
 def to_device(tensor: Tensor, device: str | torch.device) -> Tensor:
-    """The tensor on a device, detached, and such that autograd can work with it.
+    """The tensor on a device, detached, in a form that autograd accepts.
 
-    A tensor made in inference mode is copied, since autograd refuses those.
+    A tensor made in inference mode is copied, since autograd refuses it.
     """
     return (tensor.clone() if tensor.is_inference() else tensor.detach()).to(device)
 
 
 def autocast_type(autocast: torch.dtype | str | None) -> torch.dtype | None:
-    """The type of number with this name.
+    """The type to compute in: `bfloat16` or `float16`, by name or as it is; None stays None.
 
     Raises:
-        InputError: neither bfloat16 nor float16.
+        InputError: another type.
     """
     types = {"bfloat16": torch.bfloat16, "float16": torch.float16}
     if autocast is None or autocast in types.values():

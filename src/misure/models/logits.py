@@ -1,9 +1,9 @@
 """Logits: one tensor (N, K, *spatial), whatever form a network's output has.
 
-One channel is a foreground against the background; it becomes two classes with the logits
-(-l / 2, l / 2), whose softmax is (1 - sigmoid(l), sigmoid(l)). So two kinds are left: *exclusive*
-classes (softmax, the largest logit wins, ties go to the lower index) and *multilabel* ones (a
-sigmoid each, positive logits win).
+A single channel is a foreground against the background; it becomes two classes with the logits
+(-l / 2, l / 2), whose softmax is (1 - sigmoid(l), sigmoid(l)). So there are two kinds: *exclusive*
+classes (softmax; the largest logit wins, ties go to the lower index) and *multilabel* ones (a
+sigmoid each; positive logits win).
 """
 
 from collections.abc import Mapping
@@ -21,11 +21,13 @@ _QUERIES = (("class_queries_logits", "masks_queries_logits"), ("pred_logits", "p
 def find_tensor(output: Any, spatial_dims: int, entry: str | int | None = None) -> Tensor:
     """The spatial tensor (N, K, *spatial) inside a network's output.
 
-    A tensor is taken as it is; of a mapping the named entry, else `out`, else `logits`, else the
-    only spatial entry; of any other object its `.logits`; of a tuple or list the entry with the
-    given index, else the first (deep supervision: the finest output usually stands first). Of
-    masks and classes of queries (MaskFormer, Mask2Former, EoMT) the logarithm of what these
-    networks add up for each class.
+    - A tensor is taken as it is.
+    - A mapping gives the named entry, else `out`, else `logits`, else its only spatial entry.
+    - A tuple or list gives the entry with the given index, else the first (with deep supervision
+      the finest output usually comes first).
+    - Any other object gives its attribute of the given name, else `.logits`.
+    - Masks and classes of queries (MaskFormer, Mask2Former, EoMT) give the logarithm of the scores
+      that these networks sum up for each class.
 
     Args:
         output: what the network returned.
@@ -33,17 +35,17 @@ def find_tensor(output: Any, spatial_dims: int, entry: str | int | None = None) 
         entry: key or index of the entry to take.
 
     Raises:
-        ModelError: nothing of the kind is there; the message shows what is.
+        ModelError: there is no such tensor; the message shows the output.
     """
-    found = _descend(output, spatial_dims, entry)
-    if found is None:
+    tensor = _descend(output, spatial_dims, entry)
+    if tensor is None:
         which = "" if entry is None else f" as entry {entry!r}"
         raise ModelError(
             f"expected logits (N, K, {'D, ' * (spatial_dims == 3)}H, W){which}, "
             f"the network returned {describe(output)}. Name the right entry with output=..., or "
             "wrap the network."
         )
-    return found
+    return tensor
 
 
 def _descend(output: Any, spatial_dims: int, entry: str | int | None) -> Tensor | None:
@@ -79,10 +81,10 @@ def _entry_of_mapping(output: Mapping[Any, Any], spatial_dims: int, entry: Any) 
 
 
 def _log_scores(classes: Tensor, masks: Tensor) -> Tensor:
-    """Classes (N, Q, K + 1) and masks (N, Q, *spatial) of queries, as (N, K, *spatial).
+    """Log scores (N, K, *spatial) from classes (N, Q, K + 1) and masks (N, Q, *spatial) of queries.
 
-    The sum over the queries of class probability (the last class is none) times mask probability;
-    softmax of its logarithm is each class's share of it.
+    The score is the sum over the queries of class probability (the last class means "none") times
+    mask probability; the softmax of the log scores is the share of each class.
     """
     shares = classes.float().softmax(-1)[..., :-1]
     scores = torch.einsum("nqk,nq...->nk...", shares, masks.float().sigmoid())
@@ -90,7 +92,7 @@ def _log_scores(classes: Tensor, masks: Tensor) -> Tensor:
 
 
 def describe(output: Any) -> str:
-    """What came out of a network, in a few words: types, keys and shapes."""
+    """The output of a network in a few words: types, keys and shapes."""
     if isinstance(output, Tensor):
         return f"a {str(output.dtype).removeprefix('torch.')} tensor {tuple(output.shape)}"
     if isinstance(output, Mapping):
@@ -102,12 +104,13 @@ def describe(output: Any) -> str:
 
 
 def to_classes(tensor: Tensor, *, multilabel: bool, probabilities: bool) -> Tensor:
-    """Logits (N, K, *spatial) float32 of a network's tensor; one channel becomes two classes.
+    """Logits (N, K, *spatial) float32 of a network's tensor; a single channel becomes two classes.
 
     Args:
         tensor: (N, K, *spatial).
-        multilabel: each class has a sigmoid of its own (one channel stays one class).
-        probabilities: the numbers are probabilities already, and are turned back into logits.
+        multilabel: whether each class has a sigmoid of its own; a single channel then stays one
+            class.
+        probabilities: whether the numbers are probabilities, to be turned back into logits.
     """
     numbers = tensor.float()
     is_binary = numbers.shape[1] == 1 and not multilabel
@@ -119,7 +122,7 @@ def to_classes(tensor: Tensor, *, multilabel: bool, probabilities: bool) -> Tens
 
 def all_finite(tensor: Tensor) -> bool:
     """Whether a tensor holds no NaN and no infinity."""
-    # The sum is asked first, several times faster; it can overflow, so each number decides.
+    # The sum is several times faster to check, but can overflow; then each number decides.
     is_sum_finite = bool(torch.isfinite(tensor.sum(dtype=torch.float32)))
     return is_sum_finite or bool(torch.isfinite(tensor).all())
 
@@ -134,9 +137,14 @@ def look_like_probabilities(tensor: Tensor, multilabel: bool) -> bool:
 
 
 def class_region(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
-    """Pixels (N, *spatial) bool that the model gives to a class.
+    """Pixels (N, *spatial) bool that the logits give to a class.
 
-    The same as `logits.argmax(1) == class_index` (without multilabel), but many times faster.
+    Without multilabel this is `logits.argmax(1) == class_index`, but many times faster.
+
+    Args:
+        logits: (N, K, *spatial).
+        class_index: 0 to K - 1.
+        multilabel: whether each class has a sigmoid of its own.
     """
     own = logits[:, class_index]
     if multilabel:
@@ -150,9 +158,14 @@ def class_region(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
 
 
 def class_margin(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
-    """By how much (N, *spatial) a class leads the best other class; with multilabel its own logit.
+    """The lead (N, *spatial) of a class over the best other class; with multilabel its own logit.
 
-    Positive where the model gives the pixel to the class; differentiable.
+    Positive where the class wins; differentiable.
+
+    Args:
+        logits: (N, K, *spatial).
+        class_index: 0 to K - 1.
+        multilabel: whether each class has a sigmoid of its own.
     """
     own = logits[:, class_index]
     if multilabel or logits.shape[1] == 1:
@@ -163,7 +176,13 @@ def class_margin(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
 
 
 def class_probability(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
-    """Probability (N, *spatial) in [0, 1] of a class: one softmax, or its own sigmoid."""
+    """Probability (N, *spatial) in [0, 1] of a class: by softmax, with multilabel by its sigmoid.
+
+    Args:
+        logits: (N, K, *spatial).
+        class_index: 0 to K - 1.
+        multilabel: whether each class has a sigmoid of its own.
+    """
     if multilabel:
         return logits[:, class_index].sigmoid()
     return (logits[:, class_index] - logits.logsumexp(1)).exp()

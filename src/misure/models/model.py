@@ -3,8 +3,8 @@
     images (N, C, *spatial) -> Preprocessing -> network -> find_tensor, to_classes -> resized back
     -> logits (N, K, *spatial)
 
-The network is borrowed (see `borrowed`), its passes are counted, a batch that does not fit into
-memory is halved and tried again.
+The network is borrowed: after use it is exactly as it was. Its passes are counted, and a batch that
+does not fit into memory is halved and tried again.
 """
 
 import copy
@@ -50,19 +50,18 @@ class SegmentationModel:
         input_size: exact size (*spatial) of the network's input, or the length of its short side.
         size_divisor: every side of the input is padded to a multiple of it.
         output: key or index of the logits within the network's output (see `find_tensor`).
-        multilabel: each class has a sigmoid of its own; else classes exclude each other.
+        multilabel: whether each class has a sigmoid of its own; else classes exclude each other.
         probabilities: True: the network returns probabilities; False: it returns logits; None:
-            logits too, but the first output is looked at, and an error raised where it looks like
-            probabilities.
+            logits, with an error if the first output looks like probabilities.
         class_names: K names; may be empty.
-        num_channels: C, where known; by default the length of `mean`.
-        intensity: how the numbers of NIfTI volumes are scaled when they are read for this network
-            (see `intensity`); images that are passed in are taken as they are.
-        device: where a function computes; of a module, where its parameters are.
-        autocast: compute in this type where torch sees fit: `bfloat16` or `float16`.
-        batch_size: images at a time; by default at most 16 and about 4 million pixels.
+        num_channels: C; None: the length of `mean`, if it has more than one number.
+        intensity: the rule that scales NIfTI volumes when they are read for this network,
+            `window:LOW:HIGH` or `percentiles:LOW:HIGH`; images that are passed in are not scaled.
+        device: where a function computes; a module computes where its parameters are.
+        autocast: `bfloat16` or `float16`: torch may compute in this type.
+        batch_size: images at a time; None: at most 16, and about 4 million pixels.
         differentiable: whether gradients flow through `net`.
-        name: how to call it in results.
+        name: of the network in results; None: the name of its type.
 
     Raises:
         InputError: arguments that contradict each other.
@@ -100,9 +99,10 @@ class SegmentationModel:
         self.preprocessing = make_preprocessing(mean, std, input_size, size_divisor)
         self.output, self.multilabel, self.probabilities = output, multilabel, probabilities
         self.class_names = tuple(class_names)
-        mean_of_each = self.preprocessing.mean or ()
-        known = len(mean_of_each) if len(mean_of_each) > 1 else None
-        self.num_channels = num_channels if num_channels is not None else known
+        num_means = len(self.preprocessing.mean or ())
+        if num_channels is None and num_means > 1:
+            num_channels = num_means
+        self.num_channels = num_channels
         self.intensity = intensity
         if intensity:
             check_rule(intensity)
@@ -129,7 +129,7 @@ class SegmentationModel:
         """
         if images.ndim not in (4, 5) or not images.is_floating_point() or 0 in images.shape:
             raise InputError(
-                f"expected images (N, C, [D,] H, W) of floats, got "
+                "expected images (N, C, [D,] H, W) of floats, got "
                 f"{images.dtype} {tuple(images.shape)}. One image needs image[None]."
             )
         if self.num_channels not in (None, images.shape[1]):
@@ -153,14 +153,14 @@ class SegmentationModel:
         return logits
 
     def with_network(self, net: Callable[[Tensor], Any]) -> "SegmentationModel":
-        """Another network, used as this one is; both are counted together."""
+        """A model that uses another network in the same way; both count their passes together."""
         other = copy.copy(self)
         other.net, other._fitting = net, dict(self._fitting)
         other._is_borrowed = False
         return other
 
     def settings(self) -> dict[str, Any]:
-        """How the network is used, as plain values: for whoever wants to use it the same way."""
+        """How the network is used, as plain values: enough to use it in the same way again."""
         used, size = self.preprocessing, self.preprocessing.input_size
         return {
             "mean": list(used.mean) if used.mean else None,
@@ -176,25 +176,25 @@ class SegmentationModel:
         }
 
     def class_region(self, logits: Tensor, class_index: int) -> Tensor:
-        """Pixels (N, *spatial) bool that these logits (N, K, *spatial) give to a class."""
+        """Pixels (N, *spatial) bool that logits (N, K, *spatial) give to a class."""
         return class_region(logits, class_index, self.multilabel)
 
     def class_probability(self, logits: Tensor, class_index: int) -> Tensor:
-        """Probability (N, *spatial) of a class in these logits (N, K, *spatial)."""
+        """Probability (N, *spatial) in [0, 1] of a class by logits (N, K, *spatial)."""
         return class_probability(logits, class_index, self.multilabel)
 
     def is_background(self, class_index: int) -> bool:
-        """Whether a class is class 0 of classes that exclude each other, mostly a background."""
+        """Whether a class is class 0 of exclusive classes, which is usually the background."""
         return class_index == 0 and not self.multilabel
 
     def class_name(self, class_index: int) -> str:
-        """The name of a class; its number where no name is known."""
-        known = class_index < len(self.class_names)
-        return self.class_names[class_index] if known else str(class_index)
+        """The name of a class; its number as text if it has no name."""
+        has_name = class_index < len(self.class_names)
+        return self.class_names[class_index] if has_name else str(class_index)
 
     @entrance("SegmentationModel.find_class")
     def find_class(self, name_or_index: str | int) -> int:
-        """The class_index of a class name or of a number.
+        """The class_index of a class name, or of a number, which may be text.
 
         Raises:
             InputError: no class has this name; the message holds the names.
@@ -224,7 +224,7 @@ class SegmentationModel:
 
     @contextmanager
     def borrowed(self) -> Iterator[None]:
-        """A context in which the network stays borrowed, instead of for each pass anew."""
+        """A context in which the network stays borrowed, instead of for each pass on its own."""
         if self._is_borrowed:
             yield
             return
@@ -237,13 +237,13 @@ class SegmentationModel:
 
     @entrance("SegmentationModel.in_batches")
     def in_batches(self, work: Callable[[slice], T], num_images: int, spatial: Shape) -> list[T]:
-        """What `work` returns for slices of range(num_images), as many at a time as fit.
+        """The results of `work` for slices that cover range(num_images), as large as memory allows.
 
         Args:
-            work: called with a slice; shows that many images to the model and changes nothing
-                before it is through, since it is called again when memory runs out.
-            num_images: how many images there are to show.
-            spatial: shape of one image.
+            work: called with a slice, shows these images to the model; it must change nothing
+                before it succeeds, since it is called again if memory runs out.
+            num_images: number of images to show.
+            spatial: (*spatial) of one image.
 
         Raises:
             ModelError: memory runs out for a single image.
@@ -263,7 +263,7 @@ class SegmentationModel:
             with cast:
                 return self.net(inputs)
         except Exception as error:
-            if is_out_of_memory(error) or isinstance(error, MisureError):  # ours, by a hook
+            if is_out_of_memory(error) or isinstance(error, MisureError):  # raised by a hook
                 raise
             raise ModelError(
                 f"the network {self.name} raised {type(error).__name__} on an input of shape "

@@ -26,7 +26,7 @@ class Preprocessing:
 
     Attributes:
         mean, std: one number a channel, or one for all, in the units of the user's image; None:
-            left as it is.
+            no normalisation.
         input_size: exact size (*spatial) of the network's input; or one number: the length of the
             short side, the aspect kept; None: the image's own size.
         size_divisor: every side is padded to a multiple of it.
@@ -111,10 +111,15 @@ def make_preprocessing(
     input_size: int | Sequence[int] | None,
     size_divisor: int,
 ) -> Preprocessing:
-    """The preprocessing with these settings, single numbers allowed for `mean` and `std`.
+    """The preprocessing with these settings.
+
+    Args:
+        mean, std: a number for each channel, or one for all; None: no normalisation.
+        input_size: exact size (*spatial), or the length of the short side; None: the image's own.
+        size_divisor: every side is padded to a multiple of it.
 
     Raises:
-        InputError: something else than numbers.
+        InputError: other values than numbers, or numbers that are too small.
     """
     try:
         return Preprocessing(
@@ -131,19 +136,19 @@ def make_preprocessing(
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"expected numbers as mean and std, whole numbers as input_size and "
+            "expected numbers as mean and std, whole numbers as input_size and "
             f"size_divisor, got {mean!r}, {std!r}, {input_size!r} and {size_divisor!r}."
         ) from error
 
 
-def _numbers(given: float | Sequence[float] | None) -> tuple[float, ...] | None:
-    if given is None:
+def _numbers(value: float | Sequence[float] | None) -> tuple[float, ...] | None:
+    if value is None:
         return None
-    return (float(given),) if isinstance(given, (int, float)) else tuple(map(float, given))
+    return (float(value),) if isinstance(value, (int, float)) else tuple(map(float, value))
 
 
 def resize(images: Tensor, spatial: Sequence[int]) -> Tensor:
-    """Images (N, C, *any) at the shape (N, C, *spatial), linearly; unchanged if that is theirs."""
+    """Images (N, C, *any), linearly interpolated to (N, C, *spatial); unchanged if they fit."""
     if images.shape[2:] == tuple(spatial):
         return images
     shrinks = any(new < old for new, old in zip(spatial, images.shape[2:], strict=True))

@@ -1,4 +1,4 @@
-"""Segmentations: what the model draws on an image, and the targets that can be taken from it."""
+"""Segmentations: what the model predicts for an image, and the targets to take from it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ class FoundClass:
 
 
 class Segmentation:
-    """What a model draws on one image, by one forward pass.
+    """The prediction of a model for one image.
 
     Args:
         model: the model.
         logits: (K, *spatial), at the image's own pixels.
-        device: where its regions live.
+        device: of the regions.
     """
 
     def __init__(self, model: SegmentationModel, logits: Tensor, device: torch.device) -> None:
@@ -53,7 +53,10 @@ class Segmentation:
         return self._classes == class_index
 
     def class_map(self) -> Tensor:
-        """Class index (*spatial) int64 of each pixel; of several labels the lowest, of none -1."""
+        """Class index (*spatial) int64 of each pixel.
+
+        With multilabel it is the lowest of a pixel's classes, -1 if it has none.
+        """
         if not self.model.multilabel:
             return self._classes
         lowest = self._classes.to(torch.int8).argmax(0)
@@ -61,16 +64,16 @@ class Segmentation:
 
     def found_classes(self) -> list[FoundClass]:
         """The classes that the model finds, the largest first."""
-        found = []
+        classes = []
         for class_index in range(self.num_classes):
             region = self.class_region(class_index)
             if num_pixels := int(region.sum()):
                 name = self.model.class_name(class_index)
                 num_objects = int(component_numbers(region).max())
-                found.append(
+                classes.append(
                     FoundClass(class_index, name, num_pixels, area_fraction(region), num_objects)
                 )
-        return sorted(found, key=lambda one: -one.num_pixels)
+        return sorted(classes, key=lambda entry: -entry.num_pixels)
 
     @entrance("Segmentation.target")
     def target(
@@ -86,20 +89,23 @@ class Segmentation:
         """The pixels that the model gives to a class, one connected object, or a part of them.
 
         Args:
-            class_index, class_name: the class, by one of the two; with `point` it may be left
-                out, and is what the model gives to that pixel.
-            point: a pixel (*spatial); its connected object is taken.
+            class_index, class_name: the class, by one of the two; with `point` both may be left
+                out: the class is then that of the pixel.
+            point: a pixel (*spatial); the connected object that holds it is taken.
             instance: the number of a connected object, 0 for the largest.
-            box: starts and (exclusive) ends of the box (see `draw_box`).
-            polygon: corners (row, column), 2D only.
+            box: first row, first column, end row, end column (3D: depth first), ends exclusive;
+                the part of the class inside is taken.
+            polygon: at least three corners (row, column), 2D only; the part of the class inside is
+                taken.
 
         Raises:
             EmptyTargetError: the model gives no such pixel to the class; the message names the
                 classes that are there.
-            InputError: no class or more than one way to choose, a point outside, ...
+            InputError: no class, more than one way to choose, or a point, instance, box or polygon
+                that the image does not have.
         """
-        given = [way for way in (point, instance, box, polygon) if way is not None]
-        if len(given) > 1 or (class_index is not None and class_name is not None):
+        choices = [choice for choice in (point, instance, box, polygon) if choice is not None]
+        if len(choices) > 1 or (class_index is not None and class_name is not None):
             raise InputError(
                 "expected one of class_index and class_name, and at most one of "
                 "point, instance, box and polygon. Give one."
@@ -180,7 +186,7 @@ class Segmentation:
         num_objects = int(objects.max())
         if not 0 <= instance < num_objects:
             raise InputError(
-                f"expected an instance from 0 (the largest) to "
+                "expected an instance from 0 (the largest) to "
                 f"{num_objects - 1}, got {instance}. Class {self._label(class_index)} has "
                 f"{num_objects} connected objects here."
             )
@@ -193,8 +199,8 @@ class Segmentation:
     def _inventory(self) -> str:
         return (
             ", ".join(
-                f"{self._label(one.class_index)} on {one.area_fraction:.1%}"
-                for one in self.found_classes()
+                f"{self._label(entry.class_index)} on {entry.area_fraction:.1%}"
+                for entry in self.found_classes()
             )
             or "no class at all"
         )
@@ -202,20 +208,30 @@ class Segmentation:
 
 @entrance("segment")
 def segment(model: SegmentationModel, image: Tensor) -> Segmentation:
-    """What the model draws on an image, by one forward pass.
+    """The prediction of a model for an image, by one forward pass.
 
     Args:
-        image: (C, *spatial) float, in the units that the model's mean and std are in.
+        model: the model.
+        image: (C, *spatial) float, in the units of the model's mean and std.
 
     Raises:
-        InputError: not such an image, or one that is not finite.
+        InputError: the image has another shape or type, or is not finite.
         ModelError: the network fails on it.
     """
     return Segmentation(model, logits_of(model, image), image.device)
 
 
 def logits_of(model: SegmentationModel, image: Tensor) -> Tensor:
-    """The logits (K, *spatial) of an image, by one forward pass; see `segment`."""
+    """The logits (K, *spatial) float32 of an image, at its own pixels, by one forward pass.
+
+    Args:
+        model: the model.
+        image: (C, *spatial) float, in the units of the model's mean and std.
+
+    Raises:
+        InputError: the image has another shape or type, or is not finite.
+        ModelError: the network fails on it.
+    """
     check_image(image)
 
     def work(_all: slice) -> Tensor:
@@ -237,9 +253,29 @@ def predicted_target(
     box: Sequence[int] | None = None,
     polygon: Sequence[tuple[float, float]] | None = None,
 ) -> Target:
-    """The target that `segment(model, image).target(...)` gives; see there.
+    """The pixels that the model gives to a class, one connected object, or a part of them.
 
-    For several targets of one image call `segment` once: it is the only forward pass.
+    Takes one forward pass. For several targets of an image call `segment` once, and
+    `Segmentation.target` for each.
+
+    Args:
+        model: the model.
+        image: (C, *spatial) float, in the units of the model's mean and std.
+        class_index, class_name: the class, by one of the two; with `point` both may be left out:
+            the class is then that of the pixel.
+        point: a pixel (*spatial); the connected object that holds it is taken.
+        instance: the number of a connected object, 0 for the largest.
+        box: first row, first column, end row, end column (3D: depth first), ends exclusive; the
+            part of the class inside is taken.
+        polygon: at least three corners (row, column), 2D only; the part of the class inside is
+            taken.
+
+    Raises:
+        EmptyTargetError: the model gives no such pixel to the class; the message names the classes
+            that are there.
+        InputError: another kind of image, no class, more than one way to choose, or a point,
+            instance, box or polygon that the image does not have.
+        ModelError: the network fails on the image.
     """
     return segment(model, image).target(
         class_index,

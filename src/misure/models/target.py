@@ -1,7 +1,7 @@
 """Targets: what is explained.
 
 A target is a class together with the pixels to preserve. They come from the model's own prediction,
-never from an annotation: an explanation says why the model drew what it drew, right or wrong.
+never from an annotation: an explanation says why the model predicted this, right or wrong.
 """
 
 from dataclasses import dataclass, replace
@@ -26,10 +26,10 @@ class Target:
             foreground.
         region: (*spatial) bool, the pixels to preserve.
         ignored: (*spatial) bool, the other pixels that the model gives to the class when it sees
-            the whole image (other objects, the part outside the box). They count neither for nor
-            against: seeing a second dog must not speak against the explanation of the first.
+            the whole image (other objects, the part outside the box). They are left out of every
+            Dice: showing a second dog must not lower the score of the first.
         class_name: name of the class.
-        multilabel: as in the model.
+        multilabel: whether each class of the model has a sigmoid of its own.
 
     Raises:
         InputError: an empty region, other shapes, or pixels both preserved and ignored.
@@ -73,7 +73,7 @@ class Target:
         return at_pixels[self.region.to(at_pixels.device)].sum()
 
     def record(self) -> dict[str, Any]:
-        """Everything but the pixels themselves, as plain values."""
+        """The class, the number of pixels and their fraction of the image, as plain values."""
         return {
             "class_index": self.class_index,
             "class_name": self.class_name,
@@ -83,12 +83,12 @@ class Target:
         }
 
     def to(self, device: str | torch.device) -> "Target":
-        """The same target with its regions on a device."""
+        """A copy of the target with its regions on a device."""
         region, ignored = to_device(self.region, device), to_device(self.ignored, device)
         return replace(self, region=region, ignored=ignored)
 
     def dice(self, class_region: Tensor) -> float:
-        """Dice of the target with what the model now gives to its class, in [0, 1].
+        """Dice of the target with the region that the model now gives to its class, in [0, 1].
 
         Args:
             class_region: (*spatial) bool. Ignored pixels are left out.
@@ -97,5 +97,5 @@ class Target:
 
     def dice_of_logits(self, logits: Tensor) -> list[float]:
         """Dice of the target with each of N hard segmentations, from logits (N, K, *spatial)."""
-        drawn = class_region(logits, self.class_index, self.multilabel)
-        return [self.dice(one) for one in drawn.to(self.region.device)]
+        regions = class_region(logits, self.class_index, self.multilabel)
+        return [self.dice(region) for region in regions.to(self.region.device)]

@@ -1,4 +1,4 @@
-"""Post-hoc reliability: how far a segmentation can be trusted where nobody annotated it.
+"""Reliability: predicts how far a segmentation can be trusted if its image is not annotated.
 
 examples = read_examples(["run"], ["coco:photographs"])
 model = fit_reliability(examples, names_of(["all"]))
@@ -13,7 +13,7 @@ from misure.reliability.fit import fit_reliability
 from misure.reliability.learners import LEARNERS
 from misure.reliability.model import Reliability, ReliabilityModel
 from misure.reliability.read_examples import read_examples
-from misure.reliability.scores import MEASURES, Predicted
+from misure.reliability.scores import MEASURES, Predictions
 from misure.reliability.scoring import score_run
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "Evaluation",
     "Examples",
     "Feature",
-    "Predicted",
+    "Predictions",
     "Reliability",
     "ReliabilityModel",
     "evaluate_reliability",

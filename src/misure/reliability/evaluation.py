@@ -1,25 +1,25 @@
 """How well reliability can be predicted, and what the explanation adds to plain confidence.
 
-Every row of the table is a set of features and a learner. Cross-validated by image, or fitted on
-one condition and tested on another; images that are in both are left out of fitting in turn. The
-question is nested: the same features with those of the explanation and without, and the difference
-with its bootstrap interval over images.
+Each row of the table is a set of features with a learner. It is cross-validated by image, or fitted
+on one condition and tested on another; images that are in both are left out of the fit in turn. The
+comparison is nested: the same features with and without those of the explanation, and the
+difference with its bootstrap interval over images.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
-from misure.errors import InputError
+from misure.errors import InputError, entrance
 from misure.explanation.probe import OnStep
 from misure.reliability.examples import Examples
 from misure.reliability.features import FEATURES, feature_matrix, names_of
 from misure.reliability.fit import FEWEST_IMAGES, FEWEST_OBJECTS, fit_reliability
-from misure.reliability.learners import folds, has_both
+from misure.reliability.learners import folds_of, has_both
 from misure.reliability.model import Reliability
-from misure.reliability.scores import Predicted, bootstrap_difference, measured
+from misure.reliability.scores import Gain, Predictions, gains, measure_all
 from misure.reliability.scoring import check_has_features
 
 FEATURE_SETS: dict[str, tuple[str, ...]] = {
@@ -34,34 +34,47 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
     "confidence + explanation": ("confidence", "form", "explanation", "context"),
     "all": ("all",),
 }
-"""Name of a row -> groups of features, or single ones: the rivals first, then with explanations."""
+"""Name of a row -> groups of features, or single ones: first without explanations, then with."""
 
 NESTED = (
     ("confidence", "confidence + explanation"),
     ("confidence + augmentation", "all"),
 )
-"""(without, with the explanation's features), between which nothing else differs."""
+"""(row without, row with the features of the explanation); nothing else differs between them."""
 
 _COMPARED = ("auroc", "auprc", "mae", "spearman", "aurc")
 
 
-@dataclass(frozen=True)
+Row = tuple[str, str]
+"""(name in `FEATURE_SETS`, name in `LEARNERS`)"""
+
+
+class FitOptions(TypedDict):
+    """Arguments of `fit_reliability`."""
+
+    learner: str
+    cut: float
+    coverage: float
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What came out.
+    """How well reliability was predicted.
 
     Attributes:
-        predicted: (row, learner) -> what was said of the tested objects.
-        figures: (row, learner) -> measure -> figure.
-        gains: ((without, with), learner) -> measure -> (difference, low, high).
+        predictions: row -> predictions of the tested objects.
+        values: row -> measure -> value.
+        gains: ((row without, row with explanations), learner) -> measure -> gain.
         num_objects, num_images: tested.
-        failed_share: of them below the cut, in [0, 1].
+        failed_share: fraction of the objects with a Dice below the cut.
         cut: Dice below which a segmentation counts as failed.
         kind: `cross-validated by image`, or `fitted on other runs`.
     """
 
-    predicted: dict[tuple[str, str], Predicted]
-    figures: dict[tuple[str, str], dict[str, float]]
-    gains: dict[tuple[tuple[str, str], str], Mapping[str, tuple[float, float, float]]]
+    predictions: dict[Row, Predictions]
+    values: dict[Row, dict[str, float]]
+    gains: dict[tuple[tuple[str, str], str], Mapping[str, Gain]]
     num_objects: int
     num_images: int
     failed_share: float
@@ -69,6 +82,7 @@ class Evaluation:
     kind: str
 
 
+@entrance("evaluate_reliability")
 def evaluate_reliability(
     examples: Examples,
     test: Examples | None = None,
@@ -80,112 +94,149 @@ def evaluate_reliability(
     seed: int = 0,
     on_step: OnStep | None = None,
 ) -> Evaluation:
-    """Measures every row of `FEATURE_SETS` whose features are there, with every learner.
+    """Measures every row of `FEATURE_SETS` whose features the examples have, with every learner.
 
-    A single feature is only given to the linear one: boosting could do no more than bend it.
+    A single feature is only fitted by the first learner: boosting could only bend it.
 
     Args:
         examples: annotated objects.
-        test: of another condition, to test on what was fitted on `examples`; None: on
-            `examples` themselves. No image is ever fitted and tested on at once.
+        test: objects of another condition, to test what was fitted on `examples`; None: test on
+            `examples` themselves. No image is fitted and tested on at once.
         learners: names in `LEARNERS`.
         cut, coverage, seed: see `fit_reliability`.
         num_resamples: of the bootstrap.
-        on_step: told after every row.
+        on_step: called before every row.
 
     Raises:
-        InputError: as of `fit_reliability`.
+        InputError: as `fit_reliability`.
     """
-    rows = {
-        row: names for row, groups in FEATURE_SETS.items() if (names := _there(examples, groups))
-    }
-    if not rows:
-        raise InputError(
-            "reliability: expected records with features, they have none. Make the run again with "
-            "this version of misure."
-        )
-    jobs = [
-        (row, learner)
-        for row, names in rows.items()
-        for learner in (learners if len(names) > 1 else [learners[0]])
+    features = _feature_names(examples)
+    rows = [
+        (name, learner)
+        for name, names in features.items()
+        for learner in (learners if len(names) > 1 else learners[:1])
     ]
-    predicted: dict[tuple[str, str], Predicted] = {}
-    for number, (row, learner) in enumerate(jobs):
+    predictions: dict[Row, Predictions] = {}
+    for number, (name, learner) in enumerate(rows):
         if on_step:
-            on_step("evaluating", number, len(jobs))
-        options: dict[str, Any] = {
-            "learner": learner,
-            "cut": cut,
-            "coverage": coverage,
-            "seed": seed,
-        }
-        predicted[row, learner] = _predicted(examples, test or examples, rows[row], options)
-    tested = next(iter(predicted.values()))
+            on_step("evaluating", number, len(rows))
+        options = FitOptions(learner=learner, cut=cut, coverage=coverage, seed=seed)
+        predictions[name, learner] = predict_unseen(
+            examples, test or examples, features[name], options
+        )
+    tested = next(iter(predictions.values()))
     return Evaluation(
-        predicted,
-        {job: measured(one) for job, one in predicted.items()},
-        {
-            (pair, learner): bootstrap_difference(
-                predicted[pair[0], learner],
-                predicted[pair[1], learner],
-                _COMPARED,
-                num_resamples=num_resamples,
-                seed=seed,
-            )
-            for pair in NESTED
-            for learner in learners
-            if all((row, learner) in predicted for row in pair)
-        },
-        len(tested.dices),
-        len(np.unique(tested.groups)),
-        float(tested.failed.mean()),
-        cut,
-        "cross-validated by image" if test is None else "fitted on other runs",
+        predictions=predictions,
+        values={row: measure_all(predicted) for row, predicted in predictions.items()},
+        gains=_nested_gains(predictions, learners, num_resamples, seed),
+        num_objects=len(tested.dices),
+        num_images=len(np.unique(tested.groups)),
+        failed_share=float(tested.failed.mean()),
+        cut=cut,
+        kind="cross-validated by image" if test is None else "fitted on other runs",
     )
 
 
-def _there(examples: Examples, groups: Sequence[str]) -> list[str]:
-    """The features of a row; none where a whole group of it is missing in every record."""
-    names = names_of(groups)
-    found = ~np.isnan(feature_matrix(examples.records, names)).all(axis=0)
-    there = [name for name, is_there in zip(names, found, strict=True) if is_there]
-    of_group = {FEATURES[name].group for name in there}
-    return there if of_group == {FEATURES[name].group for name in names} else []
+def _feature_names(examples: Examples) -> dict[str, list[str]]:
+    """Name in `FEATURE_SETS` -> its features that the examples have.
+
+    A set is left out if a whole group of its features is missing in every record.
+
+    Raises:
+        InputError: there is no such set.
+    """
+    features = {}
+    for name, groups in FEATURE_SETS.items():
+        wanted = names_of(groups)
+        is_known = ~np.isnan(feature_matrix(examples.records, wanted)).all(axis=0)
+        known = [feature for feature, is_there in zip(wanted, is_known, strict=True) if is_there]
+        if _groups_of(known) == _groups_of(wanted):
+            features[name] = known
+    if not features:
+        raise InputError(
+            "expected records with features, they have none. Make the run again with this version "
+            "of misure."
+        )
+    return features
 
 
-def _predicted(
-    examples: Examples, test: Examples, names: Sequence[str], options: Mapping[str, Any]
-) -> Predicted:
-    """Each object of `test` judged by a model that has seen nothing of its image."""
-    parts = folds(test.groups, options["seed"])
+def _groups_of(names: Sequence[str]) -> set[str]:
+    return {FEATURES[name].group for name in names}
+
+
+def _nested_gains(
+    predictions: Mapping[Row, Predictions],
+    learners: Sequence[str],
+    num_resamples: int,
+    seed: int,
+) -> dict[tuple[tuple[str, str], str], Mapping[str, Gain]]:
+    """(pair of `NESTED`, learner) -> measure -> gain, if both rows were measured."""
+    return {
+        (pair, learner): gains(
+            predictions[pair[0], learner],
+            predictions[pair[1], learner],
+            _COMPARED,
+            num_resamples=num_resamples,
+            seed=seed,
+        )
+        for pair in NESTED
+        for learner in learners
+        if all((name, learner) in predictions for name in pair)
+    }
+
+
+def predict_unseen(
+    examples: Examples, test: Examples, names: Sequence[str], options: FitOptions
+) -> Predictions:
+    """Predictions of each object of `test` by a model that has seen nothing of its image.
+
+    Args:
+        examples: to fit on.
+        test: to predict; may share images with `examples`.
+        names: of the features.
+        options: of the fits.
+
+    Raises:
+        InputError: too few examples are left if the images of a fold are left out.
+    """
+    parts = [indices for _, indices in folds_of(test.groups, options["seed"])]
     if not set(test.groups.tolist()) & set(examples.groups.tolist()):
-        parts = [(np.arange(0), np.arange(len(test)))]  # one model will do for all
-    said: list[Reliability | None] = [None] * len(test)
+        parts = [np.arange(len(test))]  # no image is shared: one model for all
+    predicted: list[Reliability | None] = [None] * len(test)
     fold = np.zeros(len(test), dtype=int)
-    for number, (_, tested) in enumerate(parts):
-        seen = np.flatnonzero(~np.isin(examples.groups, test.groups[tested]))
-        model = fit_reliability(_checked(examples.take(seen), options["cut"]), names, **options)
-        some = test.take(tested)
-        check_has_features(some.records, model)
-        for place, one in zip(tested.tolist(), model.predict(some.records), strict=True):
-            said[place] = one
-        fold[tested] = number
-    arrays = [
-        np.array([getattr(one, name) for one in said])
-        for name in ("dice", "low", "high", "failure_probability")
-    ]
-    return Predicted(options["cut"], test.dices, test.groups, fold, *arrays)
+    for number, indices in enumerate(parts):
+        unseen = np.flatnonzero(~np.isin(examples.groups, test.groups[indices]))
+        fitted_on = examples.take(unseen)
+        _check_enough(fitted_on, options["cut"])
+        model = fit_reliability(fitted_on, names, **options)
+        tested = test.take(indices)
+        check_has_features(tested.records, model)
+        for index, reliability in zip(indices.tolist(), model.predict(tested.records), strict=True):
+            predicted[index] = reliability
+        fold[indices] = number
+
+    def array(name: str) -> np.ndarray:
+        return np.array([getattr(reliability, name) for reliability in predicted])
+
+    return Predictions(
+        cut=options["cut"],
+        dices=test.dices,
+        groups=test.groups,
+        fold=fold,
+        predicted_dices=array("dice"),
+        low=array("low"),
+        high=array("high"),
+        failure_probabilities=array("failure_probability"),
+    )
 
 
-def _checked(examples: Examples, cut: float) -> Examples:
-    """Raises an InputError where what is left for fitting has too few images, or one outcome."""
+def _check_enough(examples: Examples, cut: float) -> None:
+    """Raises an InputError if what is left to fit on has too few images, or only one outcome."""
     failed = examples.dices < cut
-    num_images = len(np.unique(examples.groups))
-    too_few = num_images < FEWEST_IMAGES or len(examples) < FEWEST_OBJECTS
+    too_few = examples.num_images < FEWEST_IMAGES or len(examples) < FEWEST_OBJECTS
     if too_few or not has_both(failed):
         raise InputError(
-            "reliability: expected images enough to leave a fifth of them out and still learn from "
-            f"failures and successes; {num_images} images are left, {failed.mean():.0%} of their "
+            "expected enough images to leave out a fifth of them and still learn from failures and "
+            f"successes; {examples.num_images} images are left, {failed.mean():.0%} of their "
             f"objects below the cut {cut:g}. Give more runs, or another --cut."
         )
-    return examples

@@ -1,35 +1,61 @@
 """Objects whose segmentation quality is known: what reliability is learnt from."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from misure._util.records import Record
 from misure.runs.record import ObjectRecord
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Objects of which it is known how good they are.
+class FeatureSettings(Record, frozen=True, kw_only=True):
+    """The settings of a run that its features depend on, besides network and images.
 
     Attributes:
-        records: of a run.
-        dices: (n,) in [0, 1], with the annotation.
-        groups: of which image (or patient) each is; objects of one group are never on both sides of
-            a split.
-        made: how their runs were made; a run to be scored must be made the same way.
+        method: name in `METHODS`.
+        method_options: all options of the method, also those left at their defaults.
+        dice_threshold: from which an object counts as preserved.
+        instances: whether connected objects were explained instead of whole classes.
+    """
+
+    method: str
+    method_options: dict[str, Any]
+    dice_threshold: float
+    instances: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Examples:
+    """Objects whose Dice with the annotation is known.
+
+    Attributes:
+        records: (n) finished objects of runs.
+        dices: (n,) in [0, 1].
+        groups: (n,) the image (or patient) of each; objects of one group are never on both sides of
+            a fold.
+        settings: of the runs; a run to be scored must have the same. None if they are unknown.
     """
 
     records: Sequence[ObjectRecord]
     dices: np.ndarray
     groups: np.ndarray
-    made: Mapping[str, Any] = field(default_factory=dict)
+    settings: FeatureSettings | None = None
 
     def __len__(self) -> int:
         return len(self.records)
 
-    def take(self, numbers: np.ndarray) -> "Examples":
-        """Some of them."""
-        records = [self.records[i] for i in numbers]
-        return Examples(records, self.dices[numbers], self.groups[numbers], self.made)
+    @property
+    def num_images(self) -> int:
+        """Number of different groups."""
+        return len(np.unique(self.groups))
+
+    def take(self, indices: np.ndarray) -> "Examples":
+        """The examples of these indices."""
+        return Examples(
+            records=[self.records[i] for i in indices],
+            dices=self.dices[indices],
+            groups=self.groups[indices],
+            settings=self.settings,
+        )

@@ -1,6 +1,6 @@
-"""Features: what a record of a run tells about how far its segmentation can be trusted.
+"""Features: numbers of a run's record that may tell how far a segmentation can be trusted.
 
-No paper's list: these are misure's own. A feature that a record does not have is missing (NaN).
+They are misure's own, not taken from a paper. A feature that a record lacks is missing (NaN).
 """
 
 import math
@@ -24,7 +24,7 @@ class Feature:
     Attributes:
         name: its own.
         group: see `GROUPS`.
-        formula: how it comes about, in words and signs.
+        formula: how it is computed, in words and signs.
         read: a record to the number; raises if the record lacks it. Only features of the groups
             `explanation` and `context` may read what an `ExplainedObject` has.
     """
@@ -52,7 +52,7 @@ GROUPS = {
     "explanation": "what the explanation found",
     "context": "on which other classes the evidence lies",
 }
-"""Name -> what its features are about."""
+"""Name -> what the features of the group describe."""
 
 
 def _prediction(name: str) -> Callable[[DoneObject], float]:
@@ -110,16 +110,16 @@ _P = "over the object's pixels"
 _B = "over the pixels at most 2 px from its contour"
 
 FEATURES: dict[str, Feature] = {
-    one.name: one
-    for one in (
+    feature.name: feature
+    for feature in (
         *(
             Feature(
-                beginning + name,
+                prefix + name,
                 "confidence",
                 f"mean of {what} {where}",
-                _prediction(beginning + name),
+                _prediction(prefix + name),
             )
-            for beginning, where in (("", _P), ("border_", _B))
+            for prefix, where in (("", _P), ("border_", _B))
             for name, what in (
                 ("max_probability", "the largest class probability"),
                 ("margin", "the largest minus the second largest class probability"),
@@ -293,20 +293,20 @@ FEATURES: dict[str, Feature] = {
 
 
 def names_of(groups: Sequence[str]) -> list[str]:
-    """The names of the features of some groups, or of single features, in the registry's order.
+    """The names of the features of the given groups, in the order of the registry.
 
     Args:
-        groups: names of groups or features; `all`.
+        groups: names of groups, of single features, or `all`.
 
     Raises:
         InputError: an unknown name.
     """
     known = {"all", *GROUPS, *FEATURES}
-    for one in groups:
-        if one not in known:
+    for name in groups:
+        if name not in known:
             raise InputError(
-                f"reliability: expected features among all, {', '.join(GROUPS)}, or single ones "
-                f"({', '.join(FEATURES)}), got {one!r}."
+                f"expected features among all, {', '.join(GROUPS)}, or single ones "
+                f"({', '.join(FEATURES)}), got {name!r}."
             )
     wanted = set(groups)
     return [
@@ -317,6 +317,6 @@ def names_of(groups: Sequence[str]) -> list[str]:
 
 
 def feature_matrix(records: Sequence[ObjectRecord], names: Sequence[str]) -> np.ndarray:
-    """The features of some records, (n, m) float64, NaN where one is missing."""
+    """The features of n records by m names: (n, m) float64, NaN if a feature is missing."""
     rows = [[FEATURES[name].of(record) for name in names] for record in records]
     return np.array(rows, dtype=float).reshape(len(records), len(names))

@@ -1,52 +1,53 @@
-"""Reliability models: from the features of an object to how far it can be trusted.
+"""Reliability models: from the features of an object to how far its segmentation can be trusted.
 
-Two scores of the same features: the Dice that the object would have with an annotation, and the
-chance that this Dice lies below a cut. The interval is as wide as the errors of cross-validation by
-image, by the quantile of split conformal prediction (Vovk 2015 of folds). No coverage is
-guaranteed: objects of one image are alike, and what is seen later may be unlike what was fitted
-on. The chance is calibrated by a logistic
-curve on the same cross-validation's scores (Platt 1999).
+Two scores of the same features: the Dice that an annotator would have measured, and the probability
+that this Dice lies below a cut.
+
+The interval of the Dice is as wide as the errors of cross-validation by image, by the quantile of
+split conformal prediction (Vovk 2015). No coverage is guaranteed: objects of one image are alike,
+and later images may differ from those of the fit. The probability is calibrated by a logistic curve
+on the scores of the same cross-validation (Platt 1999).
 """
 
-import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 
 from misure._util.files import write_text
+from misure._util.records import Record, decode, encode, unusable
+from misure._version import __version__
 from misure.errors import InputError
 from misure.reliability.calibration import logistic
+from misure.reliability.examples import FeatureSettings
 from misure.reliability.features import FEATURES, feature_matrix
-from misure.reliability.learners import (
-    Scaling,
-    Score,
-    as_plain,
-    from_plain,
-    most_of,
-    score_of,
-)
+from misure.reliability.score_functions import Scaling, ScoreFunction, main_reasons, score_of
 from misure.runs.record import ObjectRecord
 
-FORMAT = "misure reliability 1"
+FORMAT = 2
+"""The format of model files; misure 0.1.0 wrote "misure reliability 1"."""
+
 _SIZE_LIMIT = 50_000_000  # bytes of a file
-_NUM_SPEAKING = 3
-_LEAST_STD = 1e-12
+_NUM_REASONS = 3
+
+Fraction = Annotated[float, Meta(ge=0, le=1)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reliability:
-    """What is said of one object.
+    """How far the segmentation of one object can be trusted.
 
     Attributes:
         dice: predicted, in [0, 1].
-        low, high: the interval around it.
-        failure_probability: chance that the Dice is below the cut, in [0, 1].
-        reasons: the features that lower the predicted Dice most, with by how much; none where
-            all raise it.
+        low, high: its interval, in [0, 1].
+        failure_probability: that the Dice is below the cut, in [0, 1].
+        reasons: the main reasons: the features that lower the predicted Dice most, each with its
+            contribution; empty if none lowers it.
     """
 
     dice: float
@@ -56,17 +57,31 @@ class Reliability:
     reasons: list[tuple[str, float]]
 
 
-@dataclass(frozen=True)
-class ReliabilityModel:
+class FittedOn(Record, frozen=True, kw_only=True):
+    """What a model was fitted on.
+
+    Attributes:
+        settings: of the runs; None if they are unknown.
+        num_objects, num_images: number of annotated objects, and of their images.
+        failed_share: fraction of the objects with a Dice below the cut.
+    """
+
+    settings: FeatureSettings | None
+    num_objects: int
+    num_images: int
+    failed_share: Fraction
+
+
+class ReliabilityModel(Record, frozen=True, kw_only=True):
     """A model that was fitted (see `fit_reliability`).
 
     Attributes:
-        feature_names: what it looks at.
+        feature_names: of the features it uses.
         scaling: features to columns.
-        dice, failure: the two scores.
+        dice, failure: the two score functions.
         slope, intercept: failure probability = 1 / (1 + exp(-(slope * score + intercept))).
         half_width: of the interval, before it is cut to [0, 1].
-        coverage: share of objects whose Dice the interval is to hold.
+        coverage: fraction of objects whose Dice the interval is meant to hold.
         cut: Dice below which a segmentation counts as failed.
         learner: name in `LEARNERS`.
         about: what it was fitted on.
@@ -74,127 +89,108 @@ class ReliabilityModel:
 
     feature_names: list[str]
     scaling: Scaling
-    dice: Score
-    failure: Score
-    slope: float
+    dice: ScoreFunction
+    failure: ScoreFunction
+    slope: Annotated[float, Meta(ge=0)]
     intercept: float
-    half_width: float
-    coverage: float
-    cut: float
+    half_width: Fraction
+    coverage: Fraction
+    cut: Fraction
     learner: str
-    about: dict[str, Any] = field(default_factory=dict)
+    about: FittedOn
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.feature_names if name not in FEATURES]:
+            raise ValueError(f"there is no feature {unknown[0]!r}")
+        if len(self.scaling.mean) != len(self.feature_names):
+            raise ValueError("its scaling does not fit its features")
+        if not isfinite(self.slope) or not isfinite(self.intercept):
+            raise ValueError("slope or intercept is not finite")
+        for function in (self.dice, self.failure):
+            function.check_columns(len(self.feature_names) + len(self.scaling.flagged))
 
     def predict(self, records: Sequence[ObjectRecord]) -> list[Reliability]:
-        """What is said of each object; the same for one alone and among others.
+        """The reliability of each object; the same for an object alone and among others.
 
         Args:
-            records: of a run, done ones.
+            records: finished objects of a run.
 
         Raises:
-            InputError: none of the features is there.
+            InputError: no object has any of the features.
         """
         if not records:
             return []
         features = feature_matrix(records, self.feature_names)
         if np.isnan(features).all():
             raise InputError(
-                f"reliability: expected records with {', '.join(self.feature_names[:5])} ..., they "
-                "have none of these. Score a run like the one that the model was fitted on."
+                f"expected records with {', '.join(self.feature_names[:5])} ..., they have none of "
+                "these. Score a run like the one that the model was fitted on."
             )
         columns = self.scaling(features)
-        dices = np.clip(score_of(self.dice, columns), 0, 1)
-        chances = logistic(self.slope * score_of(self.failure, columns) + self.intercept)
-        of_column, source = self.dice.parts(columns), self.scaling.source()
-        parts = np.zeros(features.shape)
-        np.add.at(parts.T, source, of_column.T)
+        dices = np.clip(score_of(self.dice, columns), 0, 1).tolist()
+        scores = self.slope * score_of(self.failure, columns) + self.intercept
+        contributions = np.zeros(features.shape)
+        feature_of_column = self.scaling.feature_of_column()
+        np.add.at(contributions.T, feature_of_column, self.dice.contributions(columns).T)
+        reasons = main_reasons(self.feature_names, contributions, _NUM_REASONS)
         return [
             Reliability(
-                float(dice),
-                max(0.0, float(dice) - self.half_width),
-                min(1.0, float(dice) + self.half_width),
-                float(chance),
-                reasons,
+                dice=dice,
+                low=max(0.0, dice - self.half_width),
+                high=min(1.0, dice + self.half_width),
+                failure_probability=probability,
+                reasons=of_object,
             )
-            for dice, chance, reasons in zip(
-                dices, chances, most_of(self.feature_names, parts, _NUM_SPEAKING), strict=True
+            for dice, probability, of_object in zip(
+                dices, logistic(scores).tolist(), reasons, strict=True
             )
         ]
 
     def save(self, path: str | Path) -> None:
         """Writes the model as JSON, at once or not at all."""
-        plain = {
-            "format": FORMAT,
-            **asdict(self),
-            "dice": as_plain(self.dice),
-            "failure": as_plain(self.failure),
-        }
-        write_text(Path(path), json.dumps(plain, allow_nan=False, indent=1) + "\n")
+        file = ReliabilityFile(format=FORMAT, misure_version=__version__, model=self)
+        write_text(Path(path), msgspec.json.format(encode(file), indent=1).decode() + "\n")
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path) -> "ReliabilityModel":
         """The model that was saved.
 
         Raises:
-            InputError: not such a file.
+            InputError: not such a file, or one of another version.
         """
         path = Path(path)
+        what = f"a file written by `misure reliability fit` in {path}"
         try:
             if path.stat().st_size > _SIZE_LIMIT:
                 raise ValueError(f"it has more than {_SIZE_LIMIT:,} bytes")
-            plain = json.loads(path.read_text(encoding="utf-8"))
-            return cls._from_plain(plain)
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            ArithmeticError,
-            RecursionError,
-        ) as error:
+            data = path.read_bytes()
+        except (OSError, ValueError) as error:
+            raise unusable(what, error) from error
+        header = decode(data, ReliabilityHeader, what)
+        if header.format != FORMAT:
             raise InputError(
-                f"reliability: expected a file written by `misure reliability fit`, but {path} "
-                f"cannot be used: {error}"
-            ) from error
+                f"expected {what} of format {FORMAT}, but it was written by misure "
+                f"{header.misure_version} in format {header.format!r}. Fit the model again."
+            )
+        return decode(data, ReliabilityFile, what).model
 
-    @classmethod
-    def _from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        if plain["format"] != FORMAT:
-            raise ValueError(f"its format is {plain['format']!r}, not {FORMAT!r}")
-        names = list(plain["feature_names"])
-        if unknown := [one for one in names if one not in FEATURES]:
-            raise ValueError(f"it looks at {unknown[0]!r}, which is no feature")
-        mean, std = ([float(x) for x in plain["scaling"][name]] for name in ("mean", "std"))
-        scaling = Scaling(mean, std, [int(one) for one in plain["scaling"]["flagged"]])
-        if (
-            not all(map(math.isfinite, (*mean, *std)))
-            or 0 in std
-            or {len(scaling.mean), len(scaling.std)} != {len(names)}
-            or not all(0 <= one < len(names) for one in scaling.flagged)
-        ):
-            raise ValueError("its scaling does not fit its features")
-        if len(set(scaling.flagged)) < len(scaling.flagged):
-            raise ValueError("a feature is flagged twice")
-        num_columns = len(names) + len(scaling.flagged)
-        numbers = {
-            name: float(plain[name])
-            for name in ("slope", "intercept", "half_width", "coverage", "cut")
-        }
-        if not all(map(math.isfinite, numbers.values())):
-            raise ValueError("a number in it is none")
-        if numbers["slope"] < 0 or not all(
-            0 <= numbers[name] <= 1 for name in ("half_width", "coverage", "cut")
-        ):
-            raise ValueError("half_width, coverage, cut or slope out of their range")
-        about = dict(plain["about"])
-        if not isinstance(about.get("made"), dict) or not isinstance(about["num_objects"], int):
-            raise ValueError("it does not say what it was learnt from")  # noqa: TRY004
-        return cls(
-            names,
-            scaling,
-            from_plain(plain["dice"], num_columns),
-            from_plain(plain["failure"], num_columns),
-            **numbers,
-            learner=str(plain["learner"]),
-            about=about,
-        )
+
+class ReliabilityFile(Record, frozen=True, kw_only=True):
+    """A saved model.
+
+    Attributes:
+        format: see `FORMAT`.
+        misure_version: that fitted the model.
+        model: itself.
+    """
+
+    format: int
+    misure_version: str
+    model: ReliabilityModel
+
+
+class ReliabilityHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a saved model that say who wrote it, in any format."""
+
+    format: int | str
+    misure_version: str = "0.1.0"

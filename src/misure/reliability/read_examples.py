@@ -1,4 +1,4 @@
-"""Examples to learn from: the objects of runs, and how good they are by the annotations."""
+"""Reading examples: the objects of runs, and their Dices with the annotations."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,69 +8,91 @@ import numpy as np
 from misure.datasets import Dataset, Reading, open_dataset
 from misure.datasets.label_files import LabelFiles
 from misure.datasets.sample import case_of
-from misure.errors import InputError
+from misure.errors import InputError, entrance
 from misure.reliability.annotated import object_dices
 from misure.reliability.examples import Examples
-from misure.reliability.scoring import check_made_alike, how_made
+from misure.reliability.scoring import check_settings, feature_settings
 from misure.runs.folder import RunFolder
 from misure.runs.record import ObjectRecord
 from misure.runs.run import read_run
 
 
+@entrance("read_examples")
 def read_examples(runs: Sequence[str | Path], annotations: Sequence[str | Dataset]) -> Examples:
     """The annotated objects of some runs.
 
-    Objects of one image, or one patient, are one group, in whichever run they are: the same image
-    corrupted is no other image.
+    Objects of one image or patient form one group, whichever run they are in: a corrupted image is
+    not another image.
 
     Args:
-        runs: run folders.
-        annotations: of each run, or once for all: word of a data set, a data set, or a folder of
+        runs: run folders, all with the same settings.
+        annotations: for each run, or one for all: spec of a data set, a data set, or a folder of
             annotations (see `LabelFiles`).
 
     Raises:
-        InputError, RunFolderError: see `object_dices`; or another number of annotations.
+        RunFolderError: no run, or a damaged file in it.
+        InputError: another number of annotations than runs, runs with different settings, or
+            annotations that do not fit them (see `object_dices`).
     """
     if len(annotations) not in (1, len(runs)) or not runs:
         raise InputError(
-            f"reliability: expected one data set of annotations for all runs or one for each, got "
+            "expected one data set of annotations for all runs or one for each, got "
             f"{len(annotations)} for {len(runs)}."
         )
-    made = how_made(runs[0])
+    settings = feature_settings(runs[0])
     for run in runs[1:]:
-        check_made_alike(run, made)
-    opened: dict[tuple[int | str, int | None], Dataset] = {}
+        check_settings(run, settings)
+    opened = _Opened()
     records: list[ObjectRecord] = []
     dices: list[float] = []
-    groups: list[str] = []
     for number, run in enumerate(runs):
-        given = annotations[number if len(annotations) > 1 else 0]
-        name = given if isinstance(given, str) else id(given)
-        of_run = read_run(run)
-        slice_index = RunFolder(run).settings().slice_index
-        if isinstance(given, str) and Path(given).is_dir():
-            if slice_index is not None:
-                raise InputError(
-                    f"reliability: expected a data set for {run}, which took slice {slice_index} "
-                    "of volumes; a folder has whole ones. Name nifti:IMAGES,LABELS."
-                )
-            samples = list(dict.fromkeys(record.sample for record in of_run))
-            dataset: Dataset = LabelFiles(Path(given), samples)
-        else:
-            if (name, slice_index) not in opened:
-                opened[name, slice_index] = _open(given, Reading(slice_index=slice_index))
-            dataset = opened[name, slice_index]
-        known = object_dices(run, dataset)
-        for record in of_run:
-            if record.key in known:
+        dataset = opened.annotations(run, annotations[number if len(annotations) > 1 else 0])
+        dice_of = object_dices(run, dataset)
+        for record in read_run(run):
+            if record.key in dice_of:
                 records.append(record)
-                dices.append(known[record.key])
-                groups.append(case_of(record.sample))
+                dices.append(dice_of[record.key])
     if not records:
         listed = ", ".join(map(str, runs))
-        raise InputError(f"reliability: expected annotated objects, there is none in {listed}.")
-    return Examples(records, np.array(dices, dtype=float), np.array(groups, dtype=str), made)
+        raise InputError(f"expected annotated objects, there is none in {listed}.")
+    return Examples(
+        records=records,
+        dices=np.array(dices, dtype=float),
+        groups=np.array([case_of(record.sample) for record in records], dtype=str),
+        settings=settings,
+    )
 
 
-def _open(given: str | Dataset, reading: Reading) -> Dataset:
-    return open_dataset(given, reading) if isinstance(given, str) else given
+class _Opened:
+    """Data sets of annotations, each opened once for all runs."""
+
+    def __init__(self) -> None:
+        self._datasets: dict[tuple[str, int | None], Dataset] = {}
+
+    def annotations(self, run: str | Path, source: str | Dataset) -> Dataset:
+        """The annotations of a run.
+
+        Args:
+            run: a run folder.
+            source: spec of a data set, a data set, or a folder of annotations.
+
+        Raises:
+            InputError: a folder of annotations for a run over slices.
+        """
+        slice_index = RunFolder(run).settings().slice_index
+        if isinstance(source, str) and Path(source).is_dir():
+            if slice_index is not None:
+                raise InputError(
+                    f"expected a data set for {run}, which explained slice {slice_index} of "
+                    "volumes; a folder holds annotations of whole volumes. Name "
+                    "nifti:IMAGES,LABELS."
+                )
+            return LabelFiles(
+                Path(source), [*dict.fromkeys(record.sample for record in read_run(run))]
+            )
+        if not isinstance(source, str):
+            return source
+        key = source, slice_index
+        if key not in self._datasets:
+            self._datasets[key] = open_dataset(source, Reading(slice_index=slice_index))
+        return self._datasets[key]

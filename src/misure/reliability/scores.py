@@ -1,159 +1,182 @@
-"""How good predicted reliabilities are, against the Dices that were found.
+"""How good predicted reliabilities are, compared to the true Dices.
 
 Ranking of failures: AUROC and AUPRC (scikit-learn). Dices: mean absolute error, Spearman's rank
-correlation. Chances: expected calibration error. Use: the risk-coverage curve (El-Yaniv and Wiener
-2010) and the area under it. Intervals: how many Dices they hold.
+correlation. Probabilities: expected calibration error. Use: the risk-coverage curve (El-Yaniv and
+Wiener 2010) and the area under it. Intervals: the fraction of Dices they hold.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from misure._util.optional import require
+from misure.metrics.comparison.statistics import bootstrap
 
 NUM_BINS = 10
 
 
-@dataclass(frozen=True)
-class Predicted:
-    """What was said of some objects, and what is true.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predictions:
+    """Predictions for n objects, and their true Dices.
 
     Attributes:
-        cut: Dice below which one counts as failed.
+        cut: Dice below which an object counts as failed.
         dices: (n,) true, in [0, 1].
-        groups: (n,) of which image each is.
-        fold: (n,) which model judged each. Models of different folds differ by a constant that
-            leans against their own test objects, so ranks are only compared within a fold.
-        said: (n,) predicted Dices, in [0, 1].
-        low, high: (n,) the intervals.
-        failure: (n,) chances that the Dice is below the cut.
+        groups: (n,) the image of each object.
+        fold: (n,) the model that predicted each object. Models of different folds differ by a
+            constant that leans against their own test objects, so ranks are only compared within a
+            fold.
+        predicted_dices: (n,) in [0, 1].
+        low, high: (n,) ends of the intervals, in [0, 1].
+        failure_probabilities: (n,) that the Dice is below the cut, in [0, 1].
     """
 
     cut: float
     dices: np.ndarray
     groups: np.ndarray
     fold: np.ndarray
-    said: np.ndarray
+    predicted_dices: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    failure: np.ndarray
+    failure_probabilities: np.ndarray
 
-    def take(self, numbers: np.ndarray) -> "Predicted":
-        """Some of the objects, again and again where a number stands several times."""
-        arrays = (
-            self.dices, self.groups, self.fold, self.said, self.low, self.high, self.failure,
-        )  # fmt: skip
-        return Predicted(self.cut, *(one[numbers] for one in arrays))
+    def take(self, indices: np.ndarray) -> "Predictions":
+        """The predictions of these indices, repeated if an index is."""
+        arrays = {
+            name: getattr(self, name)[indices]
+            for name in (field.name for field in fields(self))
+            if name != "cut"
+        }
+        return Predictions(cut=self.cut, **arrays)
 
     @property
     def failed(self) -> np.ndarray:
-        """(n,) bool."""
+        """(n,) bool: whether the Dice is below the cut."""
         below: np.ndarray = self.dices < self.cut
         return below
 
 
 def _within_folds(
-    one: Predicted, figure: Callable[[Predicted], float], weight: Callable[[Predicted], float]
+    predictions: Predictions,
+    measure: Callable[[Predictions], float],
+    weight: Callable[[Predictions], float],
 ) -> float:
-    """The weighted mean of a figure over the folds; NaN where no fold has any weight."""
-    parts = [one.take(np.flatnonzero(one.fold == number)) for number in np.unique(one.fold)]
+    """The weighted mean of a measure over the folds; NaN if no fold has any weight."""
+    parts = [
+        predictions.take(np.flatnonzero(predictions.fold == number))
+        for number in np.unique(predictions.fold)
+    ]
     weights = [weight(part) for part in parts]
     if not any(weights):
         return float("nan")
-    weighed = [w * figure(part) for part, w in zip(parts, weights, strict=True) if w]
-    return sum(weighed) / sum(weights)
+    weighted = [w * measure(part) for part, w in zip(parts, weights, strict=True) if w]
+    return sum(weighted) / sum(weights)
 
 
-def auroc(one: Predicted) -> float:
-    """That a failed object has a higher chance of failure than a good one; in [0, 1], 0.5 by luck.
+def auroc(predictions: Predictions) -> float:
+    """The probability that a failed object ranks above a good one; in [0, 1], 0.5 by chance.
 
-    Over all pairs within folds. NaN where there is none.
+    Objects rank by failure probability, over all pairs within folds. NaN if there is no pair.
     """
-    metrics = require("sklearn.metrics", extra="reliability", purpose="measure reliability")
     return _within_folds(
-        one,
-        lambda part: float(metrics.roc_auc_score(part.failed, part.failure)),
+        predictions,
+        lambda part: float(_sklearn().roc_auc_score(part.failed, part.failure_probabilities)),
         lambda part: float(part.failed.sum() * (~part.failed).sum()),
     )
 
 
-def auprc(one: Predicted) -> float:
-    """Average precision of finding the failed ones, in [0, 1]; by luck their share.
+def auprc(predictions: Predictions) -> float:
+    """Average precision of finding failed objects, in [0, 1]; by chance the fraction that failed.
 
-    Of folds the mean, weighted by their failed ones; NaN where none failed.
+    The mean over folds, weighted by their failed objects; NaN if none failed.
     """
-    metrics = require("sklearn.metrics", extra="reliability", purpose="measure reliability")
     return _within_folds(
-        one,
-        lambda part: float(metrics.average_precision_score(part.failed, part.failure)),
+        predictions,
+        lambda part: float(
+            _sklearn().average_precision_score(part.failed, part.failure_probabilities)
+        ),
         lambda part: float(part.failed.sum()),
     )
 
 
-def mean_absolute_error(one: Predicted) -> float:
-    """Of the predicted Dice, in [0, 1]."""
-    return float(np.abs(one.said - one.dices).mean())
+def mean_absolute_error(predictions: Predictions) -> float:
+    """Mean absolute error of the predicted Dice, in [0, 1]."""
+    return float(np.abs(predictions.predicted_dices - predictions.dices).mean())
 
 
-def rank_correlation(one: Predicted) -> float:
-    """Spearman's, of predicted and true Dices, in [-1, 1], the mean over folds; 0 where one of them
-    never changes.
-    """  # noqa: D205
+def rank_correlation(predictions: Predictions) -> float:
+    """Spearman's correlation of predicted and true Dices, in [-1, 1], the mean over folds.
 
-    def figure(part: Predicted) -> float:
-        if np.ptp(part.said) == 0 or np.ptp(part.dices) == 0:
+    A fold whose predicted or true Dices are all equal counts as 0.
+    """
+
+    def spearman(part: Predictions) -> float:
+        if np.ptp(part.predicted_dices) == 0 or np.ptp(part.dices) == 0:
             return 0.0
-        return float(stats.spearmanr(part.said, part.dices).statistic)
+        return float(stats.spearmanr(part.predicted_dices, part.dices).statistic)
 
-    return _within_folds(one, figure, lambda part: float(len(part.dices)))
+    return _within_folds(predictions, spearman, lambda part: float(len(part.dices)))
 
 
-def expected_calibration_error(one: Predicted) -> float:
-    """Mean distance of chance and share of failures, over ten bins of equal numbers, in [0, 1]."""
-    bins = reliability_bins(one)
+def expected_calibration_error(predictions: Predictions) -> float:
+    """Mean distance between failure probability and fraction that failed, over bins, in [0, 1]."""
+    bins = reliability_bins(predictions)
     total = sum(num for _, _, num in bins)
-    return sum(abs(chance - share) * num for chance, share, num in bins) / total
+    return sum(abs(probability - share) * num for probability, share, num in bins) / total
 
 
-def reliability_bins(one: Predicted) -> list[tuple[float, float, int]]:
-    """(mean chance of failure, share that failed, number) of bins of about equal numbers."""
-    order = np.argsort(one.failure, kind="stable")
+def reliability_bins(predictions: Predictions) -> list[tuple[float, float, int]]:
+    """(mean failure probability, fraction that failed, number) of ten bins of about equal size."""
+    order = np.argsort(predictions.failure_probabilities, kind="stable")
     parts = [part for part in np.array_split(order, NUM_BINS) if len(part)]
     return [
-        (float(one.failure[part].mean()), float(one.failed[part].mean()), len(part))
+        (
+            float(predictions.failure_probabilities[part].mean()),
+            float(predictions.failed[part].mean()),
+            len(part),
+        )
         for part in parts
     ]
 
 
-def risk_coverage(one: Predicted) -> np.ndarray:
-    """Risk, the mean of 1 - Dice, of the k objects with the highest predicted Dice; k = 1 ... n."""
-    order = np.argsort(-one.said, kind="stable")
-    risks: np.ndarray = np.cumsum(1 - one.dices[order]) / np.arange(1, len(order) + 1)
+def risk_coverage(predictions: Predictions) -> np.ndarray:
+    """Risks (n,) for k = 1 ... n: mean of 1 - Dice of the k objects with the best predictions."""
+    order = np.argsort(-predictions.predicted_dices, kind="stable")
+    risks: np.ndarray = np.cumsum(1 - predictions.dices[order]) / np.arange(1, len(order) + 1)
     return risks
 
 
-def area_under_risk_coverage(one: Predicted) -> float:
-    """Mean risk over all coverages, in [0, 1]; small where the good ones come first.
+def area_under_risk_coverage(predictions: Predictions) -> float:
+    """Mean risk over all coverages, in [0, 1]; small if good objects come first.
 
-    Of folds the mean, weighted by their objects.
+    The mean over folds, weighted by their objects.
     """
     return _within_folds(
-        one, lambda part: float(risk_coverage(part).mean()), lambda part: float(len(part.dices))
+        predictions,
+        lambda part: float(risk_coverage(part).mean()),
+        lambda part: float(len(part.dices)),
     )
 
 
-def interval_coverage(one: Predicted) -> float:
-    """Share of the objects whose Dice lies in its interval, in [0, 1]."""
-    return float(((one.low <= one.dices) & (one.dices <= one.high)).mean())
+def interval_coverage(predictions: Predictions) -> float:
+    """Fraction of the objects whose Dice lies in its interval, in [0, 1]."""
+    is_above = predictions.low <= predictions.dices
+    return float((is_above & (predictions.dices <= predictions.high)).mean())
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A figure of `Predicted`, and which way is better (None: neither)."""
+    """A measure of predictions.
 
-    of: Callable[[Predicted], float]
+    Attributes:
+        of: predictions to the value.
+        higher_is_better: None if neither direction is better.
+    """
+
+    of: Callable[[Predictions], float]
     higher_is_better: bool | None
 
 
@@ -169,40 +192,56 @@ MEASURES: dict[str, Measure] = {
 """Name -> measure."""
 
 
-def measured(one: Predicted) -> dict[str, float]:
-    """Every measure."""
-    return {name: measure.of(one) for name, measure in MEASURES.items()}
+def measure_all(predictions: Predictions) -> dict[str, float]:
+    """Name -> value of every measure."""
+    return {name: measure.of(predictions) for name, measure in MEASURES.items()}
 
 
-def bootstrap_difference(
-    first: Predicted,
-    second: Predicted,
+@dataclass(frozen=True)
+class Gain:
+    """The difference of a measure between two predictions of the same objects.
+
+    Attributes:
+        difference: second minus first.
+        interval: its 95 % bootstrap interval; None if there are too few images for one.
+    """
+
+    difference: float
+    interval: tuple[float, float] | None
+
+
+def gains(
+    first: Predictions,
+    second: Predictions,
     names: Sequence[str],
     *,
     num_resamples: int = 500,
     seed: int = 0,
-) -> Mapping[str, tuple[float, float, float]]:
-    """Measure -> (second minus first, low, high): the 95 % percentile bootstrap over images.
+) -> Mapping[str, Gain]:
+    """Measure -> what the second predictions gain over the first.
+
+    The interval is that of the paired difference, images drawn with all their objects.
 
     Args:
         first, second: predictions of the same objects.
         names: of the measures.
-        num_resamples: how often images are drawn, with replacement.
-        seed: of the drawing.
+        num_resamples: of the bootstrap.
+        seed: of the bootstrap.
     """
-    images, of_object = np.unique(first.groups, return_inverse=True)
-    members = [np.flatnonzero(of_object == i) for i in range(len(images))]
-    generator = np.random.default_rng(seed)
-    drawn = []
-    for _ in range(num_resamples):
-        chosen = generator.integers(0, len(images), len(images))
-        numbers = np.concatenate([members[i] for i in chosen])
-        a, b = first.take(numbers), second.take(numbers)
-        drawn.append([MEASURES[name].of(b) - MEASURES[name].of(a) for name in names])
-    table = np.array(drawn)
-    found = {}
-    for name, column in zip(names, table.T, strict=True):
-        low, high = np.nanquantile(column, [0.025, 0.975])
-        whole = MEASURES[name].of(second) - MEASURES[name].of(first)
-        found[name] = (float(whole), float(low), float(high))
-    return found
+
+    def differences(indices: np.ndarray) -> list[float]:
+        before, after = first.take(indices), second.take(indices)
+        return [MEASURES[name].of(after) - MEASURES[name].of(before) for name in names]
+
+    whole = differences(np.arange(len(first.dices)))
+    intervals = bootstrap(
+        differences, first.groups.tolist(), num_resamples=num_resamples, seed=seed
+    )
+    return {
+        name: Gain(difference, interval)
+        for name, difference, interval in zip(names, whole, intervals, strict=True)
+    }
+
+
+def _sklearn() -> Any:
+    return require("sklearn.metrics", extra="reliability", purpose="measure reliability")

@@ -1,84 +1,109 @@
-"""Reliability as tables: the list for review, and what an evaluation found."""
+"""Reliability as tables: the list for review, and the results of an evaluation."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from misure._util.files import durable_file
-from misure._util.tables import short
+from misure._util.tables import arrow, markdown_table, short, write_csv_file
 from misure.reliability.evaluation import Evaluation
-from misure.reliability.scores import MEASURES
-
-_ARROWS = {True: " ↑", False: " ↓", None: ""}
+from misure.reliability.scores import MEASURES, Gain
 
 
 def write_review(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """The list as CSV; of what speaks for failure a column each, `feature (lowers the Dice by)`."""
-    num = max([len(row["reasons"]) for row in rows], default=0)
-    names = [f"because_{k + 1}" for k in range(num)]
+    """Writes the list for review as CSV, with a column for each of the main reasons.
+
+    A reason reads `feature (contribution to the Dice)`.
+
+    Args:
+        rows: of `score_run`.
+        path: to write to.
+    """
+    num_reasons = max([len(row["reasons"]) for row in rows], default=0)
+    reason_columns = [f"reason_{number + 1}" for number in range(num_reasons)]
     columns = [name for name in rows[0] if name != "reasons"] if rows else ["rank", "key"]
-    with (
-        durable_file(path) as unfinished,
-        unfinished.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-    ):
-        writer = csv.DictWriter(file, [*columns, *names], restval="", lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            cells = {name: _rounded(row[name]) for name in columns}
-            because = [f"{name} ({part:+.3f})" for name, part in row["reasons"]]
-            writer.writerow(cells | dict(zip(names, because, strict=False)))
+    write_csv_file(
+        path,
+        [*columns, *reason_columns],
+        (
+            {name: _rounded(row[name]) for name in columns}
+            | dict(zip(reason_columns, _reasons(row), strict=False))
+            for row in rows
+        ),
+    )
 
 
-def evaluation_markdown(found: Evaluation) -> str:
-    """One table of figures, one of what the explanation adds."""
-    words = (
-        f"{found.num_objects} objects of {found.num_images} images, {found.failed_share:.1%} of "
-        f"them with a Dice below {found.cut:g}; {found.kind}. ↑ higher is better, ↓ lower is "
-        "better."
+def _reasons(row: Mapping[str, Any]) -> list[str]:
+    return [f"{name} ({contribution:+.3f})" for name, contribution in row["reasons"]]
+
+
+def evaluation_markdown(evaluation: Evaluation) -> str:
+    """A table of the measures, and one of the gains by the explanation, in Markdown."""
+    heading = (
+        f"{evaluation.num_objects} objects of {evaluation.num_images} images, "
+        f"{evaluation.failed_share:.1%} of them with a Dice below {evaluation.cut:g}; "
+        f"{evaluation.kind}. ↑ higher is better, ↓ lower is better."
     )
     lines = [
-        words,
+        heading,
         "",
-        f"| features | learner | {' | '.join(map(_heading, MEASURES))} |",
-        f"|{'---|' * (2 + len(MEASURES))}",
+        *markdown_table(
+            ["features", "learner", *map(_heading, MEASURES)],
+            (
+                [name, learner, *(_cell(values[measure]) for measure in MEASURES)]
+                for (name, learner), values in evaluation.values.items()
+            ),
+        ),
     ]
-    for (row, learner), figures in found.figures.items():
-        cells = [_cell(figures[name]) for name in MEASURES]
-        lines.append(f"| {row} | {learner} | {' | '.join(cells)} |")
-    if not found.gains:
-        return "\n".join(lines) + "\n"
-    names = list(next(iter(found.gains.values())))
-    lines += [
-        "",
-        "What the explanation's features add: with minus without [95 % bootstrap over images].",
-        "",
-        f"| without → with | learner | {' | '.join(map(_heading, names))} |",
-        f"|{'---|' * (2 + len(names))}",
-    ]
-    for ((without, with_), learner), gains in found.gains.items():
-        cells = [f"{a:+.3f} [{b:+.3f}, {c:+.3f}]" for a, b, c in (gains[name] for name in names)]
-        lines.append(f"| {without} → {with_} | {learner} | {' | '.join(cells)} |")
+    if evaluation.gains:
+        lines += ["", *_gain_lines(evaluation)]
     return "\n".join(lines) + "\n"
 
 
-def write_evaluation(found: Evaluation, path: Path) -> None:
-    """The figures as CSV, one line for each set of features and learner."""
-    with durable_file(path) as unfinished, unfinished.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["features", "learner", *MEASURES])
-        for (row, learner), figures in found.figures.items():
-            writer.writerow([row, learner, *(figures[name] for name in MEASURES)])
+def _gain_lines(evaluation: Evaluation) -> list[str]:
+    measures = list(next(iter(evaluation.gains.values())))
+    table = markdown_table(
+        ["without → with", "learner", *map(_heading, measures)],
+        (
+            [f"{without} → {with_}", learner, *(_gain(gains[measure]) for measure in measures)]
+            for ((without, with_), learner), gains in evaluation.gains.items()
+        ),
+    )
+    explained = (
+        "Gain by the features of the explanation: with minus without [95 % bootstrap interval over "
+        "images]."
+    )
+    return [explained, "", *table]
+
+
+def write_evaluation(evaluation: Evaluation, path: Path) -> None:
+    """Writes the measures as CSV, one line for each set of features and learner."""
+    write_csv_file(
+        path,
+        ["features", "learner", *MEASURES],
+        (
+            {"features": name, "learner": learner, **values}
+            for (name, learner), values in evaluation.values.items()
+        ),
+    )
 
 
 def _heading(name: str) -> str:
-    return f"{name}{_ARROWS[MEASURES[name].higher_is_better]}"
+    return f"{name}{arrow(MEASURES[name].higher_is_better)}"
 
 
-def _cell(figure: float) -> str:
-    return "–" if np.isnan(figure) else short(figure)
+def _cell(value: float) -> str:
+    return "–" if np.isnan(value) else short(value)
+
+
+def _gain(gain: Gain) -> str:
+    if np.isnan(gain.difference):
+        return "–"
+    if gain.interval is None:
+        return f"{gain.difference:+.3f}"
+    low, high = gain.interval
+    return f"{gain.difference:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def _rounded(value: Any) -> Any:

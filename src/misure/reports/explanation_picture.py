@@ -71,7 +71,7 @@ def save_pictures(
         presentation: the image, and how its regions are shown.
         segmentation: what the model draws on the image.
         folder: an existing folder.
-        order: how to lay out a volume (see `read_viewing_order`).
+        order: how to lay out a volume as axial slices.
     """
     view = _view(explanation, presentation, segmentation, order)
     height, width = view.image.shape[:2]

@@ -14,15 +14,15 @@ from misure.reports.axes import CLASS_COLOURS
 _DRAWN = ("soft_dice", "confidence", "explanation", "confidence + explanation", "all")
 
 
-def save_curves(found: Evaluation, path: Path) -> None:
+def save_curves(evaluation: Evaluation, path: Path) -> None:
     """Draws both as one PNG, of the first learner of each of a few rows of the table."""
-    rows = {row: key for key in reversed(found.predicted) if (row := key[0]) in _DRAWN}
+    rows = {row: key for key in reversed(evaluation.predictions) if (row := key[0]) in _DRAWN}
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     panels: Any = figure.subplots(1, 2)
-    some = next(iter(found.predicted.values()))
+    some = next(iter(evaluation.predictions.values()))
     _limits(panels[0], some.dices)
     for number, row in enumerate(name for name in _DRAWN if name in rows):
-        one = found.predicted[rows[row]]
+        one = evaluation.predictions[rows[row]]
         colour = CLASS_COLOURS[number % len(CLASS_COLOURS)]
         risks = risk_coverage(one)
         panels[0].plot(np.arange(1, len(risks) + 1) / len(risks), risks, color=colour, label=row)
@@ -35,7 +35,7 @@ def save_curves(found: Evaluation, path: Path) -> None:
     panels[1].plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1)
     panels[1].set(
         xlabel="predicted chance of failure",
-        ylabel=f"share with a Dice below {found.cut:g}",
+        ylabel=f"share with a Dice below {evaluation.cut:g}",
         xlim=(0, 1),
         ylim=(0, 1),
     )

@@ -31,11 +31,11 @@ def classes(
     from misure.models.segmentation import segment
 
     model, pixels = load_model_and_image(image, spec, model_options, device, slice_index)
-    found = segment(model, pixels).found_classes()
+    classes = segment(model, pixels).found_classes()
     if not quiet:
         rows = [
-            [str(one.class_index), one.class_name, f"{one.num_pixels:,}",
-             f"{one.area_fraction:.2%}", str(one.num_objects)]
-            for one in found
+            [str(entry.class_index), entry.class_name, f"{entry.num_pixels:,}",
+             f"{entry.area_fraction:.2%}", str(entry.num_objects)]
+            for entry in classes
         ]  # fmt: skip
         click.echo(table(["class_index", "class_name", "pixels", "area", "objects"], rows))

@@ -11,12 +11,30 @@ from misure.cli.terminal import progress
 
 @click.command(cls=FilledCommand)
 @click.argument("name")
-@click.option("--quick", is_flag=True, help="Few samples and short training: two minutes.")
-@click.option("--data", default="", help="Folder of the data set, where it needs one.")
-@click.option("--model", default="", help="Which network, where it needs one, e.g. hf:FOLDER.")
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder.  [default: NAME]")
+@click.option("--quick", is_flag=True, help="Few samples and short training: about two minutes.")
+@click.option("--data", default="", help="Folder of the data set, if the experiment needs one.")
+@click.option(
+    "--model",
+    default="",
+    metavar="SPEC",
+    help="Network, if the experiment needs one, e.g. hf:FOLDER.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that explain.",
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Where networks run: auto, cpu, cuda, cuda:1 ...",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the experiment.  [default: NAME]"
+)
 @quiet_option
 def experiment(
     name: str,
@@ -30,8 +48,8 @@ def experiment(
 ) -> None:
     """Run one of the paper's experiments, or one of your own.
 
-    NAME is one of {experiments}, or a .toml file. The same command goes on where it stopped.
-    Tables, figures and reports are in the folder.
+    NAME is one of {experiments}, or a .toml file. The folder holds networks, runs, tables, figures
+    and reports. If the experiment is interrupted, the same command continues it.
     """
     from misure.lab.experiments import read_plan, run_experiment
 

@@ -76,8 +76,8 @@ def explain(
 ) -> None:
     """Explain one segmentation: why did the network draw this object?
 
-    Writes explanation.json, explanation.npz, overview.png and its panels into the --out folder; of
-    NIfTI files the regions and the map as NIfTI too.
+    Writes explanation.json, explanation.npz, overview.png and its panels into the --out folder. For
+    NIfTI input it also writes the regions and the map as NIfTI.
     """
     from misure._util.folders import writing_folder
     from misure.explanation.explain import explain
@@ -102,7 +102,7 @@ def explain(
             box=box,
             instance=instance,
         )
-        found = explain(
+        explanation = explain(
             model,
             pixels,
             target,
@@ -111,14 +111,14 @@ def explain(
             on_step=on_step,
             **options,
         )
-        found = found.with_values(image=str(image), slice_index=slice_index)
+        explanation = explanation.with_values(image=str(image), slice_index=slice_index)
         presentation = make_presentations(
             model,
             pixels,
-            baseline_image=found.settings["baseline_image"],
-            edge_px=found.settings["edge_px"],
+            baseline_image=explanation.settings["baseline_image"],
+            edge_px=explanation.settings["edge_px"],
             seed=seed,
         )[0]
-        save_result(found, presentation, segmentation, folder, order=order, volume=volume)
+        save_result(explanation, presentation, segmentation, folder, order=order, volume=volume)
     if not quiet:
-        click.echo(summary(found.values, out))
+        click.echo(summary(explanation.values, out))

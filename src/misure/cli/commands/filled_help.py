@@ -65,10 +65,9 @@ def _networks() -> Iterable[str]:
 
 
 def _trainable() -> Iterable[str]:
-    from misure.datasets import DATASETS
-    from misure.lab.training.recipes import RECIPES
+    from misure.lab.training.recipes import TRAINABLE
 
-    return (DATASETS[name].usage for name in RECIPES)
+    return TRAINABLE
 
 
 def _experiments() -> Iterable[str]:
@@ -81,6 +80,12 @@ def _feature_groups() -> Iterable[str]:
     from misure.reliability import GROUPS
 
     return GROUPS
+
+
+def _learners() -> Iterable[str]:
+    from misure.reliability import LEARNERS
+
+    return LEARNERS
 
 
 LISTS: dict[str, Callable[[], Iterable[str]]] = {
@@ -96,6 +101,7 @@ LISTS: dict[str, Callable[[], Iterable[str]]] = {
     "trainable": _trainable,
     "experiments": _experiments,
     "feature_groups": _feature_groups,
+    "learners": _learners,
 }
 """Placeholder -> what makes the names that stand in its place."""
 

@@ -83,7 +83,10 @@ def with_search(command: Command) -> Command:
     @wraps(command)
     def gathered(*args: Any, **values: Any) -> None:
         given = {name: values.pop(name) for name in _SEARCH}
-        search = {name: value for name, value in given.items() if value not in (None, False)}
+        # 0 is a value, though it equals False
+        search = {
+            name: value for name, value in given.items() if value is not None and value is not False
+        }
         command(*args, search=search, **values)
 
     for option in reversed(_search_options):
@@ -98,7 +101,8 @@ def with_model(*, required: bool = True) -> Callable[[Command], Command]:
         "spec",
         required=required,
         metavar="SPEC",
-        help="The network: {loaders}.",
+        help="The network: {loaders}. python:, function:, torchscript: and export: run code of the "
+        "file that they name.",
     )
 
     def add(command: Command) -> Command:

@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from misure.cli.commands.option_values import names
-from misure.cli.commands.options import SEED, quiet_option
+from misure.cli.commands.options import quiet_option, seed_option
 
 
 @click.group()
 def prepare() -> None:
-    """Make data sets ready: synapse from its raw files, or a phantom of them."""
+    """Prepare data sets: synapse from its raw files, or a phantom of it."""
 
 
 @prepare.command()
@@ -20,7 +20,7 @@ def prepare() -> None:
     "--labels",
     default="btcv",
     show_default=True,
-    help="Whose numbers they are: btcv, totalsegmentator (version 2), or NUMBER=CLASS with commas.",
+    help="Numbers of the labels: btcv, totalsegmentator (version 2), or NUMBER=CLASS with commas.",
 )
 @click.option(
     "--test",
@@ -32,23 +32,25 @@ def prepare() -> None:
 def synapse(raw: str, out: Path, labels: str, test: list[str] | None, quiet: bool) -> None:
     """Prepare the Synapse multi-organ CT: RAW is a folder of NIfTI files, or IMAGE,LABELS.
 
-    Cases that OUT holds already are left alone, so the same command goes on where it stopped.
+    Cases that are already in OUT are kept. If it is interrupted, the same command continues.
     """
     _prepare(raw, out, labels, test, quiet)
 
 
 @prepare.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--cases", default=10, show_default=True, help="How many, up to 30.")
-@click.option("--size", default=128, show_default=True, help="Rows and columns.")
-@click.option("--slices", default=40, show_default=True)
-@click.option("--seed", type=SEED, default=0, show_default=True)
-@click.option("--raw-only", is_flag=True, help="Do not prepare them.")
+@click.option("--cases", default=10, show_default=True, help="Number of phantoms, at most 30.")
+@click.option(
+    "--size", default=128, show_default=True, help="Rows and columns of a slice, in pixels."
+)
+@click.option("--slices", default=40, show_default=True, help="Slices of a volume.")
+@seed_option
+@click.option("--raw-only", is_flag=True, help="Write only OUT/raw.")
 @quiet_option
 def phantom(
     out: Path, cases: int, size: int, slices: int, seed: int, raw_only: bool, quiet: bool
 ) -> None:
-    """Make abdomens up, in the form of the Synapse files: OUT/raw, and OUT prepared from them."""
+    """Generate abdomens in the format of the Synapse files: OUT/raw, and OUT prepared from them."""
     from misure.datasets.synapse.phantom_files import write_phantoms
 
     raw = out / "raw"

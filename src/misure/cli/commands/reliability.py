@@ -6,7 +6,7 @@ import click
 
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names
-from misure.cli.commands.options import SEED, quiet_option
+from misure.cli.commands.options import quiet_option, seed_option
 from misure.cli.terminal import progress
 
 _runs = click.argument("runs", nargs=-1, required=True)
@@ -14,21 +14,27 @@ _annotations = click.option(
     "--annotations",
     multiple=True,
     required=True,
-    metavar="WORD",
-    help="Data set with annotations, e.g. coco:FOLDER; once for all runs, or for each.",
+    metavar="SPEC",
+    help="Data set with annotations, e.g. coco:FOLDER, or a folder of them; one for all runs, or "
+    "one for each.",
 )
 _cut = click.option(
-    "--cut", default=0.8, show_default=True, help="Dice below which a segmentation has failed."
+    "--cut",
+    default=0.8,
+    show_default=True,
+    help="Dice below which a segmentation counts as failed.",
 )
 _coverage = click.option(
-    "--coverage", default=0.9, show_default=True, help="Of the interval of the predicted Dice."
+    "--coverage",
+    default=0.9,
+    show_default=True,
+    help="Fraction of the Dices that their intervals are meant to hold.",
 )
-_seed = click.option("--seed", type=SEED, default=0, show_default=True)
 
 
 @click.group()
 def reliability() -> None:
-    """Is this segmentation good? Learn it where images are annotated, say it where none is."""
+    """Predict how far segmentations can be trusted, learning from annotated images."""
 
 
 @reliability.command(cls=FilledCommand)
@@ -41,14 +47,15 @@ def reliability() -> None:
     callback=names,
     default="all",
     show_default=True,
-    help="Groups with commas: {feature_groups}; or single features.",
+    help="Groups of features with commas: {feature_groups}; or single features.",
 )
+@click.option("--learner", default="linear", show_default=True, help="How to learn: {learners}.")
+@seed_option
 @click.option(
-    "--learner", type=click.Choice(["linear", "boosting"]), default="linear", show_default=True
-)
-@_seed
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="File, e.g. trust.json."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="File of the model, e.g. trust.json.",
 )
 def fit(
     runs: tuple[str, ...],
@@ -60,7 +67,10 @@ def fit(
     seed: int,
     out: Path,
 ) -> None:
-    """Learn from runs over annotated images how good each object is by its features."""
+    """Fit a model that predicts the Dice of an object from its features.
+
+    RUNS are run folders over annotated images.
+    """
     from misure.reliability import fit_reliability, names_of, read_examples
 
     wanted = names_of(features)
@@ -75,8 +85,8 @@ def fit(
     model.save(out)
     about = model.about
     click.echo(
-        f"{about['num_objects']} objects of {about['num_images']} images, "
-        f"{about['failed_share']:.1%} with a Dice below {cut:g}; {len(model.feature_names)} "
+        f"{about.num_objects} objects of {about.num_images} images, "
+        f"{about.failed_share:.1%} with a Dice below {cut:g}; {len(model.feature_names)} "
         f"features, {learner}. The interval is the predicted Dice ± {model.half_width:.3f}. "
         f"Written to {out}."
     )
@@ -84,46 +94,76 @@ def fit(
 
 @reliability.command()
 @click.argument("run")
-@click.option("--model", type=click.Path(path_type=Path), required=True, help="What fit wrote.")
-@click.option("--out", type=click.Path(path_type=Path), default="review.csv", show_default=True)
+@click.option(
+    "--model", type=click.Path(path_type=Path), required=True, help="File that fit wrote."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="review.csv",
+    show_default=True,
+    help="CSV file of the list.",
+)
 def score(run: str, model: Path, out: Path) -> None:
-    """Say of each object of a run how far it can be trusted, the worst first.
+    """List the objects of a run, the likeliest to have failed first.
 
-    misure report RUN --reliability MODEL shows the same list with the pictures.
+    Each has its predicted Dice, an interval, the probability of failure and the main reasons.
+    misure report RUN --reliability MODEL shows the same list with pictures.
     """
     from misure.reliability import ReliabilityModel, score_run
     from misure.reliability.tables import write_review
 
-    known = ReliabilityModel.load(model)
-    rows = score_run(run, known)
+    fitted = ReliabilityModel.load(model)
+    rows = score_run(run, fitted)
     write_review(rows, out)
     likely = sum(row["failure_probability"] >= 0.5 for row in rows)
     click.echo(
         f"{len(rows)} objects, {likely} of them more likely than not below a Dice of "
-        f"{known.cut:g}. Written to {out}, the worst first:"
+        f"{fitted.cut:g}. Written to {out}, the worst first:"
     )
     for row in rows[:5]:
         key = row["key"].encode(errors="backslashreplace").decode()
-        because = ", ".join(name for name, _ in row["reasons"]) or "nothing in particular"
+        reasons = ", ".join(name for name, _ in row["reasons"]) or "none"
         click.echo(
             f"  {key} ({row['class_name']}): Dice {row['predicted_dice']:.2f} "
-            f"[{row['low']:.2f}, {row['high']:.2f}], failure {row['failure_probability']:.0%}: "
-            f"{because}"
+            f"[{row['low']:.2f}, {row['high']:.2f}], failure {row['failure_probability']:.0%}; "
+            f"main reasons: {reasons}"
         )
 
 
 @reliability.command()
 @_runs
 @_annotations
-@click.option("--test", "tests", multiple=True, metavar="RUN", help="Test on these runs instead.")
-@click.option("--test-annotations", multiple=True, metavar="WORD", help="Of those.")
+@click.option(
+    "--test",
+    "tests",
+    multiple=True,
+    metavar="RUN",
+    help="Run folder to test on; may be repeated.  [default: cross-validation]",
+)
+@click.option(
+    "--test-annotations",
+    multiple=True,
+    metavar="SPEC",
+    help="Annotations of the runs of --test.  [default: those of --annotations]",
+)
 @_cut
 @_coverage
 @click.option(
-    "--resamples", type=click.IntRange(1), default=500, show_default=True, help="Of the bootstrap."
+    "--resamples",
+    type=click.IntRange(1),
+    default=500,
+    show_default=True,
+    help="Resamples of the bootstrap.",
 )
-@_seed
-@click.option("--out", type=click.Path(path_type=Path), default="reliability", show_default=True)
+@seed_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="reliability",
+    show_default=True,
+    help="Folder for tables and curves.",
+)
 @quiet_option
 def evaluate(
     runs: tuple[str, ...],
@@ -137,9 +177,9 @@ def evaluate(
     out: Path,
     quiet: bool,
 ) -> None:
-    """Measure how well it can be said, and what the explanation adds to plain confidence.
+    """Measure how well reliability is predicted, and what the explanation adds to confidence.
 
-    Cross-validated by image; with --test fitted on RUNS and tested on others.
+    Cross-validated by image; with --test, fitted on RUNS and tested on other runs.
     """
     from misure._util.files import write_text
     from misure.reliability import evaluate_reliability, read_examples
@@ -147,11 +187,11 @@ def evaluate(
     from misure.reports.reliability_curves import save_curves
 
     if test_annotations and not tests:
-        raise click.UsageError("--test-annotations needs --test: name the runs that they are of.")
+        raise click.UsageError("--test-annotations needs --test: name the runs that they annotate.")
     examples = read_examples(runs, annotations)
     test = read_examples(tests, test_annotations or annotations) if tests else None
     with progress(quiet) as on_step:
-        found = evaluate_reliability(
+        evaluation = evaluate_reliability(
             examples,
             test,
             cut=cut,
@@ -161,9 +201,9 @@ def evaluate(
             on_step=on_step,
         )
     out.mkdir(parents=True, exist_ok=True)
-    text = evaluation_markdown(found)
+    text = evaluation_markdown(evaluation)
     write_text(out / "evaluation.md", text)
-    write_evaluation(found, out / "evaluation.csv")
-    save_curves(found, out / "curves.png")
+    write_evaluation(evaluation, out / "evaluation.csv")
+    save_curves(evaluation, out / "curves.png")
     if not quiet:
         click.echo(text)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from misure.cli.commands.filled_help import FilledCommand
-from misure.cli.commands.options import SEED, quiet_option
+from misure.cli.commands.options import quiet_option, seed_option
 from misure.cli.terminal import progress
 
 
@@ -17,20 +17,39 @@ from misure.cli.terminal import progress
     show_default=True,
     help="Architecture: {networks}.",
 )
-@click.option("--steps", type=click.IntRange(2), help="At most so many.  [default: the data set's]")
-@click.option("--batch", type=click.IntRange(1), help="Samples a step.  [default: the data set's]")
-@click.option("--learning-rate", type=float, help="The highest.  [default: the network's]")
-@click.option("--validate-every", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--steps", type=click.IntRange(2), help="Steps, at most.  [default: the data set's]")
+@click.option(
+    "--batch", type=click.IntRange(1), help="Samples per step.  [default: the data set's]"
+)
+@click.option(
+    "--learning-rate", type=float, help="Highest learning rate.  [default: the network's]"
+)
+@click.option(
+    "--validate-every",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Steps between two validations.",
+)
 @click.option(
     "--patience",
     type=click.IntRange(1),
     default=10,
     show_default=True,
-    help="Validations without a better one, then stop.",
+    help="Validations without an improvement before training stops.",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder.  [default: DATASET-NETWORK]")
+@seed_option
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="Where it trains: auto, cpu, cuda, cuda:1 ...",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the network.  [default: DATASET-NETWORK]",
+)
 @quiet_option
 def train(
     dataset: str,
@@ -47,14 +66,14 @@ def train(
 ) -> None:
     """Train a network on a data set with annotations.
 
-    DATASET is one of {trainable}. The network is measured on cases that it never saw. The same
-    command goes on where it was killed. Use the result with --model trained:FOLDER.
+    DATASET is one of {trainable}. The network is tested on cases that it has not seen. If
+    training is killed, the same command continues it. Use the result with --model trained:FOLDER.
     """
     from misure.lab.training import train
 
     out = out or Path(f"{dataset.partition(':')[0]}-{network}")
     with progress(quiet) as on_step:
-        made = train(
+        result = train(
             dataset,
             network=network,
             num_steps=steps,
@@ -68,9 +87,9 @@ def train(
             on_step=on_step,
         )
     if not quiet:
-        values = made.about.values
-        each = ", ".join(f"{name} {dice:.3f}" for name, dice in values["test_dice"].items())
+        card = result.card
+        by_class = ", ".join(f"{name} {dice:.3f}" for name, dice in card.test_dice.items())
         click.echo(
-            f"{out}: Dice on {values['num_test']} test samples {values['mean_test_dice']:.3f} "
-            f"({each}); stopped by {values['stopped_by']} after {values['stopped_after']} steps."
+            f"{out}: Dice on {card.num_test} test samples {card.mean_test_dice:.3f} ({by_class}); "
+            f"stopped by {card.stopped_by} after {card.stopped_after} steps."
         )

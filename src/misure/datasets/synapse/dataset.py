@@ -1,4 +1,4 @@
-"""The Synapse multi-organ benchmark, prepared as people share it or raw as it is published.
+"""The Synapse multi-organ benchmark, raw as it is published or prepared as it is widely shared.
 
 A prepared folder holds
 
@@ -36,8 +36,8 @@ class SynapseVolumes:
     """The test volumes (1, D, H, W) of a prepared folder, each read when it is asked for.
 
     Args:
-        folder: see above.
-        reading: how; where it names a slice, only that one is read.
+        folder: a prepared folder.
+        reading: how the network wants its images; if it names a slice, only that one is read.
 
     Raises:
         MissingDataError: no such folder, or no volume in it.
@@ -66,7 +66,7 @@ class SynapseVolumes:
         if number is not None:
             return self._slice(index, number, self.keys[index])
         with opened_volume(self._paths[index]) as (image, label, axis):
-            pixels, annotation = (np.moveaxis(one[:], axis, 0) for one in (image, label))
+            pixels, annotation = (np.moveaxis(array[:], axis, 0) for array in (image, label))
         sample = as_sample(self.keys[index], pixels, annotation, self._paths[index])
         return replace(sample, affine=self._affines.get(sample.key))
 
@@ -89,25 +89,26 @@ class SynapseVolumes:
                     f"expected a slice from 0 to {image.shape[axis] - 1}, got {number} "
                     f"for {self.keys[index]}."
                 )
-            place = (*[slice(None)] * axis, number)
-            pixels, annotation = image[place], label[place]
+            position = (*[slice(None)] * axis, number)
+            pixels, annotation = image[position], label[position]
         sample = as_sample(key, pixels, annotation, self._paths[index])
         return replace(sample, affine=plane_affine(self._affines, self.keys[index], number))
 
 
 class SynapseSlices:
-    """Slices (1, H, W): of the test volumes those with an organ, or the training slices.
+    """Slices (1, H, W): those of the test volumes that show an organ, or the training slices.
 
     Keys are `case0001/slice012` and, as their files are named, `case0005_slice003`.
 
     Args:
         folder: prepared, or raw (see `find_cases`).
         split: `test` or `train`.
-        reading: how.
+        reading: how the network wants its images.
 
     Attributes:
-        keys, class_names: of the samples, and of the class indices 0 to 8.
-        is_phantom: whether the folder says that its bodies are phantoms.
+        keys: of the samples.
+        class_names: of the class indices 0 to 8.
+        is_phantom: whether the bodies are phantoms, as a note in the folder says.
 
     Raises:
         MissingDataError: there are none.
@@ -162,22 +163,28 @@ def is_prepared(folder: Path) -> bool:
 def open_volumes(
     folder: Path, reading: Reading = AS_IT_IS, split: str = "test"
 ) -> SynapseVolumes | LabelledVolumes:
-    """The volumes of a split, of a prepared folder (which has those of `test` only) or a raw one.
+    """The volumes (1, D, H, W) of a split.
 
-    Of a raw folder that has no case of the published test split, those of none are for testing.
+    A prepared folder has volumes of `test` only. If a raw folder has no case of the published test
+    split, its cases that are in neither published split are for testing.
+
+    Args:
+        folder: prepared, or raw (see `find_cases`).
+        reading: how the network wants its images.
+        split: `test` or `train`.
 
     Raises:
-        MissingDataError: there are none.
+        MissingDataError: there are no such volumes.
         InputError: a network of other channels or intensities.
     """
     if is_prepared(folder):
         return SynapseVolumes(folder, reading)
     _check_reading(reading)
-    test, train = ({f"case{one}" for one in cases} for cases in (TEST_CASES, TRAIN_CASES))
-    found = find_cases(folder)
-    pairs = [pair for pair in found if pair.case in (test if split == "test" else train)]
+    test, train = ({f"case{number}" for number in numbers} for numbers in (TEST_CASES, TRAIN_CASES))
+    every_pair = find_cases(folder)
+    pairs = [pair for pair in every_pair if pair.case in (test if split == "test" else train)]
     if not pairs and split == "test":
-        pairs = [pair for pair in found if pair.case not in train]
+        pairs = [pair for pair in every_pair if pair.case not in train]
     if not pairs:
         raise MissingDataError(
             f"expected cases of the published {split} split in {folder}, found none."
@@ -213,7 +220,7 @@ def _folder(rest: str) -> Path:
     if not rest or not Path(rest).is_dir():
         raise MissingDataError(
             f"expected a folder after the colon, as in synapse:FOLDER, got {rest!r}. "
-            "docs/data.md says where the files come from."
+            "For where the files come from see the page on data in the documentation."
         )
     return Path(rest)
 

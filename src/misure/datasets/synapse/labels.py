@@ -20,7 +20,7 @@ CLASS_NAMES = (
     "spleen",
     "stomach",
 )
-"""Of the class indices 0 to 8, as in the prepared files that people share."""
+"""Names of the class indices 0 to 8, as in the widely shared prepared files."""
 
 WINDOW = "window:-125:275"
 """How Hounsfield units become [0, 1] (see `intensity`)."""
@@ -49,7 +49,7 @@ BTCV_LABELS = (
     "right adrenal gland",
     "left adrenal gland",
 )
-"""Of the numbers 0 to 13 in the challenge's own files."""
+"""Names of the numbers 0 to 13 in the challenge's own files."""
 
 _TOTALSEGMENTATOR_LABELS = {
     1: "spleen",
@@ -75,14 +75,17 @@ LABEL_MAPS: dict[str, dict[int, int]] = {
         for number in range(_TOTALSEGMENTATOR_LAST + 1)
     },
 }
-"""Who drew the labels -> number in the file -> class index; what is none of the eight is 0."""
+"""Source of the labels -> number in the file -> class index, 0 for all but the eight organs."""
 
 
 def label_map(text: str) -> Mapping[int, int]:
-    """The label map that a word names, or that is written out as `1=7,2=4`.
+    """The label map with this name, or the one that is written out as `1=7,2=4`.
+
+    Args:
+        text: a name in `LABEL_MAPS`, or NUMBER=CLASS with commas.
 
     Raises:
-        InputError: neither.
+        InputError: the text is neither.
 
     >>> label_map("btcv")[8], label_map("52=1,5=5")
     (1, {52: 1, 5: 5})
@@ -91,12 +94,13 @@ def label_map(text: str) -> Mapping[int, int]:
         return LABEL_MAPS[text]
     try:
         pairs = [part.split("=") for part in text.split(",")]
-        found = {int(number): int(index) for number, index in pairs}
+        classes = {int(number): int(index) for number, index in pairs}
     except ValueError:
-        found = {}
-    if not found or min(found) < 0 or not 0 <= min(found.values()) <= max(found.values()) <= 8:
+        classes = {}
+    is_map = bool(classes) and min(classes) >= 0
+    if not is_map or not 0 <= min(classes.values()) <= max(classes.values()) <= 8:
         raise InputError(
             f"expected a label map, {', '.join(LABEL_MAPS)} or NUMBER=CLASS with commas and "
             f"classes from 0 to 8, got {text!r}."
         )
-    return found
+    return classes

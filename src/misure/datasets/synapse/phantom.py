@@ -1,8 +1,8 @@
 """Phantoms: made-up abdomens in the form of the raw Synapse files.
 
 A body of fat, muscle and bones with thirteen organs at plausible places and Hounsfield units, no
-two cases alike. They are for trying whatever runs on the real files, which need a registration; no
-figure about them says anything about patients. Everything they become says that they are phantoms.
+two cases alike. They are for trying what runs on the real files, which need a registration; no
+result on them says anything about patients. All files made from them say that they are phantoms.
 
 Coordinates: u from the body's right (-1) to its left, v from front (-1) to back, both relative to
 its outline; z from feet (-1) to head.
@@ -95,11 +95,11 @@ def make_phantom(
         num_slices: D, 8 or more.
     """
     rng = np.random.default_rng((seed, case))
-    place = _coordinates(rng, num_slices, size_px)
-    hu, inner = _body(rng, place)
+    position = _coordinates(rng, num_slices, size_px)
+    hu, inner = _body(rng, position)
     labels = np.zeros(hu.shape, np.uint8)
     for organ in ORGANS:
-        moved = place - rng.normal(0, [0.02, 0.02, 0.03])[:, None, None, None]
+        moved = position - rng.normal(0, [0.02, 0.02, 0.03])[:, None, None, None]
         region = _region(organ, moved, rng.uniform(0.9, 1.12)) & inner
         hu[region] = organ.hu + rng.normal(0, organ.hu_spread)
         labels[region] = BTCV_LABELS.index(organ.name)
@@ -115,20 +115,20 @@ def _coordinates(rng: np.random.Generator, num_slices: int, size_px: int) -> np.
         *(np.linspace(-1, 1, num) for num in (num_slices, size_px, size_px)), indexing="ij"
     )
     x, y = x + rng.normal(0, 0.02), y + rng.normal(0, 0.02)
-    place = np.stack([x / (_SCALE[0] * rng.uniform(0.92, 1.05)), y / (_SCALE[1]), z])
-    place[1] /= rng.uniform(0.92, 1.1)
-    place[2] = z + rng.normal(0, 0.05)
-    bent = place.copy()
+    position = np.stack([x / (_SCALE[0] * rng.uniform(0.92, 1.05)), y / (_SCALE[1]), z])
+    position[1] /= rng.uniform(0.92, 1.1)
+    position[2] = z + rng.normal(0, 0.05)
+    bent = position.copy()
     for axis in range(3):
         for other in range(3):
             phase, waves = rng.uniform(0, 2 * np.pi), rng.uniform(2, 6)
-            bent[axis] += 0.018 * np.sin(waves * place[other] + phase)
+            bent[axis] += 0.018 * np.sin(waves * position[other] + phase)
     return bent
 
 
-def _body(rng: np.random.Generator, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _body(rng: np.random.Generator, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Hounsfield units (D, H, W) of all but the organs, and where organs can be (bool)."""
-    u, v, z = place
+    u, v, z = position
     radius, angle = np.hypot(u, v), np.arctan2(v, u)
     hu: np.ndarray = np.full(u.shape, -1000.0)
     fat, inside = rng.uniform(0.86, 0.92), rng.uniform(0.78, 0.82)
@@ -140,55 +140,55 @@ def _body(rng: np.random.Generator, place: np.ndarray) -> tuple[np.ndarray, np.n
     hu[inner] = rng.normal(-95, 5)
     lungs = inner & (z > 1.02 - 0.45 * radius**2) & (np.abs(u) > 0.12)
     hu[lungs] = -850
-    hu[inner & _ellipsoid(place, [0.1, -0.25, 1.15], [0.38, 0.42, 0.32])] = 120  # heart
+    hu[inner & _ellipsoid(position, [0.1, -0.25, 1.15], [0.38, 0.42, 0.32])] = 120  # heart
     for _ in range(45):  # bowel
         centre = rng.uniform([-0.65, -0.65, -1], [0.65, 0.2, 0.1])
-        part = inner & _ellipsoid(place, centre, rng.uniform(0.08, 0.17, 3))
+        part = inner & _ellipsoid(position, centre, rng.uniform(0.08, 0.17, 3))
         hu[part] = rng.normal(30, 12)
-        gas = _ellipsoid(place, centre - [0, 0.05, 0], [0.05, 0.05, 0.05])
+        gas = _ellipsoid(position, centre - [0, 0.05, 0], [0.05, 0.05, 0.05])
         hu[part & gas & (rng.random() < 0.3)] = -900
-    hu[_spine(hu, place, rng)] = 60
-    return hu, inner & ~_ellipsoid(place, [0, 0.5, 0], [0.15, 0.2, 99])
+    hu[_spine(hu, position, rng)] = 60
+    return hu, inner & ~_ellipsoid(position, [0, 0.5, 0], [0.15, 0.2, 99])
 
 
-def _spine(hu: np.ndarray, place: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _spine(hu: np.ndarray, position: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Paints muscles beside the spine and the spine; returns the canal (D, H, W) bool."""
     for side in (-1, 1):
-        hu[_ellipsoid(place, [side * 0.24, 0.66, 0], [0.2, 0.16, 99])] = 58
-        hu[_ellipsoid(place, [side * 0.2, 0.42, -0.7], [0.09, 0.13, 0.6])] = 60
-    z = place[2]
-    body = _ellipsoid(place, [0, 0.5, 0], [0.14, 0.18, 99])
-    marrow = _ellipsoid(place, [0, 0.5, 0], [0.115, 0.145, 99])
+        hu[_ellipsoid(position, [side * 0.24, 0.66, 0], [0.2, 0.16, 99])] = 58
+        hu[_ellipsoid(position, [side * 0.2, 0.42, -0.7], [0.09, 0.13, 0.6])] = 60
+    z = position[2]
+    body = _ellipsoid(position, [0, 0.5, 0], [0.14, 0.18, 99])
+    marrow = _ellipsoid(position, [0, 0.5, 0], [0.115, 0.145, 99])
     hu[body] = 420
     hu[marrow] = rng.normal(190, 20)
     hu[body & (np.sin(9 * z) > 0.9)] = 80  # discs
-    hu[_ellipsoid(place, [0, 0.74, 0], [0.1, 0.1, 99])] = 350
-    hu[_ellipsoid(place, [0, 0.84, 0], [0.03, 0.07, 99])] = 350
-    return _ellipsoid(place, [0, 0.73, 0], [0.06, 0.06, 99])
+    hu[_ellipsoid(position, [0, 0.74, 0], [0.1, 0.1, 99])] = 350
+    hu[_ellipsoid(position, [0, 0.84, 0], [0.03, 0.07, 99])] = 350
+    return _ellipsoid(position, [0, 0.73, 0], [0.06, 0.06, 99])
 
 
-def _region(organ: Organ, place: np.ndarray, size: float) -> np.ndarray:
-    region: np.ndarray = np.zeros(place.shape[1:], bool)
+def _region(organ: Organ, position: np.ndarray, size: float) -> np.ndarray:
+    region: np.ndarray = np.zeros(position.shape[1:], bool)
     for centre, radii in organ.ellipsoids:
-        region |= _ellipsoid(place, centre, np.multiply(radii, size))
+        region |= _ellipsoid(position, centre, np.multiply(radii, size))
     for start, end in zip(organ.tube, organ.tube[1:], strict=False):
-        region |= _distance_to_line(place, start, end) <= organ.radius * size
+        region |= _distance_to_line(position, start, end) <= organ.radius * size
     return region
 
 
 def _ellipsoid(
-    place: np.ndarray, centre: np.ndarray | Point | list[float], radii: np.ndarray | list[float]
+    position: np.ndarray, centre: np.ndarray | Point | list[float], radii: np.ndarray | list[float]
 ) -> np.ndarray:
-    apart = place - np.reshape(centre, (3, 1, 1, 1))
+    apart = position - np.reshape(centre, (3, 1, 1, 1))
     inside: np.ndarray = ((apart / np.reshape(radii, (3, 1, 1, 1))) ** 2).sum(0) <= 1
     return inside
 
 
-def _distance_to_line(place: np.ndarray, start: Point, end: Point) -> np.ndarray:
+def _distance_to_line(position: np.ndarray, start: Point, end: Point) -> np.ndarray:
     """In halves of the field of view, to the line between two points."""
     scale = _SCALE.reshape(3, 1, 1, 1)
     first, last = np.array(start) * _SCALE, np.array(end) * _SCALE
-    along, apart = last - first, place * scale - first.reshape(3, 1, 1, 1)
+    along, apart = last - first, position * scale - first.reshape(3, 1, 1, 1)
     part = np.tensordot(along, apart, 1) / (along @ along)
     nearest = apart - along.reshape(3, 1, 1, 1) * part.clip(0, 1)
     distance: np.ndarray = np.sqrt((nearest**2).sum(0))

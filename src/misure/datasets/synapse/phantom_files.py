@@ -16,10 +16,13 @@ _FIELD_OF_VIEW_MM, _LENGTH_MM = 360.0, 220.0
 
 
 def phantom_cases(num_cases: int) -> list[str]:
-    """So many numbers of the published split, of training and test in its proportion.
+    """Case numbers of the published split, training and test cases in its proportion.
+
+    Args:
+        num_cases: 1 to 30.
 
     Raises:
-        InputError: no number from 1 to 30.
+        InputError: another number.
 
     >>> phantom_cases(5)
     ['0031', '0008', '0007', '0009', '0022']
@@ -33,20 +36,20 @@ def phantom_cases(num_cases: int) -> list[str]:
 def write_phantoms(
     folder: Path, num_cases: int = 10, *, size_px: int = 128, num_slices: int = 40, seed: int = 0
 ) -> list[str]:
-    """Writes `img/imgNNNN.nii.gz`, `label/labelNNNN.nii.gz` and a note; the numbers come back.
+    """Writes `img/imgNNNN.nii.gz`, `label/labelNNNN.nii.gz` and a note; returns the case numbers.
 
-    Voxels are stored in another order and direction from case to case; the affine says which. The
-    same arguments give the same files.
+    The order and direction in which voxels are stored differ from case to case, as the affine says.
+    The same arguments give the same files.
 
     Args:
         folder: made if need be; the same phantoms there are replaced.
         num_cases: 1 to 30.
-        size_px: of each slice, 32 or more.
+        size_px: side of each slice, 32 or more.
         num_slices: 8 or more.
         seed: of all that is random.
 
     Raises:
-        InputError: fewer, or too much; a folder that holds other volumes.
+        InputError: too few or too many cases, pixels or slices; a folder with other volumes.
     """
     if size_px < 32 or num_slices < 8:
         raise InputError(
@@ -74,11 +77,12 @@ def write_phantoms(
 
 
 def _refuse_others(folder: Path, names: set[str]) -> None:
-    there = [path for path in sorted(folder.rglob("*")) if is_nifti(path) and path.name[0] != "."]
-    others = [path for path in there if path.name not in names or not is_phantom(folder)]
+    volumes = [path for path in sorted(folder.rglob("*")) if is_nifti(path) and path.name[0] != "."]
+    others = [path for path in volumes if path.name not in names or not is_phantom(folder)]
     if others:
         raise InputError(
-            f"expected a folder without other volumes, {others[0]} is one. Name another folder."
+            f"expected a folder without other volumes, got one with {others[0]}. Name "
+            "another folder."
         )
 
 

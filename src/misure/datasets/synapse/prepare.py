@@ -48,9 +48,12 @@ from misure.datasets.synapse.record import (
 )
 from misure.errors import InputError
 
-_PUBLISHED: dict[str, Literal["train", "test"]] = {
-    f"case{number}": "train" for number in TRAIN_CASES
-} | {f"case{number}": "test" for number in TEST_CASES}
+Split = Literal["train", "test"]
+
+_PUBLISHED: dict[str, Split] = {
+    **dict.fromkeys((f"case{number}" for number in TRAIN_CASES), "train"),
+    **dict.fromkeys((f"case{number}" for number in TEST_CASES), "test"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +158,7 @@ def names_of(case: str, entry: PreparedCase) -> list[str]:
     return [f"{case}_slice{number:03d}" for number in range(entry.shape[0])]
 
 
-def _split(case: str, test: Sequence[str] | None) -> Literal["train", "test"]:
+def _split(case: str, test: Sequence[str] | None) -> Split:
     if test is None:
         return _PUBLISHED.get(case, "test")
     return "test" if case in test else "train"
@@ -229,9 +232,7 @@ def _write_volume(path: Path, image: np.ndarray, label: np.ndarray) -> None:
             dataset.attrs["axes"] = AXES_NOTE
 
 
-def _entry(
-    sample: Sample, split: Literal["train", "test"], pair: Pair, files: dict[str, str]
-) -> PreparedCase:
+def _entry(sample: Sample, split: Split, pair: Pair, files: dict[str, str]) -> PreparedCase:
     if sample.affine is None or sample.annotation is None:
         raise InputError(f"expected a volume of {pair.case}, got a slice.")
     present = np.unique(sample.annotation.numpy())

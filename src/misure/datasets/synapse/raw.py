@@ -14,7 +14,7 @@ PHANTOM_NOTE = "PHANTOM.txt"
 """A file with this name says that a folder holds phantoms, not patients."""
 
 PHANTOM_DESCRIPTION = "misure phantom"
-"""And so does this in the header of a volume, wherever it was copied to."""
+"""The header of a phantom's volume says so too, wherever the file is copied to."""
 
 
 def find_cases(source: str | Path) -> list[Pair]:
@@ -27,7 +27,8 @@ def find_cases(source: str | Path) -> list[Pair]:
             folders or two files.
 
     Raises:
-        MissingDataError, InputError: see `find_pairs`; two files with one number.
+        MissingDataError: there are none.
+        InputError: an image without labels, labels without image, or two files with one number.
     """
     pairs = [
         replace(pair, case=case_name(pair.case)) for pair in find_pairs(*two_paths(str(source)))
@@ -52,7 +53,7 @@ def case_name(name: str) -> str:
 
 
 def is_phantom(folder: Path) -> bool:
-    """Whether a folder, raw or prepared, says of itself that it holds phantoms."""
+    """Whether a folder, raw or prepared, has the note that it holds phantoms."""
     return (folder / PHANTOM_NOTE).is_file()
 
 

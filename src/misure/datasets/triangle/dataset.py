@@ -3,7 +3,7 @@
 Small glyphs, all of one class, lie on a dark canvas. Three of them stand on the corners of an
 equilateral triangle with a known side: these are the foreground. The others are distractors: single
 glyphs, and *decoy pairs* that stand at the very same distance from each other but lack their third
-corner. So neither the look of an glyph nor one neighbour decides, only both other corners do, and
+corner. So neither the look of a glyph nor one neighbour decides, only both other corners do, and
 the pixels that a right explanation of one corner must contain are known: all three glyphs.
 
 With `disc=True` a disc is needed besides: half of the samples have none and then nothing is
@@ -66,12 +66,12 @@ class TriangleDataset:
         split: `train` or `test`; the splits share no glyph and no arrangement.
         size_px: side of the square canvas.
         side_px: distance between two corners; by default a third of `size_px`.
-        glyph_px: side of an glyph; by default an eighth of `size_px`.
-        num_triangles: how many triangles; each stands for itself, so that of two the class is six
-            glyphs and what one of them needs is three.
-        num_decoy_pairs, num_distractors: how many decoy pairs and how many single distractors.
+        glyph_px: side of a glyph; by default an eighth of `size_px`.
+        num_triangles: number of triangles. With two, the class is six glyphs, and each triangle
+            needs only its own three.
+        num_decoy_pairs, num_distractors: number of decoy pairs, and of single distractors.
         disc: the variant in which nothing is foreground without a disc.
-        empty_fraction: fraction of samples without a triangle (its place taken by a decoy pair).
+        empty_fraction: fraction of samples without a triangle; a decoy pair replaces it.
         glyphs: `digits`, or a folder with the Fashion-MNIST files (see `read_glyphs`).
 
     Raises:
@@ -114,7 +114,7 @@ class TriangleDataset:
             )
         if not self.glyph_px * 1.3 <= self.side_px <= 0.6 * size_px:
             raise InputError(
-                f"expected side_px between 1.3 x glyph_px and 0.6 x size_px, got "
+                "expected side_px between 1.3 x glyph_px and 0.6 x size_px, got "
                 f"{self.side_px:g} with glyph_px {self.glyph_px} and size_px {size_px}."
             )
 
@@ -134,10 +134,10 @@ class TriangleDataset:
         has_disc = self.disc and bool(rng.random() >= 0.5)
         layout = self._arrange(rng, has_triangle)
         canvas = _Canvas(self.size_px, rng)
-        item_class = rng.choice(sorted(self._glyphs))
-        for place in layout.glyphs:
-            grey = self._glyphs[item_class][rng.integers(len(self._glyphs[item_class]))]
-            canvas.paste(grey, place, self.glyph_px)
+        glyph_class = rng.choice(sorted(self._glyphs))
+        for centre in layout.glyphs:
+            grey = self._glyphs[glyph_class][rng.integers(len(self._glyphs[glyph_class]))]
+            canvas.paste(grey, centre, self.glyph_px)
         if has_disc:
             canvas.paste_disc(layout.disc, self.glyph_px / 2)
         return self._sample(index, canvas, foreground=has_triangle and has_disc >= self.disc)
@@ -190,27 +190,27 @@ _OPTIONS = {
 }
 
 
-def read_options(words: str) -> tuple[int | None, dict[str, Any]]:
+def read_options(text: str) -> tuple[int | None, dict[str, Any]]:
     """The number of samples, if there is one, and arguments of `TriangleDataset`.
 
     Args:
-        words: with commas, as `30,side=24,distractors=4`.
+        text: with commas, such as `30,side=24,distractors=4`.
 
     Raises:
-        InputError: anything else.
+        InputError: an unknown option, or no whole number.
 
     >>> read_options("30,side=24")
     (30, {'side_px': 24})
     """
     num_samples: int | None = None
     options: dict[str, Any] = {}
-    for word in filter(None, words.split(",")):
-        name, _, number = word.rpartition("=")
-        known = not name or name in _OPTIONS
-        if not known or not number.isdecimal() or (not name and int(number) < 1):
+    for option in filter(None, text.split(",")):
+        name, _, number = option.rpartition("=")
+        is_known = not name or name in _OPTIONS
+        if not is_known or not number.isdecimal() or (not name and int(number) < 1):
             raise InputError(
-                f"expected a number of samples after the colon, or options as in "
-                f"triangle:30,side=24 ({', '.join(_OPTIONS)}), got {word!r}."
+                "expected a number of samples after the colon, or options as in "
+                f"triangle:30,side=24 ({', '.join(_OPTIONS)}), got {option!r}."
             )
         if name:
             options[_OPTIONS[name]] = int(number)
@@ -280,7 +280,7 @@ class _Layout:
         ) + self._num_triangles(self.glyphs)
 
     def _num_triangles(self, glyphs: np.ndarray) -> int:
-        """How many triples stand nearly at the side's distance from one another."""
+        """The number of triples that stand nearly at the side's distance from one another."""
         distance = np.linalg.norm(glyphs[:, None] - glyphs[None], axis=-1)
         near = (np.abs(distance - self._side_px) <= self._tolerance_px).astype(int)
         return int(np.trace(near @ near @ near)) // 6

@@ -1,6 +1,6 @@
-"""Experiments: what the paper set out to show, as files that say it and a command that does it.
+"""Experiments: the questions of the paper, as files and a command that runs them.
 
-Each is a `.toml` in this folder (see `Plan`); `misure experiment NAME` runs it.
+Each is a `.toml` file in this folder (see `ExperimentPlan`); `misure experiment NAME` runs it.
 """
 
 from misure.lab.experiments.plan import ExperimentPlan, list_experiments, read_plan

@@ -18,78 +18,86 @@ from misure.reports.axes import CLASS_COLOURS
 _MARKERS = "osD^vP*X"
 
 
-def save_figures(plan: ExperimentPlan, found: Mapping[str, Comparison], folder: Path) -> None:
-    """Draws `figure.png` and `figure.svg`.
+def save_plots(plan: ExperimentPlan, comparisons: Mapping[str, Comparison], folder: Path) -> None:
+    """Writes `figure.png` and `figure.svg`.
 
-    One metric over another where the plan says so, else the headline metrics with their intervals.
+    They show the two metrics of `scatter` if the plan names them, else the headline metrics with
+    their intervals.
+
+    Args:
+        plan: of the experiment.
+        comparisons: part -> its comparison.
+        folder: to write to.
     """
-    drawn = _scatter(plan, found) if plan.scatter else _intervals(plan, found)
+    figure = _scatter(plan, comparisons) if plan.scatter else _intervals(plan, comparisons)
     for suffix in ("png", "svg"):
         with durable_file(folder / f"figure.{suffix}") as unfinished:
-            drawn.savefig(unfinished, format=suffix, dpi=130)
+            figure.savefig(unfinished, format=suffix, dpi=130)
 
 
-def _intervals(plan: ExperimentPlan, found: Mapping[str, Comparison]) -> Figure:
+def _intervals(plan: ExperimentPlan, comparisons: Mapping[str, Comparison]) -> Figure:
     """A panel for each headline metric: methods down, mean and interval across, parts by colour."""
-    num = len(plan.headline)
-    height = 1.4 + 0.28 * len(plan.methods) * max(1, 0.6 * len(found))
-    figure = Figure(figsize=(2.0 + 2.6 * num, height), layout="constrained")
-    panels: Any = figure.subplots(1, num, sharey=True, squeeze=False)[0]
-    places = np.arange(len(plan.methods))
-    summaries = {
-        part: summarise_rows(common_rows(one.rows, plan.headline), one.methods, plan.headline)
-        for part, one in found.items()
-    }
-    for axes, name in zip(panels, plan.headline, strict=True):
-        for number, (part, summary) in enumerate(summaries.items()):
-            shift = 0.6 * (number - (len(found) - 1) / 2) / max(1, len(found))
-            known = [
-                (place + shift, summary[method][name])
-                for place, method in zip(places, plan.methods, strict=True)
-                if name in summary[method]
+    num_parts = len(comparisons)
+    height = 1.4 + 0.28 * len(plan.methods) * max(1, 0.6 * num_parts)
+    figure = Figure(figsize=(2.0 + 2.6 * len(plan.headline), height), layout="constrained")
+    panels: Any = figure.subplots(1, len(plan.headline), sharey=True, squeeze=False)[0]
+    for number, (part, comparison) in enumerate(comparisons.items()):
+        summaries = summarise_rows(
+            common_rows(comparison.rows, plan.headline), comparison.methods, plan.headline
+        )
+        shift = 0.6 * (number - (num_parts - 1) / 2) / max(1, num_parts)
+        for axes, name in zip(panels, plan.headline, strict=True):
+            rows = [
+                (position + shift, summaries[method][name])
+                for position, method in enumerate(plan.methods)
+                if name in summaries[method]
             ]
-            if not known:
-                continue
-            heights, figures = zip(*known, strict=True)
-            means = np.array([one["mean"] for one in figures])
-            ends = [_ends(one) for one in figures]
-            sides = np.abs(np.array(ends).T - means)
-            axes.errorbar(
-                means,
-                heights,
-                xerr=sides,
-                fmt=_MARKERS[number % len(_MARKERS)],
-                color=_colour(number),
-                markersize=5,
-                capsize=2,
-                label=part,
-            )
+            if rows:
+                _add_intervals(axes, rows, number, part)
+    for axes, name in zip(panels, plan.headline, strict=True):
         axes.set_title(f"{name}{arrow(METRICS[name].higher_is_better)}", fontsize=10)
         axes.grid(axis="x", alpha=0.3)
         if METRICS[name].largest == 1:
             axes.set_xlim(-0.02, 1.02)
-    panels[0].set_yticks(places, plan.methods)
+    panels[0].set_yticks(range(len(plan.methods)), plan.methods)
     panels[0].invert_yaxis()
-    if len(found) > 1:
+    if num_parts > 1:
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(plan.title)
     return figure
 
 
-def _ends(figures: Summary) -> tuple[float, float]:
-    """Of the interval; the mean itself where there is none."""
-    low, high = figures["low"], figures["high"]
-    return (figures["mean"],) * 2 if low is None or high is None else (low, high)
+def _add_intervals(axes: Any, rows: list[tuple[float, Summary]], number: int, part: str) -> None:
+    """Draws means with their intervals, (height, summary) each, for the part of this number."""
+    heights, summaries = zip(*rows, strict=True)
+    means = np.array([summary["mean"] for summary in summaries])
+    sides = np.abs(np.array([_ends(summary) for summary in summaries]).T - means)
+    axes.errorbar(
+        means,
+        heights,
+        xerr=sides,
+        fmt=_MARKERS[number % len(_MARKERS)],
+        color=_colour(number),
+        markersize=5,
+        capsize=2,
+        label=part,
+    )
 
 
-def _scatter(plan: ExperimentPlan, found: Mapping[str, Comparison]) -> Figure:
-    """One metric of each object over another, with the line on which both are equal."""
+def _ends(summary: Summary) -> tuple[float, float]:
+    """The ends of the interval; both are the mean if there is no interval."""
+    low, high = summary["low"], summary["high"]
+    return (summary["mean"],) * 2 if low is None or high is None else (low, high)
+
+
+def _scatter(plan: ExperimentPlan, comparisons: Mapping[str, Comparison]) -> Figure:
+    """Each object by two metrics, with the line on which both are equal."""
     across, up = plan.scatter
     figure = Figure(figsize=(6.4, 5.2), layout="constrained")
     axes: Any = figure.subplots()
     largest = 0.0
-    for number, (part, comparison) in enumerate(found.items()):
+    for number, (part, comparison) in enumerate(comparisons.items()):
         pairs = [
             (row.metrics[across], row.metrics[up])
             for row in comparison.rows

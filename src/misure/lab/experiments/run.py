@@ -1,19 +1,20 @@
-"""Doing an experiment: networks, runs, figures, tables. What is done already is not done again."""
+"""Running an experiment: networks, runs, plots, tables. What is finished is not done again."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+from msgspec import structs
 
 from misure._util.files import durable_file, write_text
 from misure.datasets import Reading, open_dataset
 from misure.datasets.synapse.phantom_files import write_phantoms
 from misure.datasets.synapse.prepare import prepare_synapse
 from misure.datasets.synapse.raw import is_phantom
-from misure.errors import InputError
+from misure.errors import InputError, entrance
 from misure.explanation.probe import OnStep
 from misure.lab.experiments.plan import ExperimentPlan, Part
-from misure.lab.experiments.plots import save_figures
+from misure.lab.experiments.plots import save_plots
 from misure.lab.experiments.table import as_short_csv, as_short_markdown
 from misure.metrics.comparison.compare_runs import compare_runs
 from misure.metrics.comparison.comparison import Comparison
@@ -34,37 +35,39 @@ class Placeholders:
     """What the placeholders of a plan stand for.
 
     Attributes:
-        out: the folder of the experiment.
-        data: a folder of the user, `{data}`; empty where none was given.
-        model: a network of the user, `{model}`.
+        out: the folder of the experiment, `{out}`.
+        data: a folder of the user, `{data}`; empty if none was given.
+        model: spec of a network of the user, `{model}`; empty if none was given.
     """
 
     out: Path
     data: str = ""
     model: str = ""
 
-    def fill(self, word: str) -> str:
-        """The word, its placeholders filled in.
+    def fill(self, spec: str) -> str:
+        """A spec of a plan with its placeholders filled in.
 
         Raises:
-            InputError: nothing was given for one.
+            InputError: nothing was given for one of them.
         """
+        filled = spec
         for name in ("data", "model"):
-            given = getattr(self, name)
-            if f"{{{name}}}" in word and not given:
+            value = getattr(self, name)
+            if f"{{{name}}}" in filled and not value:
                 raise InputError(
-                    f"experiment: expected --{name}, since it needs {word}. "
-                    "docs/experiments.md says what to give and where to get it."
+                    f"expected --{name}, since the experiment needs {spec}. docs/experiments.md "
+                    "lists what each experiment needs and where to get it."
                 )
-            word = word.replace(f"{{{name}}}", given)
-        if "{out}" in word and "," in str(self.out):
+            filled = filled.replace(f"{{{name}}}", value)
+        if "{out}" in filled and "," in str(self.out):
             raise InputError(
-                f"experiment: expected a folder without a comma for {word}, got {self.out}. Name "
-                "another with --out."
+                f"expected a folder without a comma for {spec}, got {self.out}. Name another with "
+                "--out."
             )
-        return word.replace("{out}", str(self.out))
+        return filled.replace("{out}", str(self.out))
 
 
+@entrance("run_experiment")
 def run_experiment(
     plan: ExperimentPlan,
     out: str | Path,
@@ -76,133 +79,132 @@ def run_experiment(
     say: Say = lambda _: None,
     on_step: OnStep | None = None,
 ) -> dict[str, Comparison]:
-    """Does an experiment, or goes on with it.
+    """Runs an experiment, or continues it.
 
-    Writes into `out`: `experiment.toml`, `networks/`, `runs/PART/METHOD/`, for each part
-    `PART/comparison.md`, `.csv`, `.png` and `report.html`; of all parts `table.md`, `table.csv`,
-    `figure.png` and `figure.svg`.
+    Writes into `out`: `experiment.toml`, `networks/`, `runs/PART/METHOD/`; for each part
+    `PART/comparison.md`, `.csv`, `.png` and `report.html`; for the whole experiment `table.md`,
+    `table.csv`, `figure.png` and `figure.svg`.
 
     Args:
-        plan: what to do.
+        plan: of the experiment.
         out: the folder.
-        data, model: what stands for `{data}` and `{model}` in the plan.
+        data, model: what `{data}` and `{model}` in the plan stand for.
         num_workers: processes that explain.
-        device: see `load_model`.
-        say: told in words what is done, the passes to expect among it.
-        on_step: told of training and measuring.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` ...
+        say: called with a sentence on each stage; one of them estimates the passes needed.
+        on_step: called at each step of training and measuring.
 
     Returns:
-        Name of the part -> its comparison.
+        Name of the part -> its comparison; parts without any map are left out.
 
     Raises:
         InputError: something is missing, or the folder holds another experiment.
         MisureError: as `train`, `run` and `compare_runs`.
     """
-    places = Placeholders(Path(out).absolute(), data, model)
-    places = _begin(plan, places, say)
-    if plan.phantom and is_phantom(Path(places.data)):
-        plan = replace(plan, title=f"{plan.title} (PHANTOM)")
-    words = {part.name: _network(part, places, device, say, on_step) for part in plan.parts}
-    explain = _Explaining(plan, places, words, device, num_workers, on_step)
-    firsts = {part.name: explain.part(part, 1) for part in plan.parts}
-    num_passes = sum(map(_passes_of_first, firsts.values())) * plan.num_samples
-    say(
-        f"about {num_passes:,} pass equivalents in all, reckoned from the first sample of each "
-        f"part (of {plan.num_samples} each)"
-        if num_passes
-        else "no estimate of passes: there is nothing to explain in the first samples"
+    placeholders = _begin(plan, Placeholders(Path(out).absolute(), data, model), say)
+    if plan.phantom and is_phantom(Path(placeholders.data)):
+        plan = structs.replace(plan, title=f"{plan.title} (PHANTOM)")
+    networks = {
+        part.name: _network(part, placeholders, device, say, on_step) for part in plan.parts
+    }
+    explaining = _Explaining(
+        plan=plan,
+        placeholders=placeholders,
+        networks=networks,
+        device=device,
+        num_workers=num_workers,
+        on_step=on_step,
     )
-    found = {}
-    for part in plan.parts:
-        say(f"{part.name}: {plan.num_samples} samples, {len(plan.methods)} methods")
-        made = explain.part(part, plan.num_samples)
-        if not any(row.cost for row in made.rows):
-            say(f"{part.name}: left out, there is no map: the network draws nothing, or all failed")
-            continue
-        found[part.name] = made
-        _write_part(found[part.name], places.out / part.name)
-        runs = [explain.folder(part, method) for method in plan.methods]
-        write_report(runs, places.out / part.name / "report.html")
-    if not found:
+    _estimate(explaining, say)
+    comparisons = _compare_parts(explaining, say)
+    if not comparisons:
         raise InputError(
-            f"experiment: expected at least one map, got none in {', '.join(words)}. Train longer, "
-            "or look into the runs for what failed."
+            f"expected at least one map, got none with {', '.join(networks.values())}. Train "
+            "longer, or see the records in runs/ for what failed."
         )
-    write_text(places.out / "table.md", as_short_markdown(plan, found, _told(plan, places, words)))
-    write_text(places.out / "table.csv", as_short_csv(plan, found))
-    save_figures(plan, found, places.out)
-    return found
+    _write_tables(explaining, comparisons)
+    return comparisons
 
 
-def _begin(plan: ExperimentPlan, places: Placeholders, say: Say) -> Placeholders:
-    """The folder with the plan in it; phantoms where no data were given and they may stand in."""
-    file = places.out / "experiment.toml"
-    is_begun = any((places.out / name).exists() for name in ("networks", "runs"))
+def _begin(plan: ExperimentPlan, placeholders: Placeholders, say: Say) -> Placeholders:
+    """Writes the plan into the folder, and phantoms if the plan allows them and data are missing.
+
+    Returns:
+        The placeholders, the folder of the phantoms among them.
+    """
+    out = placeholders.out
+    file = out / "experiment.toml"
+    is_begun = any((out / name).exists() for name in ("networks", "runs"))
     if is_begun and file.exists() and file.read_text(encoding="utf-8") != plan.text:
         raise InputError(
-            f"experiment: expected a folder of {plan.name}, {places.out} holds another experiment "
-            "(or this one quickly, or as it was before). Name another folder."
+            f"expected a folder of {plan.name}, {out} holds another experiment (or this one with "
+            "other settings or --quick). Name another folder."
         )
-    places.out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     write_text(file, plan.text)
-    if plan.phantom and not places.data:
-        folder = places.out / "phantom"
-        say(f"no --data was given: PHANTOMS stand in, in {folder}")
+    if plan.phantom and not placeholders.data:
+        folder = out / "phantom"
+        say(f"no --data was given: PHANTOMS are explained instead, in {folder}")
         write_phantoms(folder / "raw", plan.num_phantoms)
         prepare_synapse(folder / "raw", folder)
-        return Placeholders(places.out, str(folder), places.model)
-    return places
+        return replace(placeholders, data=str(folder))
+    return placeholders
 
 
 def _network(
-    part: Part, places: Placeholders, device: str, say: Say, on_step: OnStep | None
+    part: Part, placeholders: Placeholders, device: str, say: Say, on_step: OnStep | None
 ) -> str:
-    """The word of a part's network, which is trained where it has to be."""
-    if not part.train:
-        return places.fill(part.model)
+    """The spec of a part's network, trained first if the plan says so."""
+    if part.train is None:
+        return placeholders.fill(part.model)
     from misure.lab.training import train
 
-    options: Mapping[str, Any] = dict(part.train)
-    folder = places.out / "networks" / part.name
-    dataset, there = places.fill(options["dataset"]), trained_on(folder)
-    if there not in (None, dataset):
+    folder = placeholders.out / "networks" / part.name
+    dataset, dataset_before = placeholders.fill(part.train.dataset), trained_on(folder)
+    if dataset_before not in (None, dataset):
         raise InputError(
-            f"experiment: expected the data that {folder} was trained on, {there}, got "
-            f"{dataset}. Name another folder with --out."
+            f"expected the data that {folder} was trained on, {dataset_before}, got {dataset}. "
+            "Name another folder with --out."
         )
-    if there is None:
+    if dataset_before is None:
+        options = part.train.options()
         steps = f", at most {options['num_steps']:,} steps" if "num_steps" in options else ""
         say(f"{part.name}: training {options.get('network', 'unet')} on {dataset}{steps}")
-        others = {key: value for key, value in options.items() if key != "dataset"}
-        made = train(dataset, out=folder, device=device, on_step=on_step, **others)
-        say(f"{part.name}: Dice {made.about.values['mean_test_dice']:.3f} on the test part")
+        trained = train(dataset, out=folder, device=device, on_step=on_step, **options)
+        say(f"{part.name}: Dice {trained.card.mean_test_dice:.3f} on the test part")
     return f"trained:{folder}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Explaining:
-    """Runs and measures the methods of a part."""
+    """Runs and measures the methods of a part.
+
+    Attributes:
+        plan, placeholders, device, num_workers, on_step: see `run_experiment`.
+        networks: part -> spec of its network.
+    """
 
     plan: ExperimentPlan
-    places: Placeholders
-    words: Mapping[str, str]
+    placeholders: Placeholders
+    networks: Mapping[str, str]
     device: str
     num_workers: int
     on_step: OnStep | None
 
     def folder(self, part: Part, method: str) -> Path:
-        return self.places.out / "runs" / part.name / method
+        return self.placeholders.out / "runs" / part.name / method
 
     def part(self, part: Part, num_samples: int) -> Comparison:
-        """The comparison over the first so many samples."""
-        plan, source = self.plan, self.places.fill(part.dataset)
-        model = load_model(self.words[part.name], **({"device": self.device} | plan.model_options))
-        dataset = open_dataset(source, Reading.for_model(model))
+        """The comparison over the first `num_samples` samples of a part."""
+        plan, network = self.plan, self.networks[part.name]
+        spec = self.placeholders.fill(part.dataset)
+        model = load_model(network, **({"device": self.device} | plan.model_options))
+        dataset = open_dataset(spec, Reading.for_model(model))
         every = max(1, len(dataset.keys) // plan.num_samples) if plan.spread else 1
         for method in plan.methods:
             run(
-                source,
-                self.words[part.name],
+                spec,
+                network,
                 self.folder(part, method),
                 RunPlan(
                     classes=tuple(plan.classes),
@@ -226,15 +228,21 @@ class _Explaining:
         )
 
 
-def _told(
-    plan: ExperimentPlan, places: Placeholders, words: Mapping[str, str]
-) -> dict[str, tuple[str, str]]:
-    """Part -> the words of its data set and of its network."""
-    return {part.name: (places.fill(part.dataset), words[part.name]) for part in plan.parts}
+def _estimate(explaining: _Explaining, say: Say) -> None:
+    """Says how many passes to expect, from the first sample of each part."""
+    plan = explaining.plan
+    firsts = [explaining.part(part, 1) for part in plan.parts]
+    num_passes = sum(map(_passes_of_first, firsts)) * plan.num_samples
+    say(
+        f"about {num_passes:,} pass equivalents in all, estimated from the first sample of each "
+        f"part ({plan.num_samples} samples each)"
+        if num_passes
+        else "no estimate of passes: there is nothing to explain in the first samples"
+    )
 
 
 def _passes_of_first(comparison: Comparison) -> int:
-    """Spent on the first sample (on a folder that is gone on with there are more)."""
+    """Pass equivalents spent on the first sample; a continued folder holds more samples."""
     first = next((row.image.rpartition("#")[0] for row in comparison.rows), "")
     return sum(
         row.metric_passes + (row.cost.pass_equivalents if row.cost else 0)
@@ -243,9 +251,41 @@ def _passes_of_first(comparison: Comparison) -> int:
     )
 
 
+def _compare_parts(explaining: _Explaining, say: Say) -> dict[str, Comparison]:
+    """Part -> its comparison, written into its folder; parts without any map are left out."""
+    plan, out = explaining.plan, explaining.placeholders.out
+    comparisons = {}
+    for part in plan.parts:
+        say(f"{part.name}: {plan.num_samples} samples, {len(plan.methods)} methods")
+        comparison = explaining.part(part, plan.num_samples)
+        if not any(row.cost for row in comparison.rows):
+            say(
+                f"{part.name}: left out, there is no map: the network segments nothing, or every "
+                "method failed"
+            )
+            continue
+        comparisons[part.name] = comparison
+        _write_part(comparison, out / part.name)
+        runs = [explaining.folder(part, method) for method in plan.methods]
+        write_report(runs, out / part.name / "report.html")
+    return comparisons
+
+
 def _write_part(comparison: Comparison, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     write_text(folder / "comparison.md", as_markdown(comparison))
     write_text(folder / "comparison.csv", as_csv(comparison))
     with durable_file(folder / "comparison.png") as unfinished:
         save_comparison_picture(comparison, unfinished)
+
+
+def _write_tables(explaining: _Explaining, comparisons: Mapping[str, Comparison]) -> None:
+    """Writes the tables and the figure of all parts."""
+    plan, placeholders = explaining.plan, explaining.placeholders
+    specs = {
+        part.name: (placeholders.fill(part.dataset), explaining.networks[part.name])
+        for part in plan.parts
+    }
+    write_text(placeholders.out / "table.md", as_short_markdown(plan, comparisons, specs))
+    write_text(placeholders.out / "table.csv", as_short_csv(plan, comparisons))
+    save_plots(plan, comparisons, placeholders.out)

@@ -1,12 +1,10 @@
 """The short table of an experiment: parts and methods by the headline metrics."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 
-from misure._util.tables import arrow
+from misure._util.tables import arrow, csv_text, markdown_table
 from misure.lab.experiments.plan import ExperimentPlan
-from misure.metrics import METRICS, Metric
+from misure.metrics import METRICS
 from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.row import Row
 from misure.metrics.comparison.statistics import (
@@ -18,94 +16,96 @@ from misure.metrics.comparison.statistics import (
 )
 from misure.metrics.comparison.tables import mean_and_interval
 
+_COLUMNS = (
+    *("experiment", "part", "method", "metric"),
+    *("mean", "low", "high", "median", "n", "num_cases"),
+)
+
 
 def as_short_markdown(
-    plan: ExperimentPlan, found: Mapping[str, Comparison], words: Mapping[str, tuple[str, str]]
+    plan: ExperimentPlan,
+    comparisons: Mapping[str, Comparison],
+    specs: Mapping[str, tuple[str, str]],
 ) -> str:
-    """The table with its words around it; a cell is the mean and its 95 % bootstrap interval.
+    """The table in Markdown, with the text around it.
+
+    A cell is the mean and its 95 % bootstrap interval.
 
     Args:
-        plan: what was done.
-        found: part -> what came out.
-        words: part -> the words of its data set and of its network.
+        plan: of the experiment.
+        comparisons: part -> its comparison.
+        specs: part -> the specs of its data set and of its network.
     """
-    metrics = [METRICS[name] for name in plan.headline]
-    lines = [f"# {plan.title}", "", plan.question, ""]
-    lines += [f"- {part}: `{data}`, network `{net}`" for part, (data, net) in words.items()]
-    lines += ["", *([plan.note, ""] if plan.note else [])]
-    header = [
-        "part",
-        "method",
-        *(f"{one.name}{arrow(one.higher_is_better)}" for one in metrics),
-        "objects",
-        "cases",
-    ]
-    lines += [_line(header), f"|{'---|' * len(header)}"]
+    headings = [_heading(name) for name in plan.headline]
     common = {
-        part: common_rows(comparison.rows, plan.headline) for part, comparison in found.items()
+        part: common_rows(comparison.rows, plan.headline)
+        for part, comparison in comparisons.items()
     }
-    for part, comparison in found.items():
-        rows = summarise_rows(common[part], comparison.methods, plan.headline)
-        counts = _counts(common[part])
-        for method, figures in rows.items():
-            cells = (_cell(figures.get(one.name)) for one in metrics)
-            lines.append(_line([part, f"`{method}`", *cells, *counts]))
+    lines = [f"# {plan.title}", "", plan.question, ""]
+    lines += [f"- {part}: `{data}`, network `{network}`" for part, (data, network) in specs.items()]
+    lines += ["", *([plan.note, ""] if plan.note else [])]
+    lines += markdown_table(
+        ["part", "method", *headings, "objects", "cases"],
+        (
+            [part, f"`{method}`", *_cells(summary, plan.headline), *_counts(common[part])]
+            for part, comparison in comparisons.items()
+            for method, summary in summarise_rows(
+                common[part], comparison.methods, plan.headline
+            ).items()
+        ),
+    )
     explained = (
-        "Mean over the objects of which every method has every figure [95 % bootstrap interval of "
-        f"the mean, images drawn with all of their objects; none below {FEWEST_CASES} cases]. "
-        "↑ higher is better, ↓ lower is better. The figures are misure's own, not the paper's."
+        "Mean over the objects for which every method has every metric [95 % bootstrap interval of "
+        "the mean, images drawn with all their objects; no interval below "
+        f"{FEWEST_CASES} cases]. ↑ higher is better, ↓ lower is better. The values are misure's "
+        "own, not the paper's."
     )
     lines += ["", explained]
     if len(plan.methods) > 1:
-        lines += ["", *_against(plan.methods[0], found, common, metrics)]
+        lines += ["", *_against_first(plan, common)]
     return "\n".join(lines) + "\n"
 
 
-def _against(
-    method: str,
-    found: Mapping[str, Comparison],
-    common: Mapping[str, list[Row]],
-    metrics: Sequence[Metric],
-) -> list[str]:
-    """A table of what the other methods have more than this one, object by object."""
-    header = [
-        "part",
-        f"method minus `{method}`",
-        *(f"{one.name}{arrow(one.higher_is_better)}" for one in metrics),
-    ]
-    explained = "Mean difference on the same object [its 95 % interval]; where 0 lies outside, it "
-    explained += "is more than chance."
-    lines = [f"## Against `{method}`", "", explained, "", _line(header), f"|{'---|' * len(header)}"]
-    for part in found:
-        against = differences(common[part], method, [one.name for one in metrics])
-        for other, figures in against.items():
-            cells = (_cell(figures.get(one.name)) for one in metrics)
-            lines.append(_line([part, f"`{other}`", *cells]))
-    return lines
+def _against_first(plan: ExperimentPlan, common: Mapping[str, list[Row]]) -> list[str]:
+    """A table of the differences between the other methods and the first, object by object."""
+    first = plan.methods[0]
+    table = markdown_table(
+        ["part", f"method minus `{first}`", *map(_heading, plan.headline)],
+        (
+            [part, f"`{method}`", *_cells(summary, plan.headline)]
+            for part, rows in common.items()
+            for method, summary in differences(rows, first, plan.headline).items()
+        ),
+    )
+    explained = (
+        "Mean difference on the same object [its 95 % interval]; if the interval excludes 0, the "
+        "difference is unlikely to be chance."
+    )
+    return [f"## Against `{first}`", "", explained, "", *table]
+
+
+def as_short_csv(plan: ExperimentPlan, comparisons: Mapping[str, Comparison]) -> str:
+    """CSV with one line per part, method and metric, over all objects that have the metric."""
+    return csv_text(
+        _COLUMNS,
+        (
+            {"experiment": plan.name, "part": part, "method": method, "metric": metric, **summary}
+            for part, comparison in comparisons.items()
+            for method, summaries in comparison.summary().items()
+            for metric, summary in summaries.items()
+        ),
+    )
+
+
+def _heading(name: str) -> str:
+    return f"{name}{arrow(METRICS[name].higher_is_better)}"
+
+
+def _cells(summaries: Mapping[str, Summary], names: Sequence[str]) -> list[str]:
+    """One cell per metric; a dash if the method has no value of it."""
+    return [mean_and_interval(summaries[name]) if name in summaries else "–" for name in names]
 
 
 def _counts(rows: Sequence[Row]) -> list[str]:
+    """The numbers of objects and of cases."""
     return [str(len({row.image for row in rows})), str(len({row.case for row in rows}))]
-
-
-def as_short_csv(plan: ExperimentPlan, found: Mapping[str, Comparison]) -> str:
-    """One line for each part, method and metric (all of them), over all objects that have it."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    statistics = ("mean", "low", "high", "median", "n", "num_cases")
-    writer.writerow(["experiment", "part", "method", "metric", *statistics])
-    for part, comparison in found.items():
-        for method, figures in comparison.summary().items():
-            for metric, one in figures.items():
-                told: Mapping[str, object] = {**one}
-                numbers = [told[key] for key in statistics]
-                writer.writerow([plan.name, part, method, metric, *numbers])
-    return text.getvalue()
-
-
-def _cell(figures: Summary | None) -> str:
-    return "–" if figures is None else mean_and_interval(figures)
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

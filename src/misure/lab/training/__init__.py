@@ -1,4 +1,4 @@
-"""Training networks to explain: data sets with annotations, networks of MONAI."""
+"""Training the networks to be explained: on data sets with annotations, with MONAI."""
 
 from misure.lab.training.trainer import TrainedResult, train
 

@@ -1,6 +1,6 @@
-"""Augmentation of medical images: a little turned, enlarged, brighter. Never mirrored.
+"""Augmentation of medical images: slightly rotated, scaled and brightened, never mirrored.
 
-Mirroring would make a left kidney of a right one.
+Mirroring would turn a left kidney into a right one.
 """
 
 from math import radians
@@ -12,7 +12,7 @@ from misure._util.optional import require
 
 
 class Augmentation:
-    """Changes an image (C, *spatial) and its annotation alike, by MONAI's transforms.
+    """Changes an image (C, *spatial) and its annotation in the same way, with transforms of MONAI.
 
     Args:
         spatial_dims: 2 or 3.

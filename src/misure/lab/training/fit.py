@@ -4,33 +4,34 @@ The same seed gives the same weights on a CPU, killed and gone on with or not.
 """
 
 import copy
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec import field, structs
 from torch import Tensor, nn
 
 from misure._util.files import durable_file
 from misure._util.optional import require
+from misure._util.records import Record, decode, encode, plain, settings_difference
 from misure._util.seeds import seed_device
+from misure._version import __version__
 from misure.errors import InputError
 from misure.explanation.probe import OnStep
 from misure.lab.training.minibatches import Batches
+from misure.models.networks.trained_network import TrainedNetwork
 
 
-@dataclass(frozen=True)
-class FitSettings:
-    """How to train.
+class FitSettings(Record, frozen=True, kw_only=True):
+    """How a network is trained.
 
     Attributes:
-        num_steps: at most so many.
+        num_steps: at most this many steps.
         learning_rate: the highest, reached after a tenth of the steps.
         weight_decay: of AdamW.
         validate_every: steps between two validations.
-        patience: validations without a better figure after which training stops.
+        patience: validations without an improvement before training stops.
         seed: of weights, order and augmentation.
     """
 
@@ -42,21 +43,56 @@ class FitSettings:
     seed: int = 0
 
 
-@dataclass
-class History:
-    """What happened: one entry for each validation.
+class History(Record, frozen=True, kw_only=True):
+    """The course of a training: one entry per validation.
 
     Attributes:
-        steps: after which step.
-        losses: mean loss since the last one.
-        dices: what the validation gave.
+        steps: number of steps before each validation.
+        losses: mean loss since the validation before.
+        dices: value of each validation.
         stopped_by: `end` or `patience`.
     """
 
-    steps: list[int]
-    losses: list[float]
-    dices: list[float]
+    steps: list[int] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    dices: list[float] = field(default_factory=list)
     stopped_by: str = "end"
+
+    def since_best(self) -> int:
+        """Validations since the best one; 0 if the last is the best."""
+        return len(self.dices) - 1 - self.dices.index(max(self.dices))
+
+
+class CheckpointSettings(FitSettings, frozen=True, kw_only=True):
+    """What must be as it was for training to continue from a checkpoint.
+
+    Attributes:
+        dataset: spec of the data set.
+        num_samples: in its training part.
+        batch_size: samples per step.
+        network: what is trained.
+    """
+
+    dataset: str
+    num_samples: int
+    batch_size: int
+    network: TrainedNetwork | None
+
+
+class Checkpoint(Record, frozen=True, kw_only=True):
+    """What a checkpoint holds besides tensors.
+
+    Attributes:
+        misure_version: that wrote it.
+        settings: it was begun with.
+        step: number of steps done.
+        history: up to that step.
+    """
+
+    misure_version: str
+    settings: CheckpointSettings
+    step: int
+    history: History
 
 
 def fit(
@@ -66,31 +102,39 @@ def fit(
     settings: FitSettings,
     *,
     device: torch.device,
-    identity: Mapping[str, Any] | None = None,
+    dataset: str = "",
+    network: TrainedNetwork | None = None,
     to_input: Callable[[Tensor], Tensor] = lambda images: images,
     checkpoint: Path | None = None,
     on_step: OnStep | None = None,
 ) -> History:
-    """Trains a network; it comes back in evaluation mode with the weights that validated best.
+    """Trains a network in place; it ends in evaluation mode with the weights that validated best.
 
-    On a GPU in mixed precision. The random state of torch is left as it was.
+    On a GPU it trains in mixed precision. The random state of torch is left as it was.
 
     Args:
         net: on the device.
-        batches: what it learns from.
-        validate: a figure of the network, larger is better.
-        settings: how.
-        device: where.
-        identity: what else a checkpoint must agree in, as plain values.
+        batches: to train on.
+        validate: from the network to a value, larger is better.
+        settings: how to train.
+        device: where to train.
+        dataset: spec of the data set, for the checkpoint.
+        network: what is trained, for the checkpoint.
         to_input: from images (N, C, *spatial) to what the network takes.
-        checkpoint: kept up to date at each validation; where it is there, training goes on from it.
-        on_step: told of every step.
+        checkpoint: file, updated at each validation; if it exists, training continues from it.
+        on_step: called after every step.
 
     Raises:
-        InputError: a checkpoint of training with other settings, or a damaged one.
+        InputError: a checkpoint with other settings, or a damaged one.
     """
-    told = {**asdict(settings), "num_samples": len(batches.dataset.keys), **(identity or {})}
-    state = _State(net, settings, device, json.loads(json.dumps(told)))
+    identity = CheckpointSettings(
+        **structs.asdict(settings),
+        dataset=dataset,
+        num_samples=len(batches.dataset.keys),
+        batch_size=batches.batch_size,
+        network=network,
+    )
+    state = _State(net, identity, device)
     if checkpoint is not None and checkpoint.exists():
         state.load(checkpoint)
     loss_of = _loss()
@@ -99,7 +143,7 @@ def fit(
     with torch.random.fork_rng(devices=devices):
         while state.step < settings.num_steps and state.history.stopped_by != "patience":
             seed_device(device, settings.seed * 1_000_003 + state.step)
-            images, annotations = (one.to(device) for one in batches(state.step))
+            images, annotations = (tensor.to(device) for tensor in batches(state.step))
             net.train()
             with torch.autocast(device.type, enabled=device.type == "cuda"):
                 logits = net(to_input(images))
@@ -110,8 +154,8 @@ def fit(
                 on_step("training", state.step, settings.num_steps)
             if state.step % settings.validate_every == 0 or state.step == settings.num_steps:
                 net.eval()
-                since = state.step - (state.history.steps or [0])[-1]
-                state.remember(float(total) / since, validate(net))
+                num_steps = state.step - (state.history.steps or [0])[-1]
+                state.add_validation(float(total) / num_steps, validate(net))
                 total.zero_()
                 if checkpoint is not None:
                     state.save(checkpoint)
@@ -129,17 +173,10 @@ def _loss() -> Callable[[Tensor, Tensor], Tensor]:
 
 
 class _State:
-    """All that training needs to go on."""
+    """Everything that training needs to continue."""
 
-    def __init__(
-        self,
-        net: nn.Module,
-        settings: FitSettings,
-        device: torch.device,
-        identity: dict[str, Any],
-    ) -> None:
+    def __init__(self, net: nn.Module, settings: CheckpointSettings, device: torch.device) -> None:
         self.net, self.settings = net, settings
-        self._identity = identity
         self.optimizer = torch.optim.AdamW(
             net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -152,7 +189,7 @@ class _State:
         self.scaler = torch.amp.GradScaler(device.type, enabled=device.type == "cuda")
         self.step = 0
         self.best = copy.deepcopy(net.state_dict())
-        self.history = History([], [], [])
+        self.history = History()
 
     def learn(self, loss: Tensor) -> None:
         """One step against the gradient."""
@@ -163,57 +200,88 @@ class _State:
         self.schedule.step()
         self.step += 1
 
-    def remember(self, loss: float, figure: float) -> None:
-        """Keeps the weights where they are the best so far, and sees whether it is time to stop."""
-        history = self.history
-        if not history.dices or figure > max(history.dices):
+    def add_validation(self, loss: float, dice: float) -> None:
+        """Adds a validation to the history, and keeps the weights if they are the best so far."""
+        before = self.history
+        if not before.dices or dice > max(before.dices):
             self.best = copy.deepcopy(self.net.state_dict())
-        history.steps.append(self.step)
-        history.losses.append(loss)
-        history.dices.append(figure)
-        since_best = len(history.dices) - 1 - history.dices.index(max(history.dices))
-        if since_best >= self.settings.patience:
-            history.stopped_by = "patience"
+        history = History(
+            steps=[*before.steps, self.step],
+            losses=[*before.losses, loss],
+            dices=[*before.dices, dice],
+        )
+        if history.since_best() >= self.settings.patience:
+            history = structs.replace(history, stopped_by="patience")
+        self.history = history
 
     def save(self, path: Path) -> None:
         """Writes everything, at once or not at all."""
+        checkpoint = Checkpoint(
+            misure_version=__version__,
+            settings=self.settings,
+            step=self.step,
+            history=self.history,
+        )
         content = {
-            "identity": self._identity,
-            "step": self.step,
+            "checkpoint": encode(checkpoint).decode(),
             "net": self.net.state_dict(),
             "best": self.best,
-            "history": asdict(self.history),
-            **{name: getattr(self, name).state_dict() for name in _PARTS},
+            **{name: getattr(self, name).state_dict() for name in _STATEFUL},
         }
         with durable_file(path) as unfinished:
             torch.save(content, unfinished)
 
     def load(self, path: Path) -> None:
-        """Takes everything back."""
-        try:
-            content: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-            identity = content["identity"]
-            if identity == self._identity:
-                self.net.load_state_dict(content["net"])
-                for name in _PARTS:
-                    getattr(self, name).load_state_dict(content[name])
-                self.step, self.best = content["step"], content["best"]
-                self.history = History(**content["history"])
-                return
-        except Exception as error:  # damaged files raise many kinds
+        """Takes everything back from a file.
+
+        Raises:
+            InputError: a damaged file, one of another version, or one with other settings.
+        """
+        content = _content(path)
+        what = f"a checkpoint of misure in {path}"
+        checkpoint = decode(content["checkpoint"], Checkpoint, what)
+        before, now = _by_name(checkpoint.settings), _by_name(self.settings)
+        if changes := settings_difference(before, now):
             raise InputError(
-                f"train: expected a checkpoint of misure, but {path} cannot be used: "
-                f"{(str(error).splitlines() or [''])[0]} Remove it to begin anew."
-            ) from error
-        changed = [
-            f"{key} {identity.get(key)} there, {value} now"
-            for key, value in self._identity.items()
-            if identity.get(key) != value
-        ]
+                f"expected the settings that {path} was begun with, got others: {changes}. Name "
+                "another folder, or remove the file to begin anew."
+            )
+        try:
+            self.net.load_state_dict(content["net"])
+            for name in _STATEFUL:
+                getattr(self, name).load_state_dict(content[name])
+            self.best = content["best"]
+        except Exception as error:  # damaged files raise many kinds
+            raise _damaged(path, error) from error
+        self.step, self.history = checkpoint.step, checkpoint.history
+
+
+_STATEFUL = ("optimizer", "schedule", "scaler")
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint, as `_State.save` arranges it."""
+    try:
+        content = dict(torch.load(path, weights_only=True, map_location="cpu"))
+    except Exception as error:  # damaged files raise many kinds
+        raise _damaged(path, error) from error
+    if "checkpoint" not in content:
         raise InputError(
-            f"train: expected the settings that {path} was begun with, got others: "
-            f"{'; '.join(changed)}. Name another folder, or remove it to begin anew."
+            f"expected a checkpoint of this version of misure, got {path}, which was written by "
+            "misure 0.1.0 or by another program. Remove it to begin anew."
         )
+    return content
 
 
-_PARTS = ("optimizer", "schedule", "scaler")
+def _damaged(path: Path, error: Exception) -> InputError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return InputError(
+        f"expected a checkpoint of misure, but {path} cannot be used: {reason} Remove it to begin "
+        "anew."
+    )
+
+
+def _by_name(settings: CheckpointSettings) -> dict[str, Any]:
+    """The settings with those of the network beside the others, as plain values."""
+    values = plain(settings)
+    return {**values, **(values.pop("network") or {})}

@@ -1,4 +1,4 @@
-"""What a network is to be trained for, found out from some of the training part."""
+"""The inputs, classes and scaling of a network, from a part of the training samples."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -17,27 +17,36 @@ _NUM_FOR_STATISTICS = 100
 _NUMBERS_FOR_STATISTICS = 100_000  # of each of these samples
 
 
-def describe(recipe: TrainingRecipe, network: str) -> TrainedNetwork:
-    """What there is to know of a network before it is trained: its inputs, classes and scaling.
+def describe_network(recipe: TrainingRecipe, network: str) -> TrainedNetwork:
+    """What is known of a network before it is trained: its inputs, classes and scaling.
+
+    Args:
+        recipe: its training part is sampled.
+        network: name in `NETWORKS`.
 
     Raises:
-        InputError: images of other sizes or channels than the network or each other.
+        InputError: images of a size that the network does not take, or with different numbers of
+            channels.
     """
     kind = NETWORKS[network]
     size = tuple(ceil(side / kind.size_divisor) * kind.size_divisor for side in recipe.size)
-    images = (recipe.train[i].image for i in _spread(recipe.train))  # one at a time in memory
-    looks = [(tuple(one.shape[1:]), _some(one)) for one in images]
-    if kind.fixed_size and {shape for shape, _ in looks} != {size}:
+    shapes, pixel_sets = [], []
+    for index in _spread(recipe.train):  # one image at a time in memory
+        image = recipe.train[index].image
+        shapes.append(tuple(image.shape[1:]))
+        pixel_sets.append(_pixels(image))
+    if kind.fixed_size and {*shapes} != {size}:
         raise InputError(
-            f"train: expected images of {' x '.join(map(str, size))} for {network}, which takes "
-            "one size only, the data set has others. Use unet or swinunetr."
+            f"expected images of {' x '.join(map(str, size))} for {network}, which takes one size "
+            "only, the data set has others. Use unet or swinunetr."
         )
-    if len({len(some) for _, some in looks}) > 1:
+    numbers_of_channels = sorted({len(pixels) for pixels in pixel_sets})
+    if len(numbers_of_channels) > 1:
         raise InputError(
-            "train: expected images of as many channels everywhere, got some of "
-            f"{' and '.join(map(str, sorted({len(some) for _, some in looks})))}."
+            "expected images with the same number of channels, got some with "
+            f"{' and '.join(map(str, numbers_of_channels))}."
         )
-    pixels = torch.cat([some for _, some in looks], dim=1)
+    pixels = torch.cat(pixel_sets, dim=1)
     mean, std = recipe.mean, None
     if mean is None:
         mean, std = _statistics(pixels)
@@ -54,21 +63,21 @@ def describe(recipe: TrainingRecipe, network: str) -> TrainedNetwork:
 
 
 def _spread(dataset: Dataset) -> Sequence[int]:
-    """Numbers of at most a hundred samples, from all over a data set."""
+    """Indices of at most a hundred samples, spread over a data set."""
     total = len(dataset.keys)
     return sorted({int(i) for i in np.linspace(0, total - 1, min(total, _NUM_FOR_STATISTICS))})
 
 
 def _statistics(pixels: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of pixels (C, n)."""
-    deviations = (max(1e-3, float(one)) for one in pixels.std(1))
+    deviations = (max(1e-3, float(std)) for std in pixels.std(1))
     return (
-        tuple(round(float(one), 4) for one in pixels.mean(1)),
-        tuple(round(one, 4) for one in deviations),
+        tuple(round(float(mean), 4) for mean in pixels.mean(1)),
+        tuple(round(std, 4) for std in deviations),
     )
 
 
-def _some(image: Tensor) -> Tensor:
-    """Pixels (C, n) from all over an image, at most a hundred thousand."""
+def _pixels(image: Tensor) -> Tensor:
+    """Pixels (C, n) spread over an image, at most a hundred thousand."""
     flat = image.flatten(1)
     return flat[:, :: ceil(flat.shape[1] / _NUMBERS_FOR_STATISTICS)].clone()

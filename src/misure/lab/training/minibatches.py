@@ -1,6 +1,6 @@
 """Batches for training: which samples a step sees depends on the seed and the step alone.
 
-So training that was killed goes on as if nothing had happened.
+So training that was killed continues as if nothing had happened.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,23 +16,23 @@ from misure.datasets.triangle.dataset import TriangleDataset
 from misure.errors import InputError
 
 Augment = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
-"""(image (C, *spatial), annotation (*spatial), seed) -> the same, changed."""
+"""(image (C, *spatial), annotation (*spatial), seed) -> image and annotation, augmented."""
 
 _KEPT_BYTES = 2_000_000_000
 
 
 @dataclass
 class Batches:
-    """Batches of a data set with annotations, in an order of their own in every epoch.
+    """Batches of a data set with annotations, shuffled anew in every epoch.
 
     Args:
         dataset: its samples have annotations.
         batch_size: N.
-        size: (*spatial) of what the network sees: larger images are cut at a random place, smaller
-            ones are filled up.
-        seed: of the order, the places and the augmentation.
-        augment: changes what was cut out; None: nothing does.
-        fill: C numbers that stand around smaller images: what the network takes for nothing.
+        size: (*spatial) of the batches: larger images are cropped at random positions, smaller ones
+            are padded.
+        seed: of the order, the positions and the augmentation.
+        augment: changes the crops; None: no augmentation.
+        fill: C numbers to pad with: a value that is nothing to the network.
     """
 
     dataset: Dataset
@@ -45,16 +45,16 @@ class Batches:
     _kept_bytes: int = 0
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images (N, C, *size) float and annotations (N, *size) int64 of a step, from 0."""
+        """Images (N, C, *size) float and annotations (N, *size) int64 of a step, counted from 0."""
         pairs = [self._pair(step * self.batch_size + i) for i in range(self.batch_size)]
         images, annotations = zip(*pairs, strict=True)
         return torch.stack(images), torch.stack(annotations)
 
     def _pair(self, number: int) -> tuple[Tensor, Tensor]:
         total = len(self.dataset.keys)
-        epoch, place = divmod(number, total)
+        epoch, position = divmod(number, total)
         order = np.random.default_rng([self.seed, epoch]).permutation(total)
-        image, annotation = self._read(int(order[place]))
+        image, annotation = self._read(int(order[position]))
         rng = np.random.default_rng([self.seed, 1, number])
         image, annotation = cut_or_pad(image, annotation, self.size, rng, self.fill)
         if self.augment is not None:
@@ -67,11 +67,11 @@ class Batches:
         sample = self.dataset[index]
         if sample.annotation is None:
             raise InputError(
-                f"train: expected samples with annotations, {sample.key} has none. Train on "
+                f"expected samples with annotations, {sample.key} has none. Train on "
                 "triangle, synapse: or nifti: data."
             )
         pair = sample.image, sample.annotation
-        size = sum(one.numel() * one.element_size() for one in pair)
+        size = sum(tensor.numel() * tensor.element_size() for tensor in pair)
         seen_again = not isinstance(self.dataset, TriangleDataset)  # made for one epoch
         if seen_again and self._kept_bytes + size <= _KEPT_BYTES:
             self._kept[index] = pair
@@ -86,9 +86,9 @@ def cut_or_pad(
     rng: np.random.Generator,
     fill: Sequence[float] = (0.0,),
 ) -> tuple[Tensor, Tensor]:
-    """A part (C, *size) of an image at a random place, filled up at the end where it is smaller.
+    """A crop (C, *size) of an image and of its annotation, padded at the end if it is smaller.
 
-    Half of the parts are cut such that they hold a pixel of some class but class 0.
+    The position is random; half of the crops hold at least one pixel of a class other than 0.
     """
     starts = _starts(annotation, size, rng)
     window = tuple(slice(start, start + side) for start, side in zip(starts, size, strict=True))
@@ -102,14 +102,14 @@ def cut_or_pad(
 
 
 def _starts(annotation: Tensor, size: Sequence[int], rng: np.random.Generator) -> list[int]:
-    most = [max(0, have - want) for have, want in zip(annotation.shape, size, strict=True)]
-    starts = [int(rng.integers(one + 1)) for one in most]
-    if any(most) and rng.random() < 0.5:
+    largest = [max(0, have - want) for have, want in zip(annotation.shape, size, strict=True)]
+    starts = [int(rng.integers(limit + 1)) for limit in largest]
+    if any(largest) and rng.random() < 0.5:
         pixels = torch.nonzero(annotation > 0)
         if len(pixels):
             centre = pixels[int(rng.integers(len(pixels)))].tolist()
             starts = [
-                int(np.clip(at - want // 2, 0, top))
-                for at, want, top in zip(centre, size, most, strict=True)
+                int(np.clip(at - want // 2, 0, limit))
+                for at, want, limit in zip(centre, size, largest, strict=True)
             ]
     return starts

@@ -4,11 +4,13 @@ A comparison is a run of each method, and then the metrics over these runs (see 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from msgspec import structs
 
 from misure.datasets.sample import Dataset, Sample, as_dataset
 from misure.errors import InputError, entrance
@@ -67,30 +69,24 @@ def compare(
     Raises:
         InputError: an unknown method, metric or option; or there is not a single map in the end.
     """
-    names = _method_names(methods, method_options or {})
-    shared = {"baseline_image": baseline_image}
-    options = {
-        name: {**METHODS[name].options_among(shared), **(method_options or {}).get(name, {})}
-        for name in names
-    }
-    plans = [
-        RunPlan(
-            objects="asked",
-            classes=() if class_index is None else (str(class_index),),
-            instance=instance,
-            method=name,
-            method_options=options[name],
-            dice_threshold=dice_threshold,
-            seed=seed,
-        )
-        for name in names
-    ]
-    metrics_of(metrics)  # before any work is done
-    for plan in plans:
-        plan.check(model)
+    given = method_options or {}
+    plan = RunPlan(
+        objects="asked",
+        classes=() if class_index is None else (str(class_index),),
+        instance=instance,
+        dice_threshold=dice_threshold,
+        seed=seed,
+    )
+    plans = []
+    for name in _method_names(methods, given):
+        shared = METHODS[name].options_among({"baseline_image": baseline_image})
+        options = {**shared, **given.get(name, {})}
+        plans.append(structs.replace(plan, method=name, method_options=options))
+        plans[-1].check(model)
+    metrics_of(metrics)  # an unknown one is an error before any work is done
     dataset = as_dataset(samples)
     with TemporaryDirectory(prefix="misure-compare-") as folder:
-        runs = [Path(folder) / name for name in names]
+        runs = [Path(folder) / plan.method for plan in plans]
         for number, (plan, out) in enumerate(zip(plans, runs, strict=True)):
             run(
                 dataset,
@@ -101,14 +97,19 @@ def compare(
                 on_progress=_explaining(on_step, number, len(plans)),
             )
         comparison = compare_runs(
-            model, dataset, runs,
-            metrics=metrics, baseline_image=baseline_image, method_options=options, on_step=on_step,
-        )  # fmt: skip
+            model,
+            dataset,
+            runs,
+            metrics=metrics,
+            baseline_image=baseline_image,
+            method_options={plan.method: plan.method_options for plan in plans},
+            on_step=on_step,
+        )
     if not any(row.metrics for row in comparison.rows):
         first = next((row.error for row in comparison.rows), "there is no sample.")
         raise InputError(f"expected at least one map, got none; the first: {first}")
-    comparison.settings.update(class_index=class_index, instance=instance)
-    return comparison
+    chosen = {"class_index": class_index, "instance": instance}
+    return replace(comparison, settings=comparison.settings | chosen)
 
 
 def _explaining(on_step: OnStep | None, number: int, num_runs: int) -> OnProgress | None:

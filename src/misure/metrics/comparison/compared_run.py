@@ -26,7 +26,7 @@ class ComparedRun:
     Attributes:
         folder: where it lies.
         settings: what it was begun with.
-        options: of its method, as they were given.
+        options: that its method was called with.
     """
 
     folder: RunFolder
@@ -47,7 +47,10 @@ class ComparedRun:
             RunFolderError: it is no run.
         """
         settings = folder.settings()
-        return cls(folder, settings, method_options.get(settings.method, settings.method_options))
+        method = METHODS.find(settings.method)
+        shared = method.options_among({"dice_threshold": settings.dice_threshold})
+        given = method_options.get(settings.method, settings.method_options)
+        return cls(folder, settings, {**shared, **given})
 
     @property
     def method(self) -> str:
@@ -57,13 +60,11 @@ class ComparedRun:
     def summary(self) -> dict[str, Any]:
         """What a comparison says of the method."""
         method = METHODS[self.method]
-        given = {"dice_threshold": self.settings.dice_threshold, **self.options}
         options = {
-            key: "tensor" if isinstance(value, Tensor) else value
-            for key, value in {**method.options, **given}.items()
-            if key in method.options or key in self.options
+            name: "tensor" if isinstance(value, Tensor) else value
+            for name, value in {**method.options, **self.options}.items()
         }
-        return {"options": options, "source": method.source}
+        return {"options": options, "kind": method.kind, "source": method.source}
 
     def result(self, record: DoneObject) -> MethodResult:
         """The map of a record. Raises a RunFolderError if its file is missing or damaged."""
@@ -74,9 +75,7 @@ class ComparedRun:
     ) -> Tensor:
         """The map of the same target, made again of another model, image or seed."""
         method = METHODS[self.method]
-        shared = method.options_among({"dice_threshold": self.settings.dice_threshold})
-        options = {**shared, **self.options}
-        return method(model, image, result.target, seed=seed, **options).saliency_map
+        return method(model, image, result.target, seed=seed, **self.options).saliency_map
 
 
 def check_alike(settings: Sequence[RunSettings]) -> None:

@@ -1,8 +1,8 @@
 """Loading models by spec: `load_model("NAME:ARGUMENT")`, one file for each loader.
 
-Files are taken as hostile: weights are read from safetensors or with `weights_only=True`, programs
-that could do more than compute are refused. Only `python:` and `function:` run Python code, from
-the file that the user names.
+`python:`, `function:`, `torchscript:` and `export:` run code of the file that the user names: use
+them with files that you trust. The others read weights alone, from safetensors or with
+`weights_only=True`, and unpickle nothing.
 """
 
 # The order of these names is the order of the registry, and of every table.

@@ -1,4 +1,4 @@
-"""What loaders of files have in common."""
+"""Opening the files of models: existence, and one sentence for every error of a foreign reader."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ from misure.errors import InputError, MisureError
 
 
 def existing_file(argument: str) -> Path:
-    """The path, if a non-empty file is there.
+    """The path of a file that exists and is not empty.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such file, or it is empty.
     """
     path = Path(argument)
     if not path.is_file() or path.stat().st_size == 0:
@@ -32,6 +32,5 @@ def reading(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
-        raise InputError(
-            f"expected {what}, but reading it failed with {type(error).__name__}: {lines[0][:300]}"
-        ) from error
+        reason = f"{lines[0][:300]} ({type(error).__name__})".strip()
+        raise InputError(f"expected {what}, but reading it failed: {reason}.") from error

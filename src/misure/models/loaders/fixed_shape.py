@@ -10,7 +10,7 @@ from misure.errors import InputError
 
 
 class OneByOne(torch.nn.Module):
-    """A network that takes exactly one image at a time, made to take any batch.
+    """A network that takes exactly one image at a time, adapted to batches of any size.
 
     Args:
         net: from images (1, C, *spatial) to a tensor, or a mapping, tuple or list of tensors.
@@ -31,18 +31,18 @@ class OneByOne(torch.nn.Module):
 
 
 def settings_for_shape(shape: Sequence[int | None], path: object) -> tuple[dict[str, Any], bool]:
-    """SegmentationModel arguments for a network's input shape, and whether it takes one image only.
+    """Arguments of SegmentationModel for an input shape, and whether it takes one image at a time.
 
     Args:
-        shape: (N, C, *spatial) of the input, None where it is free.
+        shape: (N, C, *spatial) of the input; None for a side that is free.
         path: the file, for the message.
 
     Raises:
-        InputError: not such a shape, or a fixed batch of several images.
+        InputError: another number of axes, or a fixed batch of several images.
     """
     if len(shape) not in (4, 5) or shape[0] not in (None, 1):
         raise InputError(
-            f"expected a network with one input (N, C, [D,] H, W), N free or 1, got "
+            "expected a network with one input (N, C, [D,] H, W), N free or 1, got "
             f"{tuple(shape)} in {path}. Export it so."
         )
     spatial = [side for side in shape[2:] if side is not None]

@@ -1,7 +1,7 @@
-"""`function:FILE.py:FUNCTION`: a function from NumPy images to NumPy logits, whatever is behind it.
+"""`function:FILE.py:FUNCTION`: a function from NumPy images to NumPy logits. The file is run.
 
-A session of another runtime, a web service, hand-written rules: misure sees only numbers, so there
-are no gradients, and the preset `forward_only` is the one to use.
+The function may use another runtime, a web service or hand-written rules. misure sees only numbers,
+so there are no gradients: use the preset `forward_only`.
 """
 
 from collections.abc import Callable
@@ -37,6 +37,9 @@ def load(argument: str, _device: torch.device) -> tuple[Any, dict[str, Any]]:
     """A Python function of yours from NumPy images to logits; no gradients.
 
     Images are (N, C, *spatial) float32, logits (N, K, *spatial). This runs the file.
+
+    Raises:
+        InputError: no such file or function, or the file raises.
     """
     function, _ = user_function("function", argument)
     return NumpyFunction(function), {"differentiable": False, "device": "cpu"}

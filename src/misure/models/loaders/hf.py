@@ -1,8 +1,8 @@
 """`hf:ID_OR_FOLDER`: semantic segmentation networks of the transformers library.
 
-The preprocessing is read from the folder's `preprocessor_config.json` itself, since the image
-processors of the library may need torchvision. A centre crop is left out, since every pixel of the
-image is to be segmented, and resizing is always bilinear.
+The preprocessing is read from the folder's `preprocessor_config.json` directly, since the image
+processors of the library may need torchvision. There is no centre crop, since every pixel of the
+image is segmented, and resizing is always bilinear.
 """
 
 import json
@@ -25,6 +25,11 @@ def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any
     """A semantic segmentation network of transformers, with its preprocessing and class names.
 
     The argument is a folder, or a name on the hub whose files are in the cache.
+
+    Raises:
+        InputError: no such network in the folder, or one without its weights.
+        MissingDataError: there is no such folder, and the network cannot be downloaded.
+        MissingDependencyError: transformers is missing.
     """
     transformers = require("transformers", extra="hf", purpose="load hf: models")
     _check_present(argument, transformers)
@@ -57,7 +62,7 @@ def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any
 
 
 class FlipChannels(nn.Module):
-    """A network that wants blue, green, red, made to take red, green, blue."""
+    """A network whose channels are blue, green, red, adapted to images in red, green, blue."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
@@ -68,7 +73,7 @@ class FlipChannels(nn.Module):
 
 
 def _kind(argument: str, transformers: Any) -> Any:
-    """What opens a network of its kind: a class for each pixel, or masks and classes of queries."""
+    """The class that opens the network: one for classes of pixels, or one for masks of queries."""
     config = transformers.AutoConfig.from_pretrained(argument, trust_remote_code=False)
     universal = transformers.AutoModelForUniversalSegmentation
     is_universal = type(config) in universal._model_mapping
@@ -78,13 +83,13 @@ def _kind(argument: str, transformers: Any) -> Any:
 def _check_present(argument: str, transformers: Any) -> None:
     if (Path(argument) / "config.json").is_file():
         return
-    found = None
+    config = None
     if not Path(argument).exists():
         try:
-            found = transformers.utils.cached_file(argument, "config.json")
+            config = transformers.utils.cached_file(argument, "config.json")
         except (OSError, ValueError):
-            found = None
-    if found is None:
+            config = None
+    if config is None:
         raise MissingDataError(
             f"expected a folder {argument} with config.json, model.safetensors and "
             f"{_CONFIG_NAME}, or the id of a network on the Hugging Face hub. Neither can be "
@@ -112,13 +117,13 @@ def _read_processor_config(argument: str, transformers: Any) -> dict[str, Any]:
 def preprocessing_settings(config: dict[str, Any]) -> dict[str, Any]:
     """Arguments of SegmentationModel that do what a transformers image processor does.
 
-    The processor gets pixels of 0 to 255, misure those of 0 to 1: mean and std are scaled to them.
+    The processor takes pixels from 0 to 255, misure from 0 to 1, so mean and std are scaled.
 
     Args:
-        config: the content of `preprocessor_config.json`; empty where there is none.
+        config: the content of `preprocessor_config.json`; empty if there is none.
 
     Raises:
-        InputError: a size given in a form that is not known.
+        InputError: a size in an unknown form.
     """
     settings: dict[str, Any] = {}
     scale = 255 * config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 255

@@ -1,4 +1,4 @@
-"""`onnx:FILE`: with gradients through onnx2torch where that can be imported, else by onnxruntime.
+"""`onnx:FILE`: with gradients by onnx2torch if that can be imported, else by onnxruntime.
 
 onnx2torch imports torchvision. Without gradients only presets that need none can be used.
 """
@@ -41,11 +41,15 @@ def load(argument: str, device: torch.device) -> tuple[Any, dict[str, Any]]:
     """An ONNX network; without gradients unless onnx2torch is installed.
 
     The input size is known if it was exported for one.
+
+    Raises:
+        InputError: the file is missing or damaged, or does not take one batch of floats.
+        MissingDependencyError: onnxruntime is missing.
     """
     path = existing_file(argument)
     runtime = require("onnxruntime", extra="onnx", purpose="load onnx: models")
-    wanted = ["CUDAExecutionProvider"] if device.type == "cuda" else []
-    providers = [p for p in wanted if p in runtime.get_available_providers()]
+    fast = ["CUDAExecutionProvider"] if device.type == "cuda" else []
+    providers = [name for name in fast if name in runtime.get_available_providers()]
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = torch.get_num_threads()
@@ -57,7 +61,7 @@ def load(argument: str, device: torch.device) -> tuple[Any, dict[str, Any]]:
     if len(inputs) != 1 or inputs[0].type not in _TYPES:
         raise InputError(
             f"expected a network with one input of floats, {path} takes "
-            f"{', '.join(f'{one.name}: {one.type}' for one in inputs)}."
+            f"{', '.join(f'{entry.name}: {entry.type}' for entry in inputs)}."
         )
     shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
     settings, takes_one = settings_for_shape(shape, path)

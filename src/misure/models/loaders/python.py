@@ -1,4 +1,4 @@
-"""`python:FILE.py:FUNCTION`: a function of the user's own that returns a network or a model."""
+"""`python:FILE.py:FUNCTION`: a function that returns a network or a model. The file is run."""
 
 import importlib.util
 import sys
@@ -18,6 +18,9 @@ def load(argument: str, _device: torch.device) -> tuple[Any, dict[str, Any]]:
     """The network or SegmentationModel that a Python function of yours returns.
 
     The function is called without arguments. This runs the file.
+
+    Raises:
+        InputError: no such file or function, it raises, or it returns something else.
     """
     function, path = user_function("python", argument)
     try:

@@ -1,12 +1,9 @@
-"""`export:FILE.pt2`: a program saved by torch.export.
+"""`export:FILE.pt2`: a program saved by torch.export, which is run.
 
-The archive is looked through first (see `exported_archive`); where torch would fall back to plain
-pickle it is forced to `weights_only`.
+`torch.export.load` trusts its files: it may unpickle constants, evaluate the expressions of dynamic
+shapes, and call whatever a node names. Load only files that you trust.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,25 +11,26 @@ from torch import nn
 from torch.export.passes import move_to_device_pass
 
 from misure.errors import InputError
-from misure.models.loaders.exported_archive import refuse_code
 from misure.models.loaders.file import existing_file, reading
 from misure.models.loaders.fixed_shape import OneByOne, settings_for_shape
 from misure.models.loaders.registry import loader
 
-_FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-
 
 @loader("export", usage="export:FILE.pt2")
 def load(argument: str, device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
-    """A program saved by torch.export, and its input size if it was exported for one."""
+    """A program saved by torch.export, and its input size if it was exported for one.
+
+    This runs code of the file.
+
+    Raises:
+        InputError: the file is missing or damaged, or the program does not take one image batch.
+    """
     path = existing_file(argument)
     with reading(f"a program saved by torch.export in {path}"):
-        refuse_code(path)
-        with _weights_only():
-            program = torch.export.load(path)
+        program = torch.export.load(path)
         if device.type != "cpu":
             program = move_to_device_pass(program, device)
-        net = program.module(check_guards=False)
+        net = program.module()
     inputs = program.graph_signature.user_inputs
     nodes = [node for node in program.graph.nodes if node.name in inputs]
     if len(nodes) != 1 or not hasattr(nodes[0].meta.get("val"), "shape"):
@@ -42,16 +40,3 @@ def load(argument: str, device: torch.device) -> tuple[nn.Module, dict[str, Any]
     shape = [side if isinstance(side, int) else None for side in nodes[0].meta["val"].shape]
     settings, takes_one = settings_for_shape(shape, path)
     return (OneByOne(net) if takes_one else net), settings
-
-
-@contextmanager
-def _weights_only() -> Iterator[None]:
-    before = os.environ.get(_FORCE)
-    os.environ[_FORCE] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_FORCE]
-        else:
-            os.environ[_FORCE] = before

@@ -15,24 +15,30 @@ from misure.models.loaders.registry import loader
 
 @loader("torchvision", usage="torchvision:NAME", extra="torchvision")
 def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
-    """A segmentation network of torchvision, with its default weights and class names."""
+    """A segmentation network of torchvision, with its default weights and class names.
+
+    Raises:
+        InputError: no such network.
+        MissingDataError: the weights are missing, and cannot be downloaded.
+        MissingDependencyError: torchvision is missing.
+    """
     models = require("torchvision.models", extra="torchvision", purpose="load torchvision: models")
     segmentation = require(
         "torchvision.models.segmentation", extra="torchvision", purpose="load torchvision: models"
     )
-    known = models.list_models(segmentation)
-    if argument not in known:
+    names = models.list_models(segmentation)
+    if argument not in names:
         raise InputError(
-            f"expected a segmentation network of torchvision ({', '.join(known)}), "
+            f"expected a segmentation network of torchvision ({', '.join(names)}), "
             f"got {argument!r}."
         )
     weights = models.get_model_weights(argument).DEFAULT
-    names = weights.meta["categories"]
+    class_names = weights.meta["categories"]
     with reading(f"the weights of {argument} from {weights.url}"):
         state = _read_weights(weights.url)
         extras = {"aux_loss": True} if any(key.startswith("aux_") for key in state) else {}
         net = models.get_model(
-            argument, weights=None, weights_backbone=None, num_classes=len(names), **extras
+            argument, weights=None, weights_backbone=None, num_classes=len(class_names), **extras
         )
         net.load_state_dict(state)
     transform = weights.transforms()
@@ -40,7 +46,7 @@ def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any
         "mean": transform.mean,
         "std": transform.std,
         "input_size": int(transform.resize_size[0]),
-        "class_names": names,
+        "class_names": class_names,
         "num_channels": 3,
     }
 
@@ -53,7 +59,7 @@ def _read_weights(url: str) -> dict[str, torch.Tensor]:
     except (URLError, OSError) as error:
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         raise MissingDataError(
-            f"expected the weights {Path(url).name} in {folder}; they are not there "
+            f"expected the weights {Path(url).name} in {folder}; they are missing "
             f"and cannot be downloaded ({error}). Put the file from {url} there."
         ) from error
     return state

@@ -1,1 +1,1 @@
-"""Networks that misure brings along."""
+"""Networks that misure builds, and the one that it ships."""

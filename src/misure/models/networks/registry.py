@@ -16,14 +16,14 @@ Build = Callable[[int, int, int, Sequence[int]], nn.Module]
 
 @dataclass(frozen=True)
 class NetworkKind:
-    """How a network is built, and what it wants.
+    """How a kind of network is built, and what it needs.
 
     Attributes:
-        build: makes it.
-        size_divisor: every side of its input is a multiple of it.
-        learning_rate: that it trains well with.
+        build: builds it, untrained.
+        size_divisor: every side of its input has to be a multiple of it.
+        learning_rate: the one that it trains well with.
         fixed_size: whether it takes images of one size only.
-        source: where it is from.
+        source: the library that it is from.
     """
 
     build: Build
@@ -75,7 +75,7 @@ def _unet(
         channels=(16, 32, 64, 128),
         strides=(2, 2, 2),
         num_res_units=2,
-        norm="BATCH",  # of instances it would depend on how much of the image is shown
+        norm="BATCH",  # instance norm would depend on how much of the image is shown
     )
     return net
 
@@ -125,4 +125,4 @@ NETWORKS: dict[str, NetworkKind] = {
     "swinunetr": NetworkKind(_swinunetr, 32, 2e-3),
     "unetr": NetworkKind(_unetr, 16, 1e-3, fixed_size=True),
 }
-"""Name -> kind. `deep_unet` is `small_unet` with one level more: it sees twice as far."""
+"""Name -> kind. `deep_unet` is `small_unet` with one more level: it sees twice as far."""
