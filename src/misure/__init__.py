@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from misure.models.segmentation import Segmentation, predicted_target, segment
     from misure.models.target import Target
     from misure.reports.page import write_report
+    from misure.runs.execution import Execution
+    from misure.runs.plan import RunPlan
     from misure.runs.run import read_run, run
 
 _MODULE_OF = {
@@ -48,6 +50,7 @@ _MODULE_OF = {
     "Comparison": "metrics.comparison.comparison",
     "Cost": "models.cost",
     "EmptyTargetError": "errors",
+    "Execution": "runs.execution",
     "Explanation": "explanation.explanation",
     "InputError": "errors",
     "MissingDataError": "errors",
@@ -56,6 +59,7 @@ _MODULE_OF = {
     "ModelError": "errors",
     "PRESETS": "explanation.presets",
     "RunFolderError": "errors",
+    "RunPlan": "runs.plan",
     "Segmentation": "models.segmentation",
     "SegmentationModel": "models.model",
     "Target": "models.target",

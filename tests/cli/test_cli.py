@@ -69,8 +69,8 @@ def test_explain_writes_figures_regions_and_pictures(picture, sample, tmp_path):
         with Image.open(out / f"{panel}.png") as panel_picture:
             assert panel_picture.size[0] > 300
     record = json.loads((out / "explanation.json").read_text())
-    assert list(record)[:7] == [
-        "misure_version", "image", "model", "preset", "baseline_image", "dice_threshold", "seed"
+    assert list(record)[:8] == [
+        "format", "misure_version", "image", "model", "preset", "baseline_image", "dice_threshold", "seed"
     ]  # fmt: skip
     assert (record["model"], record["preset"], record["seed"]) == ("triangle", "smallest", 3)
     assert record["target"]["class_index"] == 1
@@ -133,7 +133,7 @@ def test_budget_grain_and_several_baseline_images(picture, sample, tmp_path):
     assert list(small["dice_by_baseline_image"]) == ["mean", "noise"]
     minimality = record["minimality"]
     assert minimality["cells_left"] == minimality["cells_tested"] > 0 == minimality["removable"]
-    assert "no single block of 16 px can be removed" in done.output
+    assert "No single block of 16 px can be removed" in done.output
 
 
 def test_boxes_instances_and_the_default_folder(picture, tmp_path, monkeypatch):
@@ -287,7 +287,7 @@ BAD = [
         ],
         "posi",
     ),
-    (["train", "square"], "expected triangle, triangle-disc"),
+    (["train", "square"], "expected a data set to train on among triangle, triangle-disc"),
     (["train", "triangle", "--out", "{d}/cut"], "is a file. Name another"),
     (["train", "triangle", "--steps", "0"], "x>=2"),
 ]

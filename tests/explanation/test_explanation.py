@@ -66,7 +66,7 @@ def test_an_interrupted_save_leaves_the_old_file(explanation, tmp_path, monkeypa
     def fail(*_args, **_kwargs):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", fail)
+    monkeypatch.setattr(np.lib.format, "write_array", fail)
     with pytest.raises(OSError, match="No space"):
         explanation.save(path)
     assert path.read_bytes() == before

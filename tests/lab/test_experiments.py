@@ -15,7 +15,9 @@ from misure.lab.experiments import list_experiments, read_plan, run_experiment
 from misure.lab.experiments.run import Placeholders
 from misure.metrics.comparison.compare import compare
 from misure.metrics.comparison.compare_runs import compare_runs
+from misure.runs.execution import Execution
 from misure.runs.folder import RunFolder
+from misure.runs.plan import RunPlan
 from misure.runs.run import run
 
 QUICK = {"max_passes": 40, "num_minimality_tests": 0}
@@ -34,7 +36,7 @@ def samples():
 @pytest.fixture
 def runs(model, samples, tmp_path):
     for method, options in (("misure", QUICK), ("saliency", {}), ("edges", {})):
-        run(samples, model=model, out=tmp_path / method, method=method, method_options=options)
+        run(samples, model, tmp_path / method, RunPlan(method=method, method_options=options))
     return [tmp_path / method for method in ("misure", "saliency", "edges")]
 
 
@@ -70,8 +72,8 @@ def test_nothing_is_measured_twice(model, samples, runs):
 
 
 def test_a_run_that_went_further_is_compared_over_the_others_samples(model, samples, tmp_path):
-    run(samples, model=model, out=tmp_path / "edges", method="edges")
-    run(samples, model=model, out=tmp_path / "random", method="random", limit=1)
+    run(samples, model, tmp_path / "edges", RunPlan(method="edges"))
+    run(samples, model, tmp_path / "random", RunPlan(method="random"), execution=Execution(limit=1))
     runs = [tmp_path / "edges", tmp_path / "random"]
     found = compare_runs(model, samples, runs, metrics=["gini"])
     assert {(row.image, row.method) for row in found.rows} == {("a#1", "edges"), ("a#1", "random")}
@@ -79,7 +81,7 @@ def test_a_run_that_went_further_is_compared_over_the_others_samples(model, samp
 
 def test_figures_at_an_address_are_kept_too(model, samples):
     address = "memory://experiments/run"
-    run(samples, model=model, out=address, method="edges")
+    run(samples, model, address, RunPlan(method="edges"))
     first, second = (
         compare_runs(model, SampleList(samples), [address], metrics=["gini"]) for _ in range(2)
     )
@@ -91,14 +93,14 @@ def test_figures_at_an_address_are_kept_too(model, samples):
 
 
 def test_runs_that_differ_in_more_than_the_method_are_not_compared(model, samples, runs, tmp_path):
-    run(samples, model=model, out=tmp_path / "other", method="random", dice_threshold=0.8)
+    run(samples, model, tmp_path / "other", RunPlan(method="random", dice_threshold=0.8))
     with pytest.raises(misure.InputError, match="got dice_threshold: 0.9 there, 0.8 now"):
         compare_runs(model, samples, [runs[1], tmp_path / "other"], metrics=METRICS)
 
 
 def test_a_map_is_made_again_from_its_own_seed(model, samples, tmp_path):
-    run(samples, model=model, out=tmp_path / "random", method="random")
-    run(samples, model=model, out=tmp_path / "edges", method="edges")
+    run(samples, model, tmp_path / "random", RunPlan(method="random"))
+    run(samples, model, tmp_path / "edges", RunPlan(method="edges"))
     runs = [tmp_path / "random", tmp_path / "edges"]
     found = compare_runs(model, samples, runs, metrics=["noise_sensitivity"])
     for row in found.rows:

@@ -12,6 +12,7 @@ from misure.images.corruption import CORRUPTIONS, Corruption
 from misure.models.augmentation import AUGMENTATIONS, augmented_dices
 from misure.models.confidence import BORDER_PX, prediction_record
 from misure.models.target import Target
+from misure.runs.plan import RunPlan
 from misure.runs.run import read_run, run
 
 
@@ -151,12 +152,14 @@ def test_a_run_records_them_whatever_the_method(tmp_path):
         options = {"max_passes": 12} if method == "misure" else {}
         run(
             "corrupted:blur=0.01,triangle:1",
-            model="triangle",
-            out=tmp_path / method,
-            method=method,
-            method_options=options,
-            test_time_augmentation=augmented,
-            instances=True,
+            "triangle",
+            tmp_path / method,
+            RunPlan(
+                method=method,
+                method_options=options,
+                test_time_augmentation=augmented,
+                instances=True,
+            ),
         )
         for record in read_run(tmp_path / method):
             assert 0 < record.prediction.margin <= 1

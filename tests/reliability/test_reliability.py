@@ -44,6 +44,7 @@ from misure.reliability.scores import (
     reliability_bins,
     risk_coverage,
 )
+from misure.runs.plan import RunPlan
 from misure.runs.record import DoneObject, Prediction
 from misure.runs.run import read_run, run
 
@@ -376,11 +377,9 @@ def noisy_run(tmp_path_factory, working_here):
     with working_here():
         run(
             "corrupted:noise=0.08,triangle:12",
-            model="triangle",
-            out=out,
-            method="edges",
-            instances=True,
-            test_time_augmentation=True,
+            "triangle",
+            out,
+            RunPlan(method="edges", instances=True, test_time_augmentation=True),
         )
     return out
 
@@ -408,9 +407,7 @@ def photographs(tmp_path):
     pixels[4:12, 4:12] = 255
     for name in ("a", "sub/b", "c"):
         Image.fromarray(pixels).save(folder / f"{name}.png")
-    run(
-        str(folder), model=toys.model_of(toys.OwnBrightness()), out=tmp_path / "run", method="edges"
-    )
+    run(str(folder), toys.model_of(toys.OwnBrightness()), tmp_path / "run", RunPlan(method="edges"))
     classes = (pixels > 0).astype(np.uint8)
     Image.fromarray(classes).save(labels / "a.png")
     classes[8:12, 4:12] = 0
@@ -470,7 +467,7 @@ def test_runs_made_otherwise_are_not_scored(noisy_run, tmp_path):
     assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
     chances = [row["failure_probability"] for row in rows]
     assert chances == sorted(chances, reverse=True)
-    run("triangle:2", model="triangle", out=tmp_path / "other", method="random", instances=True)
+    run("triangle:2", "triangle", tmp_path / "other", RunPlan(method="random", instances=True))
     with pytest.raises(misure.InputError, match="method: 'edges' there, 'random' now"):
         score_run(tmp_path / "other", model)
     with pytest.raises(misure.InputError, match="method: 'edges' there, 'random' now"):

@@ -21,6 +21,7 @@ from misure.reliability.scoring import feature_settings
 from misure.reports.page import write_report
 from misure.reports.planes import encoded_planes
 from misure.runs.folder import RunFolder
+from misure.runs.plan import RunPlan
 from misure.runs.run import read_run, run
 
 CHROMIUM = shutil.which("chromium")
@@ -66,8 +67,10 @@ def folder(tmp_path_factory):
     model = toys.model_of(SeaAndShip(), class_names=names)
     for name, threshold in (("first", 0.9), ("second", 0.6)):
         run(
-            Broken(_samples("a 1.png", "b 2.png", "c 10.png")), model=model, out=folder / name,
-            classes=["1", "2"], instances=True, dice_threshold=threshold, method_options=QUICK,
+            Broken(_samples("a 1.png", "b 2.png", "c 10.png")), model, folder / name,
+            RunPlan(
+                classes=["1", "2"], instances=True, dice_threshold=threshold, method_options=QUICK
+            ),
         )  # fmt: skip
     return folder
 
@@ -331,8 +334,8 @@ def test_many_objects_make_several_pages(folder, tmp_path, monkeypatch):
 def test_other_methods_and_volumes_have_a_report_too(tmp_path):
     model = toys.model_of(toys.Beacon())
     volumes = SampleList([Sample("v", toys.beacon_image(3))])
-    run(volumes, model=model, out=tmp_path / "volume", method_options={"max_passes": 30})
-    run(volumes, model=model, out=tmp_path / "edges", method="edges")
+    run(volumes, model, tmp_path / "volume", RunPlan(method_options={"max_passes": 30}))
+    run(volumes, model, tmp_path / "edges", RunPlan(method="edges"))
     (page,) = write_report([tmp_path / "volume", tmp_path / "edges"], tmp_path / "r.html")
     assert "edges" in page.read_text()
 

@@ -2,16 +2,14 @@
 
 import pytest
 
+from misure.runs.execution import Execution
+from misure.runs.plan import RunPlan
 from misure.runs.run import read_run, run
 from misure.runs.table import write_jsonl
 
 ray = pytest.importorskip("ray")
 
-OPTIONS = {
-    "model": "triangle",
-    "instances": True,
-    "method_options": {"max_passes": 40, "num_minimality_tests": 0},
-}
+PLAN = RunPlan(instances=True, method_options={"max_passes": 40, "num_minimality_tests": 0})
 
 
 @pytest.fixture
@@ -40,13 +38,17 @@ def test_a_node_is_lost_in_the_middle_and_nothing_else(cluster, tmp_path):
             cluster.lost = None
 
     done = run(
-        "triangle:12", out=tmp_path / "ray", engine="ray", num_workers=2, on_progress=on_progress,
-        **OPTIONS,
-    )  # fmt: skip
+        "triangle:12",
+        "triangle",
+        tmp_path / "ray",
+        PLAN,
+        execution=Execution(engine="ray", num_workers=2),
+        on_progress=on_progress,
+    )
     assert cluster.lost is None
     assert done.num_failed == 0
     assert done.num_samples >= 12
-    run("triangle:12", out=tmp_path / "local", **OPTIONS)
+    run("triangle:12", "triangle", tmp_path / "local", PLAN)
     for name in ("ray", "local"):
         write_jsonl(read_run(tmp_path / name), tmp_path / f"{name}.jsonl")
     assert (tmp_path / "ray.jsonl").read_bytes() == (tmp_path / "local.jsonl").read_bytes()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import msgspec
@@ -28,11 +29,12 @@ from misure.datasets import Sample, SampleList, TriangleDataset
 from misure.explanation import explain
 from misure.explanation.explanation import Explanation
 from misure.reports.page import write_report
+from misure.runs.execution import Execution, shard_of_environment
 from misure.runs.folder import RunFolder, RunWriter
 from misure.runs.job import make_job
 from misure.runs.plan import RunPlan
 from misure.runs.record import ExplainedObject
-from misure.runs.run import read_run, run, shard_of_environment
+from misure.runs.run import read_run, run
 from misure.runs.table import write_csv
 
 QUICK = {"max_passes": 40, "num_minimality_tests": 0}
@@ -48,7 +50,13 @@ SAMPLES = SampleList([_sample(f"{name}.png") for name in "abc"])
 
 
 def _run(out, model, samples=SAMPLES, **options):
-    return run(samples, model=model, out=out, **{"method_options": QUICK, **options})
+    """A run whose options are fields of the plan, of the execution, or `on_progress`."""
+    execution = {
+        field.name: options.pop(field.name) for field in fields(Execution) if field.name in options
+    }
+    on_progress = options.pop("on_progress", None)
+    plan = RunPlan(**{"method_options": QUICK, **options})
+    return run(samples, model, out, plan, execution=Execution(**execution), on_progress=on_progress)
 
 
 def test_every_object_is_explained_and_recorded(model, tmp_path):
@@ -85,7 +93,7 @@ def test_a_class_as_a_whole_classes_by_name_and_the_smallest_object(model, tmp_p
 def test_the_context_is_told_by_the_models_own_segmentation(tmp_path):
     model = toys.model_of(toys.Beacon(), class_names=("sky", "square"))
     samples = SampleList([Sample("beacon", toys.beacon_image())])
-    run(samples, model=model, out=tmp_path / "run")
+    run(samples, model, tmp_path / "run")
     (record,) = read_run(tmp_path / "run")
     (context,) = record.context
     assert context.class_name == "sky"
@@ -223,14 +231,14 @@ def test_a_source_that_changes_meanwhile_ends_the_run(model, tmp_path):
         if progress.num_samples == 1:
             samples.pop(0)
 
-    with pytest.raises(misure.RunFolderError, match=r"expected sample 1 to be 'b\.png'"):
+    with pytest.raises(misure.RunFolderError, match=r"^run: expected sample 1 to be 'b\.png'"):
         _run(tmp_path / "run", model, samples, on_progress=changes)
 
 
 def test_a_run_folder_inside_its_source_is_an_error(model, tmp_path):
     Image.new("L", (9, 9)).save(tmp_path / "a.png")
     with pytest.raises(misure.InputError, match="expected a run folder outside the source"):
-        run(str(tmp_path), model=model, out=tmp_path / "run")
+        run(str(tmp_path), model, tmp_path / "run")
 
 
 def test_a_name_that_is_not_utf_8_is_a_name_too(model, tmp_path):
@@ -240,9 +248,7 @@ def test_a_name_that_is_not_utf_8_is_a_name_too(model, tmp_path):
     name = os.fsencode(folder) + b"/caf\xe9.png"
     with open(name, "wb") as file:  # noqa: PTH123
         Image.fromarray(pixels).save(file, format="PNG")
-    assert (
-        run(str(folder), model=model, out=tmp_path / "run", method_options=QUICK).num_objects == 1
-    )
+    assert _run(tmp_path / "run", model, str(folder)).num_objects == 1
     records = read_run(tmp_path / "run")
     write_csv(records, tmp_path / "t.csv")
     assert "caf\\udce9.png" in (tmp_path / "t.csv").read_text()
@@ -275,13 +281,13 @@ def test_a_folder_of_images_with_one_that_cannot_be_read(model, tmp_path):
     Image.fromarray(pixels).save(folder / ".hidden" / "c.png")
     (folder / "broken.jpg").write_bytes(b"no image")
     (folder / "notes.md").write_text("not an image")
-    assert run(str(folder), model=model, out=tmp_path / "run", method_options=QUICK).num_failed == 1
+    assert _run(tmp_path / "run", model, str(folder)).num_failed == 1
     records = read_run(tmp_path / "run")
     assert [one.key for one in records] == ["b.PNG#1", "broken.jpg", "deep/a.png#1"]
     assert "broken.jpg" in records[1].reason
     listed = tmp_path / "list.txt"
     listed.write_text("images/b.PNG\n\nimages/deep/a.png\n")
-    run(str(listed), model=model, out=tmp_path / "listed", method_options=QUICK)
+    _run(tmp_path / "listed", model, str(listed))
     assert [one.sample for one in read_run(tmp_path / "listed")] == [
         "images/b.PNG", "images/deep/a.png",
     ]  # fmt: skip
@@ -302,7 +308,7 @@ def test_other_settings_or_another_network_are_an_error_that_names_the_differenc
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"method": "magic"}, "expected a method among misure, .*got 'magic'"),
+        ({"method": "magic"}, "^run: expected a method among misure, .*got 'magic'"),
         ({"method_options": {"max_pases": 3}}, "'max_pases'"),
         ({"method": "rise"}, "expected options of rise among .*max_passes"),
         ({"classes": ["cat"]}, "expected a class of OwnBrightness, got 'cat'"),
@@ -312,7 +318,7 @@ def test_other_settings_or_another_network_are_an_error_that_names_the_differenc
         ({"num_workers": 0}, "num_workers of 1 or more"),
         ({"num_workers": 2}, "got objects in memory"),
         ({"engine": "ray"}, "got objects in memory"),
-        ({"num_threads": 0}, "expected num_threads of 1 or more"),
+        ({"num_threads": 0}, "^expected num_threads of 1 or more"),
         ({"limit": 0}, "expected limit of 1 or more"),
         ({"shard": (2, 2)}, r"expected shard \(i, n\)"),
         ({"samples": SampleList([SAMPLES[0], SAMPLES[0]])}, "got 'a.png' twice"),
@@ -539,7 +545,10 @@ def test_a_sample_that_kills_its_workers_is_recorded_and_the_others_are_done(fol
     assert "5 objects explained, 1 failed" in done.output
     records = read_run(folder / "run")
     assert [one.sample for one in records] == [f"{number}.png" for number in range(6)]
-    assert records[3].reason == "run: the worker process was killed by signal 9."
+    assert records[3].reason == (
+        "3 workers died while they worked on it: they were killed, ran out of memory, or crashed in "
+        "native code."
+    )
     assert [one.status for one in records].count("done") == 5
 
 
@@ -713,11 +722,11 @@ def test_a_record_cannot_name_a_file_outside_its_run(model, tmp_path):
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_another_file_behind_the_same_word_is_another_network(folder):
+def test_another_file_behind_the_same_spec_is_another_network(folder):
     (folder / "images" / "3.png").unlink()
-    options = {"model_options": {"probabilities": False}, "method_options": QUICK, "limit": 1}
-    word = f"python:{folder}/net.py:make"
-    run(str(folder / "images"), model=word, out=folder / "run", **options)
+    spec, plan = f"python:{folder}/net.py:make", RunPlan(method_options=QUICK)
+    options = {"model_options": {"probabilities": False}, "execution": Execution(limit=1)}
+    run(str(folder / "images"), spec, folder / "run", plan, **options)
     (folder / "net.py").write_text(textwrap.dedent(NETWORK).replace("10 *", "11 *"))
     with pytest.raises(misure.RunFolderError, match="fingerprint"):
-        run(str(folder / "images"), model=word, out=folder / "run", **options)
+        run(str(folder / "images"), spec, folder / "run", plan, **options)

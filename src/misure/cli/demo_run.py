@@ -18,6 +18,7 @@ from misure.models.loaders import load_model
 from misure.models.segmentation import segment
 from misure.reports.folders import save_result
 from misure.reports.page import write_report
+from misure.runs.plan import RunPlan
 from misure.runs.run import run
 
 NUM_SAMPLES = 3
@@ -66,7 +67,7 @@ def run_demo(folder: Path, on_step: OnStep | None = None) -> list[dict[str, Any]
                 "pass_equivalents": explanation.cost.pass_equivalents,
             }
         )
-    run(dataset, model=model, out=folder / "run", instances=True)
+    run(dataset, model, folder / "run", RunPlan(instances=True))
     write_report([folder / "run"], folder / "report.html")
     return rows
 

@@ -26,16 +26,16 @@ def save_result(
 ) -> None:
     """Writes `explanation.json`, `explanation.npz`, `overview.png` and the single panels.
 
-    Of a NIfTI file also `target.nii.gz`, `sufficient_region.nii.gz`,
+    For a NIfTI file it also writes `target.nii.gz`, `sufficient_region.nii.gz`,
     `minimally_sufficient_region.nii.gz` and `saliency_map.nii.gz`, to lay over it.
 
     Args:
         explanation: what to write.
         presentation: the image, and how its regions are shown.
-        segmentation: what the model draws on the image.
+        segmentation: of the image by the model.
         folder: an existing folder.
         order: how to lay out a volume in the pictures.
-        volume: the NIfTI file that the image, or the slice, is of; None: it is of none.
+        volume: the NIfTI file from which the image, or the slice, is; None for other images.
     """
     text = json.dumps(explanation.record(), indent=2) + "\n"
     (folder / "explanation.json").write_text(text)
@@ -46,7 +46,9 @@ def save_result(
 
 
 def _save_volumes(explanation: Explanation, volume: NiftiFile, folder: Path) -> None:
-    tensors = {name: one.cpu() for name, one in explanation.tensors().items() if name != "ignored"}
+    tensors = {
+        name: tensor.cpu() for name, tensor in explanation.tensors().items() if name != "ignored"
+    }
     if explanation.values.slice_index is not None:
         shape, number = volume.shape[:3], explanation.values.slice_index
         tensors = {

@@ -1,4 +1,4 @@
-"""The job of a run: all that a worker must know, small enough to be sent to another process."""
+"""The job of a run: all that a worker must know, small enough to send to another process."""
 
 import hashlib
 import os
@@ -13,7 +13,6 @@ from msgspec import structs
 
 from misure._version import __version__
 from misure.datasets import Dataset, Reading, Sample, as_dataset, open_dataset
-from misure.errors import InputError
 from misure.methods import METHODS
 from misure.models.device import choose_device
 from misure.models.loaders import load_model
@@ -25,16 +24,16 @@ from misure.runs.storage import is_remote
 from misure.runs.worker import RunWorker
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunJob:
     """What is to be done, with what, and where the results go.
 
     Attributes:
-        source: word of a data set (see `open_dataset`), or the samples themselves.
-        model: word of a network (see `load_model`), or the model itself.
-        model_options: its options.
+        source: spec of a data set (see `open_dataset`), or the samples themselves.
+        model: spec of a network (see `load_model`), or the model itself.
         plan: what to do with each sample.
         out: the run folder.
+        model_options: options of the network.
         device: see `load_model`; with several GPUs each worker takes the next one.
         slice_index: axial slice of NIfTI volumes.
         num_threads: threads of a worker on the CPU. Part of the settings, since sums over another
@@ -118,32 +117,37 @@ def make_job(
     out: str | Path,
     **options: Any,
 ) -> RunJob:
-    """A job whose arguments make sense.
+    """The job of a run, with the run folder's full path.
+
+    Args:
+        source, model, plan, out: of the run.
+        options: other fields of `RunJob`.
 
     Raises:
-        InputError: they do not.
+        InputError: samples in memory that are no data set.
     """
-    named = source if isinstance(source, str) else as_dataset(source)
-    where = out if is_remote(out) else Path(out).absolute()
-    job = RunJob(named, model, plan, where, **options)
-    if job.num_threads < 1:
-        raise InputError(f"run: expected num_threads of 1 or more, got {job.num_threads}.")
-    return job
+    return RunJob(
+        source=source if isinstance(source, str) else as_dataset(source),
+        model=model,
+        plan=plan,
+        out=out if is_remote(out) else Path(out).absolute(),
+        **options,
+    )
 
 
 def fingerprint(model: SegmentationModel, spec: str = "") -> str:
-    """A hash of the network's parameters and buffers, and of the files that its word names.
+    """A hash of the network's parameters and buffers, and of the files that its spec names.
 
     Args:
         model: the network.
-        spec: the word it was loaded by.
+        spec: by which it was loaded; empty for a model in memory.
     """
     digest = hashlib.sha256(type(model.net).__name__.encode())
     if isinstance(model.net, torch.nn.Module):
         for name, tensor in sorted(model.net.state_dict().items()):
-            plain = tensor.detach().cpu().contiguous()
-            digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}".encode())
-            digest.update(plain.flatten().view(torch.uint8).numpy().tobytes())
+            values = tensor.detach().cpu().contiguous()
+            digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+            digest.update(values.flatten().view(torch.uint8).numpy().tobytes())
     else:
         digest.update(model.name.encode())
     for part in spec.split(":"):

@@ -95,12 +95,12 @@ def _all_objects(
     sample: str, segmentation: Segmentation, plan: RunPlan, class_indices: Sequence[int]
 ) -> Iterator[RunObject]:
     model = segmentation.model
-    found = {row.class_index: row for row in segmentation.found_classes()}
-    foreground = [index for index in sorted(found) if not model.is_background(index)]
+    rows = {row.class_index: row for row in segmentation.found_classes()}
+    foreground = [index for index in sorted(rows) if not model.is_background(index)]
     for class_index in dict.fromkeys(class_indices or foreground):
-        if class_index not in found:
+        if class_index not in rows:
             continue
-        instances = range(found[class_index].num_objects) if plan.instances else [None]
+        instances = range(rows[class_index].num_objects) if plan.instances else [None]
         for instance in instances:
             target = segmentation.target(class_index, instance=instance)
             if area_fraction(target.region) < plan.min_area:

@@ -20,7 +20,7 @@ class Storage(Protocol):
     """A folder, wherever it is."""
 
     def read(self, name: str) -> bytes:
-        """A whole file. Raises an OSError where there is none."""
+        """A whole file. Raises an OSError if there is none."""
 
     def read_all(self, pattern: str) -> Iterator[tuple[str, bytes]]:
         """Name and content of the files in the folder itself (not below) that match a pattern."""
@@ -32,7 +32,7 @@ class Storage(Protocol):
         """Writes or replaces a file."""
 
     def append(self, name: str, content: bytes) -> None:
-        """Adds to the end of a file that nobody else writes to."""
+        """Adds to the end of a file that has no other writer."""
 
 
 def open_storage(address: str | Path) -> Storage:

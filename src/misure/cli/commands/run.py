@@ -132,35 +132,42 @@ def run(
     The same command goes on where it stopped, with any number of workers. The exit code is 1 if
     something failed.
     """
-    from misure.runs.run import read_run, run, shard_of_environment
+    from misure.runs.execution import Execution, shard_of_environment
+    from misure.runs.plan import RunPlan
+    from misure.runs.run import read_run, run
 
     options |= search
     if baseline_image is not None:
         options["baseline_image"] = baseline_image
-
+    plan = RunPlan(
+        classes=classes,
+        instances=instances,
+        min_area=min_area,
+        method=method,
+        method_options=options,
+        dice_threshold=dice_threshold,
+        seed=seed,
+        test_time_augmentation=test_time_augmentation,
+    )
+    execution = Execution(
+        engine=engine,
+        num_workers=workers,
+        num_threads=threads,
+        address=address,
+        limit=limit,
+        shard=shard or shard_of_environment(),
+        retry_failed=retry_failed,
+    )
     with run_progress(quiet) as on_progress:
         done = run(
             source,
-            model=spec,
-            out=out,
-            classes=classes,
-            instances=instances,
-            min_area=min_area,
-            method=method,
-            method_options=options,
-            dice_threshold=dice_threshold,
-            test_time_augmentation=test_time_augmentation,
-            seed=seed,
+            spec,
+            out,
+            plan,
             model_options=model_options,
             device=device,
             slice_index=slice_index,
-            engine=engine,
-            num_workers=workers,
-            num_threads=threads,
-            address=address,
-            limit=limit,
-            shard=shard or shard_of_environment(),
-            retry_failed=retry_failed,
+            execution=execution,
             on_progress=on_progress,
         )
     records = read_run(out)

@@ -23,6 +23,8 @@ from misure.models.loaders import load_model
 from misure.models.networks.trained_network import trained_on
 from misure.reports.comparison_picture import save_comparison_picture
 from misure.reports.page import write_report
+from misure.runs.execution import Execution
+from misure.runs.plan import RunPlan
 from misure.runs.run import run
 
 Say = Callable[[str], None]
@@ -202,18 +204,20 @@ class _Explaining:
         for method in plan.methods:
             run(
                 spec,
-                model=network,
-                out=self.folder(part, method),
-                classes=plan.classes,
-                instances=plan.instances,
-                min_area=plan.min_area,
-                method=method,
-                method_options=plan.method_options.get(method, {}),
+                network,
+                self.folder(part, method),
+                RunPlan(
+                    classes=tuple(plan.classes),
+                    instances=plan.instances,
+                    min_area=plan.min_area,
+                    method=method,
+                    method_options=dict(plan.method_options.get(method, {})),
+                ),
                 model_options=plan.model_options,
                 device=self.device,
-                num_workers=self.num_workers,
-                limit=num_samples * every,
-                shard=(0, every),
+                execution=Execution(
+                    num_workers=self.num_workers, limit=num_samples * every, shard=(0, every)
+                ),
             )
         return compare_runs(
             model,

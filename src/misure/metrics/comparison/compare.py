@@ -21,6 +21,7 @@ from misure.metrics.comparison.compare_runs import compare_runs
 from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.measure import metrics_of
 from misure.models.model import SegmentationModel
+from misure.runs.execution import Execution
 from misure.runs.plan import RunPlan
 from misure.runs.run import OnProgress, Progress, run
 
@@ -89,10 +90,10 @@ def compare(
         for number, (plan, out) in enumerate(zip(plans, runs, strict=True)):
             run(
                 dataset,
-                model=model,
-                out=out,
-                plan=plan,
-                num_threads=torch.get_num_threads(),
+                model,
+                out,
+                plan,
+                execution=Execution(num_threads=torch.get_num_threads()),
                 on_progress=_explaining(on_step, number, len(plans)),
             )
         comparison = compare_runs(

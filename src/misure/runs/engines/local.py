@@ -1,8 +1,8 @@
 """The local engine: workers on this machine, each a process of its own that may die.
 
-Samples are handed out one by one, so that nobody waits for the slowest. A worker that dies (killed,
-out of memory, a crash in native code) is replaced and its sample given to another; a sample with
-which two workers died is recorded as failed.
+Samples are handed out one by one, so that no worker waits for the slowest. A worker that dies
+(killed, out of memory, a crash in native code) is replaced and its sample given to another; a
+sample with which three workers died is recorded as failed.
 """
 
 import multiprocessing
@@ -15,14 +15,12 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from misure._util.freed_memory import keep_freed_memory
-from misure.errors import MisureError
+from misure.errors import MisureError, entrance
+from misure.runs.engines.lost import TRIES, give_up
 from misure.runs.job import RunJob
-from misure.runs.worker import SampleOutcome, record_failure
+from misure.runs.worker import SampleOutcome
 
 OnOutcome = Callable[[SampleOutcome], None]
-
-TRIES = 3
-"""With how many workers that die a sample is tried."""
 
 
 def run_in_this_process(job: RunJob, keys: Mapping[int, str], on_outcome: OnOutcome) -> None:
@@ -31,7 +29,7 @@ def run_in_this_process(job: RunJob, keys: Mapping[int, str], on_outcome: OnOutc
     Args:
         job: what to do.
         keys: number in the data set -> key, of the samples to work on.
-        on_outcome: told of each.
+        on_outcome: called after each.
     """
     with job.threads():
         worker = job.open_worker()
@@ -45,10 +43,10 @@ def run_locally(
     """Works through samples in processes of their own.
 
     Args:
-        job: what to do; everything in it named by words.
+        job: what to do; source and model are specs.
         keys: number in the data set -> key, of the samples to work on.
-        on_outcome: told of each.
-        num_workers: how many processes.
+        on_outcome: called after each.
+        num_workers: number of processes.
 
     Raises:
         MisureError: a worker cannot begin, or cannot write; what was finished stays.
@@ -57,8 +55,8 @@ def run_locally(
     workers = [_Worker.start(job, keys, number) for number in range(min(num_workers, len(keys)))]
     try:
         while workers:
-            ready = wait([one.connection for one in workers])
-            for worker in [one for one in workers if one.connection in ready]:
+            ready = wait([worker.connection for worker in workers])
+            for worker in [worker for worker in workers if worker.connection in ready]:
                 message = worker.receive()
                 if isinstance(message, str):
                     raise MisureError(message)
@@ -70,11 +68,11 @@ def run_locally(
                     index, reason = worker.index, worker.reason()
                     tries[index] += 1
                     if index is None and tries[None] >= TRIES:
-                        raise MisureError(f"run: no worker can begin: {reason}.") from None
+                        raise MisureError(f"no worker can begin: {reason}.") from None
                     if index is not None and tries[index] < TRIES:
                         waiting.appendleft(index)
                     elif index is not None:
-                        on_outcome(record_failure(job.folder, keys[index], f"run: {reason}."))
+                        on_outcome(give_up(job, keys[index]))
                     if waiting:
                         workers.append(_Worker.start(job, keys, worker.number))
                     continue
@@ -99,21 +97,22 @@ class _Worker:
     @classmethod
     def start(cls, job: RunJob, keys: Mapping[int, str], number: int) -> "_Worker":
         context = multiprocessing.get_context("spawn")
-        own, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(job, dict(keys), number, theirs), daemon=True)
+        own_end, worker_end = context.Pipe()
+        arguments = (job, dict(keys), number, worker_end)
+        process = context.Process(target=_work, args=arguments, daemon=True)
         process.start()
-        theirs.close()  # so that this end is told when the process dies
-        return cls(number, process, own)
+        worker_end.close()  # so that the own end closes when the process dies
+        return cls(number, process, own_end)
 
     def receive(self) -> Any:
-        """What the process says; None where it died."""
+        """What the process sends; None if it died."""
         try:
             return self.connection.recv()
         except (EOFError, OSError):
             return None
 
     def hand_out(self, index: int | None) -> bool:
-        """Gives it the next sample, or None to end; False where it died before."""
+        """Gives it the next sample, or None to end; False if it died before."""
         self.index = index
         try:
             self.connection.send(index)
@@ -122,6 +121,7 @@ class _Worker:
         return True
 
     def reason(self) -> str:
+        """How the process ended."""
         self.process.join()
         code = self.process.exitcode
         return (
@@ -134,10 +134,10 @@ class _Worker:
 def _work(
     job: RunJob, keys: Mapping[int, str], number: int, connection: "Connection[Any, Any]"
 ) -> None:
-    """What a worker process does: says that it is ready, then one sample after the other."""
+    """What a worker process does: it sends that it is ready, then works on samples one by one."""
     keep_freed_memory()
     try:
-        with job.threads():
+        with entrance(""), job.threads():
             worker = job.open_worker(number)
             connection.send(os.getpid())
             while (index := connection.recv()) is not None:
@@ -145,4 +145,4 @@ def _work(
     except (EOFError, BrokenPipeError, KeyboardInterrupt):  # the parent is gone
         return
     except (MisureError, OSError) as error:
-        connection.send(f"run: {error}" if isinstance(error, OSError) else str(error))
+        connection.send(str(error))

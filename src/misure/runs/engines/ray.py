@@ -1,7 +1,7 @@
 """The Ray engine: the local engine's work, by actors on a cluster.
 
-Each actor holds the model once, on a GPU of its own where the cluster has GPUs. Samples are handed
-out a few at a time to each actor that has begun, so memory stays bounded and nobody waits for the
+Each actor holds the model once, on a GPU of its own if the cluster has GPUs. Samples are handed out
+a few at a time to each actor that has begun, so memory stays bounded and no actor waits for the
 slowest. What an actor had in hand when it or its machine was lost is handed out again; a new actor
 takes its place as soon as the cluster has room for one. Actors write into the run folder
 themselves: it must be a path that all machines see, or an address of fsspec.
@@ -14,10 +14,11 @@ from typing import Any
 
 from misure._util.freed_memory import keep_freed_memory
 from misure._util.optional import require
-from misure.errors import MisureError
-from misure.runs.engines.local import TRIES, OnOutcome
+from misure.errors import MisureError, entrance
+from misure.runs.engines.local import OnOutcome
+from misure.runs.engines.lost import TRIES, give_up
 from misure.runs.job import RunJob
-from misure.runs.worker import RunWorker, SampleOutcome, record_failure
+from misure.runs.worker import RunWorker, SampleOutcome
 
 _IN_HAND = 2  # samples given to an actor, so that it never waits for the next one
 _PATIENCE_S = 600.0
@@ -34,10 +35,10 @@ def run_on_ray(
     """Works through samples by actors on a Ray cluster.
 
     Args:
-        job: what to do; everything in it named by words.
+        job: what to do; source and model are specs.
         keys: number in the data set -> key, of the samples to work on.
-        on_outcome: told of each.
-        num_workers: how many actors, if the cluster has room for them.
+        on_outcome: called after each.
+        num_workers: number of actors, if the cluster has room for them.
         address: of the cluster; None: the one that `RAY_ADDRESS` names, else a new one here. A
             cluster that this process is connected to already is used as it is.
 
@@ -64,24 +65,24 @@ class RayWorker:
         self._worker: RunWorker | None = None
 
     def begin(self) -> str:
-        """Opens the worker; the error's text where it cannot be opened."""
+        """Opens the worker; gives the error's text if it cannot be opened."""
         keep_freed_memory()
         try:
-            with self._job.threads():
+            with entrance(""), self._job.threads():
                 self._worker = self._job.open_worker()
         except (MisureError, OSError) as error:
-            return f"run: a worker could not begin: {error}"
+            return f"a worker could not begin: {error}"
         return ""
 
     def work(self, index: int, key: str) -> SampleOutcome | str:
-        """See `RunWorker.work`; the text of an error that would meet every sample."""
+        """The outcome of `RunWorker.work`; the text of an error that would meet every sample."""
         if self._worker is None:
-            return "run: a worker was asked to work before it began."
+            return "a worker was asked to work before it began."
         try:
             with self._job.threads():
                 return self._worker.work(index, key)
         except (MisureError, OSError) as error:
-            return f"run: {error}" if isinstance(error, OSError) else str(error)
+            return str(error)
 
 
 class _Driver:
@@ -110,7 +111,7 @@ class _Driver:
                 self._gather(ready[0])
             elif not self._in_hand:
                 raise MisureError(
-                    f"run: expected a worker to begin within {_PATIENCE_S:.0f} s, the cluster has "
+                    f"expected a worker to begin within {_PATIENCE_S:.0f} s, the cluster has "
                     "room for none. Ask for fewer threads, or add machines."
                 )
 
@@ -124,18 +125,16 @@ class _Driver:
             (self._beginning.pop(reference), None) if is_new else self._in_hand.pop(reference)
         )
         try:
-            found = self._ray.get(reference)
+            message = self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
-            raise MisureError(
-                f"run: a worker raised {' '.join(str(error).split())[-300:]}"
-            ) from error
+            raise MisureError(f"a worker raised {' '.join(str(error).split())[-300:]}") from error
         except self._ray.exceptions.RayError as error:  # the actor, its node, its memory
             self._lost(actor, index, error)
             return
-        if isinstance(found, str) and found:
-            raise MisureError(found)
+        if isinstance(message, str) and message:
+            raise MisureError(message)
         if not is_new:
-            self._on_outcome(found)
+            self._on_outcome(message)
             self._num_deaths = 0
         for _ in range(_IN_HAND if is_new else 1):
             self._hand_out(actor)
@@ -147,7 +146,7 @@ class _Driver:
 
     def _lost(self, actor: Any, index: int | None, error: Exception) -> None:
         """Takes back what a lost actor had in hand, and begins another in its place."""
-        lost = [(reference, i) for reference, (who, i) in self._in_hand.items() if who is actor]
+        lost = [(reference, i) for reference, (owner, i) in self._in_hand.items() if owner is actor]
         for reference, _ in lost:
             del self._in_hand[reference]
         self._waiting.extendleft(i for _, i in lost)
@@ -155,12 +154,11 @@ class _Driver:
             self._num_deaths += 1
             if self._num_deaths >= TRIES:
                 text = " ".join(str(error).split())[:300]
-                raise MisureError(f"run: no worker can begin: {text}") from error
+                raise MisureError(f"no worker can begin: {text}") from error
         else:
             self._tries[index] += 1
             if self._tries[index] < TRIES:
                 self._waiting.appendleft(index)
             else:
-                reason = f"run: the worker was lost: {' '.join(str(error).split())[:200]}"
-                self._on_outcome(record_failure(self._job.folder, self._keys[index], reason))
+                self._on_outcome(give_up(self._job, self._keys[index]))
         self._begin_one()
