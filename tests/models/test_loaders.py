@@ -106,6 +106,7 @@ def _segformer_folder(folder, network=SegformerForSemanticSegmentation, processo
         id2label={0: "sky", 1: "sea", 2: "ship"},
         hidden_sizes=[8, 8, 16, 16],
         depths=[1] * 4,
+        num_attention_heads=[1, 2, 4, 8],
         decoder_hidden_size=16,
     )
     net = network(config).eval()

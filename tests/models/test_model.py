@@ -77,7 +77,11 @@ def test_other_outputs_are_shown_in_the_error(form, output, said):
 
 def test_a_transformers_network():
     config = SegformerConfig(
-        num_labels=5, hidden_sizes=[8, 8, 16, 16], depths=[1] * 4, decoder_hidden_size=16
+        num_labels=5,
+        hidden_sizes=[8, 8, 16, 16],
+        depths=[1] * 4,
+        decoder_hidden_size=16,
+        num_attention_heads=[1, 2, 4, 8],
     )
     net = SegformerForSemanticSegmentation(config)
     images = torch.rand(2, 3, 64, 96)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from scipy.integrate import trapezoid
 from torch import Tensor
 
 from misure.errors import InputError
@@ -166,7 +167,7 @@ def area_under(dices: Sequence[float], fractions: Sequence[float] = FRACTIONS) -
             f"expected a Dice for each fraction from 0 to 1, got {len(dices)} for "
             f"{len(fractions)} from {fractions[0]} to {fractions[-1]}."
         )
-    return float(np.trapezoid(dices, fractions))
+    return float(trapezoid(dices, fractions))
 
 
 @metric(
