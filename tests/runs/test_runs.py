@@ -49,11 +49,6 @@ def _sample(key, brightness=1.0):
 SAMPLES = SampleList([_sample(f"{name}.png") for name in "abc"])
 
 
-@pytest.fixture
-def model():
-    return toys.model_of(toys.OwnBrightness(), class_names=("dark", "bright"))
-
-
 def _run(out, model, samples=SAMPLES, **options):
     """A run whose options are fields of the plan, of the execution, or `on_progress`."""
     execution = {
