@@ -14,6 +14,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+import toys
+
 torch.set_num_threads(1)
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
@@ -22,6 +24,12 @@ settings.load_profile("same")
 @pytest.fixture(autouse=True)
 def _same_random_state():
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def model():
+    """Calls bright pixels `bright`, and needs nothing else to do so."""
+    return toys.model_of(toys.OwnBrightness(), class_names=("dark", "bright"))
 
 
 @contextmanager

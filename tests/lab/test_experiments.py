@@ -25,11 +25,6 @@ METRICS = ["localisation", "fineness", "sufficient_area", "pass_equivalents"]
 
 
 @pytest.fixture
-def model():
-    return toys.model_of(toys.OwnBrightness(), class_names=("dark", "bright"))
-
-
-@pytest.fixture
 def samples():
     image = toys.square_image()
     relevance = image[0] > 0.5

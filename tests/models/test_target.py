@@ -7,11 +7,6 @@ import misure
 import toys
 
 
-@pytest.fixture
-def model():
-    return toys.model_of(toys.OwnBrightness(), class_names=("dark", "bright"))
-
-
 def _two_squares():
     image = toys.square_image()
     image[0, 20:23, 20:26] = 1.0

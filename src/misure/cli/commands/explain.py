@@ -26,7 +26,7 @@ from misure.cli.terminal import progress, summary
     "--class",
     "class_",
     metavar="NAME|INDEX",
-    help="Class to explain.  [default: the class at --point or in --box, else the largest]",
+    help="Class to explain; needed unless --point names an object.",
 )
 @click.option(
     "--point", metavar="R,C", callback=numbers("R,C"), help="Only the object at this pixel."
