@@ -46,11 +46,6 @@ from misure.cli.terminal import counted, run_progress
 )
 @with_search
 @click.option(
-    "--baseline-image",
-    metavar="NAME",
-    help="What stands where pixels are removed: {baseline_images}.",
-)
-@click.option(
     "--option",
     "options",
     multiple=True,
@@ -110,7 +105,6 @@ def run(
     min_area: float,
     method: str,
     search: dict[str, Any],
-    baseline_image: str | None,
     options: dict[str, Any],
     dice_threshold: float,
     test_time_augmentation: bool,
@@ -137,8 +131,6 @@ def run(
     from misure.runs.run import read_run, run
 
     options |= search
-    if baseline_image is not None:
-        options["baseline_image"] = baseline_image
     plan = RunPlan(
         classes=classes,
         instances=instances,
