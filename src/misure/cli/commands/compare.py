@@ -14,7 +14,7 @@ from misure.cli.commands.options import (
     with_model,
     with_search,
 )
-from misure.cli.terminal import progress, table
+from misure.cli.terminal import counted, progress, table
 from misure.errors import InputError
 
 _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equivalents")
@@ -145,5 +145,6 @@ def compare(
     num_rows, num_failed = len(comparison.rows), sum(bool(row.error) for row in comparison.rows)
     failed = f"; {num_failed} of {num_rows} cells failed in part" if num_failed else ""
     click.echo(
-        f"\n{len(samples.keys)} images{failed}; see {out}/comparison.md and {out}/comparison.png"
+        f"\n{counted(len(samples.keys), 'image')}{failed}; see {out}/comparison.md and "
+        f"{out}/comparison.png"
     )
