@@ -26,4 +26,4 @@ def demo(out: Path, quiet: bool) -> None:
             for row in rows
         ]
         click.echo(table(list(rows[0]), cells))
-        click.echo(f"\nPictures: {out}/*/overview.png; all nine items: {out}/report.html")
+        click.echo(f"\nPictures: {out}/*/overview.png; a report of all nine corners: {out}/report.html")
