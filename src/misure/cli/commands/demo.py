@@ -26,4 +26,7 @@ def demo(out: Path, quiet: bool) -> None:
             for row in rows
         ]
         click.echo(table(list(rows[0]), cells))
-        click.echo(f"\nPictures: {out}/*/overview.png; a report of all nine corners: {out}/report.html")
+        click.echo(
+            f"\nPictures of one corner of each sample: {out}/*/overview.png; a report of all nine "
+            f"corners: {out}/report.html"
+        )
