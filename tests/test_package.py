@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import re
 import tomllib
 from pathlib import Path
 
@@ -64,8 +65,10 @@ def test_the_errors_are_one_tree():
     assert issubclass(misure.MissingDependencyError, ImportError)
 
 
-def test_the_citation_names_this_version():
-    assert f"version: {misure.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+def test_the_citation_names_the_newest_release():
+    newest = re.search(r"^## \[([\d.]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)[1]
+    assert f"version: {newest}\n" in (ROOT / "CITATION.cff").read_text()
+    assert misure.__version__ == newest or ".dev" in misure.__version__
 
 
 def test_the_oldest_versions_that_are_tested_are_those_that_are_allowed():

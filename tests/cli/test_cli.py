@@ -231,7 +231,7 @@ BAD = [
         ["explain", "{d}/dark.png", "--model", "triangle", "--class", "1"],
         "finds no pixel of class 1",
     ),
-    (["explain", "{p}", "--model", "triangle"], "expected a class_index, a class_name or a point"),
+    (["explain", "{p}", "--model", "triangle"], "expected --class or --point, got neither"),
     (["explain", "{p}", "--model", "triangle", "--point", "a,b"], "expected R,C, got 'a,b'"),
     (["explain", "{p}", "--model", "triangle", "--point", "999,0"], "expected a point inside"),
     (

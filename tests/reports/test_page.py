@@ -253,7 +253,8 @@ def reviewed(folder):
     records = [one for one in read_run(folder / "first") if one.status == "done"]
     many = [records[i % len(records)] for i in range(40)]
     dices = np.array([0.3 if one.class_name.startswith("ship") else 0.9 for one in many])
-    examples = Examples(many, dices, np.arange(40), feature_settings(folder / "first"))
+    settings = feature_settings(folder / "first")
+    examples = Examples(records=many, dices=dices, groups=np.arange(40), settings=settings)
     model = fit_reliability(examples, names_of(["all"]))
     write_report([folder / "first"], folder / "reviewed.html", reliability=model)
     return folder / "reviewed.html", score_run(folder / "first", model)

@@ -180,6 +180,21 @@ def test_what_fails_is_recorded_with_its_reason_and_can_be_done_once_more(tmp_pa
     assert records == read_run(tmp_path / "clean")
 
 
+def test_a_recorded_reason_does_not_depend_on_the_process(folder):
+    (folder / "images" / "3.png").write_bytes(b"no image")
+    source, spec = str(folder / "images"), f"python:{folder}/net.py:make"
+    options = {"plan": RunPlan(method_options=QUICK), "model_options": {"probabilities": False}}
+    run(source, spec, folder / "apart", **options)
+    run(source, misure.load_model(spec, probabilities=False), folder / "here", **options)
+    apart, here = (
+        [record.reason for record in read_run(folder / name) if record.status == "failed"]
+        for name in ("apart", "here")
+    )
+    assert len(here) == 1
+    assert here == apart
+    assert "run:" not in here[0]
+
+
 def test_one_object_that_fails_leaves_the_others_of_its_image(model, tmp_path, monkeypatch):
     whole = explain.explain_all
 
@@ -550,6 +565,12 @@ def test_a_sample_that_kills_its_workers_is_recorded_and_the_others_are_done(fol
         "native code."
     )
     assert [one.status for one in records].count("done") == 5
+
+
+def test_a_worker_imports_nothing_that_draws_or_renders():
+    code = "import sys, misure.runs.engines.local; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert not {"matplotlib", "jinja2", "click", "pandas"} & set(done.stdout.split())
 
 
 def test_workers_that_die_before_they_begin_end_the_run(folder):

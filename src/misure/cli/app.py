@@ -42,6 +42,8 @@ class _OneSentence(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough: click ends quietly
+            raise
         except (MisureError, OSError) as error:
             raise _BadInput(" ".join(_sentence(error).split())) from error
 

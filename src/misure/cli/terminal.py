@@ -87,7 +87,7 @@ def summary(values: "ExplanationRecord", out: Path) -> str:
     small, cost = values.minimally_sufficient_region, values.cost
     size = f"{small.relative_area:.2f} x the target"
     outside = f"{small.outside_target_fraction:.0%} of it outside"
-    parts = f"{small.num_parts} parts of {small.grain_px} px or more"
+    parts = f"{counted(small.num_parts, 'part')} of {small.grain_px} px or more"
     rows = [
         ["target", f"{target.area_fraction:.2%}", "", target.class_name],
         ["sufficient_region", *_area_and_dice(large), f"grown {large.growth_px:.1f} px"],
@@ -139,6 +139,15 @@ def _minimality(minimality: "Minimality") -> str:
             f"{minimality.cells_left} in all (--one-minimal removes them)"
         )
     return f"{text}; {minimality.passes} passes."
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural unless it is 1.
+
+    >>> counted(1, "object"), counted(0, "image")
+    ('1 object', '0 images')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

@@ -10,8 +10,9 @@ result.saliency_map, result.cost.pass_equivalents, result.layer
 from misure.methods import misure, cams, rise, captum_methods, controls  # noqa: F401  # isort: skip
 
 from misure.methods.captum_methods import as_captum_forward
-from misure.methods.method import KINDS, METHODS, MapMethod, Method, MethodResult, RawMap, method
+from misure.methods.method import KINDS, METHODS, MapMethod, Method, method
 from misure.methods.misure import RegionMethod
+from misure.methods.result import MethodResult, RawMap
 
 __all__ = [
     "KINDS",

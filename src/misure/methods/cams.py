@@ -16,7 +16,8 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.methods.layers import as_feature_map, captured, last_feature_layer
-from misure.methods.method import RawMap, method
+from misure.methods.method import method
+from misure.methods.result import RawMap
 from misure.models.logits import class_margin
 from misure.models.model import SegmentationModel
 from misure.models.preprocessing import resize

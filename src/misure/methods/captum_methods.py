@@ -17,7 +17,8 @@ from misure._util.optional import require
 from misure.errors import InputError
 from misure.explanation.presentation import make_presentation
 from misure.methods.layers import as_feature_map, captured, last_feature_layer, layer_of_name
-from misure.methods.method import RawMap, method
+from misure.methods.method import method
+from misure.methods.result import RawMap
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 

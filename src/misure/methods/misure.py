@@ -10,7 +10,8 @@ from misure._util.docstrings import Option, meanings
 from misure.explanation.explain import choose_preset, explain, explain_all
 from misure.explanation.explanation import Explanation
 from misure.explanation.presets import PRESETS, describe_preset, make_preset
-from misure.methods.method import METHODS, Method, RawMap, check_value
+from misure.methods.method import METHODS, Method, check_value
+from misure.methods.result import RawMap
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 

@@ -1,6 +1,6 @@
 """What a map cost."""
 
-from misure.methods.method import MethodResult
+from misure.methods.result import MethodResult
 from misure.metrics.metric import ENDLESS, metric
 
 

@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from misure.methods.method import MethodResult
+from misure.methods.result import MethodResult
 from misure.metrics.maps import check_same_shape, positive_part
 from misure.metrics.metric import ENDLESS, metric
 

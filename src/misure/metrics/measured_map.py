@@ -11,7 +11,7 @@ from functools import cached_property
 from torch import Tensor
 
 from misure.explanation.probe import Probe
-from misure.methods.method import MethodResult
+from misure.methods.result import MethodResult
 from misure.metrics.content_dice import find_dice_by_content
 from misure.metrics.sanity import make_randomised_maps
 from misure.metrics.stability import Remake, make_noisy_maps

@@ -5,7 +5,7 @@ from typing import Any
 
 from misure.errors import RunFolderError, reason_of
 from misure.explanation.explanation import Explanation
-from misure.methods.method import MethodResult
+from misure.methods.result import MethodResult
 from misure.models.cost import Cost
 from misure.models.target import Target
 from misure.runs.folder import RunFolder

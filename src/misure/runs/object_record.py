@@ -12,7 +12,7 @@ from misure.datasets.sample import Sample
 from misure.errors import reason_of
 from misure.explanation.explanation import Explanation
 from misure.explanation.record import CostRecord, TargetRecord
-from misure.methods.method import MethodResult
+from misure.methods.result import MethodResult
 from misure.models.augmentation import augmented_dices
 from misure.models.confidence import prediction_record
 from misure.models.model import SegmentationModel

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from misure._util.files import durable_file, sync
+from misure._util.optional import require
 from misure.errors import RunFolderError
 
 
@@ -111,11 +112,10 @@ class FsspecStorage:
     """
 
     def __init__(self, address: str) -> None:
-        import fsspec
-
+        core = require("fsspec.core", extra="remote", purpose=f"open {address}")
         try:
             self._files: Any
-            self._files, self._path = fsspec.core.url_to_fs(address)
+            self._files, self._path = core.url_to_fs(address)
         except (ImportError, ValueError) as error:
             raise RunFolderError(
                 f"expected a folder or an address that fsspec can open, got {address}: {error}"

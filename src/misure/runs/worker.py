@@ -14,7 +14,7 @@ from misure.datasets.sample import Dataset
 from misure.errors import RunFolderError, entrance, reason_of
 from misure.explanation.explanation import Explanation
 from misure.methods import METHODS
-from misure.methods.method import MethodResult
+from misure.methods.result import MethodResult
 from misure.models.device import to_device
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation, logits_of

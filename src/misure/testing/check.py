@@ -18,7 +18,7 @@ from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import Probe
 from misure.explanation.show import try_regions
-from misure.methods.method import MethodResult
+from misure.methods.result import MethodResult
 from misure.metrics.sufficiency import sufficient_top
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import predicted_target

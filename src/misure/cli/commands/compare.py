@@ -9,12 +9,13 @@ from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names, settings_of_methods
 from misure.cli.commands.options import (
     dice_threshold_option,
+    out_option,
     quiet_option,
     seed_option,
     with_model,
     with_search,
 )
-from misure.cli.terminal import progress, table
+from misure.cli.terminal import counted, progress, table
 from misure.errors import InputError
 
 _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equivalents")
@@ -57,20 +58,8 @@ _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equi
     help="An option of a method, e.g. rise.num_masks=4000; without METHOD of misure itself.",
 )
 @dice_threshold_option
-@click.option(
-    "--baseline-image",
-    default="mean",
-    show_default=True,
-    help="What stands where pixels are removed: {baseline_images}.",
-)
 @seed_option
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default="comparison",
-    show_default=True,
-    help="Folder to write to.",
-)
+@out_option("Folder to write to.", "comparison")
 @quiet_option
 def compare(
     images: tuple[Path, ...],
@@ -86,7 +75,6 @@ def compare(
     search: dict[str, Any],
     options: dict[str, dict[str, Any]],
     dice_threshold: float,
-    baseline_image: str,
     seed: int,
     out: Path,
     quiet: bool,
@@ -101,6 +89,7 @@ def compare(
     from misure.models.loaders import load_model
     from misure.reports.folders import save_comparison
 
+    baseline_image = search.pop("baseline_image", "mean")
     if search:
         options["misure"] = search | options.get("misure", {})
     if bool(images) == bool(dataset):
@@ -145,5 +134,6 @@ def compare(
     num_rows, num_failed = len(comparison.rows), sum(bool(row.error) for row in comparison.rows)
     failed = f"; {num_failed} of {num_rows} cells failed in part" if num_failed else ""
     click.echo(
-        f"\n{len(samples.keys)} images{failed}; see {out}/comparison.md and {out}/comparison.png"
+        f"\n{counted(len(samples.keys), 'image')}{failed}; see {out}/comparison.md and "
+        f"{out}/comparison.png"
     )

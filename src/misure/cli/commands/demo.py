@@ -4,18 +4,12 @@ from pathlib import Path
 
 import click
 
-from misure.cli.commands.options import quiet_option
+from misure.cli.commands.options import out_option, quiet_option
 from misure.cli.terminal import progress, table
 
 
 @click.command()
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default="demo",
-    show_default=True,
-    help="Folder to write to.",
-)
+@out_option("Folder to write to.", "demo")
 @quiet_option
 def demo(out: Path, quiet: bool) -> None:
     """Explain three held-out triangles with the network that comes with misure, and report."""
@@ -32,4 +26,7 @@ def demo(out: Path, quiet: bool) -> None:
             for row in rows
         ]
         click.echo(table(list(rows[0]), cells))
-        click.echo(f"\nPictures: {out}/*/overview.png; all nine items: {out}/report.html")
+        click.echo(
+            f"\nPictures of one corner of each sample: {out}/*/overview.png; a report of all nine "
+            f"corners: {out}/report.html"
+        )

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from misure.cli.commands.filled_help import FilledCommand
-from misure.cli.commands.options import quiet_option
+from misure.cli.commands.options import out_option, quiet_option
 from misure.cli.terminal import progress
 
 
@@ -32,9 +32,7 @@ from misure.cli.terminal import progress
     show_default=True,
     help="Where networks run: auto, cpu, cuda, cuda:1 ...",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the experiment.  [default: NAME]"
-)
+@out_option("Folder of the experiment.  [default: NAME]")
 @quiet_option
 def experiment(
     name: str,

@@ -11,12 +11,14 @@ from misure.cli.commands.options import (
     dice_threshold_option,
     image_argument,
     load_model_and_image,
+    out_option,
     quiet_option,
     seed_option,
     with_model,
     with_search,
 )
 from misure.cli.terminal import progress, summary
+from misure.errors import InputError
 
 
 @click.command(cls=FilledCommand)
@@ -26,7 +28,7 @@ from misure.cli.terminal import progress, summary
     "--class",
     "class_",
     metavar="NAME|INDEX",
-    help="Class to explain.  [default: the class at --point or in --box, else the largest]",
+    help="Class to explain; needed unless --point names an object.",
 )
 @click.option(
     "--point", metavar="R,C", callback=numbers("R,C"), help="Only the object at this pixel."
@@ -38,12 +40,6 @@ from misure.cli.terminal import progress, summary
 @dice_threshold_option
 @with_search
 @click.option(
-    "--baseline-image",
-    metavar="NAME",
-    help="What stands where pixels are removed: {baseline_images}. Several with "
-    "commas: the region suffices with each.",
-)
-@click.option(
     "--option",
     "options",
     multiple=True,
@@ -52,9 +48,7 @@ from misure.cli.terminal import progress, summary
     help="Any other option of the preset, e.g. growth=bracket; `misure presets -v` lists them.",
 )
 @seed_option
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: misure-IMAGE]"
-)
+@out_option("Folder to write to.  [default: misure-IMAGE]")
 @quiet_option
 def explain(
     image: Path,
@@ -68,7 +62,6 @@ def explain(
     instance: int | None,
     dice_threshold: float,
     search: dict[str, Any],
-    baseline_image: str | None,
     options: dict[str, Any],
     seed: int,
     out: Path | None,
@@ -87,9 +80,12 @@ def explain(
     from misure.models.segmentation import segment
     from misure.reports.folders import save_result
 
+    if class_ is None and point is None:
+        raise InputError(
+            "expected --class or --point, got neither. `misure classes` lists what the network "
+            "finds."
+        )
     options |= search
-    if baseline_image is not None:
-        options["baseline_image"] = baseline_image
     out = out or Path(f"misure-{nifti_stem(image.name) or 'image'}")
     with writing_folder(out) as folder, progress(quiet) as on_step:
         model, pixels = load_model_and_image(image, spec, model_options, device, slice_index)

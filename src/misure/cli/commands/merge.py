@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from misure.cli.terminal import counted
+
 
 @click.command()
 @click.argument("run")
@@ -18,4 +20,4 @@ def merge(run: str, out: Path) -> None:
 
     records = read_run(run)
     write_jsonl(records, out)
-    click.echo(f"{out}: {len(records)} objects")
+    click.echo(f"{out}: {counted(len(records), 'object')}")

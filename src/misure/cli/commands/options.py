@@ -11,6 +11,18 @@ from misure.cli.commands.option_values import settings
 
 Command = Callable[..., None]
 
+
+def out_option(meaning: str, default: str | None = None) -> Callable[[Command], Command]:
+    """The flag --out, a path to write to; without a default the help must name it."""
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        default=default,
+        show_default=default is not None,
+        help=meaning,
+    )
+
+
 SEED = click.IntRange(0, 2**32 - 1)
 seed_option = click.option(
     "--seed", type=SEED, default=0, show_default=True, help="Seed of everything random."
@@ -51,6 +63,12 @@ _model_options = [
 
 _search_options = [
     click.option(
+        "--baseline-image",
+        metavar="NAME",
+        help="What stands where pixels are removed: {baseline_images}. Several with commas: a "
+        "region must suffice with each.  [default: mean]",
+    ),
+    click.option(
         "--preset",
         metavar="NAME",
         help="How regions are searched for: {presets}.  [default: smallest, or forward_only if the "
@@ -70,7 +88,10 @@ _search_options = [
         help="Also grow the object with other baseline images and edges.",
     ),
 ]
-_SEARCH = ("preset", "max_passes", "grain_px", "edge_px", "one_minimal", "compare_presentations")
+_SEARCH = (
+    *("baseline_image", "preset", "max_passes", "grain_px", "edge_px"),
+    *("one_minimal", "compare_presentations"),
+)
 
 
 def with_search(command: Command) -> Command:

@@ -6,7 +6,7 @@ import click
 
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names
-from misure.cli.commands.options import quiet_option, seed_option
+from misure.cli.commands.options import out_option, quiet_option, seed_option
 from misure.cli.terminal import progress
 
 _runs = click.argument("runs", nargs=-1, required=True)
@@ -97,13 +97,7 @@ def fit(
 @click.option(
     "--model", type=click.Path(path_type=Path), required=True, help="File that fit wrote."
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default="review.csv",
-    show_default=True,
-    help="CSV file of the list.",
-)
+@out_option("CSV file of the list.", "review.csv")
 def score(run: str, model: Path, out: Path) -> None:
     """List the objects of a run, the likeliest to have failed first.
 
@@ -157,13 +151,7 @@ def score(run: str, model: Path, out: Path) -> None:
     help="Resamples of the bootstrap.",
 )
 @seed_option
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default="reliability",
-    show_default=True,
-    help="Folder for tables and curves.",
-)
+@out_option("Folder for tables and curves.", "reliability")
 @quiet_option
 def evaluate(
     runs: tuple[str, ...],

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from misure.cli.commands.options import out_option
+
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True)
@@ -13,13 +15,7 @@ import click
     type=click.Path(path_type=Path),
     help="What misure reliability fit wrote: also list what to review, the worst first.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default="report.html",
-    show_default=True,
-    help="The page to write.",
-)
+@out_option("The page to write.", "report.html")
 def report(runs: tuple[str, ...], model: Path | None, out: Path) -> None:
     """Write one run, or several side by side, as a page to look at; it needs no network."""
     from misure.reliability import ReliabilityModel

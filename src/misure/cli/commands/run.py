@@ -13,7 +13,7 @@ from misure.cli.commands.options import (
     with_model,
     with_search,
 )
-from misure.cli.terminal import run_progress
+from misure.cli.terminal import counted, run_progress
 
 
 @click.command(name="run", cls=FilledCommand)
@@ -45,11 +45,6 @@ from misure.cli.terminal import run_progress
     help="How objects are explained: {methods}.",
 )
 @with_search
-@click.option(
-    "--baseline-image",
-    metavar="NAME",
-    help="What stands where pixels are removed: {baseline_images}.",
-)
 @click.option(
     "--option",
     "options",
@@ -110,7 +105,6 @@ def run(
     min_area: float,
     method: str,
     search: dict[str, Any],
-    baseline_image: str | None,
     options: dict[str, Any],
     dice_threshold: float,
     test_time_augmentation: bool,
@@ -137,8 +131,6 @@ def run(
     from misure.runs.run import read_run, run
 
     options |= search
-    if baseline_image is not None:
-        options["baseline_image"] = baseline_image
     plan = RunPlan(
         classes=classes,
         instances=instances,
@@ -174,9 +166,10 @@ def run(
     failed = [record for record in records if record.status == "failed"]
     if not quiet:
         click.echo(
-            f"{done.num_samples} samples in {done.seconds:.0f} s: {done.num_objects} objects "
-            f"explained, {done.num_failed} failed. {out} now holds {len(records) - len(failed)} "
-            f"explained objects and {len(failed)} failures."
+            f"{counted(done.num_samples, 'sample')} in {done.seconds:.0f} s: "
+            f"{counted(done.num_objects, 'object')} explained, {done.num_failed} failed. {out} now "
+            f"holds {counted(len(records) - len(failed), 'explained object')} and "
+            f"{counted(len(failed), 'failure')}."
         )
         for record in failed[:5]:
             click.echo(f"  {record.key}: {record.reason}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from misure.cli.commands.filled_help import FilledCommand
-from misure.cli.commands.options import quiet_option, seed_option
+from misure.cli.commands.options import out_option, quiet_option, seed_option
 from misure.cli.terminal import progress
 
 
@@ -45,11 +45,7 @@ from misure.cli.terminal import progress
     show_default=True,
     help="Where it trains: auto, cpu, cuda, cuda:1 ...",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder of the network.  [default: DATASET-NETWORK]",
-)
+@out_option("Folder of the network.  [default: DATASET-NETWORK]")
 @quiet_option
 def train(
     dataset: str,

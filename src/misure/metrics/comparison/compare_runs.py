@@ -17,7 +17,7 @@ from misure._util.records import plain
 from misure.datasets.sample import Dataset, Sample, case_of
 from misure.errors import InputError, reason_of
 from misure.explanation.probe import OnStep, Probe
-from misure.methods.method import MethodResult
+from misure.methods.result import MethodResult
 from misure.metrics import MeasuredMap, Metric
 from misure.metrics.comparison.compared_run import ComparedRun, check_alike
 from misure.metrics.comparison.comparison import NUM_PICTURED, Comparison, PicturedObject

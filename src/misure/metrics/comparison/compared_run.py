@@ -9,7 +9,7 @@ from torch import Tensor
 from misure._util.records import plain, settings_difference
 from misure.errors import InputError
 from misure.methods import METHODS
-from misure.methods.method import MethodResult
+from misure.methods.result import MethodResult
 from misure.models.model import SegmentationModel
 from misure.runs.folder import RunFolder
 from misure.runs.maps import read_result
