@@ -683,7 +683,7 @@ def test_one_command_on_the_data_set(tmp_path):
     ]  # fmt: skip
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
-    assert "1 samples" in done.output
+    assert "1 sample in " in done.output
     records = read_run(tmp_path / "run")
     assert len(records) == 3
     assert records[0].layer == "up.2.5"
