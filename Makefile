@@ -18,7 +18,7 @@ test: .venv/.developer
 	$(BIN)/pytest $(PARALLEL)
 
 test-slow: .venv/.developer
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest $(PARALLEL) -m slow
 
 test-oldest: .venv-oldest/.developer
 	$(OLDEST)/pytest $(PARALLEL) -W default $(OLDEST_TESTS)
