@@ -49,7 +49,8 @@ docs: .venv/.docs
 
 .venv-oldest/.developer: pyproject.toml constraints-oldest.txt
 	test -x $(OLDEST)/python || python3.11 -m venv .venv-oldest
-	$(OLDEST)/python $(INSTALL) -c constraints-oldest.txt -e '.[all]' hypothesis pytest pytest-xdist
+	$(OLDEST)/python $(INSTALL) -c constraints-oldest.txt \
+	  -e '.[hf,onnx,medical,train,coco,captum,metrics,reliability,tables,remote]' hypothesis pytest pytest-xdist
 	touch $@
 
 clean:
