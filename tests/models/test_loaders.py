@@ -252,7 +252,7 @@ def _export_onnx(net, path, *, dynamic, example=IMAGE):
     shapes = {"images": {0: "n", 2: "h", 3: "w"}} if dynamic else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(net, (example,), path, dynamic_shapes=shapes, verbose=False)
+        torch.onnx.export(net, (example,), path, dynamic_shapes=shapes, dynamo=True, verbose=False)
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
