@@ -57,6 +57,8 @@ class SegmentationModel:
         num_channels: C; None: the length of `mean`, if it has more than one number.
         intensity: the rule that scales NIfTI volumes when they are read for this network,
             `window:LOW:HIGH` or `percentiles:LOW:HIGH`; images that are passed in are not scaled.
+        label_offset: what to add to the numbers of annotations made for this network to get class
+            indices; -1 where its annotations begin at 1 and 0 is "other" (`do_reduce_labels`).
         device: where a function computes; a module computes where its parameters are.
         autocast: `bfloat16` or `float16`: torch may compute in this type.
         batch_size: images at a time; None: at most 16, and about 4 million pixels.
@@ -82,6 +84,7 @@ class SegmentationModel:
         class_names: Sequence[str] = (),
         num_channels: int | None = None,
         intensity: str = "",
+        label_offset: int = 0,
         device: str | torch.device | None = None,
         autocast: torch.dtype | str | None = None,
         batch_size: int | None = None,
@@ -106,6 +109,7 @@ class SegmentationModel:
         self.intensity = intensity
         if intensity:
             check_rule(intensity)
+        self.label_offset = label_offset
         self.device, self.dtype = device_and_dtype(net, device)
         self.autocast, self.batch_size = autocast_type(autocast), batch_size
         self.differentiable = differentiable
@@ -171,6 +175,7 @@ class SegmentationModel:
             "multilabel": self.multilabel,
             "probabilities": bool(self.probabilities),
             "intensity": self.intensity,
+            "label_offset": self.label_offset,
             "autocast": str(self.autocast).removeprefix("torch.") if self.autocast else None,
             "device": str(self.device),
         }
