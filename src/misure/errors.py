@@ -56,6 +56,10 @@ class MissingDependencyError(MisureError, ImportError):
     """An optional library is not installed; the message holds the command that installs it."""
 
 
+class MisureWarning(UserWarning):
+    """Something that may make a result wrong; one sentence, with the option that settles it."""
+
+
 @contextmanager
 def entrance(name: str) -> Iterator[None]:
     """Puts `name: ` before the message of a `MisureError` that leaves this context, or function.

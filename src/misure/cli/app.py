@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import warnings
 from typing import Any
 
 import click
@@ -22,7 +23,7 @@ from misure.cli.commands.reliability import reliability
 from misure.cli.commands.report import report
 from misure.cli.commands.run import run
 from misure.cli.commands.train import train
-from misure.errors import MisureError, entrance
+from misure.errors import MisureError, MisureWarning, entrance
 
 
 class _BadInput(click.ClickException):
@@ -41,11 +42,26 @@ class _OneSentence(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                _show_own_warnings()
+                return super().invoke(ctx)
         except BrokenPipeError:  # the reader, such as `head`, has seen enough: click ends quietly
             raise
         except (MisureError, OSError) as error:
             raise _BadInput(" ".join(_sentence(error).split())) from error
+
+
+def _show_own_warnings() -> None:
+    """Shows misure's own warnings as one line each; those of libraries only if Python is asked."""
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        if issubclass(category, MisureWarning):
+            click.echo(f"misure: warning: {' '.join(str(message).split())}", err=True)
+
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("default", MisureWarning)
+        warnings.showwarning = show
 
 
 def _name_messages(command: click.Command, name: str) -> None:
