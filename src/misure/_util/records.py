@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from misure.errors import InputError
+from misure.errors import InputError, quoted
 
 T = TypeVar("T")
 
@@ -71,8 +71,7 @@ def plain(value: Any) -> Any:
 
 def unusable(what: str, error: Exception) -> InputError:
     """The error that says what was expected and what is wrong with what came."""
-    said = str(error) or type(error).__name__
-    return InputError(f"expected {what}, but it cannot be used: {said}.")
+    return InputError(f"expected {what}, but it cannot be used: {quoted(error).rstrip('.')}.")
 
 
 def settings_difference(before: Any, now: Any) -> str:
