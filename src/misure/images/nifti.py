@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from misure._util.optional import require
-from misure.errors import InputError
+from misure._util.quiet import quiet
+from misure.errors import InputError, quoted
 from misure.images.orientation import ViewingOrder, viewing_order
 
 _CHUNK = 1 << 20
@@ -70,9 +71,28 @@ class NiftiFile:
         """How to lay the volume out as axial slices.
 
         Raises:
-            InputError: the affine is not finite, or gives an axis no direction.
+            InputError: the affine is not finite, or gives an axis no direction; sform and qform
+                give an axis another one each.
         """
+        self._check_one_orientation()
         return viewing_order(self.affine, self.path)
+
+    def _check_one_orientation(self) -> None:
+        """Raises an InputError if sform and qform put left and right, say, on other sides.
+
+        Programs differ in which of the two they take.
+        """
+        with self._reading():
+            header = self._file.header
+            has_both = int(header["sform_code"]) > 0 and int(header["qform_code"]) > 0
+            forms = (header.get_sform(), header.get_qform()) if has_both else ()
+        names = [_directions(form, self.path) for form in forms]
+        if len(set(names)) > 1:
+            raise InputError(
+                "expected a header that says one way how the volume lies, but the axes run to "
+                f"{names[0]} by the sform of {self.path} and to {names[1]} by its qform. Find out "
+                "which is right and set the code of the other to 0, for example with nibabel."
+            )
 
     def check_oriented(self) -> None:
         """Raises an InputError unless the header says which way the volume lies.
@@ -110,18 +130,27 @@ class NiftiFile:
 
     def unusable(self, reason: object) -> InputError:
         """The error that says what was expected of the file, and why it cannot be used."""
-        return InputError(f"expected {self._what}, but {self.path} cannot be used: {reason}")
+        return InputError(f"expected {self._what}, but {self.path} cannot be used: {quoted(reason)}")
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
         log = logging.getLogger("nibabel.global")
         log.addFilter(_say_nothing)  # nibabel's own suppressor never gives the handlers back
         try:
-            yield
+            with quiet():
+                yield
         except Exception as error:  # nibabel raises many kinds on damaged files
             raise self.unusable(error) from error
         finally:
             log.removeFilter(_say_nothing)
+
+
+def _directions(affine: np.ndarray, path: Path) -> str:
+    """Where the three axes of a volume run to, such as `left, back, up`."""
+    order = viewing_order(affine, path)
+    along = {axis: (world, turned) for world, (axis, turned) in enumerate(order)}
+    names = (("up", "down"), ("back", "front"), ("left", "right"))  # of slices, rows, columns
+    return ", ".join(names[along[axis][0]][along[axis][1]] for axis in range(3))
 
 
 def _say_nothing(_record: logging.LogRecord) -> bool:

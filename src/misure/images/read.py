@@ -165,7 +165,8 @@ def _scaled(array: np.ndarray, depth: int | None, path: Path) -> np.ndarray:
 def _read_nifti(file: NiftiFile, slice_index: int | None, intensity: str) -> Tensor:
     _check_size(file.path, file.shape)
     if len(file.shape) not in (3, 4) or 0 in file.shape:
-        raise file.unusable(f"its shape is {file.shape}, not (I, J, K) or (I, J, K, C)")
+        plane = " A plane is read as .png or .npy." if len(file.shape) == 2 else ""
+        raise file.unusable(f"its shape is {file.shape}, not (I, J, K) or (I, J, K, C).{plane}")
     if file.dtype.kind not in "buif":
         raise file.unusable(f"it holds {file.dtype}, no real numbers")
     channels = torch.from_numpy(np.ascontiguousarray(file.voxels(np.float32)))
@@ -177,6 +178,11 @@ def _read_nifti(file: NiftiFile, slice_index: int | None, intensity: str) -> Ten
         return channels
     file.check_oriented()
     axial = lay_out(channels, file.order)
+    if 1 in axial.shape[2:] and axial.shape[1] > 1:
+        raise InputError(
+            f"expected axial slices of more than one row and column, got (slices, rows, columns) = "
+            f"{tuple(axial.shape[1:])} in {file.path}. If it is a plane, save it as .png or .npy."
+        )
     if not 0 <= slice_index < axial.shape[1]:
         raise InputError(
             f"expected a slice from 0 to {axial.shape[1] - 1}, got {slice_index} for {file.path}."

@@ -18,7 +18,7 @@ from misure.datasets.sample import Sample
 from misure.datasets.synapse.labels import CLASS_NAMES
 from misure.datasets.synapse.record import read_record
 from misure.errors import InputError
-from misure.images.labels import as_labels
+from misure.images.numbering import as_labels
 from misure.images.orientation import affine_of_slice
 from misure.images.read import VOXEL_LIMIT
 
