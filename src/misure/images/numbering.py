@@ -26,7 +26,7 @@ _MANY, _BUSY = 32, 1 / 3
 
 
 class NumberingError(InputError):
-    """The numbers of an annotation fit no class: the others of its data set may be wrong too."""
+    """An annotation does not hold numbers of classes: others of its data set may not either."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from misure._util.quiet import quiet
 from misure.errors import InputError, quoted
+from misure.images.numbering import NumberingError
 
 FORMATS = ("PNG", "JPEG", "JPEG2000", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM", "TGA")
 """Formats that are opened, by their contents, whatever the name of the file.
@@ -283,14 +284,14 @@ def read_class_numbers(path: Path) -> np.ndarray:
         is_lossy = picture.format in ("JPEG", "MPO") or picture.info.get("compression") == "jpeg"
         if is_lossy or picture.mode not in ("1", "L", "P", "I;16", "I;16B", "I;16L", "I"):
             got = "a JPEG, which changes numbers" if is_lossy else picture.mode
-            raise InputError(
+            raise NumberingError(
                 f"{expected}, in one channel or with a palette, got {got} in {path}. Is "
                 "it a picture of colours?"
             )
         if len(_full_frames(picture)) > 1:
-            raise InputError(f"{expected}, got one of several frames: {path}. Save the right one.")
+            raise NumberingError(f"{expected}, got one of several frames: {path}. Save the right one.")
         if isinstance(picture, TiffImageFile) and picture.tag_v2.get(_WHITE_IS_ZERO) == 0:
-            raise InputError(
+            raise NumberingError(
                 f"{expected}, got {path}, whose numbers count down from white. Save it as "
                 "PNG."
             )

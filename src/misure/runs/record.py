@@ -148,6 +148,7 @@ class DoneObject(
         prediction: what the prediction alone says of the object.
         augmented_dice: Dice with what the network segments on changed images, by change; None
             unless asked for.
+        num_classes: K, the classes that the network tells apart.
         layer: the layer that the method used, if it uses one.
         timing: seconds; `read_run` leaves it out.
         reason: empty, as nothing failed.
@@ -166,6 +167,7 @@ class DoneObject(
     viewing_order: ViewingOrder | None
     prediction: Prediction
     augmented_dice: dict[str, float] | None = None
+    num_classes: int | None = None
     layer: str = ""
     timing: Timing | None = None
     reason: str = ""
