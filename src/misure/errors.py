@@ -28,24 +28,8 @@ class MisureError(Exception):
 
 def reason_of(error: Exception) -> str:
     """What an error says, as one line; with its kind, if misure did not raise it on purpose."""
-    if isinstance(error, MisureError):
-        return " ".join(str(error).split())
-    return f"{type(error).__name__}: {quoted(error)}"
-
-
-def quoted(text: object, limit: int = 200) -> str:
-    """What a library or a file says, as one line of at most `limit` characters for a message.
-
-    The middle of a longer one is left out; empty text becomes the name of its type.
-
-    >>> quoted("a header\\n of " + 9000 * "x", 24)
-    'a header o ... xxxxxxxxx'
-    """
-    line = " ".join(str(text).split()) or type(text).__name__
-    if len(line) <= limit:
-        return line
-    half = (limit - 5) // 2
-    return f"{line[: limit - 5 - half]} ... {line[-half:]}"
+    text = " ".join(str(error).split())
+    return text if isinstance(error, MisureError) else f"{type(error).__name__}: {text}"
 
 
 class InputError(MisureError, ValueError):

@@ -325,7 +325,9 @@ def test_ignored_numbers_and_an_offset_of_volumes(tmp_path):
     assert [int(sample.annotation[1 + k, 2, 3]) for k in range(3)] == [0, 1, -1]
     assert int(sample.annotation[0, 0, 0]) == -1  # 0 is "other"
     assert open_dataset(f"nifti:{tmp_path}")[0].annotation.max() == 255  # a number like others
-    with pytest.raises(misure.InputError, match=r"classes 0 to 1, .* got 2, 255 .*--label-offset -1"):
+    with pytest.raises(
+        misure.InputError, match=r"classes 0 to 1, .* got 2, 255 .*--label-offset -1"
+    ):
         open_dataset(f"nifti:{tmp_path}", Reading(numbering=Numbering(num_classes=2)))[0]
 
 

@@ -461,7 +461,9 @@ def test_numbers_in_annotations_mean_what_is_said_or_are_refused(photographs):
 
     def save(change):
         for name, numbers in classes.items():
-            Image.fromarray(change(numbers.astype(int)).astype(np.uint8)).save(labels / f"{name}.png")
+            Image.fromarray(change(numbers.astype(int)).astype(np.uint8)).save(
+                labels / f"{name}.png"
+            )
 
     save(lambda numbers: np.where(numbers == 1, 255, 0))
     with pytest.raises(misure.InputError, match=r"255 may be the object .*\(--label-map 255=1"):

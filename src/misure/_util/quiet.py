@@ -5,7 +5,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from misure.errors import MisureWarning, quoted
+from misure._util.quoted import quoted
+from misure.errors import MisureWarning
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from misure.errors import InputError, quoted
+from misure._util.quoted import quoted
+from misure.errors import InputError
 
 T = TypeVar("T")
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from misure._util.optional import require
+from misure._util.quoted import quoted
 from misure._util.records import decode, unusable
 from misure.datasets.coco_files import (
     Id,
@@ -29,7 +30,7 @@ from misure.datasets.coco_files import (
 )
 from misure.datasets.registry import dataset
 from misure.datasets.sample import AS_IT_IS, AnnotatedObject, Reading, Sample
-from misure.errors import InputError, MisureWarning, MissingDataError, quoted
+from misure.errors import InputError, MissingDataError, MisureWarning
 
 VOC_CLASS_NAMES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
@@ -192,9 +193,7 @@ def _is_background(name: str) -> bool:
     return name.strip().lower() == "background"
 
 
-def _classes_of(
-    names: Mapping[Id, str], class_names: Sequence[str], file: Path
-) -> dict[Id, int]:
+def _classes_of(names: Mapping[Id, str], class_names: Sequence[str], file: Path) -> dict[Id, int]:
     """Category -> class index; a category called background is class 0.
 
     Raises:

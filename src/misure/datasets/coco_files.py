@@ -9,10 +9,11 @@ from typing import Protocol
 
 from torch import Tensor
 
+from misure._util.quoted import quoted
 from misure._util.records import unusable
 from misure.datasets.image_files import SUFFIXES
 from misure.datasets.sample import Reading
-from misure.errors import InputError, MisureWarning, quoted
+from misure.errors import InputError, MisureWarning
 
 _SPLITS = ("val2017", "train2017")
 
@@ -46,7 +47,9 @@ class Photographs:
         self._folder = folder
         twice = [name for name, num in Counter(names).items() if num > 1]
         if twice:
-            raise InputError(f"expected a photograph to be listed once in {file}, got {twice[0]!r} twice.")
+            raise InputError(
+                f"expected a photograph to be listed once in {file}, got {twice[0]!r} twice."
+            )
         present = set(_files_in(folder))
         self._key_of = {
             name: key for name in names if (key := self._within(name)) and key in present

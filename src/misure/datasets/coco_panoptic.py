@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import torch
 
+from misure._util.quoted import quoted
 from misure._util.records import decode, unusable
 from misure.datasets.coco_files import (
     Id,
@@ -25,7 +26,7 @@ from misure.datasets.coco_files import (
 )
 from misure.datasets.registry import dataset
 from misure.datasets.sample import AS_IT_IS, AnnotatedObject, Reading, Sample
-from misure.errors import InputError, MissingDataError, quoted
+from misure.errors import InputError, MissingDataError
 from misure.images.pictures import opened_picture
 
 

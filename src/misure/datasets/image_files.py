@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
+from misure._util.quoted import quoted
 from misure.datasets.sample import AS_IT_IS, Reading, Sample
-from misure.errors import InputError, MisureWarning, quoted
+from misure.errors import InputError, MisureWarning
 from misure.images.nifti import NiftiFile, is_nifti
 from misure.images.orientation import affine_of_slice
 from misure.images.pictures import PICTURE_SUFFIXES
@@ -95,9 +96,7 @@ def list_images(path: Path) -> tuple[list[Path], Path | None]:
         folder = path.parent
     if not images:
         instead = f" but {by_suffix(others)}" if others else ""
-        raise InputError(
-            f"expected images ({', '.join(SUFFIXES)}) in {path}, found none{instead}."
-        )
+        raise InputError(f"expected images ({', '.join(SUFFIXES)}) in {path}, found none{instead}.")
     warn_of_left_out(path, others, len(images))
     is_inside = all(image.is_relative_to(folder) for image in images)
     return images, folder if is_inside else None

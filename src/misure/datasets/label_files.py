@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from misure.datasets.sample import Sample
-from misure.errors import InputError, MisureWarning, MissingDataError
+from misure.errors import InputError, MissingDataError, MisureWarning
 from misure.images.labels import read_labels
 from misure.images.nifti import is_nifti, nifti_stem
 from misure.images.numbering import Numbering, as_labels

@@ -56,7 +56,10 @@ class LabelledVolumes:
         self._reading, self._upright = reading, upright
         self._numbering = reading.numbering
         if label_map is not None or class_names:  # what is known of the files settles it
-            known: dict[str, Any] = {"label_map": label_map, "num_classes": len(class_names) or None}
+            known: dict[str, Any] = {
+                "label_map": label_map,
+                "num_classes": len(class_names) or None,
+            }
             self._numbering = replace(reading.numbering, offset=0, **known)
         self._last: tuple[int, Sample] | None = None
 

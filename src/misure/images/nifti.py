@@ -17,7 +17,8 @@ import numpy as np
 
 from misure._util.optional import require
 from misure._util.quiet import quiet
-from misure.errors import InputError, quoted
+from misure._util.quoted import quoted
+from misure.errors import InputError
 from misure.images.orientation import ViewingOrder, viewing_order
 
 _CHUNK = 1 << 20
@@ -130,7 +131,9 @@ class NiftiFile:
 
     def unusable(self, reason: object) -> InputError:
         """The error that says what was expected of the file, and why it cannot be used."""
-        return InputError(f"expected {self._what}, but {self.path} cannot be used: {quoted(reason)}")
+        return InputError(
+            f"expected {self._what}, but {self.path} cannot be used: {quoted(reason)}"
+        )
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

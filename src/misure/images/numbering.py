@@ -60,7 +60,9 @@ class Numbering:
         if not numbers.numel():
             return numbers
         low = int(numbers.min())
-        present = [low + int(step) for step in torch.nonzero(torch.bincount((numbers - low).ravel()))]
+        present = [
+            low + int(step) for step in torch.nonzero(torch.bincount((numbers - low).ravel()))
+        ]
         ignored = self._ignored(present, path, is_picture)
         judged = [number for number in present if number not in ignored]
         if is_picture and self.label_map is None:

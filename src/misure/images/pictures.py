@@ -13,7 +13,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from misure._util.quiet import quiet
-from misure.errors import InputError, quoted
+from misure._util.quoted import quoted
+from misure.errors import InputError
 from misure.images.numbering import NumberingError
 
 FORMATS = ("PNG", "JPEG", "JPEG2000", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM", "TGA")
@@ -289,10 +290,11 @@ def read_class_numbers(path: Path) -> np.ndarray:
                 "it a picture of colours?"
             )
         if len(_full_frames(picture)) > 1:
-            raise NumberingError(f"{expected}, got one of several frames: {path}. Save the right one.")
+            raise NumberingError(
+                f"{expected}, got one of several frames: {path}. Save the right one."
+            )
         if isinstance(picture, TiffImageFile) and picture.tag_v2.get(_WHITE_IS_ZERO) == 0:
             raise NumberingError(
-                f"{expected}, got {path}, whose numbers count down from white. Save it as "
-                "PNG."
+                f"{expected}, got {path}, whose numbers count down from white. Save it as PNG."
             )
         return np.asarray(ImageOps.exif_transpose(picture)).astype(np.int64)

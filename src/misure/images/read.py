@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from misure.errors import InputError, MisureWarning, entrance, quoted
+from misure._util.quoted import quoted
+from misure.errors import InputError, MisureWarning, entrance
 from misure.images.intensity import scale_intensity
 from misure.images.nifti import NiftiFile, is_nifti
 from misure.images.orientation import lay_out

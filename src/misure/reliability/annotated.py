@@ -19,9 +19,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from misure._util.quoted import quoted
 from misure.datasets.label_files import LabelFiles
 from misure.datasets.sample import Dataset, Sample
-from misure.errors import InputError, MisureError, MisureWarning, quoted, reason_of
+from misure.errors import InputError, MisureError, MisureWarning, reason_of
 from misure.images.numbering import Numbering, NumberingError
 from misure.images.regions import component_numbers, dice
 from misure.runs.folder import RunFolder

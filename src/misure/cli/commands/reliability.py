@@ -220,9 +220,7 @@ def evaluate(
     if test_annotations and not tests:
         raise click.UsageError("--test-annotations needs --test: name the runs that they annotate.")
     examples = read_examples(runs, annotations, **numbering)
-    test = (
-        read_examples(tests, test_annotations or annotations, **numbering) if tests else None
-    )
+    test = read_examples(tests, test_annotations or annotations, **numbering) if tests else None
     with progress(quiet) as on_step:
         evaluation = evaluate_reliability(
             examples,
