@@ -6,7 +6,7 @@ def quoted(text: object, limit: int = 200) -> str:
 
     The middle of a longer one is left out; empty text becomes the name of its type.
 
-    >>> quoted("a header\\n of " + 9000 * "x", 24)
+    >>> quoted("a header\n of " + 9000 * "x", 24)
     'a header o ... xxxxxxxxx'
     """
     line = " ".join(str(text).split()) or type(text).__name__

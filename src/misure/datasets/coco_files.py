@@ -177,7 +177,7 @@ def folder_and_split(rest: str) -> tuple[Path, str | None]:
 
 
 def refuse_numbering(reading: Reading) -> None:
-    """Raises an InputError if `reading` says how annotations are numbered: these say it themselves."""
+    """Raises an InputError if `reading` says what numbers mean: for data sets that name classes."""
     if reading.numbering.ignore is not None or reading.numbering.label_map is not None:
         raise InputError(
             "expected no ignored numbers and no label map for annotations that name their classes "

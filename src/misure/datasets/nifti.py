@@ -1,9 +1,8 @@
 """NIfTI volumes with annotations, whole or slice by slice."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from misure.errors import InputError
 from misure.images.intensity import scale_intensity
 from misure.images.labels import check_aligned, read_labels
 from misure.images.nifti import NiftiFile
+from misure.images.numbering import Numbering
 from misure.images.orientation import (
     AS_STORED,
     ViewingOrder,
@@ -56,11 +56,9 @@ class LabelledVolumes:
         self._reading, self._upright = reading, upright
         self._numbering = reading.numbering
         if label_map is not None or class_names:  # what is known of the files settles it
-            known: dict[str, Any] = {
-                "label_map": label_map,
-                "num_classes": len(class_names) or None,
-            }
-            self._numbering = replace(reading.numbering, offset=0, **known)
+            self._numbering = Numbering(
+                reading.numbering.ignore, 0, label_map, num_classes=len(class_names) or None
+            )
         self._last: tuple[int, Sample] | None = None
 
     def __len__(self) -> int:
@@ -71,6 +69,10 @@ class LabelledVolumes:
         if number is None:
             return self._volume(index)
         return axial_slice(self._volume(index), number, self.keys[index])
+
+    def files(self, index: int) -> list[Path]:
+        """The files of the channels of a volume."""
+        return list(self.pairs[index].channels)
 
     def foreground_slices(self, index: int) -> list[int]:
         """Numbers of the axial slices with annotated foreground; only the labels are read."""
@@ -157,6 +159,8 @@ class Volumes(Protocol):
     @property
     def keys(self) -> Sequence[str]: ...
 
+    def files(self, index: int, /) -> list[Path]: ...
+
     def foreground_slices(self, index: int, /) -> list[int]: ...
 
     def axial_slice(self, index: int, number: int, /) -> Sample: ...
@@ -191,6 +195,10 @@ class Slices:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def files(self, index: int) -> list[Path]:
+        """The files of the volume that a slice is of."""
+        return list(self._volumes.files(self._slices[index][0]))
 
     def __getitem__(self, index: int) -> Sample:
         return self._volumes.axial_slice(*self._slices[index])

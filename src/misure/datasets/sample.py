@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeGuard
 
@@ -89,7 +89,7 @@ class Reading:
     intensity: str = ""
     frame: int | str | None = None
     depth: int | None = None
-    numbering: Numbering = Numbering()
+    numbering: Numbering = field(default_factory=Numbering)
 
     @classmethod
     def for_model(
@@ -219,6 +219,12 @@ def _sample_list(samples: object) -> SampleList:
         if not isinstance(value, Sample):
             raise InputError(f"{expected}, got {type(value).__name__} in it.")
     return dataset
+
+
+def files_of(dataset: Dataset, index: int) -> list[Path]:
+    """The files that the image of a sample is read from; empty if its data set has no `files`."""
+    files = getattr(dataset, "files", None)
+    return list(files(index)) if callable(files) else []
 
 
 def case_of(key: str) -> str:

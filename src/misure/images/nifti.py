@@ -59,7 +59,8 @@ class NiftiFile:
         """The affine to millimetres, in whatever unit the header has it."""
         unit = self._file.header.get_xyzt_units()[0]
         scale = _MM_OF_UNIT.get(unit, 1.0)
-        return np.diag([scale, scale, scale, 1.0]) @ affine
+        in_mm: np.ndarray = np.diag([scale, scale, scale, 1.0]) @ affine
+        return in_mm
 
     @property
     def description(self) -> str:
@@ -131,9 +132,8 @@ class NiftiFile:
 
     def unusable(self, reason: object) -> InputError:
         """The error that says what was expected of the file, and why it cannot be used."""
-        return InputError(
-            f"expected {self._what}, but {self.path} cannot be used: {quoted(reason)}"
-        )
+        said = quoted(reason)
+        return InputError(f"expected {self._what}, but {self.path} cannot be used: {said}")
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

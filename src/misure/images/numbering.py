@@ -1,8 +1,8 @@
 """Numbering: how the numbers in a file of annotations become class indices.
 
-A number is ignored, renamed by a map, or shifted by an offset. What neither the user nor the network
-says is checked: 255 is taken for "not judged" only in pictures that hold other classes too, and a
-number above the network's last class is an error, as all the others may be shifted then.
+A number is ignored, renamed by a map, or shifted by an offset. What neither the user nor the
+network says is checked: 255 is taken for "not judged" only in pictures that hold other classes too,
+and a number above the network's last class is an error, as all the others may be shifted then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -60,9 +60,8 @@ class Numbering:
         if not numbers.numel():
             return numbers
         low = int(numbers.min())
-        present = [
-            low + int(step) for step in torch.nonzero(torch.bincount((numbers - low).ravel()))
-        ]
+        steps = torch.nonzero(torch.bincount((numbers - low).ravel())).ravel()
+        present = [low + step for step in steps.tolist()]
         ignored = self._ignored(present, path, is_picture)
         judged = [number for number in present if number not in ignored]
         if is_picture and self.label_map is None:
@@ -126,8 +125,8 @@ def _check_no_photograph(numbers: Tensor, judged: Sequence[int], path: Path | st
     if busy > _BUSY:
         raise NumberingError(
             f"expected a picture of class numbers, got {path} with {len(judged)} different ones, "
-            f"which change at {busy:.0%} of the pixels, as grey levels of a photograph do. Name the "
-            "folder of the annotations, or a label_map if these are classes."
+            f"which change at {busy:.0%} of the pixels, as grey levels of a photograph do. Name "
+            "the folder of the annotations, or a label_map if these are classes."
         )
 
 

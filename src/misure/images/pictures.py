@@ -52,9 +52,11 @@ def opened_picture(path: Path, expected: str) -> Iterator[Image.Image]:
             of `FORMATS`.
     """
     try:
-        with quiet(_DAMAGE, path, refused=Image.DecompressionBombWarning):
-            with Image.open(path, formats=FORMATS) as picture:
-                yield picture
+        with (
+            quiet(_DAMAGE, path, refused=Image.DecompressionBombWarning),
+            Image.open(path, formats=FORMATS) as picture,
+        ):
+            yield picture
     except InputError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -195,8 +197,8 @@ def scaled_levels(levels: np.ndarray, depth: int | None, path: Path) -> np.ndarr
     if depth is None and 0 < high <= DIM:
         bits = next(bits for bits in (1, 8, 10, 12, 14) if high < 2**bits)
         raise InputError(
-            f"expected grey levels of a known depth, but the largest of {path} is {high}, which may "
-            f"be bright in {bits} bits and is dark in 16. Say depth={bits} or depth=16 "
+            f"expected grey levels of a known depth, but the largest of {path} is {high}, which "
+            f"may be bright in {bits} bits and is dark in 16. Say depth={bits} or depth=16 "
             f"(--image-option depth={bits})."
         )
     depth = 16 if depth is None else _checked(depth)
@@ -206,7 +208,8 @@ def scaled_levels(levels: np.ndarray, depth: int | None, path: Path) -> np.ndarr
             f"expected {depth}-bit grey levels from 0 to {white}, got {low} to {high} in {path}. "
             "Say the depth of white (--image-option depth=BITS), or save the numbers as .npy."
         )
-    return levels / white
+    scaled: np.ndarray = levels / white
+    return scaled
 
 
 def _checked(depth: int) -> int:
@@ -243,8 +246,9 @@ def _known_depth(picture: Image.Image) -> int | None:
 
 def _is_white_zero(picture: Image.Image) -> bool:
     """Whether the grey levels that Pillow gives count from white to black."""
-    is_tiff, is_deep = isinstance(picture, TiffImageFile), picture.mode.startswith(("I", "F"))
-    return is_tiff and is_deep and picture.tag_v2.get(_WHITE_IS_ZERO) == 0
+    if not isinstance(picture, TiffImageFile) or not picture.mode.startswith(("I", "F")):
+        return False
+    return bool(picture.tag_v2.get(_WHITE_IS_ZERO) == 0)
 
 
 def _has_wide_colours(picture: Image.Image) -> bool:

@@ -83,8 +83,8 @@ def read_image(
     elif path.suffix.lower() == ".npy":
         image = _read_array(path, depth)
     else:
-        options = {"turned": turned, "frame": frame, "depth": depth}
-        image = torch.from_numpy(read_pixels(path, num_channels, **options))
+        pixels = read_pixels(path, num_channels, turned=turned, frame=frame, depth=depth)
+        image = torch.from_numpy(pixels)
     if num_channels is not None and len(image) != num_channels:
         raise InputError(
             f"expected {num_channels} channels, got {len(image)} in {path} "

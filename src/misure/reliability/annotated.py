@@ -66,18 +66,32 @@ def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
         except MisureError as error:
             unread[key] = error
             continue
-        for of_class in _by_class(records) if sample.annotation is not None else ():
-            matched = matched_dices(
-                [regions[record.key] for record in of_class],
-                _annotated_objects(sample, class_of[of_class[0].class_name], is_whole),
-                sample.annotation >= 0,
-            )
-            dices |= {
-                record.key: value
-                for record, value in zip(of_class, matched, strict=True)
-                if value is not None
-            }
+        if sample.annotation is not None:
+            dices |= _dices_of_sample(records, regions, sample, class_of, is_whole)
     _tell_unread(unread, len(records_by_sample))
+    return dices
+
+
+def _dices_of_sample(
+    records: Sequence[DoneObject],
+    regions: Mapping[str, Tensor],
+    sample: Sample,
+    class_of: Mapping[int, int],
+    is_whole: bool,
+) -> dict[str, float]:
+    """Key of each object of a sample -> its Dice, without those on ignored pixels only."""
+    dices: dict[str, float] = {}
+    if sample.annotation is None:
+        return dices
+    judged = sample.annotation >= 0
+    for of_class in _by_class(records):
+        annotated = _annotated_objects(sample, class_of[of_class[0].class_index], is_whole)
+        matched = matched_dices([regions[record.key] for record in of_class], annotated, judged)
+        dices |= {
+            record.key: value
+            for record, value in zip(of_class, matched, strict=True)
+            if value is not None
+        }
     return dices
 
 
@@ -260,17 +274,17 @@ def _annotated_objects(sample: Sample, class_index: int, is_whole: bool) -> list
 
 def _annotated_classes(
     records_by_sample: Iterable[Sequence[DoneObject]], class_names: Sequence[str]
-) -> dict[str, int]:
-    """Name of each class in the records -> its index among the classes of the annotations."""
+) -> dict[int, int]:
+    """Class in the records -> its index among the classes of the annotations, by its name."""
     found = {
-        record.class_name: record.class_index for records in records_by_sample for record in records
+        record.class_index: record.class_name for records in records_by_sample for record in records
     }
     if not class_names:
-        return found
-    for name in found:
+        return {class_index: class_index for class_index in found}
+    for name in found.values():
         if name not in class_names:
             raise InputError(
                 f"expected annotations with the classes of the run, {name!r} is not among "
                 f"{quoted(', '.join(class_names))}."
             )
-    return {name: list(class_names).index(name) for name in found}
+    return {class_index: list(class_names).index(name) for class_index, name in found.items()}

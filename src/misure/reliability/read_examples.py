@@ -120,8 +120,8 @@ class _Opened:
     def _checked(self, dataset: Dataset) -> Dataset:
         """Raises an InputError if it is said how a data set is numbered that knows it itself."""
         said = [name for name, value in self._numbering.items() if value is not None]
-        is_numbered = isinstance(dataset, LabelledVolumes | Slices)
-        if said and (not is_numbered or getattr(dataset, "class_names", ())):
+        class_names: Sequence[str] = getattr(dataset, "class_names", ())
+        if said and (class_names or not isinstance(dataset, LabelledVolumes | Slices)):
             raise InputError(
                 f"expected no {said[0]} for {type(dataset).__name__}, whose annotations know their "
                 "classes. Leave it out, or name a folder of annotations."

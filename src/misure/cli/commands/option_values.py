@@ -23,9 +23,8 @@ def numbers(name: str) -> Callable[..., tuple[int, ...] | None]:
 
 def numbers_or_none(_ctx: Any, _param: Any, value: str | None) -> tuple[int, ...] | None:
     """A click callback for whole numbers with commas, or the word none for no number."""
-    return (
-        () if value == "none" else numbers("numbers, such as 255,0, or none")(_ctx, _param, value)
-    )
+    parse = numbers("numbers, such as 255,0, or none")
+    return () if value == "none" else parse(_ctx, _param, value)
 
 
 def number_map(_ctx: Any, _param: Any, value: str | None) -> dict[int, int] | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from misure.datasets.nifti import LabelledVolumes, Slices, refuse_slice, slice_key
 from misure.datasets.registry import dataset
-from misure.datasets.sample import AS_IT_IS, Dataset, Reading, Sample
+from misure.datasets.sample import AS_IT_IS, Dataset, Reading, Sample, files_of
 from misure.datasets.synapse.files import (
     as_sample,
     opened_volume,
@@ -69,6 +69,10 @@ class SynapseVolumes:
             pixels, annotation = (np.moveaxis(array[:], axis, 0) for array in (image, label))
         sample = as_sample(self.keys[index], pixels, annotation, self._paths[index])
         return replace(sample, affine=self._affines.get(sample.key))
+
+    def files(self, index: int) -> list[Path]:
+        """The file of a volume."""
+        return [self._paths[index]]
 
     def foreground_slices(self, index: int) -> list[int]:
         """Numbers of the slices with an organ; only the labels are read."""
@@ -133,6 +137,10 @@ class SynapseSlices:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def files(self, index: int) -> list[Path]:
+        """The file that a slice is read from."""
+        return files_of(self._samples, index)
+
     def __getitem__(self, index: int) -> Sample:
         return self._samples[index]
 
@@ -147,6 +155,9 @@ class _TrainingFiles:
                 f"expected {TRAIN_FOLDER}/case0005_slice000.npz and so on in {folder}, "
                 "found none. Prepare training cases too, with: misure prepare synapse RAW OUT"
             )
+
+    def files(self, index: int) -> list[Path]:
+        return [self._paths[index]]
 
     def __getitem__(self, index: int) -> Sample:
         path, key = self._paths[index], self.keys[index]
