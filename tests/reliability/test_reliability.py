@@ -526,6 +526,12 @@ def test_an_annotation_is_turned_as_its_exif_tag_says(tmp_path):
     exif[0x0112] = 6  # the stored left side is the top
     Image.fromarray(numbers).save(tmp_path / "a.png", exif=exif)
     assert read_class_picture(tmp_path / "a.png").nonzero().tolist() == [[0, 3]]
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (6, 4)).save(tmp_path / "images" / "a.jpg", exif=exif)
+    assert LabelFiles(tmp_path, ["a.jpg"], images=tmp_path / "images")[0].annotation.any()
+    Image.fromarray(numbers.T).save(tmp_path / "a.png")
+    with pytest.warns(MisureWarning, match=r"a\.jpg is turned by its EXIF tag, .*a\.png has none"):
+        LabelFiles(tmp_path, ["a.jpg"], images=tmp_path / "images")[0]
 
 
 def test_nothing_is_said_of_annotations_that_know_their_numbers(noisy_run):

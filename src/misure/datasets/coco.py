@@ -19,14 +19,13 @@ from misure._util.optional import require
 from misure._util.quoted import quoted
 from misure._util.records import decode, unusable
 from misure.datasets.coco_files import (
-    Id,
     Photographs,
     check_categories,
     check_images,
+    check_reading,
     find_split,
     folder_and_split,
     read_photograph,
-    refuse_numbering,
 )
 from misure.datasets.registry import dataset
 from misure.datasets.sample import AS_IT_IS, AnnotatedObject, Reading, Sample
@@ -50,7 +49,7 @@ _VOC_NAME_OF_COCO = {
 
 
 class _Photograph(msgspec.Struct, frozen=True):
-    id: Id
+    id: int
     file_name: str
     height: int
     width: int
@@ -63,15 +62,15 @@ class _Photograph(msgspec.Struct, frozen=True):
 class _Annotation(msgspec.Struct, frozen=True):
     """One object or crowd; `segmentation` is checked when it is drawn."""
 
-    id: Id
-    image_id: Id
-    category_id: Id
+    id: int
+    image_id: int
+    category_id: int
     segmentation: Any
     iscrowd: int | bool | None = 0
 
 
 class _Category(msgspec.Struct, frozen=True):
-    id: Id
+    id: int
     name: str
 
 
@@ -115,7 +114,7 @@ class CocoDataset:
                 f"expected {split}/ and annotations/instances_{split}.json in {folder}. Get both "
                 "from https://cocodataset.org/#download and unpack them there."
             )
-        refuse_numbering(reading)
+        check_reading(reading)
         self._reading = reading
         self._masks = require("pycocotools.mask", extra="coco", purpose="read COCO annotations")
         instances = _read(file)
@@ -128,7 +127,7 @@ class CocoDataset:
             (photograph for photograph in instances.images if photograph.file_name in self._files),
             key=lambda photograph: self._files.key(photograph.file_name),
         )
-        self._annotations: dict[Id, list[_Annotation]] = defaultdict(list)
+        self._annotations: dict[int, list[_Annotation]] = defaultdict(list)
         for annotation in instances.annotations:
             self._annotations[annotation.image_id].append(annotation)
 
@@ -197,7 +196,7 @@ def _is_background(name: str) -> bool:
     return name.strip().lower() == "background"
 
 
-def _classes_of(names: Mapping[Id, str], class_names: Sequence[str], file: Path) -> dict[Id, int]:
+def _classes_of(names: Mapping[int, str], class_names: Sequence[str], file: Path) -> dict[int, int]:
     """Category -> class index; a category called background is class 0.
 
     Raises:

@@ -12,19 +12,18 @@ from torch import Tensor
 from misure._util.quoted import quoted
 from misure._util.records import unusable
 from misure.datasets.image_files import SUFFIXES
+from misure.datasets.nifti import refuse_slice
 from misure.datasets.sample import Reading
 from misure.errors import InputError, MisureWarning
 
 _SPLITS = ("val2017", "train2017")
-
-Id = int | str
 
 
 class Category(Protocol):
     """A category as an annotation file lists it."""
 
     @property
-    def id(self) -> Id: ...
+    def id(self) -> int: ...
 
     @property
     def name(self) -> str: ...
@@ -137,7 +136,7 @@ def check_categories(categories: Sequence[Category], what: str) -> None:
             raise unusable(what, ValueError(reason))
 
 
-def check_images(ids: Sequence[Id], of_annotations: Sequence[tuple[str, Id]], what: str) -> None:
+def check_images(ids: Sequence[int], of_annotations: Sequence[tuple[str, int]], what: str) -> None:
     """Raises an InputError if an image has the id of another, or an annotation that of none.
 
     Args:
@@ -147,14 +146,12 @@ def check_images(ids: Sequence[Id], of_annotations: Sequence[tuple[str, Id]], wh
     """
     twice = [number for number, num in Counter(ids).items() if num > 1]
     if twice:
-        raise unusable(what, ValueError(f"two images have the id {twice[0]!r}"))
+        raise unusable(what, ValueError(f"two images have the id {twice[0]}"))
     known = set(ids)
     lost = [(name, number) for name, number in of_annotations if number not in known]
     if lost:
         name, number = lost[0]
-        reason = (
-            f"{name} is of image {number!r}, which is not listed ({len(lost)} such annotations)"
-        )
+        reason = f"{name} is of image {number}, which is not listed ({len(lost)} such annotations)"
         raise unusable(what, ValueError(reason))
 
 
@@ -176,8 +173,9 @@ def folder_and_split(rest: str) -> tuple[Path, str | None]:
     return Path(folder), split or None
 
 
-def refuse_numbering(reading: Reading) -> None:
-    """Raises an InputError if `reading` says what numbers mean: for data sets that name classes."""
+def check_reading(reading: Reading) -> None:
+    """Raises an InputError if `reading` says what photographs with named classes do not need."""
+    refuse_slice(reading, "photographs")
     if reading.numbering.ignore is not None or reading.numbering.label_map is not None:
         raise InputError(
             "expected no ignored numbers and no label map for annotations that name their classes "

@@ -14,14 +14,13 @@ import torch
 from misure._util.quoted import quoted
 from misure._util.records import decode, unusable
 from misure.datasets.coco_files import (
-    Id,
     Photographs,
     check_categories,
     check_images,
+    check_reading,
     find_split,
     folder_and_split,
     read_photograph,
-    refuse_numbering,
     within,
 )
 from misure.datasets.registry import dataset
@@ -31,26 +30,26 @@ from misure.images.pictures import opened_picture
 
 
 class _Photograph(msgspec.Struct, frozen=True):
-    id: Id
+    id: int
     file_name: str
 
 
 class _Segment(msgspec.Struct, frozen=True):
     id: int
-    category_id: Id
+    category_id: int
     iscrowd: int | bool | None = 0
 
 
 class _Annotation(msgspec.Struct, frozen=True):
     """The segments of a photograph, each checked when its sample is read."""
 
-    image_id: Id
+    image_id: int
     file_name: str
     segments_info: list[Any]
 
 
 class _Category(msgspec.Struct, frozen=True):
-    id: Id
+    id: int
     name: str
     isthing: int | bool
 
@@ -90,7 +89,7 @@ class CocoPanopticDataset:
                 f"PNGs in {folder}. Get them from https://cocodataset.org/#download and unpack "
                 "them there."
             )
-        refuse_numbering(reading)
+        check_reading(reading)
         self._reading = reading
         content, name_of = _read(file)
         self.class_names = ("unlabelled", *(category.name for category in content.categories))
@@ -161,7 +160,7 @@ class CocoPanopticDataset:
         return segment
 
 
-def _read(file: Path) -> tuple[_Panoptic, dict[Id, str]]:
+def _read(file: Path) -> tuple[_Panoptic, dict[int, str]]:
     """The annotations of a file, and number -> file name of its photographs."""
     what = f"panoptic annotations as COCO publishes them in {file}"
     try:

@@ -12,7 +12,7 @@ from misure.errors import InputError, MissingDataError, MisureWarning
 from misure.images.labels import read_labels
 from misure.images.nifti import is_nifti, nifti_stem
 from misure.images.numbering import Numbering, as_labels
-from misure.images.pictures import read_class_numbers
+from misure.images.pictures import PICTURE_SUFFIXES, exif_turn, read_class_numbers
 
 _SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".nii.gz", ".nii")
 
@@ -29,6 +29,8 @@ class LabelFiles:
         keys: paths of the images relative to their own folder, as the samples of a run have them.
         numbering: how the numbers become class indices; None: they are class indices, and 255 is
             not judged in pictures that hold other classes (see `Numbering`).
+        images: the folder of the images, if it is there: a warning says if an image is turned by
+            its EXIF tag and its annotation has none.
 
     Attributes:
         numbering: as given.
@@ -39,8 +41,13 @@ class LabelFiles:
     """
 
     def __init__(
-        self, folder: Path, keys: Sequence[str], numbering: Numbering | None = None
+        self,
+        folder: Path,
+        keys: Sequence[str],
+        numbering: Numbering | None = None,
+        images: Path | None = None,
     ) -> None:
+        self._images = images
         self._folder, self.keys, self.numbering = folder, list(keys), numbering
         self._paths = [self._path_of(key) for key in keys]
         missing = [key for key, path in zip(keys, self._paths, strict=True) if path is None]
@@ -74,6 +81,7 @@ class LabelFiles:
             return Sample(self.keys[index], torch.zeros(1, 1, 1))
         numbering = self.numbering or Numbering()
         if not is_nifti(path):
+            self._tell_turned(self.keys[index], path)
             classes = read_class_picture(path, numbering)
             return Sample(self.keys[index], classes[None].float(), classes)
         labels, affine = read_labels(path, numbering.ignore)
@@ -81,6 +89,20 @@ class LabelFiles:
         return Sample(
             self.keys[index], labels[None].float(), labels, affine=torch.from_numpy(affine)
         )
+
+    def _tell_turned(self, key: str, path: Path) -> None:
+        """Warns if an image is turned by its EXIF tag, and its annotation has no such tag."""
+        image = (self._images or self._folder) / key
+        if not (self._images and image.name.lower().endswith(PICTURE_SUFFIXES) and image.is_file()):
+            return
+        if exif_turn(image) != 1 and exif_turn(path) == 1:
+            warnings.warn(
+                f"{image} is turned by its EXIF tag, {path} has none and is taken for one of the "
+                "turned image. If it is drawn on the pixels as they are stored, save the image "
+                "without the tag.",
+                MisureWarning,
+                stacklevel=3,
+            )
 
     def _path_of(self, key: str) -> Path | None:
         """The file with the annotation of an image, named without its ending or behind it."""

@@ -235,11 +235,11 @@ def open_nifti_slices(rest: str, reading: Reading) -> Slices:
     return Slices(open_nifti(rest, reading))
 
 
-def refuse_slice(reading: Reading) -> None:
-    """Raises an InputError if `reading` names a slice: for data sets that give all slices."""
+def refuse_slice(reading: Reading, what: str = "slices") -> None:
+    """Raises an InputError if `reading` names a slice: for data sets that have no volumes."""
     if reading.slice_index is not None:
         raise InputError(
-            "expected no --slice for a data set of slices, got "
+            f"expected no --slice for a data set of {what}, got "
             f"{reading.slice_index}. Leave it out, or name the volumes."
         )
 

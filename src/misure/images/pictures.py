@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from misure._util.quiet import quiet
@@ -275,6 +275,17 @@ def _check_wide(pixels: np.ndarray, depth: int | None, path: Path) -> None:
 def _numbers(value: object) -> tuple[int, ...]:
     values = value if isinstance(value, tuple) else (value,)
     return tuple(int(number) for number in values if isinstance(number, int | float)) or (0,)
+
+
+def exif_turn(path: Path) -> int:
+    """The EXIF orientation of a picture, from 1 (as it is stored) to 8.
+
+    Raises:
+        InputError: the picture cannot be read.
+    """
+    with opened_picture(path, "expected a picture") as picture:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        return orientation if isinstance(orientation, int) else 1
 
 
 def read_class_numbers(path: Path) -> np.ndarray:

@@ -54,8 +54,9 @@ def read_image(
         path: the file; a NIfTI file may be open already.
         num_channels: C that the model takes, if known. Pictures are converted to 1 or 3.
         slice_index: the slice to take of a NIfTI volume, 0 or more; None: the whole volume.
-        intensity: the rule that scales the numbers of a NIfTI file, `window:LOW:HIGH` or
-            `percentiles:LOW:HIGH` (of the whole volume, even if a slice is taken); empty: none.
+        intensity: the rule that scales the numbers of a NIfTI file, and of an array that leaves
+            [0, 1]: `window:LOW:HIGH` or `percentiles:LOW:HIGH` (of the whole volume, even if a
+            slice is taken); empty: none.
         turned: whether to turn a picture as its EXIF tag says. COCO's annotations, for example,
             are drawn on the pixels as they are stored.
         frame: of a picture with several frames or pages, the number of the one to take, from 0; or
@@ -81,7 +82,10 @@ def read_image(
     if is_nifti(path):
         image = _read_nifti(volume or NiftiFile(path), slice_index, intensity)
     elif path.suffix.lower() == ".npy":
-        image = _read_array(path, depth)
+        image = _read_array(path, _AS_THEY_ARE if intensity and depth is None else depth)
+        if intensity and not (float(image.min()) >= 0 and float(image.max()) <= 1):
+            _check_finite(image, path)
+            image = scale_intensity(image, intensity)
     else:
         pixels = read_pixels(path, num_channels, turned=turned, frame=frame, depth=depth)
         image = torch.from_numpy(pixels)

@@ -106,7 +106,8 @@ class _Opened:
                     "nifti:IMAGES,LABELS."
                 )
             keys = [*dict.fromkeys(record.sample for record in read_run(run))]
-            return LabelFiles(Path(source), keys, numbering)
+            images = Path(folder.settings().source)
+            return LabelFiles(Path(source), keys, numbering, images if images.is_dir() else None)
         if isinstance(source, LabelFiles):
             return source.with_numbering(numbering) if source.numbering is None else source
         if not isinstance(source, str):

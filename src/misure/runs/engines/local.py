@@ -7,6 +7,8 @@ sample with which three workers died is recorded as failed.
 
 import multiprocessing
 import os
+import sys
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from misure._util.freed_memory import keep_freed_memory
-from misure.errors import MisureError, entrance
+from misure.errors import MisureError, MisureWarning, entrance
 from misure.runs.engines.lost import TRIES, give_up
 from misure.runs.job import RunJob
 from misure.runs.worker import SampleOutcome
@@ -131,14 +133,21 @@ class _Worker:
         )
 
 
+def _say(message: Warning | str, *_: Any, **__: Any) -> None:
+    sys.stderr.write(f"misure: warning: {' '.join(str(message).split())}\n")
+
+
 def _work(
     job: RunJob, keys: Mapping[int, str], number: int, connection: "Connection[Any, Any]"
 ) -> None:
     """What a worker process does: it sends that it is ready, then works on samples one by one."""
     keep_freed_memory()
     try:
-        with entrance(""), job.threads():
+        with entrance(""), job.threads(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is wrong with the whole was said at the start
             worker = job.open_worker(number)
+            warnings.simplefilter("default", MisureWarning)
+            warnings.showwarning = _say
             connection.send(os.getpid())
             while (index := connection.recv()) is not None:
                 connection.send(worker.work(index, keys[index]))
