@@ -4,14 +4,12 @@ Annotations: CC BY 4.0, cocodataset.org. Crowds are no objects; their pixels are
 annotation).
 """
 
-import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,9 +25,10 @@ from misure.datasets.coco_files import (
     folder_and_split,
     read_photograph,
 )
+from misure.datasets.coco_regions import draw_region
 from misure.datasets.registry import dataset
 from misure.datasets.sample import AS_IT_IS, AnnotatedObject, Reading, Sample
-from misure.errors import InputError, MissingDataError, MisureWarning
+from misure.errors import InputError, MissingDataError
 
 VOC_CLASS_NAMES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
@@ -116,7 +115,7 @@ class CocoDataset:
             )
         check_reading(reading)
         self._reading = reading
-        self._masks = require("pycocotools.mask", extra="coco", purpose="read COCO annotations")
+        require("pycocotools.mask", extra="coco", purpose="read COCO annotations")
         instances = _read(file)
         names = {category.id: category.name for category in instances.categories}
         classes = [name for name in names.values() if not _is_background(name)]
@@ -172,24 +171,8 @@ class CocoDataset:
         ]
 
     def _region(self, annotation: _Annotation, shape: tuple[int, int]) -> Tensor | None:
-        """The region (H, W) bool of an annotation; None if it is but points and lines."""
-        drawn = _with_area(annotation)
-        if drawn == []:
-            return None
-        try:
-            if isinstance(drawn, Mapping):
-                return torch.from_numpy(_from_runs(drawn, shape))
-            _check_polygons(drawn, shape)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools with NumPy 2
-                runs = self._masks.merge(self._masks.frPyObjects(drawn, *shape))
-                mask: np.ndarray = self._masks.decode(runs)
-        except Exception as error:  # whatever polygons and runs a file holds
-            raise InputError(
-                f"expected polygons or run lengths in annotation {annotation.id}, but they cannot "
-                f"be drawn: {quoted(error)}"
-            ) from error
-        return torch.from_numpy(mask.astype(bool))
+        name = f"annotation {annotation.id} of image {annotation.image_id}"
+        return draw_region(annotation.segmentation, shape, name)
 
 
 def _is_background(name: str) -> bool:
@@ -214,73 +197,6 @@ def _classes_of(names: Mapping[int, str], class_names: Sequence[str], file: Path
             f"{quoted(', '.join(names.values()))}. To take them all name coco-all:FOLDER."
         )
     return class_of
-
-
-def _with_area(annotation: _Annotation) -> Any:
-    """What an annotation draws, without polygons of one or two points, which have no pixels."""
-    drawn = annotation.segmentation
-    if not isinstance(drawn, list):
-        return drawn
-    kept = [polygon for polygon in drawn if not _is_line(polygon)]
-    if len(kept) < len(drawn):
-        warnings.warn(
-            f"annotation {annotation.id} of image {annotation.image_id} has a polygon of fewer "
-            "than three points, which is left out.",
-            MisureWarning,
-            stacklevel=2,
-        )
-    return kept
-
-
-def _is_line(polygon: Any) -> bool:
-    return isinstance(polygon, list) and len(polygon) in (0, 2, 4)
-
-
-def _check_polygons(polygons: Any, shape: tuple[int, int]) -> None:
-    """Raises a ValueError where pycocotools would crash, or draw something else."""
-    for polygon in polygons:
-        points = np.asarray(polygon, float)
-        if points.ndim != 1 or len(points) < 6 or len(points) % 2:
-            raise ValueError("a polygon needs three points or more, x and y of each.")
-        sides = np.resize(shape[::-1], len(points))
-        if not ((points >= -sides) & (points <= 2 * sides)).all():  # NaN is not inside either
-            raise ValueError("a polygon lies far outside of the photograph.")
-
-
-def _from_runs(segmentation: Mapping[str, Any], shape: tuple[int, int]) -> np.ndarray:
-    """The region (H, W) bool of run lengths, column by column, plain or compressed.
-
-    Raises:
-        ValueError: they are of another size, or do not fill it.
-    """
-    counts = segmentation["counts"]
-    runs = _uncompressed(counts) if isinstance(counts, str) else [int(count) for count in counts]
-    if list(segmentation["size"]) != list(shape):
-        raise ValueError(f"the run lengths are of {segmentation['size']}, not {list(shape)}.")
-    if min(runs, default=-1) < 0 or sum(runs) != shape[0] * shape[1]:
-        raise ValueError(f"the run lengths do not add up to {shape[0]} x {shape[1]}.")
-    region: np.ndarray = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return np.ascontiguousarray(region.reshape(shape[::-1]).T)
-
-
-def _uncompressed(text: str) -> list[int]:
-    """Run lengths of COCO's text: five bits a character, from the third on less the last but one.
-
-    The sixth bit says that a number goes on, the fifth of its last character that it is negative.
-    """
-    runs: list[int] = []
-    number = shift = 0
-    for character in text:
-        bits = ord(character) - 48
-        number |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            continue
-        if bits & 16:
-            number -= 1 << shift
-        runs.append(number + (runs[-2] if len(runs) > 2 else 0))
-        number = shift = 0
-    return runs
 
 
 def _read(file: Path) -> _Instances:

@@ -15,6 +15,15 @@ from PIL.TiffImagePlugin import TiffImageFile
 from misure._util.quiet import quiet
 from misure._util.quoted import quoted
 from misure.errors import InputError
+from misure.images.depth import (
+    check_wide,
+    counts_from_white,
+    has_wide_colours,
+    is_white_zero,
+    known_depth,
+    scaled_floats,
+    scaled_levels,
+)
 from misure.images.numbering import NumberingError
 
 FORMATS = ("PNG", "JPEG", "JPEG2000", "BMP", "DIB", "GIF", "TIFF", "WEBP", "PPM", "TGA")
@@ -31,12 +40,9 @@ PICTURE_SUFFIXES = (
 CHANNELS = "channels"
 """The value of `frame` by which the frames of a picture become the channels of the image."""
 
-DIM = 2**14 - 1
-"""Levels of 16 bits that are nowhere above this may be levels of fewer bits."""
-
 _MODE_OF_CHANNELS = {1: "L", 3: "RGB"}
 _DAMAGE = "Corrupt EXIF|Possibly corrupt EXIF|Truncated|Tag |Invalid APNG"
-_BITS, _WHITE_IS_ZERO, _SUBFILE, _LARGEST = 258, 262, 254, 281  # tags of TIFF
+_SUBFILE = 254  # a tag of TIFF
 
 
 @contextmanager
@@ -164,13 +170,13 @@ def _pixels(
     picture: Image.Image, num_channels: int | None, turned: bool, depth: int | None, path: Path
 ) -> np.ndarray:
     """The pixels (C, H, W) float32 in [0, 1] of the frame that a picture is at."""
-    known, white_is_zero = _known_depth(picture), _is_white_zero(picture)
-    is_wide = _has_wide_colours(picture)
+    known, white_is_zero = known_depth(picture), is_white_zero(picture)
+    is_wide = has_wide_colours(picture)
     upright = ImageOps.exif_transpose(picture) if turned else picture
     if upright.mode.startswith(("I", "F")):
         levels = np.asarray(upright, np.float64)
         if upright.mode.startswith("F"):
-            grey = _floats(levels, depth, path)
+            grey = scaled_floats(levels, depth, path)
         else:
             grey = scaled_levels(levels, depth or known, path)
         grey = 1 - grey if white_is_zero else grey
@@ -178,103 +184,8 @@ def _pixels(
     channels = num_channels or (1 if upright.mode in ("1", "L", "LA") else 3)
     pixels = np.asarray(upright.convert(_MODE_OF_CHANNELS.get(channels, "RGB")))
     if is_wide:
-        _check_wide(pixels, depth, path)
+        check_wide(pixels, depth, path)
     return np.atleast_3d(pixels).transpose(2, 0, 1).astype(np.float32) / 255
-
-
-def scaled_levels(levels: np.ndarray, depth: int | None, path: Path) -> np.ndarray:
-    """Grey levels in [0, 1].
-
-    Args:
-        levels: whole numbers from 0 on, of more than 8 bits.
-        depth: bits, the level of white being 2**depth - 1; None: 16, if any level is above `DIM`.
-        path: the file, for the message.
-
-    Raises:
-        InputError: the depth is not known, or a level is below black or above white.
-    """
-    low, high = int(levels.min()), int(levels.max())
-    if depth is None and 0 < high <= DIM:
-        bits = next(bits for bits in (1, 8, 10, 12, 14) if high < 2**bits)
-        raise InputError(
-            f"expected grey levels of a known depth, but the largest of {path} is {high}, which "
-            f"may be bright in {bits} bits and is dark in 16. Say depth={bits} or depth=16 "
-            f"(--image-option depth={bits})."
-        )
-    depth = 16 if depth is None else _checked(depth)
-    white = 2**depth - 1
-    if low < 0 or high > white:
-        raise InputError(
-            f"expected {depth}-bit grey levels from 0 to {white}, got {low} to {high} in {path}. "
-            "Say the depth of white (--image-option depth=BITS), or save the numbers as .npy."
-        )
-    scaled: np.ndarray = levels / white
-    return scaled
-
-
-def _checked(depth: int) -> int:
-    if isinstance(depth, bool) or not isinstance(depth, int) or not 1 <= depth <= 32:
-        raise InputError(f"expected a depth from 1 to 32 bits for a picture, got {depth!r}.")
-    return depth
-
-
-def _floats(levels: np.ndarray, depth: int | None, path: Path) -> np.ndarray:
-    if depth:
-        levels = levels / (2 ** _checked(depth) - 1)
-    low, high = float(levels.min()), float(levels.max())
-    if not (low >= 0 and high <= 1):
-        raise InputError(
-            f"expected floats in [0, 1], got {low:g} to {high:g} in {path}. Say which level is "
-            "white, as 8 bits do by 255 (--image-option depth=8), or save the numbers as .npy."
-        )
-    return levels
-
-
-def _known_depth(picture: Image.Image) -> int | None:
-    """The depth of the levels that Pillow gives, where the format tells it."""
-    if picture.format in ("PPM", "JPEG2000"):
-        return 16  # Pillow scales levels of any depth
-    if not isinstance(picture, TiffImageFile):
-        return None
-    bits = max(_numbers(picture.tag_v2.get(_BITS, 1)))
-    largest = max(_numbers(picture.tag_v2.get(_LARGEST, 0)))
-    if bits < 16:
-        return bits
-    is_power = largest > 255 and (largest + 1).bit_count() == 1
-    return largest.bit_length() if is_power else None
-
-
-def _is_white_zero(picture: Image.Image) -> bool:
-    """Whether the grey levels that Pillow gives count from white to black."""
-    if not isinstance(picture, TiffImageFile) or not picture.mode.startswith(("I", "F")):
-        return False
-    return bool(picture.tag_v2.get(_WHITE_IS_ZERO) == 0)
-
-
-def _has_wide_colours(picture: Image.Image) -> bool:
-    """Whether these are colours of 16 bits, of which Pillow keeps the upper 8."""
-    if picture.mode.startswith(("I", "F")):
-        return False
-    if isinstance(picture, TiffImageFile):
-        return max(_numbers(picture.tag_v2.get(_BITS, 1))) > 8
-    tiles = getattr(picture, "tile", [])
-    return picture.format == "PNG" and any("16B" in str(tile[3]) for tile in tiles)
-
-
-def _check_wide(pixels: np.ndarray, depth: int | None, path: Path) -> None:
-    """Raises an InputError if colours of 16 bits use so little of them that 8 hold too few."""
-    high = 257 * int(pixels.max())
-    if depth not in (None, 16) or (depth is None and 0 < high <= DIM):
-        raise InputError(
-            f"expected 16-bit colours that reach white, but those of {path} are at most about "
-            f"{high} of 65535, and only their upper 8 bits are read. Save them as .npy, or say "
-            "depth=16 if they are meant to be dark (--image-option depth=16)."
-        )
-
-
-def _numbers(value: object) -> tuple[int, ...]:
-    values = value if isinstance(value, tuple) else (value,)
-    return tuple(int(number) for number in values if isinstance(number, int | float)) or (0,)
 
 
 def exif_turn(path: Path) -> int:
@@ -308,7 +219,7 @@ def read_class_numbers(path: Path) -> np.ndarray:
             raise NumberingError(
                 f"{expected}, got one of several frames: {path}. Save the right one."
             )
-        if isinstance(picture, TiffImageFile) and picture.tag_v2.get(_WHITE_IS_ZERO) == 0:
+        if counts_from_white(picture):
             raise NumberingError(
                 f"{expected}, got {path}, whose numbers count down from white. Save it as PNG."
             )

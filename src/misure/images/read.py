@@ -14,10 +14,11 @@ from torch import Tensor
 
 from misure._util.quoted import quoted
 from misure.errors import InputError, MisureWarning, entrance
+from misure.images.depth import scaled_levels
 from misure.images.intensity import scale_intensity
 from misure.images.nifti import NiftiFile, is_nifti
 from misure.images.orientation import lay_out
-from misure.images.pictures import read_pixels, scaled_levels
+from misure.images.pictures import read_pixels
 
 VOXEL_LIMIT = 200_000_000
 """Numbers in an array or volume above which it is refused.
