@@ -12,8 +12,7 @@ from torch import Tensor
 from misure._util.quoted import quoted
 from misure._util.records import unusable
 from misure.datasets.image_files import SUFFIXES
-from misure.datasets.nifti import refuse_slice
-from misure.datasets.sample import Reading
+from misure.datasets.sample import Reading, refuse_slice
 from misure.errors import InputError, MisureWarning
 
 _SPLITS = ("val2017", "train2017")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from misure.datasets.pairing import Pair, find_pairs, folders_of
 from misure.datasets.registry import dataset
-from misure.datasets.sample import AS_IT_IS, Reading, Sample
+from misure.datasets.sample import AS_IT_IS, Reading, Sample, refuse_slice
 from misure.errors import InputError
 from misure.images.intensity import scale_intensity
 from misure.images.labels import check_aligned, read_labels
@@ -233,15 +233,6 @@ def open_nifti_slices(rest: str, reading: Reading) -> Slices:
     """The axial slices of NIfTI volumes that have annotated foreground."""
     refuse_slice(reading)
     return Slices(open_nifti(rest, reading))
-
-
-def refuse_slice(reading: Reading, what: str = "slices") -> None:
-    """Raises an InputError if `reading` names a slice: for data sets that have no volumes."""
-    if reading.slice_index is not None:
-        raise InputError(
-            f"expected no --slice for a data set of {what}, got "
-            f"{reading.slice_index}. Leave it out, or name the volumes."
-        )
 
 
 def two_paths(text: str) -> tuple[Path, Path]:

@@ -157,6 +157,15 @@ class TakesImages(Protocol):
 AS_IT_IS = Reading()
 
 
+def refuse_slice(reading: Reading, what: str = "slices") -> None:
+    """Raises an InputError if `reading` names a slice: for data sets that have no volumes."""
+    if reading.slice_index is not None:
+        raise InputError(
+            f"expected no --slice for a data set of {what}, got "
+            f"{reading.slice_index}. Leave it out, or name the volumes."
+        )
+
+
 class Dataset(Protocol):
     """Samples by number; their keys are known before any of them is read.
 

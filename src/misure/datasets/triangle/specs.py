@@ -3,9 +3,8 @@
 from itertools import islice
 from typing import Any
 
-from misure.datasets.nifti import refuse_slice
 from misure.datasets.registry import dataset
-from misure.datasets.sample import Dataset, Reading, SampleList
+from misure.datasets.sample import Dataset, Reading, SampleList, refuse_slice
 from misure.datasets.triangle.dataset import TriangleDataset, read_options
 
 _DEFAULT_NUM_SAMPLES = 30
