@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from misure.cli.terminal import counted
+from misure.cli.terminal import counted, say
 from misure.errors import InputError
 
 
@@ -32,6 +32,6 @@ def export(run: str, csv_file: Path | None, parquet: Path | None, nifti: Path | 
     if parquet:
         write_parquet(records, parquet)
     if nifti:
-        click.echo(f"{nifti}: {counted(write_run_volumes(run, nifti), 'object')}")
+        say(f"{nifti}: {counted(write_run_volumes(run, nifti), 'object')}")
     if written := " and ".join(str(path) for path in (csv_file, parquet) if path):
-        click.echo(f"{written}: {counted(len(records), 'object')}")
+        say(f"{written}: {counted(len(records), 'object')}")

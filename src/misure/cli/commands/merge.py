@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from misure.cli.terminal import counted
+from misure.cli.terminal import counted, say
 
 
 @click.command()
@@ -20,4 +20,4 @@ def merge(run: str, out: Path) -> None:
 
     records = read_run(run)
     write_jsonl(records, out)
-    click.echo(f"{out}: {counted(len(records), 'object')}")
+    say(f"{out}: {counted(len(records), 'object')}")

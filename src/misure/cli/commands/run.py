@@ -13,7 +13,7 @@ from misure.cli.commands.options import (
     with_model,
     with_search,
 )
-from misure.cli.terminal import counted, run_progress
+from misure.cli.terminal import counted, run_progress, say
 
 
 @click.command(name="run", cls=FilledCommand)
@@ -165,13 +165,13 @@ def run(
     records = read_run(out)
     failed = [record for record in records if record.status == "failed"]
     if not quiet:
-        click.echo(
+        say(
             f"{counted(done.num_samples, 'sample')} in {done.seconds:.0f} s: "
             f"{counted(done.num_objects, 'object')} explained, {done.num_failed} failed. {out} now "
             f"holds {counted(len(records) - len(failed), 'explained object')} and "
             f"{counted(len(failed), 'failure')}."
         )
         for record in failed[:5]:
-            click.echo(f"  {record.key}: {record.reason}")
+            say(f"  {record.key}: {record.reason}")
     if failed:
         ctx.exit(1)
