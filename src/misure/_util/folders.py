@@ -1,6 +1,5 @@
 """A folder that appears complete or not at all."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -60,7 +60,7 @@ class _OneSentence(click.Group):
         except (MisureError, OSError) as error:
             raise _BadInput(_one_line(_sentence(error))) from error
         except click.ClickException as error:
-            error.message = "\n".join(map(_shown, error.message.split("\n")))
+            vars(error)["message"] = "\n".join(map(_shown, error.message.split("\n")))
             raise
         except KeyboardInterrupt:
             _say_ended("interrupted", ctx.invoked_subcommand)

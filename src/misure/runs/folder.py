@@ -141,8 +141,8 @@ class RunFolder:
         """
         done = ExplainedObject if self.settings().finds_regions else DoneObject
         decoder = msgspec.json.Decoder(done | FailedObject)
-        with nullcontext(index) if index else self.index() as index:
-            for name, line in index.lines():
+        with nullcontext(index) if index else self.index() as opened:
+            for name, line in opened.lines():
                 what = what_of(self.address, name)
                 yield read_line(line, decoder, done | FailedObject, what)
 

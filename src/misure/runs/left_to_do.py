@@ -78,9 +78,7 @@ def _refuse(changed: set[str], folder: RunFolder) -> None:
         )
 
 
-def _finished(
-    index: RecordIndex, dataset: Dataset, selected: Mapping[int, str]
-) -> dict[str, bool]:
+def _finished(index: RecordIndex, dataset: Dataset, selected: Mapping[int, str]) -> dict[str, bool]:
     """Key of each finished sample -> whether its image has changed since."""
     numbers = {key: index for index, key in selected.items()}
     return {

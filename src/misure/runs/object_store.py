@@ -1,8 +1,8 @@
 """A run folder at an address that fsspec opens, as `s3://bucket/run` or `gs://bucket/run`.
 
-Its server may be gone, and libraries for it then raise errors of many kinds, or wait for ever. Every
-request is therefore made in a thread of its own, waited for within bounds, and tried again a few
-times; then one sentence says that the store does not answer.
+Its server may be gone, and libraries for it then raise errors of many kinds, or wait for ever.
+Every request is therefore made in a thread of its own, waited for within bounds, and tried again a
+few times; then one sentence says that the store does not answer.
 """
 
 import fnmatch
@@ -95,9 +95,7 @@ class ObjectStore:
             paths: list[str] = self._ask(self._files.ls, self._path, False)
         except FileNotFoundError:
             return []
-        return sorted(
-            path for path in paths if fnmatch.fnmatch(PurePosixPath(path).name, pattern)
-        )
+        return sorted(path for path in paths if fnmatch.fnmatch(PurePosixPath(path).name, pattern))
 
     def _contents(self, paths: Sequence[str]) -> list[bytes]:
         if len(paths) == 1:
@@ -137,7 +135,7 @@ def _within(seconds: float, request: Callable[..., Any], *arguments: Any) -> Any
     def work() -> None:
         try:
             outcome.append((request(*arguments), None))
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             outcome.append((None, error))
 
     thread = threading.Thread(target=work, daemon=True)

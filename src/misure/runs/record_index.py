@@ -1,8 +1,8 @@
 """The lines of all writers of a run in order, however many there are.
 
 Lines lie in the files of their writers in the order in which samples were finished. Here they are
-looked through once, and their keys and places are put into a temporary database on disk, which sorts
-them: memory does not grow with the number of records.
+looked through once, and their keys and places are put into a temporary database on disk, which
+sorts them: memory does not grow with the number of records.
 """
 
 import contextlib
@@ -117,7 +117,7 @@ class RecordIndex:
                     yield self._names[file], self._line(number, file, start, size)
 
     def finished(self) -> Iterator[FinishedSample]:
-        """The samples all of whose objects have their lines; if one is there twice, the last counts."""
+        """The samples all of whose objects have their lines; of two of one key the last counts."""
         with _room():
             self._base.execute(_BY_SAMPLE)
         for sample, revision, num_objects, files in self._base.execute(_FINISHED):

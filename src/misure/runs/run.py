@@ -12,7 +12,6 @@ from misure.errors import InputError, entrance
 from misure.models.model import SegmentationModel
 from misure.runs.engines.local import run_in_this_process, run_locally
 from misure.runs.execution import Execution
-from misure.runs.folder import RunFolder
 from misure.runs.job import RunJob, make_job
 from misure.runs.left_to_do import left_to_do
 from misure.runs.plan import RunPlan

@@ -43,7 +43,9 @@ def flat(values: Mapping[str, Any], beginning: str = "") -> dict[str, Any]:
     return row
 
 
-def comparable_records(path: str | Path, index: RecordIndex | None = None) -> Iterator[ObjectRecord]:
+def comparable_records(
+    path: str | Path, index: RecordIndex | None = None
+) -> Iterator[ObjectRecord]:
     """The records of a run, sorted by key, read one by one.
 
     What differs from one machine or attempt to the next is left out: `timing` and `revision`.

@@ -136,8 +136,8 @@ def run(
     something failed.
     """
     from misure.runs.execution import Execution, shard_of_environment
-    from misure.runs.plan import RunPlan
     from misure.runs.folder import RunFolder
+    from misure.runs.plan import RunPlan
     from misure.runs.run import run
 
     options |= search
