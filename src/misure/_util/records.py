@@ -12,6 +12,7 @@ import msgspec
 from misure.errors import InputError
 
 T = TypeVar("T")
+_WRITER = json.JSONEncoder(allow_nan=False)
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -28,7 +29,7 @@ def encode(value: Any) -> bytes:
         TypeError: something in it is no plain value.
         ValueError: a number in it is NaN or infinite, which JSON does not know.
     """
-    return json.dumps(msgspec.to_builtins(value), allow_nan=False).encode()
+    return _WRITER.encode(msgspec.to_builtins(value)).encode()
 
 
 def decode(data: bytes | str, kind: type[T], what: str) -> T:
