@@ -35,7 +35,9 @@ def flat(values: Mapping[str, Any]) -> dict[str, Any]:
     {'key': 'a', 'cost.seconds': 2.0, 'curve': '[1, 2]'}
     """
     row = dict(_leaves(values))
-    return {key: _AS_TEXT.encode(value) if type(value) is list else value for key, value in row.items()}
+    return {
+        key: _AS_TEXT.encode(value) if type(value) is list else value for key, value in row.items()
+    }
 
 
 def _leaves(values: Mapping[str, Any], beginning: str = "") -> Iterator[tuple[str, Any]]:
