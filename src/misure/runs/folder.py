@@ -169,6 +169,10 @@ class RunFolder:
             missing = {"target", "saliency_map"} - set(tensors)
             if missing:
                 raise ValueError(f"it has no {min(missing)}")
+            if len({tensor.shape for tensor in tensors.values()}) > 1:
+                raise ValueError("its regions and its map differ in their sides")
+            if not torch.isfinite(tensors["saliency_map"]).all():
+                raise ValueError("its saliency map is not finite")
         except (OSError, ValueError) as error:
             raise RunFolderError(
                 f"expected a map in {name} of {self.address}, but {error}."

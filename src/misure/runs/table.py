@@ -183,6 +183,10 @@ def _cell(value: Any, kind: ColumnKind) -> Any:
     return float(value) if kind == "number" else _text(str(value))
 
 
+def _readable(cell: Any) -> Any:
+    return _text(cell) if isinstance(cell, str) else cell
+
+
 def _text(text: str) -> str:
     """Text whose bytes that are none are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
@@ -195,4 +199,5 @@ def as_frame(records: Sequence[ObjectRecord]) -> Any:
         MissingDependencyError: without pandas.
     """
     pandas = require("pandas", extra="tables", purpose="make a table")
-    return pandas.DataFrame([flat(plain(record)) for record in records])
+    rows = (flat(plain(record)) for record in records)
+    return pandas.DataFrame([{name: _readable(cell) for name, cell in row.items()} for row in rows])
