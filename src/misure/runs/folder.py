@@ -144,7 +144,10 @@ class RunFolder:
         with nullcontext(index) if index else self.index() as opened:
             for name, line in opened.lines():
                 what = what_of(self.address, name)
-                yield read_line(line, decoder, done | FailedObject, what)
+                record = read_line(line, decoder, done | FailedObject, what)
+                if record is None:
+                    raise RunFolderError(f"expected {what}, got a number that is too large.")
+                yield record
 
     def records(self) -> list[ObjectRecord]:
         """The records of `each_record`, all at once."""
