@@ -151,4 +151,4 @@ def test_a_table_is_written_a_few_rows_at_a_time_and_holds_all_of_them(tampered,
         assert frame["class_index"].isna().tolist() == [False] * 4 + [True, False]
         assert frame["augmented_dice.turned"].tolist()[4] == 1
         assert frame["augmented_dice.caf\\udce9"].tolist()[4] == 0.5
-        assert frame["cost.forward_passes"].tolist() == [1] * 6
+        assert frame["target.pixels"].tolist() == [25] * 6
