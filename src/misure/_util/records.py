@@ -5,6 +5,7 @@ unknown and wrongly typed fields are named, with their place.
 """
 
 import json
+import math
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from misure._util.quoted import quoted
 from misure.errors import InputError
 
 T = TypeVar("T")
+_WRITER = json.JSONEncoder(allow_nan=False)
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,7 +31,7 @@ def encode(value: Any) -> bytes:
         TypeError: something in it is no plain value.
         ValueError: a number in it is NaN or infinite, which JSON does not know.
     """
-    return json.dumps(msgspec.to_builtins(value), allow_nan=False).encode()
+    return _WRITER.encode(msgspec.to_builtins(value)).encode()
 
 
 def decode(data: bytes | str, kind: type[T], what: str) -> T:
@@ -51,17 +53,34 @@ def decode(data: bytes | str, kind: type[T], what: str) -> T:
     except (msgspec.DecodeError, RecursionError):
         pass  # a file name may hold bytes that are no text, whose escapes msgspec refuses
     try:
-        values = json.loads(data)
+        values = read_json(data)
     except (ValueError, RecursionError) as error:
         raise unusable(what, error) from error
     return convert(values, kind, what)
+
+
+def read_json(data: bytes | str) -> Any:
+    """The plain values of JSON text, file names in which may hold bytes that are no text.
+
+    Raises:
+        ValueError: no JSON; NaN and numbers too large are none.
+        RecursionError: its parts lie in each other too deeply.
+    """
+    return json.loads(data, parse_constant=_finite, parse_float=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number of JSON")
+    return number
 
 
 def convert(values: Any, kind: type[T], what: str) -> T:
     """The record that plain values (of TOML, or of options) hold; see `decode`."""
     try:
         return msgspec.convert(values, type=kind)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, RecursionError, UnicodeEncodeError) as error:
         raise unusable(what, error) from error
 
 

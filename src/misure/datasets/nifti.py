@@ -64,15 +64,15 @@ class LabelledVolumes:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def files(self, index: int) -> list[Path]:
+        """The files of a volume's image, one for each channel or one for all."""
+        return list(self.pairs[index].channels)
+
     def __getitem__(self, index: int) -> Sample:
         number = self._reading.slice_index
         if number is None:
             return self._volume(index)
         return axial_slice(self._volume(index), number, self.keys[index])
-
-    def files(self, index: int) -> list[Path]:
-        """The files of the channels of a volume."""
-        return list(self.pairs[index].channels)
 
     def foreground_slices(self, index: int) -> list[int]:
         """Numbers of the axial slices with annotated foreground; only the labels are read."""

@@ -204,6 +204,17 @@ def is_dataset(value: object) -> TypeGuard[Dataset]:
     return isinstance(getattr(value, "keys", None), Sequence) and hasattr(value, "__getitem__")
 
 
+def files_of(dataset: Dataset, index: int) -> list[Path]:
+    """The files that the image of a sample is read from; empty if its data set does not say.
+
+    Args:
+        dataset: says so by a method `files(index)`, if it has one.
+        index: of the sample.
+    """
+    files = getattr(dataset, "files", None)
+    return list(files(index)) if callable(files) else []
+
+
 def as_dataset(samples: Dataset | Iterable[Sample]) -> Dataset:
     """A data set as it is; samples in a list, tuple or iterator as a data set.
 
@@ -228,12 +239,6 @@ def _sample_list(samples: object) -> SampleList:
         if not isinstance(value, Sample):
             raise InputError(f"{expected}, got {type(value).__name__} in it.")
     return dataset
-
-
-def files_of(dataset: Dataset, index: int) -> list[Path]:
-    """The files that the image of a sample is read from; empty if its data set has no `files`."""
-    files = getattr(dataset, "files", None)
-    return list(files(index)) if callable(files) else []
 
 
 def case_of(key: str) -> str:

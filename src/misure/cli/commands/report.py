@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from misure.cli.commands.options import out_option
+from misure.cli.terminal import say
 
 
 @click.command()
@@ -23,4 +24,4 @@ def report(runs: tuple[str, ...], model: Path | None, out: Path) -> None:
 
     reliability = ReliabilityModel.load(model) if model else None
     pages = write_report(runs, out, reliability=reliability)
-    click.echo("\n".join(f"{page}: {page.stat().st_size / 1e6:.1f} MB" for page in pages))
+    say("\n".join(f"{page}: {page.stat().st_size / 1e6:.1f} MB" for page in pages))

@@ -61,6 +61,10 @@ class SynapseVolumes:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def files(self, index: int) -> list[Path]:
+        """The file of a volume."""
+        return [self._paths[index]]
+
     def __getitem__(self, index: int) -> Sample:
         number = self._reading.slice_index
         if number is not None:
@@ -69,10 +73,6 @@ class SynapseVolumes:
             pixels, annotation = (np.moveaxis(array[:], axis, 0) for array in (image, label))
         sample = as_sample(self.keys[index], pixels, annotation, self._paths[index])
         return replace(sample, affine=self._affines.get(sample.key))
-
-    def files(self, index: int) -> list[Path]:
-        """The file of a volume."""
-        return [self._paths[index]]
 
     def foreground_slices(self, index: int) -> list[int]:
         """Numbers of the slices with an organ; only the labels are read."""
@@ -125,7 +125,7 @@ class SynapseSlices:
         refuse_slice(reading)
         if split not in ("train", "test"):
             raise InputError(f"expected split 'train' or 'test', got {split!r}.")
-        self._samples: Dataset
+        self._samples: _TrainingFiles | Slices
         if split == "train" and is_prepared(folder):
             _check_reading(reading)
             self._samples = _TrainingFiles(folder)
