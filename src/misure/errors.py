@@ -43,12 +43,12 @@ def cut(text: str, limit: int) -> str:
     """Text without its middle, if it is longer than `limit` characters.
 
     >>> cut("expected 1, got 1234567890. Do it.", 24)
-    'expected 1 ... . Do it.'
+    'expected 1, ... . Do it.'
     """
     if len(text) <= limit:
         return text
     end = limit // 3
-    return f"{text[: limit - end - 6].rstrip()} ... {text[-end:]}"
+    return f"{text[: limit - end - 5].rstrip()} ... {text[-end:]}"
 
 
 def printable(text: str) -> str:

@@ -1,6 +1,6 @@
 """`misure run`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,11 @@ from misure.cli.commands.options import (
 from misure.cli.terminal import counted, run_progress, say
 from misure.errors import printable
 
+if TYPE_CHECKING:
+    from misure.runs.record import RunSettings
+
 _SHOWN_FAILURES = 5
+_BACKGROUND = ("background", "bg", "unlabeled", "unlabelled", "void", "none")
 
 
 @click.command(name="run", cls=FilledCommand)
@@ -175,9 +179,9 @@ def run(
             execution=execution,
             on_progress=on_progress,
         )
-    num_failed, first = 0, []
-    num_done = 0
-    for record in RunFolder(out).each_record():
+    folder = RunFolder(out)
+    num_done, num_failed, first = 0, 0, []
+    for record in folder.each_record():
         num_done += record.status == "done"
         if record.status == "failed":
             num_failed += 1
@@ -188,7 +192,18 @@ def run(
             f"{counted(done.num_objects, 'object')} explained, {done.num_failed} failed. {out} now "
             f"holds {counted(num_done, 'explained object')} and {counted(num_failed, 'failure')}."
         )
-        for line in first:
+        for line in [*first, *left_out(folder.settings())]:
             say(printable(line))
     if num_failed:
         ctx.exit(1)
+
+
+def left_out(settings: "RunSettings") -> list[str]:
+    """The line that names the class which a run left out, unless that is called background."""
+    if settings.classes or settings.model_settings.get("multilabel"):
+        return []
+    name = settings.class_names[0] if settings.class_names else ""
+    if name.strip(" _").lower() in _BACKGROUND:
+        return []
+    known = f" ({name})" if name else ""
+    return [f"Class 0{known} was left out, as the background is; --class 0 explains it."]

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import sys
 import warnings
 from multiprocessing.connection import Connection
@@ -25,6 +26,7 @@ def work_in_process(
     """
     from misure._util.parent_process import end_with_parent
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
     end_with_parent(parent)
     job, keys = pickle.loads(packed)  # noqa: S301
 
