@@ -6,7 +6,7 @@ import pytest
 
 from misure._util.tables import csv_text, inert, write_csv_file
 
-FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "＝1"]  # noqa: RUF001
+FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "＝1"]
 
 
 @pytest.mark.parametrize("text", FORMULAS)

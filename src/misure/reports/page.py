@@ -77,7 +77,10 @@ def write_report(
     data = columns_of(objects, reviews, names) | {"build": secrets.token_hex(8)}
     size_px = next((px for most, px in _SIZES_PX if len(objects) <= most), _LEAST_SIZE_PX)
     parts = picture_parts(opened, objects, reviews, size_px, _OBJECTS_OF_A_PART)
-    with _pictures(out, data, parts, is_apart=len(objects) > OBJECTS_IN_ONE_FILE) as (inside, files):
+    with _pictures(out, data, parts, is_apart=len(objects) > OBJECTS_IN_ONE_FILE) as (
+        inside,
+        files,
+    ):
         data |= {"of_part": _OBJECTS_OF_A_PART, "folder": files[0].parent.name if files else ""}
         page = _template().stream(
             runs=sections,
@@ -88,9 +91,11 @@ def write_report(
             data=data,
             parts=inside,
         )
-        with durable_file(out) as unfinished:
-            with unfinished.open("w", encoding="utf-8", errors="backslashreplace") as file:
-                file.writelines(page)
+        with (
+            durable_file(out) as unfinished,
+            unfinished.open("w", encoding="utf-8", errors="backslashreplace") as file,
+        ):
+            file.writelines(page)
     return [out, *files]
 
 
@@ -119,7 +124,7 @@ def _section(
     names: Numbered,
 ) -> dict[str, Any]:
     """What the template shows of one run."""
-    method = METHODS[run.settings.method] if run.settings.method in METHODS else None
+    method = METHODS.get(run.settings.method)
     return {
         "name": name,
         "settings": run.settings,

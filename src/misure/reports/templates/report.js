@@ -225,17 +225,24 @@ function asked(text) {
   return { words, comparisons };
 }
 
+// The number of the class that is chosen; -1 for all.
+function numberOf(id) {
+  const name = byId(id)?.value ?? "";
+  return name === "" ? -1 : data.names.indexOf(name);
+}
+
 function filtered() {
   const { words, comparisons } = asked(byId("search").value);
-  const [wanted, context, which, sort] = ["class", "context", "which", "sort"].map((id) => byId(id)?.value ?? "");
+  const [which, sort] = [byId("which").value, byId("sort").value];
+  const [wanted, context] = [numberOf("class"), numberOf("context")];
   const isWhich = WHICH[which][1];
   for (const [id, sign] of [["from", ">="], ["to", "<="]]) {
     if (sort !== "key" && byId(id).value !== "") comparisons.push([sort, SIGNS[sign], Number(byId(id).value)]);
   }
   const fits = (object, run) =>
     isWhich(object, run) &&
-    (wanted === "" || (statusOf(object, run) !== NONE && classOf(object, run) === Number(wanted))) &&
-    (context === "" || contextOf(object, run).some(([name]) => name === Number(context))) &&
+    (wanted < 0 || (statusOf(object, run) !== NONE && classOf(object, run) === wanted)) &&
+    (context < 0 || contextOf(object, run).some(([name]) => name === context)) &&
     comparisons.every(([name, holds, number]) => {
       const value = figureOf(object, run, name);
       return value !== null && holds(value, number);
@@ -266,6 +273,7 @@ function sorted(objects) {
 }
 
 function update() {
+  for (const id of ["descending", "from", "to"]) byId(id).disabled = byId("sort").value === "key";
   shown = sorted(filtered());
   byId("count").textContent = `${shown.length.toLocaleString("en")} of ${NUM.toLocaleString("en")} objects`;
   showWindow(0);
@@ -274,7 +282,7 @@ function update() {
 // --- cards: only those in sight are made ------------------------------------------------------
 
 const MOST_IN_WINDOW = 20000; // places that can be scrolled to at a time; browsers limit heights
-const GAP = 12, LEAST_WIDTH = 176;
+const GAP = 12, LEAST_WIDTH = 176, MARGIN = 600; // pixels
 let first = 0; // place of the first one in the window
 let grid = { columns: 1, rowHeight: 1 };
 let cards = new Map(); // place -> its element
@@ -299,7 +307,7 @@ function layOut() {
   const across = Math.max(1, Math.min(runs.length, Math.floor(cardWidth / 110)));
   const down = Math.ceil(runs.length / across);
   const picture = Math.round(0.75 * (cardWidth / across));
-  const height = 56 + down * (picture + (runs.length > 1 ? 112 : 76));
+  const height = 52 + down * (picture + (runs.length > 1 ? 94 : 72));
   grid = { columns, rowHeight: height + GAP, cardWidth };
   const list = byId("cards");
   list.style.setProperty("--across", across);
@@ -315,8 +323,8 @@ function fill() {
   const list = byId("cards");
   const { columns, rowHeight } = grid;
   const top = -list.getBoundingClientRect().top;
-  const from = Math.max(0, Math.floor(top / rowHeight) - 1) * columns;
-  const to = (Math.floor((top + innerHeight) / rowHeight) + 2) * columns;
+  const from = Math.max(0, Math.floor((top - MARGIN) / rowHeight)) * columns;
+  const to = Math.max(0, Math.ceil((top + innerHeight + MARGIN) / rowHeight)) * columns;
   const last = Math.min(shown.length - first, MOST_IN_WINDOW, to);
   for (const [place, card] of cards) {
     if ((place < first + from || place >= first + last) && !card.contains(document.activeElement)) {
@@ -486,11 +494,11 @@ function options(id, pairs) {
 }
 
 function named(numbers) {
-  const pairs = [...numbers].map((number) => [number, data.names[number] || "(no name)"]);
-  return [["", "all"], ...pairs.sort((a, b) => collator.compare(a[1], b[1]))];
+  const names = [...numbers].map((number) => data.names[number]).filter(Boolean);
+  return [["", "all"], ...names.sort(collator.compare).map((name) => [name, name])];
 }
 
-options("class", named(new Set([...data.classes, ...runs.flatMap((run) => Object.values(run.class))].filter((i) => data.names[i] !== ""))));
+options("class", named(new Set([...data.classes, ...runs.flatMap((run) => Object.values(run.class))])));
 options("context", named(new Set(runs.flatMap((run) => Object.values(run.context).flatMap((pairs) => pairs.map(([name]) => name))))));
 const isUseful = {
   noted: runs.some((run) => Object.keys(run.notes).length),
@@ -505,8 +513,8 @@ byId("figure-names").replaceChildren(...data.labels.map(([name, label]) => make(
 for (const button of document.querySelectorAll(".to-class, .to-context")) button.addEventListener("click", () => {
   byId("filters").reset();
   if (byId("of-run")) byId("of-run").value = button.dataset.run;
-  byId("class").value = button.dataset.class;
-  byId("context").value = button.dataset.context ?? "";
+  byId("class").value = data.names[button.dataset.class];
+  byId("context").value = data.names[button.dataset.context] ?? "";
   byId("which").value = "done";
   byId("sort").value = "outside";
   update();
@@ -520,7 +528,7 @@ for (const button of document.querySelectorAll(".to-object")) button.addEventLis
 });
 byId("filters").addEventListener("input", update);
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
-byId("reset").addEventListener("click", () => {
+byId("clear").addEventListener("click", () => {
   byId("filters").reset();
   update();
 });
