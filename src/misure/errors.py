@@ -15,10 +15,13 @@ names no function; the outermost public function or command puts its name before
 The command line prints it without a traceback and exits with code 2.
 """
 
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+_LONGEST_REASON = 500
+_JOINERS = "\u200c\u200d"  # between the letters of some scripts, and the parts of an emoji
 _HAS_ENTERED: ContextVar[bool] = ContextVar("_HAS_ENTERED", default=False)
 
 
@@ -27,9 +30,44 @@ class MisureError(Exception):
 
 
 def reason_of(error: Exception) -> str:
-    """What an error says, as one line; with its kind, if misure did not raise it on purpose."""
+    """What an error says, as one line of at most 500 characters.
+
+    Its kind stands before it if misure did not raise it on purpose.
+    """
     text = " ".join(str(error).split())
-    return text if isinstance(error, MisureError) else f"{type(error).__name__}: {text}"
+    kind = "" if isinstance(error, MisureError) else f"{type(error).__name__}: "
+    return cut(kind + text, _LONGEST_REASON)
+
+
+def cut(text: str, limit: int) -> str:
+    """Text without its middle, if it is longer than `limit` characters.
+
+    >>> cut("expected 1, got 1234567890. Do it.", 24)
+    'expected 1 ... . Do it.'
+    """
+    if len(text) <= limit:
+        return text
+    end = limit // 3
+    return f"{text[: limit - end - 6].rstrip()} ... {text[-end:]}"
+
+
+def printable(text: str) -> str:
+    r"""Text that a terminal shows and does not obey: controls are written as escapes.
+
+    Escaped are control characters (of ASCII and C1, line ends too), what turns the direction of
+    text around, and bytes of file names that are no text.
+
+    >>> print(printable("a\x1b[31m\u202eb"))
+    a\x1b[31m\u202eb
+    """
+    return "".join(map(_shown, text)) if not text.isprintable() else text
+
+
+def _shown(character: str) -> str:
+    is_plain = character.isprintable() or character in _JOINERS
+    if is_plain or unicodedata.category(character) == "Zs":
+        return character
+    return character.encode("unicode_escape").decode()
 
 
 class InputError(MisureError, ValueError):

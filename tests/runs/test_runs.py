@@ -35,7 +35,7 @@ from misure.runs.job import make_job
 from misure.runs.plan import RunPlan
 from misure.runs.record import ExplainedObject
 from misure.runs.run import read_run, run
-from misure.runs.table import write_csv
+from misure.runs.table import RunTable
 
 QUICK = {"max_passes": 40, "num_minimality_tests": 0}
 
@@ -264,8 +264,9 @@ def test_a_name_that_is_not_utf_8_is_a_name_too(model, tmp_path):
     with open(name, "wb") as file:  # noqa: PTH123
         Image.fromarray(pixels).save(file, format="PNG")
     assert _run(tmp_path / "run", model, str(folder)).num_objects == 1
-    records = read_run(tmp_path / "run")
-    write_csv(records, tmp_path / "t.csv")
+    with RunTable.open(tmp_path / "run") as table:
+        table.write_csv(tmp_path / "t.csv")
+        table.write_parquet(tmp_path / "t.parquet")
     assert "caf\\udce9.png" in (tmp_path / "t.csv").read_text()
     write_report([tmp_path / "run"], tmp_path / "r.html")
 

@@ -5,17 +5,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from misure._util.unfinished import clear_unfinished, unfinished_name
+
 
 @contextmanager
-def durable_file(path: Path) -> Iterator[Path]:
+def durable_file(path: Path, workshop: Path | None = None) -> Iterator[Path]:
     """A context with a name to write to; the file appears at `path`, safe on disk, at its end.
 
-    After an exception nothing is left and `path` is as it was.
+    After an exception nothing is left and `path` is as it was. What a process that was killed left
+    of the same file is cleared up.
 
     Args:
         path: of the file, in an existing folder; an existing file is replaced at once.
+        workshop: an existing folder on the same disk, where the file is written before it appears;
+            whoever names it clears it up. None: beside `path`.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    if workshop is None:
+        clear_unfinished(path.parent, path.name)
+    unfinished = (workshop or path.parent) / unfinished_name(path.name)
     try:
         yield unfinished
         sync(unfinished)

@@ -1,12 +1,11 @@
 """A folder that appears complete or not at all."""
 
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from misure._util.unfinished import clear_unfinished, unfinished_name
 from misure.errors import InputError
 
 
@@ -29,8 +28,9 @@ def writing_folder(folder: Path) -> Iterator[Path]:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         parent = folder if folder.exists() else folder.parent  # a folder may be a disk of its own
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=parent))
-        unfinished.chmod(0o777 & ~_umask())
+        clear_unfinished(parent, folder.name)
+        unfinished = parent / unfinished_name(folder.name)
+        unfinished.mkdir()
     except OSError as error:
         raise InputError(
             f"expected a folder that can be written to, got {folder}: {error}"
@@ -52,9 +52,3 @@ def _move(unfinished: Path, folder: Path) -> None:
             target.mkdir(exist_ok=True)
         else:
             file.replace(target)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

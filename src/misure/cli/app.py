@@ -1,4 +1,7 @@
-"""The command line: the group of all commands. Bad input gives one sentence and exit code 2."""
+"""The command line: the group of all commands.
+
+Bad input gives one sentence and exit code 2; an interrupt (Ctrl-C) gives 130, SIGTERM 143.
+"""
 
 import signal
 import sys
@@ -23,7 +26,13 @@ from misure.cli.commands.reliability import reliability
 from misure.cli.commands.report import report
 from misure.cli.commands.run import run
 from misure.cli.commands.train import train
-from misure.errors import MisureError, MisureWarning, entrance
+from misure.cli.terminal import say
+from misure.errors import MisureError, MisureWarning, cut, entrance, printable
+
+_INTERRUPTED, _TERMINATED = 130, 143
+_LONGEST_MESSAGE = 1500
+_CONTINUED = ("run", "train", "prepare", "experiment")
+"""Commands that go on where they stopped, if they are given once more."""
 
 
 class _BadInput(click.ClickException):
@@ -33,7 +42,8 @@ class _BadInput(click.ClickException):
 class _OneSentence(click.Group):
     """A group whose commands answer an expected error with one sentence and exit code 2.
 
-    The sentence begins with the command that was given.
+    The sentence begins with the command that was given. Whatever it quotes is cut, and shown so
+    that the terminal does not obey it.
     """
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
@@ -48,7 +58,30 @@ class _OneSentence(click.Group):
         except BrokenPipeError:  # the reader, such as `head`, has seen enough: click ends quietly
             raise
         except (MisureError, OSError) as error:
-            raise _BadInput(" ".join(_sentence(error).split())) from error
+            raise _BadInput(_one_line(_sentence(error))) from error
+        except click.ClickException as error:
+            vars(error)["message"] = "\n".join(map(_shown, error.message.split("\n")))
+            raise
+        except KeyboardInterrupt:
+            _say_ended("interrupted", ctx.invoked_subcommand)
+            raise click.exceptions.Exit(_INTERRUPTED) from None
+        except SystemExit as error:
+            if error.code == _TERMINATED:
+                _say_ended("ended by SIGTERM", ctx.invoked_subcommand)
+            raise
+
+
+def _one_line(text: str) -> str:
+    return _shown(" ".join(text.split()))
+
+
+def _shown(text: str) -> str:
+    return printable(cut(text, _LONGEST_MESSAGE))
+
+
+def _say_ended(how: str, command: str | None) -> None:
+    goes_on = " The same command goes on where it stopped." if command in _CONTINUED else ""
+    say(f"misure: {how}.{goes_on}", err=True)
 
 
 def _show_own_warnings() -> None:
@@ -56,7 +89,7 @@ def _show_own_warnings() -> None:
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         if issubclass(category, MisureWarning):
-            click.echo(f"misure: warning: {' '.join(str(message).split())}", err=True)
+            say(f"misure: warning: {_one_line(str(message))}", err=True)
 
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
@@ -88,7 +121,7 @@ def main() -> None:
     """Explain image segmentation: which part of an image is needed, and nothing more."""
     keep_freed_memory()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # clean up as after an interrupt
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))  # clean up first
 
 
 for command in (

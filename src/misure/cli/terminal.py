@@ -6,6 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from misure.errors import printable
+
 if TYPE_CHECKING:
     from misure.explanation.evidence import PresentedSufficiency
     from misure.explanation.probe import OnStep
@@ -18,6 +22,16 @@ if TYPE_CHECKING:
     from misure.runs.run import OnProgress, Progress
 
 _LINE_EVERY_S = 30.0
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Prints text; names of files and classes in it cannot command the terminal.
+
+    Args:
+        text: one line or several.
+        err: on standard error.
+    """
+    click.echo("\n".join(map(printable, text.split("\n"))), err=err)
 
 
 @contextmanager
@@ -34,7 +48,7 @@ def progress(quiet: bool) -> Iterator["OnStep | None"]:
         if not bars or bars[0].desc != doing or done < bars[0].n:
             for bar in bars:
                 bar.close()
-            bars[:] = [tqdm(total=total, desc=doing, unit="step", leave=False)]
+            bars[:] = [tqdm(total=total, desc=printable(doing), unit="step", leave=False)]
         bars[0].update(done - bars[0].n)
 
     try:
@@ -152,9 +166,10 @@ def counted(number: int, noun: str) -> str:
 
 def table(header: list[str], rows: list[list[str]]) -> str:
     """Aligned columns, as text."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    shown = [[printable(cell) for cell in row] for row in [header, *rows]]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [header, *rows]
+        for row in shown
     ]
     return "\n".join(lines)

@@ -140,6 +140,10 @@ class CocoDataset:
     def __len__(self) -> int:
         return len(self._photographs)
 
+    def files(self, index: int) -> list[Path]:
+        """The file of a photograph."""
+        return [self._folder / self._photographs[index].file_name]
+
     def __getitem__(self, index: int) -> Sample:
         photograph = self._photographs[index]
         path = self._folder / photograph.file_name

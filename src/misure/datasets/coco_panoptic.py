@@ -109,6 +109,10 @@ class CocoPanopticDataset:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def files(self, index: int) -> list[Path]:
+        """The file of a photograph."""
+        return [self._folder / self._entries[index][0]]
+
     def __getitem__(self, index: int) -> Sample:
         name, entry = self._entries[index]
         path, picture = self._folder / name, entry.file_name

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from misure._util.seeds import seed_of
 from misure.datasets.registry import dataset, open_dataset
-from misure.datasets.sample import Dataset, Reading, Sample
+from misure.datasets.sample import Dataset, Reading, Sample, files_of
 from misure.errors import InputError
 from misure.images.corruption import CORRUPTIONS, Corruption
 
@@ -33,6 +34,10 @@ class CorruptedDataset:
 
     def __len__(self) -> int:
         return len(self._dataset.keys)
+
+    def files(self, index: int) -> list[Path]:
+        """The files of a sample, if its data set names them."""
+        return files_of(self._dataset, index)
 
     def __getitem__(self, index: int) -> Sample:
         sample = self._dataset[index]

@@ -51,6 +51,10 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def files(self, index: int) -> list[Path]:
+        """The file of a sample."""
+        return [self._paths[index]]
+
     def __getitem__(self, index: int) -> Sample:
         path, key = self._paths[index], self.keys[index]
         if not is_nifti(path):

@@ -58,6 +58,10 @@ class LabelledVolumes:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def files(self, index: int) -> list[Path]:
+        """The files of a volume's image, one for each channel or one for all."""
+        return list(self.pairs[index].channels)
+
     def __getitem__(self, index: int) -> Sample:
         number = self._reading.slice_index
         if number is None:
@@ -152,6 +156,8 @@ class Volumes(Protocol):
     @property
     def keys(self) -> Sequence[str]: ...
 
+    def files(self, index: int, /) -> list[Path]: ...
+
     def foreground_slices(self, index: int, /) -> list[int]: ...
 
     def axial_slice(self, index: int, number: int, /) -> Sample: ...
@@ -186,6 +192,10 @@ class Slices:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def files(self, index: int) -> list[Path]:
+        """The files of the volume that a slice is of."""
+        return self._volumes.files(self._slices[index][0])
 
     def __getitem__(self, index: int) -> Sample:
         return self._volumes.axial_slice(*self._slices[index])

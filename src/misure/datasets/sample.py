@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, Self, TypeGuard
 
 from torch import Tensor
@@ -129,6 +130,17 @@ def is_dataset(value: object) -> TypeGuard[Dataset]:
     (True, False, False)
     """
     return isinstance(getattr(value, "keys", None), Sequence) and hasattr(value, "__getitem__")
+
+
+def files_of(dataset: Dataset, index: int) -> list[Path]:
+    """The files that the image of a sample is read from; empty if its data set does not say.
+
+    Args:
+        dataset: says so by a method `files(index)`, if it has one.
+        index: of the sample.
+    """
+    files = getattr(dataset, "files", None)
+    return list(files(index)) if callable(files) else []
 
 
 def as_dataset(samples: Dataset | Iterable[Sample]) -> Dataset:

@@ -1,8 +1,9 @@
 """A part of a data set."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from misure.datasets.sample import Dataset, Sample
+from misure.datasets.sample import Dataset, Sample, files_of
 
 
 class Subset:
@@ -20,6 +21,10 @@ class Subset:
 
     def __len__(self) -> int:
         return len(self._indices)
+
+    def files(self, index: int) -> list[Path]:
+        """The files of a sample, if its data set names them."""
+        return files_of(self._dataset, self._indices[index])
 
     def __getitem__(self, index: int) -> Sample:
         return self._dataset[self._indices[index]]

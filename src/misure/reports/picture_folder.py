@@ -6,12 +6,12 @@ A page opened from a disk may load scripts, and no other files.
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from misure._util.unfinished import clear_unfinished, unfinished_name
 from misure.errors import InputError
 
 _FILE = re.compile(r"pictures-[0-9]+\.js")
@@ -33,9 +33,9 @@ class PictureFolder:
         _check_own(path)
 
     def __enter__(self) -> "PictureFolder":
-        self._unfinished = Path(
-            tempfile.mkdtemp(prefix=f".{self._path.name}-", dir=self._path.parent)
-        )
+        clear_unfinished(self._path.parent, self._path.name)
+        self._unfinished = self._path.with_name(unfinished_name(self._path.name))
+        self._unfinished.mkdir()
         return self
 
     def __exit__(
@@ -46,7 +46,6 @@ class PictureFolder:
     ) -> None:
         try:
             if kind is None:
-                self._unfinished.chmod(0o755)
                 remove_pictures(self._path)
                 self._unfinished.rename(self._path)
         finally:

@@ -23,6 +23,8 @@ class Execution:
         limit: only the first N samples; None: all.
         shard: (i, n): only every n-th sample, from the i-th on; None: all.
         retry_failed: try samples with failed objects once more.
+        retry_changed: explain samples anew whose images have changed since they were recorded,
+            which is an error otherwise.
 
     Raises:
         InputError: a value that makes no sense.
@@ -35,6 +37,7 @@ class Execution:
     limit: int | None = None
     shard: tuple[int, int] | None = None
     retry_failed: bool = False
+    retry_changed: bool = False
 
     def __post_init__(self) -> None:
         if self.engine not in ENGINES or self.num_workers < 1:

@@ -15,6 +15,7 @@ import io
 import json
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,23 +26,20 @@ from PIL import Image
 from torch import Tensor
 
 from misure._util.arrays import read_arrays
-from misure._util.records import Record, convert, decode, encode, plain, settings_difference
+from misure._util.records import Record, decode, encode, plain, settings_difference
 from misure.errors import InputError, RunFolderError
 from misure.runs.record import (
     FORMAT,
     DoneObject,
     ExplainedObject,
     FailedObject,
-    FinishedSample,
-    Line,
     ObjectRecord,
     RunFile,
     RunHeader,
     RunSettings,
 )
-from misure.runs.storage import open_storage
-
-_RECORDS = "records-*.jsonl"
+from misure.runs.record_index import RECORDS, RecordIndex, read_line, warn_of_torn, what_of
+from misure.runs.storage import open_storage, read_lines
 
 
 class RunFolder:
@@ -65,8 +63,7 @@ class RunFolder:
         file = RunFile(format=FORMAT, settings=settings)
         text = json.dumps(plain(file), indent=2, allow_nan=False) + "\n"
         try:
-            has_records = any(True for _ in self.storage.read_all(_RECORDS))
-            if not has_records:
+            if not self.storage.has_any(RECORDS):
                 self.storage.create("run.json", text.encode())
         except OSError as error:
             raise RunFolderError(
@@ -115,48 +112,43 @@ class RunFolder:
             RunFolderError: a field of a line is missing, unknown or of another type.
         """
         decoder = msgspec.json.Decoder(kind)
-        for name, content in self.storage.read_all(pattern):
-            for line in io.BytesIO(content):
-                if not line.endswith(b"\n"):
-                    continue
-                try:
-                    yield decoder.decode(line)
-                except msgspec.DecodeError:
-                    if (values := _parsed(line)) is not None:
-                        yield self._converted(values, kind, name)
+        for name, file in self.storage.open_all(pattern):
+            what, num_torn = what_of(self.address, name), 0
+            for _, text in read_lines(file):
+                line = read_line(text, decoder, kind, what)
+                if line is None:
+                    num_torn += 1
+                else:
+                    yield line
+            if num_torn:
+                warn_of_torn(num_torn, what)
 
-    def _converted(self, values: dict[str, Any], kind: Any, name: str) -> Any:
-        """A line that `msgspec` cannot decode: it names files that are no text, or is wrong."""
-        try:
-            return convert(values, kind, f"records of a run in {self.address}/{name}")
-        except InputError as error:
-            raise RunFolderError(str(error)) from error
+    def index(self) -> RecordIndex:
+        """The order of the records, to go through them more than once; to be closed after use."""
+        return RecordIndex(self.storage, self.address)
 
-    def _record_lines(self) -> Iterator[Line]:
-        done = ExplainedObject if self.settings().finds_regions else DoneObject
-        return self.lines(_RECORDS, done | FailedObject | FinishedSample)
-
-    def records(self) -> list[ObjectRecord]:
-        """One line for each object, sorted by key.
+    def each_record(self, index: RecordIndex | None = None) -> Iterator[ObjectRecord]:
+        """One record for each object, sorted by key, read one by one.
 
         If several have one key, the first that is done counts, else the last. A sample that failed
-        as a whole has a line of its own, with the sample's key, until its objects have theirs.
+        as a whole has a record of its own, with the sample's key, until its objects have theirs.
+
+        Args:
+            index: from `index`; None: one is made.
 
         Raises:
             RunFolderError: no run, or a line that cannot be used.
         """
-        by_key: dict[str, ObjectRecord] = {}
-        looked_at: set[str] = set()
-        for line in self._record_lines():
-            if isinstance(line, FinishedSample):
-                if line.num_objects == 0:
-                    looked_at.add(line.sample)
-                continue
-            if line.key != line.sample:
-                looked_at.add(line.sample)
-            if not isinstance(by_key.get(line.key), DoneObject):
-                by_key[line.key] = line
-        return [by_key[key] for key in sorted(by_key) if key not in looked_at]
+        done = ExplainedObject if self.settings().finds_regions else DoneObject
+        decoder = msgspec.json.Decoder(done | FailedObject)
+        with nullcontext(index) if index else self.index() as opened:
+            for name, line in opened.lines():
+                what = what_of(self.address, name)
+                yield read_line(line, decoder, done | FailedObject, what)
+
+    def records(self) -> list[ObjectRecord]:
+        """The records of `each_record`, all at once."""
+        return list(self.each_record())
 
     def read_map(self, name: str) -> dict[str, Tensor]:
         """The regions (*spatial) bool and the saliency map of an object, by their names.
@@ -182,20 +174,6 @@ class RunFolder:
                 f"expected a map in {name} of {self.address}, but {error}."
             ) from error
         return tensors
-
-    def finished_samples(self, *, retry_failed: bool = False) -> set[str]:
-        """Keys of the samples all of whose objects have a line.
-
-        Args:
-            retry_failed: leave out samples with a failed object.
-        """
-        lines = self._record_lines()
-        finished = {line.sample for line in lines if isinstance(line, FinishedSample)}
-        if retry_failed:
-            finished -= {
-                record.sample for record in self.records() if isinstance(record, FailedObject)
-            }
-        return finished
 
 
 class RunWriter:
@@ -240,11 +218,3 @@ class RunWriter:
         except OSError:
             self._name = f"records-{secrets.token_hex(6)}.jsonl"  # its last line may be torn
             raise
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        values = json.loads(line)
-    except ValueError:  # torn in the middle of the file by a full disk
-        return None
-    return values if isinstance(values, dict) else None

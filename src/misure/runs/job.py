@@ -20,7 +20,7 @@ from misure.models.model import SegmentationModel
 from misure.runs.folder import RunFolder
 from misure.runs.plan import RunPlan
 from misure.runs.record import RunSettings
-from misure.runs.storage import is_remote
+from misure.runs.storage import is_remote, local_path
 from misure.runs.worker import RunWorker
 
 
@@ -38,6 +38,7 @@ class RunJob:
         slice_index: axial slice of NIfTI volumes.
         num_threads: threads of a worker on the CPU. Part of the settings, since sums over another
             number of threads differ in their last digits.
+        revisions: sample -> how often it has been explained anew once this job is done, if at all.
     """
 
     source: str | Dataset
@@ -48,6 +49,7 @@ class RunJob:
     device: str = "auto"
     slice_index: int | None = None
     num_threads: int = 1
+    revisions: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def is_in_memory(self) -> bool:
@@ -78,7 +80,8 @@ class RunJob:
     def open_worker(self, worker: int = 0) -> RunWorker:
         """A worker; its run must have begun."""
         model = self.open_model(worker)
-        return RunWorker(model, self.open_source(model), self.plan, self.folder)
+        source = self.open_source(model)
+        return RunWorker(model, source, self.plan, self.folder, self.revisions)
 
     def settings(self, model: SegmentationModel) -> RunSettings:
         """Everything that the results depend on."""
@@ -130,7 +133,7 @@ def make_job(
         source=source if isinstance(source, str) else as_dataset(source),
         model=model,
         plan=plan,
-        out=out if is_remote(out) else Path(out).absolute(),
+        out=out if is_remote(out) else local_path(out),
         **options,
     )
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from misure._util.records import convert, encode
 from misure.datasets.sample import Sample
-from misure.errors import reason_of
+from misure.errors import RunFolderError, reason_of
 from misure.explanation.explanation import Explanation
 from misure.explanation.record import CostRecord, TargetRecord
 from misure.methods.result import MethodResult
@@ -88,6 +88,8 @@ def write_object(
     run_object: RunObject,
     signs: ObjectSigns,
     explained: Explained,
+    *,
+    revision: int = 0,
 ) -> ObjectRecord:
     """The record of an object, done or failed; the files that it names are on disk.
 
@@ -98,16 +100,18 @@ def write_object(
         run_object: the object.
         signs: what else is recorded of it.
         explained: what explains it, or why nothing does.
+        revision: how often the sample was explained anew.
 
     Raises:
-        OSError: a file cannot be written.
+        OSError, RunFolderError: a file cannot be written.
     """
     try:
         if isinstance(explained, Exception):
             raise explained
         record = _done(writer, sample, segmentation, run_object, signs, explained)
+        record = msgspec.structs.replace(record, revision=revision)
         encode(record)  # a number that is NaN is a failure of this object alone
-    except OSError:
+    except (OSError, RunFolderError):
         raise
     except Exception as error:
         return FailedObject(
@@ -120,6 +124,7 @@ def write_object(
             target=TargetRecord.of(run_object.target),
             prediction=signs.prediction,
             augmented_dice=signs.augmented_dice,
+            revision=revision,
         )
     return record
 

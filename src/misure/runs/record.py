@@ -151,6 +151,8 @@ class DoneObject(
         layer: the layer that the method used, if it uses one.
         timing: seconds; `read_run` leaves it out.
         reason: empty, as nothing failed.
+        revision: how often the sample was explained anew since its image had changed; `read_run`
+            leaves it out.
     """
 
     key: str
@@ -169,6 +171,7 @@ class DoneObject(
     layer: str = ""
     timing: Timing | None = None
     reason: str = ""
+    revision: int = 0
 
     @property
     def status(self) -> str:
@@ -210,6 +213,7 @@ class FailedObject(
         reason: what failed, as one line.
         class_index, class_name, instance, target, prediction, augmented_dice: as of a done object,
             if the object was known.
+        revision: as of a done object.
     """
 
     key: str
@@ -221,6 +225,7 @@ class FailedObject(
     target: TargetRecord | None = None
     prediction: Prediction | None = None
     augmented_dice: dict[str, float] | None = None
+    revision: int = 0
 
     @property
     def status(self) -> str:
@@ -228,17 +233,36 @@ class FailedObject(
         return "failed"
 
 
-class FinishedSample(Record, frozen=True, kw_only=True, tag_field="status", tag="finished"):
+class SourceFile(Record, frozen=True, kw_only=True):
+    """A file that a sample was read from, as it was then.
+
+    Attributes:
+        size: in bytes.
+        modified_ns: time of its last change, in nanoseconds since 1970.
+        sha256: of its content, as hexadecimal digits.
+    """
+
+    size: int
+    modified_ns: int
+    sha256: str
+
+
+class FinishedSample(
+    Record, frozen=True, kw_only=True, tag_field="status", tag="finished", omit_defaults=True
+):
     """The line of a sample all of whose objects have their lines.
 
     Attributes:
         sample: its key.
         num_objects: how many lines its objects have; 1 for a sample that failed as a whole.
+        revision: as of its objects.
+        files: the files of its image; empty if its data set does not name them.
     """
 
     sample: str
     num_objects: int
+    revision: int = 0
+    files: list[SourceFile] = msgspec.field(default_factory=list)
 
 
 ObjectRecord = DoneObject | FailedObject
-Line = DoneObject | FailedObject | FinishedSample

@@ -3,22 +3,21 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, overload
-
-from msgspec import structs
 
 from misure.datasets import Dataset, Sample
 from misure.errors import InputError, entrance
 from misure.models.model import SegmentationModel
 from misure.runs.engines.local import run_in_this_process, run_locally
 from misure.runs.execution import Execution
-from misure.runs.folder import RunFolder
 from misure.runs.job import RunJob, make_job
+from misure.runs.left_to_do import left_to_do
 from misure.runs.plan import RunPlan
-from misure.runs.record import DoneObject, ObjectRecord
+from misure.runs.record import ObjectRecord
 from misure.runs.table import as_frame as frame_of
+from misure.runs.table import comparable_records
 from misure.runs.worker import SampleOutcome
 
 OnProgress = Callable[["Progress"], None]
@@ -81,7 +80,8 @@ def run(
 
     Raises:
         InputError: arguments that make no sense.
-        RunFolderError: the folder is one of a run with other settings.
+        RunFolderError: the folder is one of a run with other settings, or images have changed
+            since they were recorded.
         MisureError: no worker can begin, or nothing can be written; what was finished stays.
     """
     execution = execution or Execution()
@@ -100,7 +100,7 @@ def run(
             "expected specs of source and model for more than this process, got objects in "
             "memory. Name them, or use one local worker."
         )
-    keys = _begin(job, execution)
+    job, keys = _begin(job, execution)
     start, counts = time.perf_counter(), Counter[str]()
 
     def progress() -> Progress:
@@ -119,8 +119,11 @@ def run(
 
     if on_progress:
         on_progress(progress())
-    if keys:
-        _work(job, keys, execution, on_outcome)
+    try:
+        if keys:
+            _work(job, keys, execution, on_outcome)
+    finally:
+        job.folder.storage.clear_up()
     return progress()
 
 
@@ -148,29 +151,40 @@ def read_run(path: str | Path, *, as_frame: bool = False) -> Any:
         RunFolderError: no run folder, or one that another version of misure wrote.
         MissingDependencyError: a frame is asked for without pandas.
     """
-    records = [
-        structs.replace(record, timing=None) if isinstance(record, DoneObject) else record
-        for record in RunFolder(path).records()
-    ]
+    records = list(comparable_records(path))
     return frame_of(records) if as_frame else records
 
 
-def _begin(job: RunJob, execution: Execution) -> dict[int, str]:
-    """The samples that are left to do, number -> key; the folder has begun."""
+def _begin(job: RunJob, execution: Execution) -> tuple[RunJob, dict[int, str]]:
+    """The job, and the samples that are left to do, number -> key; the folder has begun."""
     source = job.source if isinstance(job.source, str) else ""
     while source.startswith("corrupted:"):
         source = source.partition(",")[2]
-    if source and Path(job.out).is_relative_to(Path(source).absolute()):
+    if source and Path(job.out).is_relative_to(Path(source).resolve()):
         raise InputError(
             f"expected a run folder outside the source {job.source}, got {job.out}. Its own "
             "pictures would be taken for samples."
         )
+    if str(job.out).startswith("memory:") and not job.is_in_memory:
+        raise InputError(
+            f"expected a folder that other processes see, got {job.out}, which would vanish with "
+            "the process that writes to it. Name another one."
+        )
     model = job.open_model()
     job.plan.check(model)
-    keys = job.open_source(model).keys
+    dataset = job.open_source(model)
+    keys = dataset.keys
     job.folder.begin(job.settings(model))
-    finished = job.folder.finished_samples(retry_failed=execution.retry_failed)
-    return {i: keys[i] for i in execution.select(len(keys)) if keys[i] not in finished}
+    job.folder.storage.clear_up()
+    selected = {index: keys[index] for index in execution.select(len(keys))}
+    left = left_to_do(
+        job.folder,
+        dataset,
+        selected,
+        retry_failed=execution.retry_failed,
+        retry_changed=execution.retry_changed,
+    )
+    return replace(job, revisions=left.revisions), left.samples
 
 
 def _work(

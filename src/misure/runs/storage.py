@@ -4,27 +4,39 @@ Files are named relative to the folder, with slashes. What was written is safely
 function returns, and no reader ever sees half of a file.
 """
 
-import fnmatch
 import os
-import secrets
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import BinaryIO, Protocol
 
 from misure._util.files import durable_file, sync
-from misure._util.optional import require
+from misure._util.unfinished import clear_unfinished, unfinished_name
 from misure.errors import RunFolderError
+
+_WORKSHOP = ".unfinished"
+_TRIES = 5  # of making the workshop, which others remove when they have finished
 
 
 class Storage(Protocol):
     """A folder, wherever it is."""
 
+    is_local: bool
+    """Whether parts of a file can be read quickly, in any order."""
+
     def read(self, name: str) -> bytes:
         """A whole file. Raises an OSError if there is none."""
 
-    def read_all(self, pattern: str) -> Iterator[tuple[str, bytes]]:
-        """Name and content of the files in the folder itself (not below) that match a pattern."""
+    def open(self, name: str) -> BinaryIO:
+        """A file in the folder itself, to read parts of it."""
+
+    def open_all(self, pattern: str) -> Iterator[tuple[str, BinaryIO]]:
+        """Name and content of the files in the folder itself (not below) that match a pattern.
+
+        Each is open until the next one is asked for.
+        """
+
+    def has_any(self, pattern: str) -> bool:
+        """Whether there is a file in the folder itself that matches a pattern."""
 
     def create(self, name: str, content: bytes) -> None:
         """Writes a file, unless there is one of that name already."""
@@ -35,36 +47,78 @@ class Storage(Protocol):
     def append(self, name: str, content: bytes) -> None:
         """Adds to the end of a file that has no other writer."""
 
+    def clear_up(self) -> None:
+        """Removes what writers that are no more have left unfinished."""
+
 
 def open_storage(address: str | Path) -> Storage:
-    """The storage at an address: a path, or one with `://` in it, which is fsspec's."""
-    return FsspecStorage(str(address)) if is_remote(address) else LocalStorage(Path(address))
+    """The storage at an address: a path, or one with `://` in it, which is fsspec's.
+
+    An address with `file://` is the path in it.
+    """
+    if is_remote(address):
+        from misure.runs.object_store import ObjectStore
+
+        return ObjectStore(str(address))
+    return LocalStorage(local_path(address))
 
 
 def is_remote(address: str | Path) -> bool:
-    """Whether an address is one of fsspec and not a path."""
-    return isinstance(address, str) and "://" in address
+    """Whether an address is one of fsspec and not a path.
+
+    >>> is_remote("s3://bucket/run"), is_remote("file:///tmp/run"), is_remote("run")
+    (True, False, False)
+    """
+    return isinstance(address, str) and "://" in address and _file_url(address) is None
+
+
+def local_path(address: str | Path) -> Path:
+    """The full path of an address that is not remote, without `..`.
+
+    >>> local_path("file:///tmp/100%/../run").as_posix()
+    '/tmp/run'
+    """
+    inside = _file_url(address) if isinstance(address, str) else None
+    return Path(address if inside is None else inside).resolve()
+
+
+def _file_url(address: str) -> str | None:
+    """The path in an address as fsspec reads it: percent signs are characters of the path."""
+    scheme, separator, path = address.partition("://")
+    return path if separator and scheme in ("file", "local") else None
 
 
 class LocalStorage:
-    """A folder on a disk, made with the first file."""
+    """A folder on a disk, made with the first file.
+
+    Files are written in `.unfinished` inside it, and appear in their place when they are complete.
+    """
+
+    is_local = True
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self, name: str) -> bytes:
-        path = (self._path / _checked(name)).resolve()
+        path = (self._path / checked(name)).resolve()
         if not path.is_relative_to(self._path.resolve()):
-            raise _outside(name)
+            raise outside(name)
         return path.read_bytes()
 
-    def read_all(self, pattern: str) -> Iterator[tuple[str, bytes]]:
+    def open(self, name: str) -> BinaryIO:
+        return (self._path / name).open("rb")
+
+    def open_all(self, pattern: str) -> Iterator[tuple[str, BinaryIO]]:
         for path in sorted(self._path.glob(pattern)):
-            yield path.name, path.read_bytes()
+            with path.open("rb") as file:
+                yield path.name, file
+
+    def has_any(self, pattern: str) -> bool:
+        return any(True for _ in self._path.glob(pattern))
 
     def create(self, name: str, content: bytes) -> None:
         self._path.mkdir(parents=True, exist_ok=True)
-        unfinished = self._path / f".{name}.{secrets.token_hex(4)}"
+        unfinished = self._path / unfinished_name(name)
         try:
             unfinished.write_bytes(content)
             sync(unfinished)
@@ -76,15 +130,22 @@ class LocalStorage:
             unfinished.unlink(missing_ok=True)
 
     def write(self, name: str, content: bytes) -> None:
-        path = self._path / _checked(name)
+        path, workshop = self._path / checked(name), self._path / _WORKSHOP
         missing = [
             parent for parent in path.parents if parent != self._path and not parent.exists()
         ]
         for folder in reversed(missing):  # never the folder itself, if that is gone
             folder.mkdir(exist_ok=True)
             sync(folder.parent)
-        with durable_file(path) as unfinished:
-            unfinished.write_bytes(content)
+        for tries_left in reversed(range(_TRIES)):
+            workshop.mkdir(exist_ok=True)
+            try:
+                with durable_file(path, workshop) as unfinished:
+                    unfinished.write_bytes(content)
+                return
+            except FileNotFoundError:
+                if workshop.exists() or not tries_left:
+                    raise
 
     def append(self, name: str, content: bytes) -> None:
         path = self._path / name
@@ -100,69 +161,33 @@ class LocalStorage:
         if is_new:
             sync(self._path)
 
-
-class FsspecStorage:
-    """A folder at an address that fsspec opens, as `s3://bucket/run` or `gs://bucket/run`.
-
-    Objects there cannot be appended to: what is appended to `NAME.jsonl` becomes one object each
-    time, `NAME-000001.jsonl` and so on.
-
-    Raises:
-        RunFolderError: fsspec does not know such addresses, or the library for them is missing.
-    """
-
-    def __init__(self, address: str) -> None:
-        core = require("fsspec.core", extra="remote", purpose=f"open {address}")
+    def clear_up(self) -> None:
+        clear_unfinished(self._path)
+        workshop = self._path / _WORKSHOP
+        clear_unfinished(workshop)
         try:
-            self._files: Any
-            self._files, self._path = core.url_to_fs(address)
-        except (ImportError, ValueError) as error:
-            raise RunFolderError(
-                f"expected a folder or an address that fsspec can open, got {address}: {error}"
-            ) from error
-        self._num_appended: Counter[str] = Counter()
-
-    def read(self, name: str) -> bytes:
-        content: bytes = self._files.cat_file(self._full(name))
-        return content
-
-    def read_all(self, pattern: str) -> Iterator[tuple[str, bytes]]:
-        self._files.invalidate_cache()  # other machines write too
-        try:
-            paths = sorted(self._files.ls(self._path, detail=False))
-        except FileNotFoundError:
+            workshop.rmdir()
+        except OSError:  # there is none, or others write there
             return
-        for path in paths:
-            name = PurePosixPath(path).name
-            if fnmatch.fnmatch(name, pattern):
-                yield name, self._files.cat_file(path)
-
-    def create(self, name: str, content: bytes) -> None:
-        self._files.invalidate_cache()
-        if not self._files.exists(self._full(name)):
-            self.write(name, content)
-
-    def write(self, name: str, content: bytes) -> None:
-        path = self._full(name)
-        self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
-        self._files.pipe_file(path, content)
-
-    def append(self, name: str, content: bytes) -> None:
-        self._num_appended[name] += 1
-        stem, _, suffix = name.rpartition(".")
-        self.write(f"{stem}-{self._num_appended[name]:06d}.{suffix}", content)
-
-    def _full(self, name: str) -> str:
-        return f"{self._path.rstrip('/')}/{_checked(name)}"
 
 
-def _checked(name: str) -> str:
+def read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Position and content of the complete lines of a file; one without its end is left out."""
+    start = 0
+    for line in file:
+        if line.endswith(b"\n"):
+            yield start, line
+        start += len(line)
+
+
+def checked(name: str) -> str:
     """A name that stays in the folder. Records name files, and others may have written them."""
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise _outside(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
+        raise outside(name)
     return name
 
 
-def _outside(name: str) -> RunFolderError:
+def outside(name: str) -> RunFolderError:
+    """The error of a name that leads out of the folder."""
     return RunFolderError(f"expected files inside the run folder, its records name {name!r}.")

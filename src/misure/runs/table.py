@@ -4,15 +4,27 @@ In flat tables the parts of a record are joined by dots (`sufficient_region.dice
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from misure._util.files import durable_file, write_text
+from msgspec import structs
+
+from misure._util.files import durable_file
 from misure._util.optional import require
 from misure._util.records import encode, plain
 from misure._util.tables import write_csv_file
-from misure.runs.record import ObjectRecord
+from misure.errors import RunFolderError, reason_of
+from misure.runs.folder import RunFolder
+from misure.runs.record import DoneObject, ObjectRecord
+from misure.runs.record_index import RecordIndex
+
+ColumnKind = Literal["text", "integer", "number", "bool", "none"]
+_ROWS_AT_ONCE = 5000
 
 
 def flat(values: Mapping[str, Any], beginning: str = "") -> dict[str, Any]:
@@ -31,27 +43,138 @@ def flat(values: Mapping[str, Any], beginning: str = "") -> dict[str, Any]:
     return row
 
 
-def write_jsonl(records: Sequence[ObjectRecord], path: Path) -> None:
-    """Writes one record a line, as in the run folder."""
-    write_text(path, "".join(encode(record).decode() + "\n" for record in records))
+def comparable_records(
+    path: str | Path, index: RecordIndex | None = None
+) -> Iterator[ObjectRecord]:
+    """The records of a run, sorted by key, read one by one.
 
+    What differs from one machine or attempt to the next is left out: `timing` and `revision`.
 
-def write_csv(records: Sequence[ObjectRecord], path: Path) -> None:
-    """Writes one line a record, columns as they first come; empty if a record has no such value."""
-    rows = [flat(plain(record)) for record in records]
-    write_csv_file(path, list(dict.fromkeys(key for row in rows for key in row)), rows)
-
-
-def write_parquet(records: Sequence[ObjectRecord], path: Path) -> None:
-    """Writes one row a record as a Parquet file.
+    Args:
+        path: the run folder, a path or an address of fsspec.
+        index: of the run, to read it more than once; None: one is made.
 
     Raises:
-        MissingDependencyError: without pandas and pyarrow.
+        RunFolderError: no run, or one that another version of misure wrote.
     """
-    require("pyarrow", extra="tables", purpose="write Parquet files")
-    frame = as_frame(records)
-    with durable_file(path) as unfinished:
-        frame.to_parquet(unfinished, index=False)
+    for record in RunFolder(path).each_record(index):
+        if isinstance(record, DoneObject):
+            yield structs.replace(record, timing=None, revision=0)
+        else:
+            yield structs.replace(record, revision=0)
+
+
+def write_jsonl(records: Iterable[ObjectRecord], path: Path) -> int:
+    """Writes one record a line, as in the run folder, and counts them."""
+    num_written = 0
+    with durable_file(path) as unfinished, unfinished.open("wb") as file:
+        for record in records:
+            file.write(encode(record) + b"\n")
+            num_written += 1
+    return num_written
+
+
+@dataclass(frozen=True)
+class RunTable:
+    """The records of a run as rows of a table, read anew each time and never all at once.
+
+    Attributes:
+        columns: name -> kind of its values, as they first come.
+        num_rows: how many there are.
+        rows: gives them, from the first one on.
+    """
+
+    columns: Mapping[str, ColumnKind]
+    num_rows: int
+    rows: Callable[[], Iterator[dict[str, Any]]]
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: str | Path) -> Iterator[Self]:
+        """A context with the table of a run.
+
+        Args:
+            path: the run folder, a path or an address of fsspec.
+
+        Raises:
+            RunFolderError: no run, or one that another version of misure wrote.
+        """
+        with RunFolder(path).index() as index:
+
+            def rows() -> Iterator[dict[str, Any]]:
+                return (flat(plain(record)) for record in comparable_records(path, index))
+
+            yield cls.of(rows)
+
+    @classmethod
+    def of(cls, rows: Callable[[], Iterator[dict[str, Any]]]) -> Self:
+        """The table of rows, which are gone through once for their columns."""
+        kinds: dict[str, set[type]] = {}
+        num_rows = 0
+        for row in rows():
+            num_rows += 1
+            for name, value in row.items():
+                kinds.setdefault(name, set()).add(type(value))
+        columns = {name: _kind_of(types - {type(None)}) for name, types in kinds.items()}
+        return cls(columns, num_rows, rows)
+
+    def write_csv(self, path: Path) -> None:
+        """Writes one line a row; a cell is empty if its row has no such value."""
+        write_csv_file(path, list(self.columns), self.rows())
+
+    def write_parquet(self, path: Path) -> None:
+        """Writes a Parquet file, some thousand rows at a time.
+
+        Raises:
+            MissingDependencyError: without pyarrow.
+            RunFolderError: a number that Parquet cannot hold.
+        """
+        arrow = require("pyarrow", extra="tables", purpose="write Parquet files")
+        parquet = require("pyarrow.parquet", extra="tables", purpose="write Parquet files")
+        types = {"text": arrow.string(), "integer": arrow.int64(), "number": arrow.float64()}
+        types |= {"bool": arrow.bool_(), "none": arrow.null()}
+        schema = arrow.schema([(_text(name), types[kind]) for name, kind in self.columns.items()])
+        rows = self.rows()
+        with (
+            durable_file(path) as unfinished,
+            parquet.ParquetWriter(os.fspath(unfinished), schema) as writer,
+        ):
+            while some := list(islice(rows, _ROWS_AT_ONCE)):
+                writer.write_table(self._arrow_table(arrow, schema, some))
+
+    def _arrow_table(self, arrow: Any, schema: Any, rows: Sequence[Mapping[str, Any]]) -> Any:
+        try:
+            columns = [
+                arrow.array([_cell(row.get(name), kind) for row in rows], type=field.type)
+                for (name, kind), field in zip(self.columns.items(), schema, strict=True)
+            ]
+        except (arrow.ArrowException, OverflowError) as error:
+            raise RunFolderError(
+                f"expected records whose numbers fit into a table, but {reason_of(error)}."
+            ) from error
+        return arrow.Table.from_arrays(columns, schema=schema)
+
+
+def _kind_of(types: set[type]) -> ColumnKind:
+    """The kind that holds values of all these types."""
+    if not types:
+        return "none"
+    if types == {bool}:
+        return "bool"
+    if types == {int}:
+        return "integer"
+    return "number" if types <= {int, float} else "text"
+
+
+def _cell(value: Any, kind: ColumnKind) -> Any:
+    if value is None or kind in ("bool", "integer"):
+        return value
+    return float(value) if kind == "number" else _text(str(value))
+
+
+def _text(text: str) -> str:
+    """Text whose bytes that are none are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def as_frame(records: Sequence[ObjectRecord]) -> Any:

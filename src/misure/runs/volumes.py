@@ -32,7 +32,7 @@ def write_run_volumes(run: str | Path, out: Path) -> int:
         InputError: no sample has an affine.
     """
     folder, num_written = RunFolder(run), 0
-    for record in folder.records():
+    for record in folder.each_record():
         if not isinstance(record, DoneObject) or record.affine is None:
             continue
         try:

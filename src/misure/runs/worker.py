@@ -5,12 +5,13 @@ recorded depends on who does it or in which order: seeds come from the sample's 
 objects of a sample are always explained together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from msgspec import structs
 from torch import Tensor
 
-from misure.datasets.sample import Dataset
+from misure.datasets.sample import Dataset, SampleList, files_of
 from misure.errors import RunFolderError, entrance, reason_of
 from misure.explanation.explanation import Explanation
 from misure.methods import METHODS
@@ -24,6 +25,7 @@ from misure.runs.object_record import Explained, signs_of, write_object
 from misure.runs.objects import RunObject, objects_of
 from misure.runs.plan import RunPlan
 from misure.runs.record import FailedObject, FinishedSample
+from misure.runs.source_files import described
 
 _AT_ONCE = 8  # objects of a sample explained together; more need more memory and gain little
 
@@ -44,12 +46,19 @@ class RunWorker:
         dataset: where samples come from.
         plan: what to do with each.
         folder: a run that has begun.
+        revisions: sample -> how often it is explained anew with this, if it is.
     """
 
     def __init__(
-        self, model: SegmentationModel, dataset: Dataset, plan: RunPlan, folder: RunFolder
+        self,
+        model: SegmentationModel,
+        dataset: Dataset,
+        plan: RunPlan,
+        folder: RunFolder,
+        revisions: Mapping[str, int] | None = None,
     ) -> None:
         self._model, self._dataset, self._plan = model, dataset, plan
+        self._keys, self._revisions = dataset.keys, revisions or {}
         self._writer = RunWriter(folder)
         self._class_indices = [model.find_class(name) for name in plan.classes]
 
@@ -64,11 +73,13 @@ class RunWorker:
             RunFolderError: the data set is another than at the beginning.
             OSError: nothing can be written, so nothing can be recorded either.
         """
-        if index >= len(self._dataset.keys) or self._dataset.keys[index] != key:
-            raise RunFolderError(
-                f"expected sample {index} to be {key!r} as at the beginning, the source has "
-                "changed. Give the same command again."
-            )
+        self._check(index, key)
+        finished = FinishedSample(
+            sample=key,
+            num_objects=1,
+            revision=self._revisions.get(key, 0),
+            files=described(files_of(self._dataset, index)),
+        )
         try:
             sample = self._dataset[index]
             image = to_device(sample.image, self._model.device)
@@ -79,14 +90,23 @@ class RunWorker:
             del logits  # large, and of no use while the objects are explained
         except Exception as error:
             _raise_if_broken(error)
-            return _record_failed_sample(self._writer, key, reason_of(error))
+            return _record_failed_sample(self._writer, finished, reason_of(error))
         records = [
-            write_object(self._writer, sample, segmentation, *parts)
+            write_object(self._writer, sample, segmentation, *parts, revision=finished.revision)
             for parts in zip(objects, signs, self._explain(image, key, objects), strict=True)
         ]
-        self._writer.append([*records, FinishedSample(sample=key, num_objects=len(records))])
+        self._writer.append([*records, structs.replace(finished, num_objects=len(records))])
         num_failed = sum(isinstance(record, FailedObject) for record in records)
         return SampleOutcome(len(records) - num_failed, num_failed)
+
+    def _check(self, index: int, key: str) -> None:
+        """Raises a RunFolderError if the data set has another sample here than at the beginning."""
+        keys = self._dataset.keys if isinstance(self._dataset, SampleList) else self._keys
+        if index >= len(keys) or keys[index] != key:
+            raise RunFolderError(
+                f"expected sample {index} to be {key!r} as at the beginning, the source has "
+                "changed. Give the same command again."
+            )
 
     def _explain(self, image: Tensor, key: str, objects: Sequence[RunObject]) -> list[Explained]:
         """What explains each object; a few are explained together, one by one if that fails."""
@@ -115,14 +135,17 @@ class RunWorker:
         return method.explain_many(self._model, image, targets, seed=seed, **options)
 
 
-def record_failure(folder: RunFolder, key: str, reason: str) -> SampleOutcome:
+def record_failure(folder: RunFolder, finished: FinishedSample, reason: str) -> SampleOutcome:
     """Records that a sample failed, for a reason that its worker can no longer record."""
-    return _record_failed_sample(RunWriter(folder), key, reason)
+    return _record_failed_sample(RunWriter(folder), finished, reason)
 
 
-def _record_failed_sample(writer: RunWriter, key: str, reason: str) -> SampleOutcome:
-    failed = FailedObject(key=key, sample=key, reason=reason)
-    writer.append([failed, FinishedSample(sample=key, num_objects=1)])
+def _record_failed_sample(
+    writer: RunWriter, finished: FinishedSample, reason: str
+) -> SampleOutcome:
+    key, revision = finished.sample, finished.revision
+    failed = FailedObject(key=key, sample=key, reason=reason, revision=revision)
+    writer.append([failed, finished])
     return SampleOutcome(0, 1)
 
 

@@ -12,7 +12,7 @@ from misure.cli.commands.options import (
     quiet_option,
     with_model,
 )
-from misure.cli.terminal import table
+from misure.cli.terminal import say, table
 
 
 @click.command(cls=FilledCommand)
@@ -38,4 +38,4 @@ def classes(
              f"{entry.area_fraction:.2%}", str(entry.num_objects)]
             for entry in classes
         ]  # fmt: skip
-        click.echo(table(["class_index", "class_name", "pixels", "area", "objects"], rows))
+        say(table(["class_index", "class_name", "pixels", "area", "objects"], rows))

@@ -15,7 +15,7 @@ from misure.cli.commands.options import (
     with_model,
     with_search,
 )
-from misure.cli.terminal import counted, progress, table
+from misure.cli.terminal import counted, progress, say, table
 from misure.errors import InputError
 
 _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equivalents")
@@ -130,10 +130,10 @@ def compare(
         [method, *(f"{by[name]['mean']:.3f}" if name in by else "-" for name in shown)]
         for method, by in summary.items()
     ]
-    click.echo(table(["mean of", *shown], cells))
+    say(table(["mean of", *shown], cells))
     num_rows, num_failed = len(comparison.rows), sum(bool(row.error) for row in comparison.rows)
     failed = f"; {num_failed} of {num_rows} cells failed in part" if num_failed else ""
-    click.echo(
+    say(
         f"\n{counted(len(samples.keys), 'image')}{failed}; see {out}/comparison.md and "
         f"{out}/comparison.png"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from misure.cli.commands.options import out_option, quiet_option
-from misure.cli.terminal import progress, table
+from misure.cli.terminal import progress, say, table
 
 
 @click.command()
@@ -25,8 +25,8 @@ def demo(out: Path, quiet: bool) -> None:
             + [str(row["pass_equivalents"])]
             for row in rows
         ]
-        click.echo(table(list(rows[0]), cells))
-        click.echo(
+        say(table(list(rows[0]), cells))
+        say(
             f"\nPictures of one corner of each sample: {out}/*/overview.png; a report of all nine "
             f"corners: {out}/report.html"
         )

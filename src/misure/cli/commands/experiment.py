@@ -6,7 +6,7 @@ import click
 
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.options import out_option, quiet_option
-from misure.cli.terminal import progress
+from misure.cli.terminal import progress, say
 
 
 @click.command(cls=FilledCommand)
@@ -62,8 +62,8 @@ def experiment(
             model=model,
             num_workers=workers,
             device=device,
-            say=(lambda _: None) if quiet else click.echo,
+            say=(lambda _: None) if quiet else say,
             on_step=on_step,
         )
     if not quiet:
-        click.echo((out / "table.md").read_text(encoding="utf-8"))
+        say((out / "table.md").read_text(encoding="utf-8"))

@@ -17,7 +17,7 @@ from misure.cli.commands.options import (
     with_model,
     with_search,
 )
-from misure.cli.terminal import progress, summary
+from misure.cli.terminal import progress, say, summary
 from misure.errors import InputError
 
 
@@ -117,4 +117,4 @@ def explain(
         )[0]
         save_result(explanation, presentation, segmentation, folder, order=order, volume=volume)
     if not quiet:
-        click.echo(summary(explanation.values, out))
+        say(summary(explanation.values, out))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from misure.cli.terminal import counted
+from misure.cli.terminal import counted, say
 from misure.errors import InputError
 
 
@@ -20,18 +20,18 @@ def export(run: str, csv_file: Path | None, parquet: Path | None, nifti: Path | 
 
     For NIfTI volumes it also writes the regions and maps, to lay over the volumes.
     """
-    from misure.runs.run import read_run
-    from misure.runs.table import write_csv, write_parquet
+    from misure.runs.table import RunTable
     from misure.runs.volumes import write_run_volumes
 
     if csv_file is None and parquet is None and nifti is None:
         raise InputError("expected --csv FILE, --parquet FILE or --nifti DIR, got none.")
-    records = read_run(run)
-    if csv_file:
-        write_csv(records, csv_file)
-    if parquet:
-        write_parquet(records, parquet)
+    if csv_file or parquet:
+        with RunTable.open(run) as table:
+            if csv_file:
+                table.write_csv(csv_file)
+            if parquet:
+                table.write_parquet(parquet)
+            written = " and ".join(str(path) for path in (csv_file, parquet) if path)
+            say(f"{written}: {counted(table.num_rows, 'object')}")
     if nifti:
-        click.echo(f"{nifti}: {counted(write_run_volumes(run, nifti), 'object')}")
-    if written := " and ".join(str(path) for path in (csv_file, parquet) if path):
-        click.echo(f"{written}: {counted(len(records), 'object')}")
+        say(f"{nifti}: {counted(write_run_volumes(run, nifti), 'object')}")

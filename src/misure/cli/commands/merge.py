@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from misure.cli.terminal import counted
+from misure.cli.terminal import counted, say
 
 
 @click.command()
@@ -15,9 +15,7 @@ def merge(run: str, out: Path) -> None:
 
     Copy shards that were run into folders of their own into one folder first.
     """
-    from misure.runs.run import read_run
-    from misure.runs.table import write_jsonl
+    from misure.runs.table import comparable_records, write_jsonl
 
-    records = read_run(run)
-    write_jsonl(records, out)
-    click.echo(f"{out}: {counted(len(records), 'object')}")
+    num_written = write_jsonl(comparable_records(run), out)
+    say(f"{out}: {counted(num_written, 'object')}")

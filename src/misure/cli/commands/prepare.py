@@ -6,6 +6,7 @@ import click
 
 from misure.cli.commands.option_values import names
 from misure.cli.commands.options import quiet_option, seed_option
+from misure.cli.terminal import say
 
 
 @click.group()
@@ -56,7 +57,7 @@ def phantom(
     raw = out / "raw"
     write_phantoms(raw, cases, size_px=size, num_slices=slices, seed=seed)
     if not quiet:
-        click.echo(f"{raw}: {cases} phantoms, no patients")
+        say(f"{raw}: {cases} phantoms, no patients")
     if not raw_only:
         _prepare(str(raw), out, "btcv", None, quiet)
 
@@ -66,20 +67,20 @@ def _prepare(raw: str, out: Path, labels: str, test: list[str] | None, quiet: bo
 
     def on_case(case: str) -> None:
         if not quiet:
-            click.echo(f"{case} ...", err=True)
+            say(f"{case} ...", err=True)
 
     done = prepare_synapse(raw, out, labels=labels, test=test, on_case=on_case)
     if quiet:
         return
     splits = [entry.split for entry in done.cases.values()]
-    click.echo(
+    say(
         f"{out}: {splits.count('train')} cases for training, {splits.count('test')} for testing"
         f"{' (PHANTOM)' if done.is_phantom else ''}; {done.num_kept} were there already"
     )
     if done.replaced:
-        click.echo(f"Made again, as their raw files have changed: {', '.join(done.replaced)}.")
+        say(f"Made again, as their raw files have changed: {', '.join(done.replaced)}.")
     if done.unknown:
-        click.echo(
+        say(
             f"Not in the published split, so for testing: {', '.join(done.unknown)}. "
             "Use --test to choose."
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from misure.cli.terminal import table
+from misure.cli.terminal import say, table
 
 if TYPE_CHECKING:
     from misure._util.docstrings import Option
@@ -35,7 +35,7 @@ def methods(verbose: bool) -> None:
 
     if not verbose:
         rows = [[entry.name, entry.kind, entry.summary] for entry in METHODS.values()]
-        click.echo(table(["method", "kind", ""], rows))
+        say(table(["method", "kind", ""], rows))
         return
     for entry in METHODS.values():
         _echo_entry(entry.name, _about_method(entry), entry.describe_options())
@@ -51,9 +51,9 @@ def metrics(verbose: bool) -> None:
     entries = [(f"{each.name}{arrow(each.higher_is_better)}", each) for each in METRICS.values()]
     if not verbose:
         rows = [[name, entry.group, entry.unit, entry.summary] for name, entry in entries]
-        click.echo(table(["metric", "group", "unit", ""], rows))
+        say(table(["metric", "group", "unit", ""], rows))
         return
-    click.echo(_SYMBOLS)
+    say(_SYMBOLS)
     for name, entry in entries:
         _echo_entry(name, _about_metric(entry), [])
 
@@ -66,7 +66,7 @@ def presets(verbose: bool) -> None:
 
     if not verbose:
         rows = [[entry.name, entry.usual_passes, entry.summary] for entry in PRESETS.values()]
-        click.echo(table(["preset", "pass equivalents", ""], rows))
+        say(table(["preset", "pass equivalents", ""], rows))
         return
     for entry in PRESETS.values():
         about = [entry.summary, f"Pass equivalents: {entry.usual_passes or 'unknown'}."]
@@ -90,14 +90,14 @@ def _about_metric(metric: "Metric") -> list[str]:
 
 def _echo_entry(name: str, about: Iterable[str], options: "Iterable[Option]") -> None:
     """Prints a name, and below it, indented, what it is and its options."""
-    click.echo(name)
+    say(name)
     for line in about:
-        click.echo(_indented(line, "  "))
+        say(_indented(line, "  "))
     for option in options:
-        click.echo(f"    {option.name} = {option.default!r}")
+        say(f"    {option.name} = {option.default!r}")
         if option.meaning:
-            click.echo(_indented(option.meaning, "        "))
-    click.echo()
+            say(_indented(option.meaning, "        "))
+    say()
 
 
 def _indented(text: str, indent: str) -> str:

@@ -7,7 +7,7 @@ import click
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names
 from misure.cli.commands.options import out_option, quiet_option, seed_option
-from misure.cli.terminal import progress
+from misure.cli.terminal import progress, say
 
 _runs = click.argument("runs", nargs=-1, required=True)
 _annotations = click.option(
@@ -84,7 +84,7 @@ def fit(
     )
     model.save(out)
     about = model.about
-    click.echo(
+    say(
         f"{about.num_objects} objects of {about.num_images} images, "
         f"{about.failed_share:.1%} with a Dice below {cut:g}; {len(model.feature_names)} "
         f"features, {learner}. The interval is the predicted Dice ± {model.half_width:.3f}. "
@@ -111,14 +111,14 @@ def score(run: str, model: Path, out: Path) -> None:
     rows = score_run(run, fitted)
     write_review(rows, out)
     likely = sum(row["failure_probability"] >= 0.5 for row in rows)
-    click.echo(
+    say(
         f"{len(rows)} objects, {likely} of them more likely than not below a Dice of "
         f"{fitted.cut:g}. Written to {out}, the worst first:"
     )
     for row in rows[:5]:
         key = row["key"].encode(errors="backslashreplace").decode()
         reasons = ", ".join(name for name, _ in row["reasons"]) or "none"
-        click.echo(
+        say(
             f"  {key} ({row['class_name']}): Dice {row['predicted_dice']:.2f} "
             f"[{row['low']:.2f}, {row['high']:.2f}], failure {row['failure_probability']:.0%}; "
             f"main reasons: {reasons}"
@@ -194,4 +194,4 @@ def evaluate(
     write_evaluation(evaluation, out / "evaluation.csv")
     save_curves(evaluation, out / "curves.png")
     if not quiet:
-        click.echo(text)
+        say(text)

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from misure.cli.commands.options import out_option
+from misure.cli.terminal import say
 
 
 @click.command()
@@ -24,9 +25,9 @@ def report(runs: tuple[str, ...], model: Path | None, out: Path) -> None:
 
     reliability = ReliabilityModel.load(model) if model else None
     page, *pictures = write_report(runs, out, reliability=reliability)
-    click.echo(f"{page}: {_megabytes([page])}")
+    say(f"{page}: {_megabytes([page])}")
     if pictures:
-        click.echo(f"{pictures[0].parent}: {_megabytes(pictures)} of pictures, part of the page")
+        say(f"{pictures[0].parent}: {_megabytes(pictures)} of pictures, part of the page")
 
 
 def _megabytes(files: Sequence[Path]) -> str:

@@ -13,7 +13,10 @@ from misure.cli.commands.options import (
     with_model,
     with_search,
 )
-from misure.cli.terminal import counted, run_progress
+from misure.cli.terminal import counted, run_progress, say
+from misure.errors import printable
+
+_SHOWN_FAILURES = 5
 
 
 @click.command(name="run", cls=FilledCommand)
@@ -90,6 +93,11 @@ from misure.cli.terminal import counted, run_progress
     help="Only every N-th sample, from the I-th on (from 0).  [default: RANK/WORLD_SIZE]",
 )
 @click.option("--retry-failed", is_flag=True, help="Try samples with failed objects once more.")
+@click.option(
+    "--retry-changed",
+    is_flag=True,
+    help="Explain samples anew whose images have changed since, which is an error otherwise.",
+)
 @click.option("--out", required=True, help="The run folder, or an address as s3://bucket/run.")
 @quiet_option
 @click.pass_context
@@ -116,6 +124,7 @@ def run(
     limit: int | None,
     shard: tuple[int, int] | None,
     retry_failed: bool,
+    retry_changed: bool,
     out: str,
     quiet: bool,
 ) -> None:
@@ -127,8 +136,9 @@ def run(
     something failed.
     """
     from misure.runs.execution import Execution, shard_of_environment
+    from misure.runs.folder import RunFolder
     from misure.runs.plan import RunPlan
-    from misure.runs.run import read_run, run
+    from misure.runs.run import run
 
     options |= search
     plan = RunPlan(
@@ -149,6 +159,7 @@ def run(
         limit=limit,
         shard=shard or shard_of_environment(),
         retry_failed=retry_failed,
+        retry_changed=retry_changed,
     )
     with run_progress(quiet) as on_progress:
         done = run(
@@ -162,16 +173,20 @@ def run(
             execution=execution,
             on_progress=on_progress,
         )
-    records = read_run(out)
-    failed = [record for record in records if record.status == "failed"]
+    num_failed, first = 0, []
+    num_done = 0
+    for record in RunFolder(out).each_record():
+        num_done += record.status == "done"
+        if record.status == "failed":
+            num_failed += 1
+            first += [f"  {record.key}: {record.reason}"] * (num_failed <= _SHOWN_FAILURES)
     if not quiet:
-        click.echo(
+        say(
             f"{counted(done.num_samples, 'sample')} in {done.seconds:.0f} s: "
             f"{counted(done.num_objects, 'object')} explained, {done.num_failed} failed. {out} now "
-            f"holds {counted(len(records) - len(failed), 'explained object')} and "
-            f"{counted(len(failed), 'failure')}."
+            f"holds {counted(num_done, 'explained object')} and {counted(num_failed, 'failure')}."
         )
-        for record in failed[:5]:
-            click.echo(f"  {record.key}: {record.reason}")
-    if failed:
+        for line in first:
+            say(printable(line))
+    if num_failed:
         ctx.exit(1)

@@ -6,7 +6,7 @@ import click
 
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.options import out_option, quiet_option, seed_option
-from misure.cli.terminal import progress
+from misure.cli.terminal import progress, say
 
 
 @click.command(cls=FilledCommand)
@@ -85,7 +85,7 @@ def train(
     if not quiet:
         card = result.card
         by_class = ", ".join(f"{name} {dice:.3f}" for name, dice in card.test_dice.items())
-        click.echo(
+        say(
             f"{out}: Dice on {card.num_test} test samples {card.mean_test_dice:.3f} ({by_class}); "
             f"stopped by {card.stopped_by} after {card.stopped_after} steps."
         )

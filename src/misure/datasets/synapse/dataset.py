@@ -61,6 +61,10 @@ class SynapseVolumes:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def files(self, index: int) -> list[Path]:
+        """The file of a volume."""
+        return [self._paths[index]]
+
     def __getitem__(self, index: int) -> Sample:
         number = self._reading.slice_index
         if number is not None:
@@ -121,7 +125,7 @@ class SynapseSlices:
         refuse_slice(reading)
         if split not in ("train", "test"):
             raise InputError(f"expected split 'train' or 'test', got {split!r}.")
-        self._samples: Dataset
+        self._samples: _TrainingFiles | Slices
         if split == "train" and is_prepared(folder):
             _check_reading(reading)
             self._samples = _TrainingFiles(folder)
@@ -132,6 +136,10 @@ class SynapseSlices:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def files(self, index: int) -> list[Path]:
+        """The file that a slice is read from."""
+        return self._samples.files(index)
 
     def __getitem__(self, index: int) -> Sample:
         return self._samples[index]
@@ -147,6 +155,9 @@ class _TrainingFiles:
                 f"expected {TRAIN_FOLDER}/case0005_slice000.npz and so on in {folder}, "
                 "found none. Prepare training cases too, with: misure prepare synapse RAW OUT"
             )
+
+    def files(self, index: int) -> list[Path]:
+        return [self._paths[index]]
 
     def __getitem__(self, index: int) -> Sample:
         path, key = self._paths[index], self.keys[index]

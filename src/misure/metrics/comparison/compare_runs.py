@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from msgspec import structs
 
 from misure._util.records import plain
 from misure.datasets.sample import Dataset, Sample, case_of
@@ -28,6 +29,7 @@ from misure.metrics.measure import make_probe, measure, metrics_of
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 from misure.runs.folder import RunFolder
+from misure.runs.left_to_do import check_images
 from misure.runs.maps import recorded_cost
 from misure.runs.record import DoneObject, ObjectRecord, RunSettings
 
@@ -60,7 +62,7 @@ def compare_runs(
         on_step: told of every map.
 
     Raises:
-        RunFolderError: a folder is no run.
+        RunFolderError: a folder is no run, or images have changed since they were explained.
         InputError: an unknown metric; two runs of one method; runs that differ in more than the
             method; another data set.
     """
@@ -74,6 +76,8 @@ def compare_runs(
         raise InputError(
             f"expected the data set of the runs, got one that has no sample {min(unknown)!r}."
         )
+    for run in opened:
+        check_images(run.folder, dataset, {numbers[key]: key for key in objects})
     total = sum(len(records) for of_sample in objects.values() for records in of_sample.values())
     for sample_key in sorted(objects, key=numbers.__getitem__):
         read = cache(partial(dataset.__getitem__, numbers[sample_key]))  # once, if at all
@@ -176,11 +180,12 @@ class _Comparing:
             record = records.get(run.method)
             if record is None:
                 continue
-            measured = known.get(key)
+            measured = known.get(key, record.revision)
             if isinstance(record, DoneObject) and (measured is None or is_pictured):
                 result = results[run.method] = run.result(record)
                 if measured is None:
                     measured = self._measuring.measure(run, key, read, result)
+                    measured = structs.replace(measured, revision=record.revision)
                     known.add(measured)
             self.rows.append(_row(key, run.method, target, record, measured))
         if results and is_pictured:

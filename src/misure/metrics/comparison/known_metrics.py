@@ -34,6 +34,7 @@ class MapMetrics(Record, frozen=True, kw_only=True):
         metrics: name -> value; None if it could not be measured or makes no sense.
         error: which metrics failed and why; empty if none did.
         passes: pass equivalents spent on measuring.
+        revision: of the object's record.
     """
 
     key: str
@@ -41,6 +42,7 @@ class MapMetrics(Record, frozen=True, kw_only=True):
     metrics: dict[str, float | None]
     error: str
     passes: int
+    revision: int = 0
 
 
 class KnownMetrics:
@@ -57,18 +59,18 @@ class KnownMetrics:
     def __init__(self, folder: RunFolder, measured_with: MeasuredWith) -> None:
         self._storage, self.measured_with = folder.storage, measured_with
         self._name = _PATTERN.replace("*", secrets.token_hex(6))
-        self._by_key: dict[str, MapMetrics] = {}
+        self._by_key: dict[tuple[str, int], MapMetrics] = {}
         for known in folder.lines(_PATTERN, MapMetrics):
             if known.measured_with == measured_with:
-                self._by_key[known.key] = known
+                self._by_key[known.key, known.revision] = known
 
-    def get(self, key: str) -> MapMetrics | None:
-        """The metrics of an object's map, if they are known."""
-        return self._by_key.get(key)
+    def get(self, key: str, revision: int) -> MapMetrics | None:
+        """The metrics of the map of an object's record, if they are known."""
+        return self._by_key.get((key, revision))
 
     def add(self, known: MapMetrics) -> None:
         """Keeps the metrics of a map, on disk when this returns; not if nothing was measured."""
         if not known.metrics:
             return
         self._storage.append(self._name, encode(known) + b"\n")
-        self._by_key[known.key] = known
+        self._by_key[known.key, known.revision] = known

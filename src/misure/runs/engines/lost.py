@@ -1,6 +1,7 @@
 """Samples with which workers die: tried again a few times, then recorded as failed."""
 
 from misure.runs.job import RunJob
+from misure.runs.record import FinishedSample
 from misure.runs.worker import SampleOutcome, record_failure
 
 TRIES = 3
@@ -18,4 +19,5 @@ def give_up(job: RunJob, key: str) -> SampleOutcome:
         f"{TRIES} workers died while they worked on it: they were killed, ran out of memory, or "
         "crashed in native code."
     )
-    return record_failure(job.folder, key, reason)
+    finished = FinishedSample(sample=key, num_objects=1, revision=job.revisions.get(key, 0))
+    return record_failure(job.folder, finished, reason)
