@@ -5,13 +5,17 @@ unknown and wrongly typed fields are named, with their place.
 """
 
 import json
-from typing import Any, TypeVar
+import math
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from misure.errors import InputError
 
 T = TypeVar("T")
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A number of things, or the place of one of them."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,10 +54,29 @@ def decode(data: bytes | str, kind: type[T], what: str) -> T:
     except (msgspec.DecodeError, RecursionError):
         pass  # a file name may hold bytes that are no text, whose escapes msgspec refuses
     try:
-        values = json.loads(data)
+        is_own = isinstance(kind, type) and issubclass(kind, Record)
+        values = finite_json(data) if is_own else json.loads(data)
     except (ValueError, RecursionError) as error:
         raise unusable(what, error) from error
     return convert(values, kind, what)
+
+
+def finite_json(data: bytes | str) -> Any:
+    """Plain values of JSON text that `encode` may have written.
+
+    Raises:
+        json.JSONDecodeError, UnicodeDecodeError: it is no JSON.
+        ValueError: a number in it is NaN or infinite, or has too many digits.
+        RecursionError: its parts lie in each other too deeply.
+    """
+
+    def finite(text: str) -> float:
+        number = float(text)
+        if not math.isfinite(number):
+            raise ValueError(f"a number in it is {number}")
+        return number
+
+    return json.loads(data, parse_float=finite, parse_constant=finite)
 
 
 def convert(values: Any, kind: type[T], what: str) -> T:

@@ -58,8 +58,8 @@ class LabelFiles:
         )
 
     def _path_of(self, key: str) -> Path | None:
-        stem = nifti_stem(key)
-        is_inside = not Path(stem).is_absolute() and ".." not in Path(stem).parts
+        stem = nifti_stem(key) if key else ""
+        is_inside = bool(stem) and not Path(stem).is_absolute() and ".." not in Path(stem).parts
         paths = (self._folder / f"{stem}{suffix}" for suffix in _SUFFIXES)
         return next((path for path in paths if is_inside and path.is_file()), None)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from misure._util.records import Record, decode
+from misure._util.records import Count, Record, decode
 from misure.errors import InputError
 from misure.explanation.evidence import PresentedSufficiency
 from misure.explanation.removal import Minimality
@@ -25,9 +25,9 @@ class TargetRecord(Record, frozen=True, kw_only=True):
         multilabel: whether each class is decided by itself.
     """
 
-    class_index: int
+    class_index: Count
     class_name: str
-    pixels: int
+    pixels: Count
     area_fraction: float
     multilabel: bool
 
@@ -45,9 +45,9 @@ class PassCounts(Record, frozen=True, kw_only=True):
         pass_equivalents: forward passes + 2 x backward passes.
     """
 
-    forward_passes: int
-    backward_passes: int
-    pass_equivalents: int
+    forward_passes: Count
+    backward_passes: Count
+    pass_equivalents: Count
 
 
 class CostRecord(PassCounts, frozen=True, kw_only=True):
@@ -113,8 +113,8 @@ class MinimallySufficientRegionRecord(Record, frozen=True, kw_only=True):
     outside_target_fraction: float
     dice: float
     dice_by_baseline_image: dict[str, float]
-    grain_px: int
-    num_parts: int
+    grain_px: Count
+    num_parts: Count
     stopped_by: str
 
 

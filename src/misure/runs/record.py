@@ -8,11 +8,11 @@ at their default are left out, and a line's `status` says which kind it is:
 - `finished`: all objects of a sample have their lines (`FinishedSample`).
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from misure._util.records import Record
+from misure._util.records import Count, Record
 from misure.explanation.evidence import PresentedSufficiency
 from misure.explanation.record import (
     CurvePoint,
@@ -97,7 +97,7 @@ class Prediction(Record, frozen=True, kw_only=True):
     soft_dice: float
     compactness: float
     at_image_edge: float
-    num_parts: int
+    num_parts: Count
 
 
 class ContextEntry(Record, frozen=True, kw_only=True):
@@ -109,9 +109,9 @@ class ContextEntry(Record, frozen=True, kw_only=True):
         pixels: of the region on it.
     """
 
-    class_index: int
+    class_index: Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
     class_name: str
-    pixels: int
+    pixels: Count
 
 
 class Timing(Record, frozen=True, kw_only=True):
@@ -157,9 +157,9 @@ class DoneObject(
 
     key: str
     sample: str
-    class_index: int
+    class_index: Count
     class_name: str
-    instance: int | None
+    instance: Count | None
     map: str
     thumbnail: str
     target: TargetRecord
@@ -219,9 +219,9 @@ class FailedObject(
     key: str
     sample: str
     reason: str
-    class_index: int | None = None
+    class_index: Count | None = None
     class_name: str = ""
-    instance: int | None = None
+    instance: Count | None = None
     target: TargetRecord | None = None
     prediction: Prediction | None = None
     augmented_dice: dict[str, float] | None = None

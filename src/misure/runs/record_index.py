@@ -16,7 +16,7 @@ from typing import Annotated, Any, BinaryIO, Self
 
 import msgspec
 
-from misure._util.records import convert
+from misure._util.records import convert, finite_json
 from misure.errors import InputError, MisureWarning, RunFolderError
 from misure.runs.record import FinishedSample, SourceFile
 from misure.runs.storage import Storage, read_lines
@@ -251,9 +251,11 @@ def read_line(line: bytes, decoder: msgspec.json.Decoder[Any], kind: Any, what: 
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # it names files that are no text, whose escapes msgspec refuses, or is wrong
     try:
-        values = json.loads(line)
-    except ValueError:
+        values = finite_json(line)
+    except (json.JSONDecodeError, UnicodeDecodeError):
         return None
+    except ValueError as error:
+        raise RunFolderError(f"expected {what}, but a line cannot be used: {error}.") from error
     except RecursionError as error:
         raise RunFolderError(
             f"expected {what}, but a line cannot be used: its parts lie in each other too deeply."
