@@ -17,6 +17,12 @@ T = TypeVar("T")
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A number of things, or the place of one of them."""
 
+Fraction = Annotated[float, msgspec.Meta(ge=-1e-6, le=1 + 1e-6)]
+"""A number in [0, 1], or beside it by an error of rounding."""
+
+Amount = Annotated[float, msgspec.Meta(ge=0)]
+"""A number that is 0 or more."""
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of all definitions of what is written to disk.

@@ -19,6 +19,11 @@ _OF_REGIONS = {
     "sufficient_area": "sufficient_region.area_fraction",
     "sufficient_dice": "sufficient_region.dice",
 }
+_IN_MM = {
+    "growth_mm": "sufficient_region.growth_mm",
+    "area_mm2": "minimally_sufficient_region.area_mm2",
+    "volume_mm3": "minimally_sufficient_region.volume_mm3",
+}
 _OF_ALL = {
     "target_area": "target.area_fraction",
     "target_pixels": "target.pixels",
@@ -38,15 +43,21 @@ _OF_ALL = {
 
 _PREDICTED = ("failure_probability", "predicted_dice", "low", "high")  # by `score_run`
 
+NOT_REDUCED = "not reduced"
+"""The note on a minimally sufficient region that is the sufficient region itself."""
+
 LABELS = {
     "outside": "evidence outside the object",
     "relative_area": "needed, × object",
     "growth_px": "growth, px",
+    "growth_mm": "growth, mm",
     "silhouette_dice": "outline alone, Dice",
     "transfer_dice": "other content, Dice",
     "dice": "Dice",
     "num_parts": "parts",
     "area": "needed, share of the image",
+    "area_mm2": "needed, mm²",
+    "volume_mm3": "needed, mm³",
     "grain_px": "grain, px",
     "sufficient_area": "sufficient region, share of the image",
     "sufficient_dice": "sufficient region, Dice",
@@ -91,6 +102,7 @@ def figures_of(
             values["augmented_dice"] = sum(dices.values()) / len(dices)
     if isinstance(record, ExplainedObject):
         values |= {name: attrgetter(path)(record) for name, path in _OF_REGIONS.items()}
+        values |= {name: _known(record, path) for name, path in _IN_MM.items()}
         if record.minimality and record.minimality.cells_tested:
             values["removable"] = record.minimality.removable / record.minimality.cells_tested
     if review:
@@ -105,7 +117,7 @@ def notes_of(record: ObjectRecord) -> list[str]:
     region, minimality = record.minimally_sufficient_region, record.minimality
     notes = []
     if region.area_fraction >= record.sufficient_region.area_fraction:
-        notes.append("not reduced")
+        notes.append(NOT_REDUCED)
     if region.stopped_by == "max_passes":
         notes.append("stopped by the limit of passes")
     if minimality is not None and minimality.removable:
@@ -116,4 +128,13 @@ def notes_of(record: ObjectRecord) -> list[str]:
 
 def transfer_source(record: ExplainedObject) -> str:
     """What stands in the region's outline for `transfer_dice`, in words."""
-    return getattr(record, "transfer_from", "") or "the image turned by 180°"
+    source = _known(record, "transfer_from") or "turned"
+    return {"turned": "this image turned by 180°", "tensor": "another image"}.get(source, source)
+
+
+def _known(record: ExplainedObject, path: str) -> Any:
+    """What lies at a path in a record; None if it has no such field."""
+    try:
+        return attrgetter(path)(record)
+    except AttributeError:
+        return None

@@ -7,6 +7,7 @@ minimally sufficient region.
 
 import base64
 import io
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ def encoded_planes(folder: RunFolder, record: DoneObject, size_px: int) -> str:
         RunFolderError: the object's map is missing or damaged.
     """
     arrays = folder.read_map(record.map)
+    _check_own(arrays, record, folder)
     saliency_map = arrays.pop("saliency_map")
     take, _ = viewing_plane(arrays["target"], record.viewing_order or AS_STORED)
     curve = record.sufficiency_curve if isinstance(record, ExplainedObject) else []
@@ -59,6 +61,18 @@ def encoded_planes(folder: RunFolder, record: DoneObject, size_px: int) -> str:
     levels_shown = (_SHADES * values / max(float(values.max()), 1e-30)).round()
     brightness = (255 / _SHADES * levels_shown).round().astype(np.uint8)
     return _encoded(Image.fromarray(np.stack([brightness, flags, nested], 2)), "PNG")
+
+
+def _check_own(arrays: Mapping[str, torch.Tensor], record: DoneObject, folder: RunFolder) -> None:
+    """Raises a RunFolderError unless a map is that of its record."""
+    num_pixels = int(arrays["target"].sum())
+    missing = set(_ARRAYS) - set(arrays) if isinstance(record, ExplainedObject) else set()
+    if num_pixels != record.target.pixels or missing:
+        wrong = f"it has no {min(missing)}" if missing else f"its target has {num_pixels:,} pixels"
+        raise RunFolderError(
+            f"expected the map of {record.key}, an object of {record.target.pixels:,} pixels, in "
+            f"{record.map} of {folder.address}, but {wrong}."
+        )
 
 
 def encoded_image(folder: RunFolder, name: str, size_px: int) -> str:

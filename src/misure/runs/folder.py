@@ -191,8 +191,8 @@ def _check_map(tensors: Mapping[str, Tensor]) -> None:
         tensor = tensors[name]
         if tensor.shape != shape or tensor.is_floating_point() != (name == "saliency_map"):
             raise ValueError(f"its {name} is {tensor.dtype} {tuple(tensor.shape)}")
-    if bool(tensors["saliency_map"].isnan().any()):
-        raise ValueError("its saliency_map holds NaN")
+    if not bool(tensors["saliency_map"].isfinite().all()):
+        raise ValueError("its saliency_map holds NaN or infinity")
 
 
 class RunWriter:

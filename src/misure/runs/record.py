@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from misure._util.records import Count, Record
+from misure._util.records import Count, Fraction, Record
 from misure.explanation.evidence import PresentedSufficiency
 from misure.explanation.record import (
     CurvePoint,
@@ -173,6 +173,12 @@ class DoneObject(
     reason: str = ""
     revision: int = 0
 
+    def __post_init__(self) -> None:
+        if self.viewing_order and sorted(axis for axis, _ in self.viewing_order) != [0, 1, 2]:
+            raise ValueError(f"viewing_order {self.viewing_order} does not name each axis once")
+        if self.affine is not None and [len(row) for row in self.affine] != [4] * 4:
+            raise ValueError("affine is not 4 x 4")
+
     @property
     def status(self) -> str:
         """`done`."""
@@ -190,14 +196,14 @@ class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
     """
 
     baseline_image: str
-    dice_threshold: float
+    dice_threshold: Fraction
     sufficient_region: SufficientRegionRecord
     minimally_sufficient_region: MinimallySufficientRegionRecord
     sufficiency_curve: list[CurvePoint]
     minimality: Minimality | None
     sufficiency_by_presentation: list[PresentedSufficiency]
-    silhouette_dice: float
-    transfer_dice: float
+    silhouette_dice: Fraction
+    transfer_dice: Fraction
     silhouette_dice_by_content: dict[str, float]
     context: list[ContextEntry]
 

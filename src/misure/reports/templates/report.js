@@ -150,7 +150,7 @@ function briefOf(object, run) {
   const figure = (name) => figureOf(object, run, name);
   if (statusOf(object, run) === MAP) return `map by ${runs[run].method}, ${figure("passes")} passes`;
   return `needs ${fixed(figure("relative_area"), 2)} × object, ${percent(figure("outside"))} outside, ` +
-    `growth ${fixed(figure("growth_px"), 0)} px`;
+    `growth ${figure("growth_mm") === null ? `${fixed(figure("growth_px"), 0)} px` : `${fixed(figure("growth_mm"), 1)} mm`}`;
 }
 
 function counterpartOf(object, run) {
