@@ -134,7 +134,7 @@ def picture_parts(
         RunFolderError: a file of a run is missing or damaged.
     """
     for start in range(0, len(objects), num_of_part):
-        images: dict[str, int] = {}
+        images = Images(size_px)
         some = objects[start : start + num_of_part]
         entries = [
             [
@@ -143,22 +143,46 @@ def picture_parts(
             ]
             for one in some
         ]
-        yield {"images": list(images), "objects": entries}
+        yield {"images": images.encoded, "objects": entries}
+
+
+class Images:
+    """The images of a part, each once.
+
+    Args:
+        size_px: longer side.
+    """
+
+    def __init__(self, size_px: int) -> None:
+        self._size_px = size_px
+        self._by_file: dict[tuple[str, str], int] = {}
+        self._by_content = Numbered()
+
+    @property
+    def encoded(self) -> list[str]:
+        """By their numbers."""
+        return self._by_content.texts
+
+    def number(self, run: RunInRow, name: str) -> int:
+        """The number of a thumbnail of a run."""
+        file = str(run.folder.address), name
+        if file not in self._by_file:
+            self._by_file[file] = self._by_content(encoded_image(run.folder, name, self._size_px))
+        return self._by_file[file]
 
 
 def _entry(
     run: RunInRow,
     record: ObjectRecord | None,
     review: Review,
-    images: dict[str, int],
+    images: Images,
     size_px: int,
 ) -> dict[str, Any] | None:
     """The pictures of one object in one run, and what the large view says of it."""
     if not isinstance(record, DoneObject):
         return None
-    image = encoded_image(run.folder, record.thumbnail, size_px)
     entry: dict[str, Any] = {
-        "image": images.setdefault(image, len(images)),
+        "image": images.number(run, record.thumbnail),
         "planes": encoded_planes(run.folder, record, size_px),
     }
     if isinstance(record, ExplainedObject) and record.sufficiency_curve:
