@@ -464,3 +464,29 @@ def test_compare_answers_bad_input_with_one_sentence(arguments, words, tmp_path)
     assert done.exit_code == 2
     assert words in " ".join(done.output.split())
     assert not (tmp_path / "out").exists()
+
+
+def test_frames_and_numbers_are_options_of_commands(picture, tmp_path):
+    with Image.open(picture) as frame:
+        frame.save(tmp_path / "a.tif", save_all=True, append_images=[frame])
+    asked = run("classes", tmp_path / "a.tif", "--model", "triangle", "--device", "cpu")
+    assert asked.exit_code == 2
+    assert "got 2 frames or pages" in asked.output
+    options = ("--model", "triangle", "--device", "cpu")
+    first = run("classes", tmp_path / "a.tif", *options, "--image-option", "frame=0")
+    assert first.exit_code == 0, first.output
+    assert first.output == run("classes", picture, *options).output
+    wrong = run("reliability", "fit", "run", "--annotations", "a", "--label-map", "1", "--out", "m")
+    assert "expected NUMBER=CLASS, got '1'" in wrong.output
+    wrong = run("reliability", "fit", "run", "--annotations", "a", "--ignore", "a", "--out", "m")
+    assert "expected numbers, such as 255,0, or none, got 'a'" in wrong.output
+
+
+def test_an_error_of_prepare_is_its_sentence_alone(tmp_path):
+    pytest.importorskip("nibabel")
+    for folder in ("img", "label"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{folder}0001.nii.gz").write_bytes(b"no volume")
+    said = run("prepare", "synapse", tmp_path, tmp_path / "out")
+    assert said.exit_code == 2
+    assert len(said.output.splitlines()) == 1, said.output

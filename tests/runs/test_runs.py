@@ -26,6 +26,7 @@ from misure._util.files import durable_file
 from misure._util.records import plain
 from misure.cli.app import main
 from misure.datasets import Sample, SampleList, TriangleDataset
+from misure.errors import MisureWarning
 from misure.explanation import explain
 from misure.explanation.explanation import Explanation
 from misure.reports.page import write_report
@@ -411,17 +412,18 @@ def test_torn_lines_are_ignored_and_nothing_counts_twice(model, tmp_path):
     lines = file.read_bytes().splitlines(keepends=True)
     torn = tmp_path / "run" / "records-torn.jsonl"
     torn.write_bytes(lines[0] + b'{"key": "zz", "sta\n' + b"[3]\n" + lines[2][:50])
-    assert read_run(tmp_path / "run") == whole
+    with pytest.warns(MisureWarning, match="records-torn.jsonl, got 2 damaged lines in it"):
+        assert read_run(tmp_path / "run") == whole
     failed = (
         json.dumps(
             {"key": whole[0].key, "sample": "a.png", "status": "failed", "reason": "it broke"}
         )
         + "\n"
     )
+    torn.unlink()
     (tmp_path / "run" / "records-0.jsonl").write_text(failed)
     assert read_run(tmp_path / "run") == whole
     file.write_bytes(b"".join(lines[:-1]) + lines[-1][:9])  # killed while it wrote the last line
-    (tmp_path / "run" / "records-torn.jsonl").unlink()
     assert _run(tmp_path / "run", model).total_samples == 1
     assert read_run(tmp_path / "run") == whole
 
@@ -517,8 +519,7 @@ NETWORK = """
             mood = round(float(images[:, 0, 0, 0].detach().max()), 1)
             if mood == 0.4:
                 os.kill(os.getpid(), signal.SIGKILL)
-            if os.environ.get("SLOW"):
-                time.sleep(0.05)
+            time.sleep(float(os.environ.get("SLEEP_S", "0")))
             evidence = 10 * (images[:, :1] - 0.5)
             return torch.cat([-evidence, evidence], dim=1)
 
@@ -603,7 +604,7 @@ def test_a_worker_that_cannot_write_ends_the_run_with_one_sentence(folder, worki
 @pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_gives_the_same_bytes_as_one_that_is_not(folder):
     (folder / "images" / "3.png").unlink()
-    environment = {**os.environ, "SLOW": "1"}
+    environment = {**os.environ, "SLEEP_S": "0.05"}
     for num_records in (0, 1, 3):  # killed at the beginning, then with some items recorded
         process = subprocess.Popen(
             _command(folder, "killed", "--workers", "2"), env=environment,
@@ -637,22 +638,21 @@ def _num_lines(run_folder):
     return sum(path.read_bytes().count(b"\n") for path in run_folder.glob("records-*.jsonl"))
 
 
-def test_workers_end_when_the_run_is_killed(folder):
-    environment = {**os.environ, "SLOW": "1"}
+def test_workers_end_at_once_when_the_run_is_killed(folder):
+    environment = {**os.environ, "SLEEP_S": "60"}
     process = subprocess.Popen(
         _command(folder, "run", "--workers", "2"), env=environment,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    workers = []
     deadline = time.monotonic() + 60
-    while not workers and time.monotonic() < deadline:
-        time.sleep(0.2)
-        workers = _children(process.pid)
+    while not (workers := _children(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert workers
     process.kill()
     process.wait()
+    deadline = time.monotonic() + 5  # less than one forward pass takes
     while any(map(_is_running, workers)) and time.monotonic() < deadline:
-        time.sleep(0.2)
+        time.sleep(0.05)
     assert not any(map(_is_running, workers))
 
 
@@ -752,3 +752,20 @@ def test_another_file_behind_the_same_spec_is_another_network(folder):
     (folder / "net.py").write_text(textwrap.dedent(NETWORK).replace("10 *", "11 *"))
     with pytest.raises(misure.RunFolderError, match="fingerprint"):
         run(str(folder / "images"), spec, folder / "run", plan, **options)
+
+
+def test_how_pictures_are_read_is_part_of_the_settings(tmp_path):
+    (tmp_path / "images").mkdir()
+    levels = np.zeros((16, 16), np.uint16)
+    levels[4:9, 4:9] = 4095
+    Image.fromarray(levels).save(tmp_path / "images" / "a.png")
+    net, plan = toys.model_of(toys.OwnBrightness()), RunPlan(method="edges")
+    asked = run(str(tmp_path / "images"), net, tmp_path / "asked", plan)
+    assert asked.num_failed == 1
+    assert "Say depth=12 or depth=16" in read_run(tmp_path / "asked")[0].reason
+    done = run(str(tmp_path / "images"), net, tmp_path / "run", plan, image_options={"depth": 12})
+    assert done.num_objects == 1
+    assert read_run(tmp_path / "run")[0].target.pixels == 25
+    assert RunFolder(tmp_path / "run").settings().image_options == {"depth": 12}
+    with pytest.raises(misure.InputError, match="image options frame or depth, got 'deep'"):
+        run(str(tmp_path / "images"), net, tmp_path / "no", plan, image_options={"deep": 12})

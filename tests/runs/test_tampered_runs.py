@@ -69,7 +69,10 @@ def test_a_record_of_other_values_is_refused(copied, tmp_path, place, value):
 @pytest.mark.parametrize("value", [NAN, INFINITE])
 def test_numbers_that_are_none_never_reach_a_report(copied, tmp_path, name, value):
     _change(copied, name, value)
-    with pytest.raises(misure.RunFolderError):
+    with (
+        pytest.warns(misure.errors.MisureWarning, match="damaged line in it, which is left out"),
+        pytest.raises(misure.RunFolderError, match="has none yet"),
+    ):
         write_report([copied], tmp_path / "r.html")
 
 

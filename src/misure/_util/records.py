@@ -10,9 +10,11 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from misure._util.quoted import quoted
 from misure.errors import InputError
 
 T = TypeVar("T")
+_WRITER = json.JSONEncoder(allow_nan=False)
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A number of things, or the place of one of them."""
@@ -38,7 +40,7 @@ def encode(value: Any) -> bytes:
         TypeError: something in it is no plain value.
         ValueError: a number in it is NaN or infinite, which JSON does not know.
     """
-    return json.dumps(msgspec.to_builtins(value), allow_nan=False).encode()
+    return _WRITER.encode(msgspec.to_builtins(value)).encode()
 
 
 def decode(data: bytes | str, kind: type[T], what: str) -> T:
@@ -61,35 +63,34 @@ def decode(data: bytes | str, kind: type[T], what: str) -> T:
         pass  # a file name may hold bytes that are no text, whose escapes msgspec refuses
     try:
         is_own = isinstance(kind, type) and issubclass(kind, Record)
-        values = finite_json(data) if is_own else json.loads(data)
+        values = read_json(data) if is_own else json.loads(data)
     except (ValueError, RecursionError) as error:
         raise unusable(what, error) from error
     return convert(values, kind, what)
 
 
-def finite_json(data: bytes | str) -> Any:
-    """Plain values of JSON text that `encode` may have written.
+def read_json(data: bytes | str) -> Any:
+    """The plain values of JSON text, file names in which may hold bytes that are no text.
 
     Raises:
-        json.JSONDecodeError, UnicodeDecodeError: it is no JSON.
-        ValueError: a number in it is NaN or infinite, or has too many digits.
+        ValueError: no JSON; NaN and numbers too large are none.
         RecursionError: its parts lie in each other too deeply.
     """
+    return json.loads(data, parse_constant=_finite, parse_float=_finite)
 
-    def finite(text: str) -> float:
-        number = float(text)
-        if not math.isfinite(number):
-            raise ValueError(f"a number in it is {number}")
-        return number
 
-    return json.loads(data, parse_float=finite, parse_constant=finite)
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number of JSON")
+    return number
 
 
 def convert(values: Any, kind: type[T], what: str) -> T:
     """The record that plain values (of TOML, or of options) hold; see `decode`."""
     try:
         return msgspec.convert(values, type=kind)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, RecursionError, UnicodeEncodeError) as error:
         raise unusable(what, error) from error
 
 
@@ -100,8 +101,7 @@ def plain(value: Any) -> Any:
 
 def unusable(what: str, error: Exception) -> InputError:
     """The error that says what was expected and what is wrong with what came."""
-    said = str(error) or type(error).__name__
-    return InputError(f"expected {what}, but it cannot be used: {said}.")
+    return InputError(f"expected {what}, but it cannot be used: {quoted(error).rstrip('.')}.")
 
 
 def settings_difference(before: Any, now: Any) -> str:

@@ -149,7 +149,10 @@ class RunFolder:
         with nullcontext(index) if index else self.index() as opened:
             for name, line in opened.lines():
                 what = what_of(self.address, name)
-                yield read_line(line, decoder, done | FailedObject, what)
+                record = read_line(line, decoder, done | FailedObject, what)
+                if record is None:
+                    raise RunFolderError(f"expected {what}, got a number that is too large.")
+                yield record
 
     def records(self) -> list[ObjectRecord]:
         """The records of `each_record`, all at once."""
@@ -189,10 +192,12 @@ def _check_map(tensors: Mapping[str, Tensor]) -> None:
         raise ValueError(f"its target is {tuple(shape)}")
     for name in _IN_MAP & set(tensors):
         tensor = tensors[name]
-        if tensor.shape != shape or tensor.is_floating_point() != (name == "saliency_map"):
-            raise ValueError(f"its {name} is {tensor.dtype} {tuple(tensor.shape)}")
+        if tensor.shape != shape:
+            raise ValueError("its regions and its map differ in their sides")
+        if tensor.is_floating_point() != (name == "saliency_map"):
+            raise ValueError(f"its {name} is {tensor.dtype}")
     if not bool(tensors["saliency_map"].isfinite().all()):
-        raise ValueError("its saliency_map holds NaN or infinity")
+        raise ValueError("its saliency map is not finite")
 
 
 class RunWriter:

@@ -3,6 +3,9 @@
 import io
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from misure.errors import RunFolderError, reason_of
 from misure.explanation.explanation import Explanation
 from misure.methods.result import MethodResult
@@ -34,6 +37,7 @@ def read_result(folder: RunFolder, record: DoneObject, settings: RunSettings) ->
     try:
         if isinstance(record, ExplainedObject):
             explanation = Explanation.load(io.BytesIO(folder.storage.read(record.map)))
+            _check(record, explanation.target.region, explanation.saliency_map)
             return MethodResult(
                 target=explanation.target,
                 saliency_map=explanation.saliency_map,
@@ -41,6 +45,7 @@ def read_result(folder: RunFolder, record: DoneObject, settings: RunSettings) ->
                 **about,
             )
         tensors = folder.read_map(record.map)
+        _check(record, tensors["target"], tensors["saliency_map"])
         target = Target(
             class_index=record.class_index,
             region=tensors["target"],
@@ -53,6 +58,14 @@ def read_result(folder: RunFolder, record: DoneObject, settings: RunSettings) ->
         raise RunFolderError(
             f"expected a map in {record.map} of {folder.address}, but {reason_of(error)}."
         ) from error
+
+
+def _check(record: DoneObject, target: Tensor, saliency_map: Tensor) -> None:
+    """Raises a ValueError if arrays cannot be those of a record."""
+    if (pixels := int(target.sum())) != record.target.pixels:
+        raise ValueError(f"its target has {pixels} pixels, that of {record.key} has another number")
+    if not torch.isfinite(saliency_map).all():
+        raise ValueError("its saliency map is not finite")
 
 
 def recorded_cost(record: DoneObject) -> Cost:

@@ -155,6 +155,7 @@ def _done(
         "viewing_order": sample.order if target.region.ndim == 3 else None,
         "prediction": signs.prediction,
         "augmented_dice": signs.augmented_dice,
+        "num_classes": segmentation.num_classes,
         "timing": Timing(seconds=cost.seconds),
     }
     if isinstance(explained, MethodResult):

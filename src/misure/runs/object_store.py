@@ -10,7 +10,7 @@ import io
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
@@ -60,9 +60,11 @@ class ObjectStore:
     def open_all(self, pattern: str) -> Iterator[tuple[str, BinaryIO]]:
         paths = self._matching(pattern)
         for start in range(0, len(paths), _AT_ONCE):
-            some = paths[start : start + _AT_ONCE]
-            for path, content in zip(some, self._ask(self._contents, some), strict=True):
-                yield PurePosixPath(path).name, io.BytesIO(content)
+            contents = self._ask(self._files.cat, paths[start : start + _AT_ONCE], False, "return")
+            for path, content in contents.items():
+                has_failed = isinstance(content, Exception)
+                whole = self._ask(self._files.cat_file, path) if has_failed else content
+                yield PurePosixPath(path).name, io.BytesIO(whole)
 
     def has_any(self, pattern: str) -> bool:
         return bool(self._matching(pattern))
@@ -96,12 +98,6 @@ class ObjectStore:
         except FileNotFoundError:
             return []
         return sorted(path for path in paths if fnmatch.fnmatch(PurePosixPath(path).name, pattern))
-
-    def _contents(self, paths: Sequence[str]) -> list[bytes]:
-        if len(paths) == 1:
-            return [self._files.cat_file(paths[0])]
-        contents: dict[str, bytes] = self._files.cat(list(paths))
-        return [contents[path] for path in paths]
 
     def _full(self, name: str) -> str:
         return f"{self._path.rstrip('/')}/{checked(name)}"

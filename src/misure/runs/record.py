@@ -35,6 +35,7 @@ class RunSettings(RunPlan, frozen=True, kw_only=True):
     Attributes:
         source: spec of the data set; for samples in memory the name of their class.
         slice_index: axial slice of NIfTI volumes; None: whole volumes.
+        image_options: `frame` and `depth` of pictures (see `read_image`), if given.
         model: spec of the network, or its name.
         model_settings: how the network is used (see `SegmentationModel.settings`).
         class_names: of the network; empty if it names none.
@@ -47,6 +48,7 @@ class RunSettings(RunPlan, frozen=True, kw_only=True):
 
     source: str
     slice_index: int | None
+    image_options: dict[str, Any] = msgspec.field(default_factory=dict)
     model: str
     model_settings: dict[str, Any]
     class_names: list[str]
@@ -148,6 +150,7 @@ class DoneObject(
         prediction: what the prediction alone says of the object.
         augmented_dice: Dice with what the network segments on changed images, by change; None
             unless asked for.
+        num_classes: K, the classes that the network tells apart.
         layer: the layer that the method used, if it uses one.
         timing: seconds; `read_run` leaves it out.
         reason: empty, as nothing failed.
@@ -168,6 +171,7 @@ class DoneObject(
     viewing_order: ViewingOrder | None
     prediction: Prediction
     augmented_dice: dict[str, float] | None = None
+    num_classes: int | None = None
     layer: str = ""
     timing: Timing | None = None
     reason: str = ""

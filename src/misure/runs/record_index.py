@@ -6,7 +6,6 @@ sorts them: memory does not grow with the number of records.
 """
 
 import contextlib
-import json
 import sqlite3
 import tempfile
 import warnings
@@ -16,7 +15,7 @@ from typing import Annotated, Any, BinaryIO, Self
 
 import msgspec
 
-from misure._util.records import convert, finite_json
+from misure._util.records import convert, read_json
 from misure.errors import InputError, MisureWarning, RunFolderError
 from misure.runs.record import FinishedSample, SourceFile
 from misure.runs.storage import Storage, read_lines
@@ -251,11 +250,9 @@ def read_line(line: bytes, decoder: msgspec.json.Decoder[Any], kind: Any, what: 
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # it names files that are no text, whose escapes msgspec refuses, or is wrong
     try:
-        values = finite_json(line)
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        values = read_json(line)
+    except ValueError:
         return None
-    except ValueError as error:
-        raise RunFolderError(f"expected {what}, but a line cannot be used: {error}.") from error
     except RecursionError as error:
         raise RunFolderError(
             f"expected {what}, but a line cannot be used: its parts lie in each other too deeply."

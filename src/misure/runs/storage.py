@@ -106,11 +106,15 @@ class LocalStorage:
         return path.read_bytes()
 
     def open(self, name: str) -> BinaryIO:
-        return (self._path / name).open("rb")
+        path = self._path / name
+        try:
+            return path.open("rb")
+        except OSError as error:
+            raise RunFolderError(f"expected a file to read, got {path}: {error}.") from error
 
     def open_all(self, pattern: str) -> Iterator[tuple[str, BinaryIO]]:
         for path in sorted(self._path.glob(pattern)):
-            with path.open("rb") as file:
+            with self.open(path.name) as file:
                 yield path.name, file
 
     def has_any(self, pattern: str) -> bool:

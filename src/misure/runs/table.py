@@ -24,23 +24,28 @@ from misure.runs.record import DoneObject, ObjectRecord
 from misure.runs.record_index import RecordIndex
 
 ColumnKind = Literal["text", "integer", "number", "bool", "none"]
+_AS_TEXT = json.JSONEncoder()
 _ROWS_AT_ONCE = 5000
 
 
-def flat(values: Mapping[str, Any], beginning: str = "") -> dict[str, Any]:
-    """Values without parts in parts: keys joined by dots, lists as JSON text.
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values without parts in parts: keys joined by dots, lists as JSON text.
 
     >>> flat({"key": "a", "cost": {"seconds": 2.0}, "curve": [1, 2]})
     {'key': 'a', 'cost.seconds': 2.0, 'curve': '[1, 2]'}
     """
-    row: dict[str, Any] = {}
+    row = dict(_leaves(values))
+    return {
+        key: _AS_TEXT.encode(value) if type(value) is list else value for key, value in row.items()
+    }
+
+
+def _leaves(values: Mapping[str, Any], beginning: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
-        if isinstance(value, Mapping):
-            row |= flat(value, f"{beginning}{key}.")
+        if type(value) is dict:
+            yield from _leaves(value, f"{beginning}{key}.")
         else:
-            is_list = isinstance(value, list | tuple)
-            row[f"{beginning}{key}"] = json.dumps(value) if is_list else value
-    return row
+            yield beginning + key, value
 
 
 def comparable_records(
@@ -81,12 +86,12 @@ class RunTable:
     Attributes:
         columns: name -> kind of its values, as they first come.
         num_rows: how many there are.
-        rows: gives them, from the first one on.
+        records: gives them as plain values, from the first one on.
     """
 
     columns: Mapping[str, ColumnKind]
     num_rows: int
-    rows: Callable[[], Iterator[dict[str, Any]]]
+    records: Callable[[], Iterator[dict[str, Any]]]
 
     @classmethod
     @contextmanager
@@ -101,22 +106,28 @@ class RunTable:
         """
         with RunFolder(path).index() as index:
 
-            def rows() -> Iterator[dict[str, Any]]:
-                return (flat(plain(record)) for record in comparable_records(path, index))
+            def records() -> Iterator[dict[str, Any]]:
+                return (plain(record) for record in comparable_records(path, index))
 
-            yield cls.of(rows)
+            yield cls.of(records)
 
     @classmethod
-    def of(cls, rows: Callable[[], Iterator[dict[str, Any]]]) -> Self:
-        """The table of rows, which are gone through once for their columns."""
-        kinds: dict[str, set[type]] = {}
+    def of(cls, records: Callable[[], Iterator[dict[str, Any]]]) -> Self:
+        """The table of records, which are gone through once for their columns."""
+        kinds: dict[tuple[str, type], None] = {}
         num_rows = 0
-        for row in rows():
+        for record in records():
             num_rows += 1
-            for name, value in row.items():
-                kinds.setdefault(name, set()).add(type(value))
-        columns = {name: _kind_of(types - {type(None)}) for name, types in kinds.items()}
-        return cls(columns, num_rows, rows)
+            kinds |= dict.fromkeys((name, type(value)) for name, value in _leaves(record))
+        types: dict[str, set[type]] = {name: set() for name, _ in kinds}
+        for name, kind in kinds:
+            types[name].add(kind)
+        columns = {name: _kind_of(found - {type(None)}) for name, found in types.items()}
+        return cls(columns, num_rows, records)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows, flat."""
+        return map(flat, self.records())
 
     def write_csv(self, path: Path) -> None:
         """Writes one line a row; a cell is empty if its row has no such value."""
@@ -172,6 +183,10 @@ def _cell(value: Any, kind: ColumnKind) -> Any:
     return float(value) if kind == "number" else _text(str(value))
 
 
+def _readable(cell: Any) -> Any:
+    return _text(cell) if isinstance(cell, str) else cell
+
+
 def _text(text: str) -> str:
     """Text whose bytes that are none are escaped."""
     return text.encode("utf-8", "backslashreplace").decode()
@@ -184,4 +199,5 @@ def as_frame(records: Sequence[ObjectRecord]) -> Any:
         MissingDependencyError: without pandas.
     """
     pandas = require("pandas", extra="tables", purpose="make a table")
-    return pandas.DataFrame([flat(plain(record)) for record in records])
+    rows = (flat(plain(record)) for record in records)
+    return pandas.DataFrame([{name: _readable(cell) for name, cell in row.items()} for row in rows])

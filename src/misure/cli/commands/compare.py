@@ -68,6 +68,7 @@ def compare(
     model_options: dict[str, Any],
     device: str,
     slice_index: int | None,
+    image_options: dict[str, Any],
     class_: str | None,
     instance: int | None,
     methods: list[str] | None,
@@ -103,7 +104,7 @@ def compare(
         raise InputError("expected a network, got none. Name it with --model.")
     with writing_folder(out) as folder, progress(quiet) as on_step:
         model = load_model(spec, **({"device": device} | model_options))
-        reading = Reading.for_model(model, slice_index)
+        reading = Reading.for_model(model, slice_index, image_options)
         samples: Dataset = (
             open_dataset(dataset, reading) if dataset else ImageFiles(images, reading=reading)
         )

@@ -56,6 +56,7 @@ def explain(
     model_options: dict[str, Any],
     device: str,
     slice_index: int | None,
+    image_options: dict[str, Any],
     class_: str | None,
     point: tuple[int, ...] | None,
     box: tuple[int, ...] | None,
@@ -88,7 +89,9 @@ def explain(
     options |= search
     out = out or Path(f"misure-{nifti_stem(image.name) or 'image'}")
     with writing_folder(out) as folder, progress(quiet) as on_step:
-        model, pixels = load_model_and_image(image, spec, model_options, device, slice_index)
+        model, pixels = load_model_and_image(
+            image, spec, model_options, device, slice_index, image_options
+        )
         volume = NiftiFile(image) if is_nifti(image) else None
         order = volume.order if volume else AS_STORED
         segmentation = segment(model, pixels)

@@ -58,6 +58,15 @@ _model_options = [
         type=int,
         help="Axial slice of a NIfTI volume, counted from the feet.",
     ),
+    click.option(
+        "--image-option",
+        "image_options",
+        multiple=True,
+        callback=settings,
+        metavar="KEY=VALUE",
+        help="How pictures are read: frame=N or frame=channels of those with several, depth=BITS "
+        "of those darker than their type.",
+    ),
 ]
 
 
@@ -135,17 +144,17 @@ def with_model(*, required: bool = True) -> Callable[[Command], Command]:
 
 
 def load_model_and_image(
-    image: Path, spec: str, options: dict[str, Any], device: str, slice_index: int | None
+    image: Path,
+    spec: str,
+    options: dict[str, Any],
+    device: str,
+    slice_index: int | None,
+    image_options: dict[str, Any],
 ) -> tuple[Any, Any]:
     """The model, and the image on its device."""
-    from misure.images.read import read_image
+    from misure.datasets.sample import Reading
     from misure.models.loaders import load_model
 
     model = load_model(spec, **({"device": device} | options))
-    pixels = read_image(
-        image,
-        num_channels=model.num_channels,
-        slice_index=slice_index,
-        intensity=model.intensity,
-    )
+    pixels = Reading.for_model(model, slice_index, image_options).image(image)
     return model, pixels.to(model.device)

@@ -1,12 +1,14 @@
 """`misure reliability fit`, `score` and `evaluate`."""
 
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import click
 
 from misure.cli.commands.filled_help import FilledCommand
-from misure.cli.commands.option_values import names
-from misure.cli.commands.options import out_option, quiet_option, seed_option
+from misure.cli.commands.option_values import names, number_map, numbers_or_none
+from misure.cli.commands.options import Command, out_option, quiet_option, seed_option
 from misure.cli.terminal import progress, say
 
 _runs = click.argument("runs", nargs=-1, required=True)
@@ -18,6 +20,43 @@ _annotations = click.option(
     help="Data set with annotations, e.g. coco:FOLDER, or a folder of them; one for all runs, or "
     "one for each.",
 )
+_numbering = [
+    click.option(
+        "--ignore",
+        metavar="NUMBERS",
+        callback=numbers_or_none,
+        help="Numbers in annotations that mean not judged, with commas, or none.  [default: 255 "
+        "in pictures that hold other classes]",
+    ),
+    click.option(
+        "--label-offset",
+        type=int,
+        metavar="N",
+        help="Added to the numbers in annotations, e.g. -1 if they begin at 1.  [default: as the "
+        "network says]",
+    ),
+    click.option(
+        "--label-map",
+        metavar="NUMBER=CLASS",
+        callback=number_map,
+        help="Class index of each number in annotations, with commas, e.g. 255=1.",
+    ),
+]
+
+
+def _with_numbering(command: Command) -> Command:
+    """Adds the flags that say what the numbers in annotations mean, as one dictionary."""
+
+    @wraps(command)
+    def gathered(*args: Any, **values: Any) -> None:
+        names = ("ignore", "label_offset", "label_map")
+        command(*args, numbering={name: values.pop(name) for name in names}, **values)
+
+    for option in reversed(_numbering):
+        gathered = option(gathered)
+    return gathered
+
+
 _cut = click.option(
     "--cut",
     default=0.8,
@@ -40,6 +79,7 @@ def reliability() -> None:
 @reliability.command(cls=FilledCommand)
 @_runs
 @_annotations
+@_with_numbering
 @_cut
 @_coverage
 @click.option(
@@ -60,6 +100,7 @@ def reliability() -> None:
 def fit(
     runs: tuple[str, ...],
     annotations: tuple[str, ...],
+    numbering: dict[str, Any],
     cut: float,
     coverage: float,
     features: list[str],
@@ -75,7 +116,7 @@ def fit(
 
     wanted = names_of(features)
     model = fit_reliability(
-        read_examples(runs, annotations),
+        read_examples(runs, annotations, **numbering),
         wanted,
         learner=learner,
         cut=cut,
@@ -128,6 +169,7 @@ def score(run: str, model: Path, out: Path) -> None:
 @reliability.command()
 @_runs
 @_annotations
+@_with_numbering
 @click.option(
     "--test",
     "tests",
@@ -156,6 +198,7 @@ def score(run: str, model: Path, out: Path) -> None:
 def evaluate(
     runs: tuple[str, ...],
     annotations: tuple[str, ...],
+    numbering: dict[str, Any],
     tests: tuple[str, ...],
     test_annotations: tuple[str, ...],
     cut: float,
@@ -176,8 +219,8 @@ def evaluate(
 
     if test_annotations and not tests:
         raise click.UsageError("--test-annotations needs --test: name the runs that they annotate.")
-    examples = read_examples(runs, annotations)
-    test = read_examples(tests, test_annotations or annotations) if tests else None
+    examples = read_examples(runs, annotations, **numbering)
+    test = read_examples(tests, test_annotations or annotations, **numbering) if tests else None
     with progress(quiet) as on_step:
         evaluation = evaluate_reliability(
             examples,

@@ -108,6 +108,7 @@ def run(
     model_options: dict[str, Any],
     device: str,
     slice_index: int | None,
+    image_options: dict[str, Any],
     classes: tuple[str, ...],
     instances: bool,
     min_area: float,
@@ -170,6 +171,7 @@ def run(
             model_options=model_options,
             device=device,
             slice_index=slice_index,
+            image_options=image_options,
             execution=execution,
             on_progress=on_progress,
         )

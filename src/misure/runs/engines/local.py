@@ -7,20 +7,24 @@ sample with which three workers died is recorded as failed.
 
 import multiprocessing
 import os
+import pickle
+import signal
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from misure._util.freed_memory import keep_freed_memory
-from misure.errors import MisureError, entrance
+from misure.errors import MisureError
 from misure.runs.engines.lost import TRIES, give_up
+from misure.runs.engines.process import work_in_process
 from misure.runs.job import RunJob
 from misure.runs.worker import SampleOutcome
 
 OnOutcome = Callable[[SampleOutcome], None]
+_PATIENCE_S = 10.0
 
 
 def run_in_this_process(job: RunJob, keys: Mapping[int, str], on_outcome: OnOutcome) -> None:
@@ -80,9 +84,16 @@ def run_locally(
                     worker.process.join()
                     workers.remove(worker)
     finally:
-        for worker in workers:
-            worker.process.terminate()
-            worker.process.join()
+        _end(workers)
+
+
+def _end(workers: "Sequence[_Worker]") -> None:
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(_PATIENCE_S)
+        worker.process.kill()  # a server that does not answer may hold it up
+        worker.process.join()
 
 
 @dataclass(eq=False)
@@ -98,9 +109,11 @@ class _Worker:
     def start(cls, job: RunJob, keys: Mapping[int, str], number: int) -> "_Worker":
         context = multiprocessing.get_context("spawn")
         own_end, worker_end = context.Pipe()
-        arguments = (job, dict(keys), number, worker_end)
-        process = context.Process(target=_work, args=arguments, daemon=True)
-        process.start()
+        packed = pickle.dumps((job, dict(keys)))
+        arguments = (os.getpid(), packed, number, worker_end)
+        process = context.Process(target=work_in_process, args=arguments, daemon=True)
+        with _interrupts_held():
+            process.start()
         worker_end.close()  # so that the own end closes when the process dies
         return cls(number, process, own_end)
 
@@ -131,18 +144,14 @@ class _Worker:
         )
 
 
-def _work(
-    job: RunJob, keys: Mapping[int, str], number: int, connection: "Connection[Any, Any]"
-) -> None:
-    """What a worker process does: it sends that it is ready, then works on samples one by one."""
-    keep_freed_memory()
-    try:
-        with entrance(""), job.threads():
-            worker = job.open_worker(number)
-            connection.send(os.getpid())
-            while (index := connection.recv()) is not None:
-                connection.send(worker.work(index, keys[index]))
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):  # the parent is gone
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """A context whose child processes leave interrupts (Ctrl-C) to this one."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
         return
-    except (MisureError, OSError) as error:
-        connection.send(str(error))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -14,6 +14,7 @@ from typing import Any
 
 from misure._util.freed_memory import keep_freed_memory
 from misure._util.optional import require
+from misure._util.parent_process import end_with_parent
 from misure.errors import MisureError, entrance
 from misure.runs.engines.local import OnOutcome
 from misure.runs.engines.lost import TRIES, give_up
@@ -67,6 +68,7 @@ class RayWorker:
     def begin(self) -> str:
         """Opens the worker; gives the error's text if it cannot be opened."""
         keep_freed_memory()
+        end_with_parent(os.getppid(), is_told=False)  # of the cluster, which ends with its driver
         try:
             with entrance(""), self._job.threads():
                 self._worker = self._job.open_worker()
