@@ -106,8 +106,8 @@ class LabelFiles:
 
     def _path_of(self, key: str) -> Path | None:
         """The file with the annotation of an image, named without its ending or behind it."""
-        stem = nifti_stem(key)
-        if Path(stem).is_absolute() or ".." in Path(stem).parts:
+        stem = nifti_stem(key) if key else ""
+        if not stem or Path(stem).is_absolute() or ".." in Path(stem).parts:
             return None
         for name in (key, stem):
             paths = [self._folder / f"{name}{suffix}" for suffix in _SUFFIXES]

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from misure._util.records import Record, decode
+from misure._util.records import Amount, Count, Fraction, Record, decode
 from misure.errors import InputError
 from misure.explanation.evidence import PresentedSufficiency
 from misure.explanation.removal import Minimality
@@ -25,10 +25,10 @@ class TargetRecord(Record, frozen=True, kw_only=True):
         multilabel: whether each class is decided by itself.
     """
 
-    class_index: int
+    class_index: Count
     class_name: str
-    pixels: int
-    area_fraction: float
+    pixels: Count
+    area_fraction: Fraction
     multilabel: bool
 
     @classmethod
@@ -45,9 +45,9 @@ class PassCounts(Record, frozen=True, kw_only=True):
         pass_equivalents: forward passes + 2 x backward passes.
     """
 
-    forward_passes: int
-    backward_passes: int
-    pass_equivalents: int
+    forward_passes: Count
+    backward_passes: Count
+    pass_equivalents: Count
 
 
 class CostRecord(PassCounts, frozen=True, kw_only=True):
@@ -88,9 +88,9 @@ class SufficientRegionRecord(Record, frozen=True, kw_only=True):
         growth: the search that found it (`dilation`, `first` or `bracket`).
     """
 
-    growth_px: float
-    area_fraction: float
-    dice: float
+    growth_px: Amount
+    area_fraction: Fraction
+    dice: Fraction
     growth: str
 
 
@@ -108,13 +108,13 @@ class MinimallySufficientRegionRecord(Record, frozen=True, kw_only=True):
         stopped_by: why the search ended: `end`, `patience` or `max_passes`.
     """
 
-    area_fraction: float
-    relative_area: float
-    outside_target_fraction: float
-    dice: float
+    area_fraction: Fraction
+    relative_area: Amount
+    outside_target_fraction: Fraction
+    dice: Fraction
     dice_by_baseline_image: dict[str, float]
-    grain_px: int
-    num_parts: int
+    grain_px: Count
+    num_parts: Count
     stopped_by: str
 
 
@@ -127,9 +127,9 @@ class CurvePoint(Record, frozen=True, kw_only=True):
         dice: that it reached, shown alone.
     """
 
-    dice_threshold: float
-    area_fraction: float
-    dice: float
+    dice_threshold: Fraction
+    area_fraction: Fraction
+    dice: Fraction
 
 
 class ExplanationRecord(Record, frozen=True, kw_only=True):

@@ -3,11 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from misure._util.tables import arrow
@@ -16,6 +11,7 @@ from misure.metrics import METRICS
 from misure.metrics.comparison.comparison import Comparison, PicturedObject
 from misure.metrics.comparison.row import Row
 from misure.reports.axes import MAP_COLOURS, TARGET_COLOUR, draw_outline, show_image
+from misure.reports.canvas import Axes, ConstrainedLayoutEngine, Figure, Normalize, ScalarMappable
 
 _SCALE = Normalize(0, 1)
 _TOP = 0.99  # of the positive values: what is drawn as the largest

@@ -7,10 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
@@ -29,6 +25,7 @@ from misure.reports.axes import (
     rgb,
     show_image,
 )
+from misure.reports.canvas import Axes, Figure, Normalize, ScalarMappable
 
 _LABELLED = 0.002  # share of the picture from which a class gets its name
 

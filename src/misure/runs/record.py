@@ -8,11 +8,11 @@ at their default are left out, and a line's `status` says which kind it is:
 - `finished`: all objects of a sample have their lines (`FinishedSample`).
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from misure._util.records import Record
+from misure._util.records import Count, Fraction, Record
 from misure.explanation.evidence import PresentedSufficiency
 from misure.explanation.record import (
     CurvePoint,
@@ -99,7 +99,7 @@ class Prediction(Record, frozen=True, kw_only=True):
     soft_dice: float
     compactness: float
     at_image_edge: float
-    num_parts: int
+    num_parts: Count
 
 
 class ContextEntry(Record, frozen=True, kw_only=True):
@@ -111,9 +111,9 @@ class ContextEntry(Record, frozen=True, kw_only=True):
         pixels: of the region on it.
     """
 
-    class_index: int
+    class_index: Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
     class_name: str
-    pixels: int
+    pixels: Count
 
 
 class Timing(Record, frozen=True, kw_only=True):
@@ -160,9 +160,9 @@ class DoneObject(
 
     key: str
     sample: str
-    class_index: int
+    class_index: Count
     class_name: str
-    instance: int | None
+    instance: Count | None
     map: str
     thumbnail: str
     target: TargetRecord
@@ -176,6 +176,12 @@ class DoneObject(
     timing: Timing | None = None
     reason: str = ""
     revision: int = 0
+
+    def __post_init__(self) -> None:
+        if self.viewing_order and sorted(axis for axis, _ in self.viewing_order) != [0, 1, 2]:
+            raise ValueError(f"viewing_order {self.viewing_order} does not name each axis once")
+        if self.affine is not None and [len(row) for row in self.affine] != [4] * 4:
+            raise ValueError("affine is not 4 x 4")
 
     @property
     def status(self) -> str:
@@ -194,14 +200,14 @@ class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
     """
 
     baseline_image: str
-    dice_threshold: float
+    dice_threshold: Fraction
     sufficient_region: SufficientRegionRecord
     minimally_sufficient_region: MinimallySufficientRegionRecord
     sufficiency_curve: list[CurvePoint]
     minimality: Minimality | None
     sufficiency_by_presentation: list[PresentedSufficiency]
-    silhouette_dice: float
-    transfer_dice: float
+    silhouette_dice: Fraction
+    transfer_dice: Fraction
     silhouette_dice_by_content: dict[str, float]
     context: list[ContextEntry]
 
@@ -223,9 +229,9 @@ class FailedObject(
     key: str
     sample: str
     reason: str
-    class_index: int | None = None
+    class_index: Count | None = None
     class_name: str = ""
-    instance: int | None = None
+    instance: Count | None = None
     target: TargetRecord | None = None
     prediction: Prediction | None = None
     augmented_dice: dict[str, float] | None = None

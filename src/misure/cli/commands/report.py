@@ -1,5 +1,6 @@
 """`misure report`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -23,5 +24,11 @@ def report(runs: tuple[str, ...], model: Path | None, out: Path) -> None:
     from misure.reports.page import write_report
 
     reliability = ReliabilityModel.load(model) if model else None
-    pages = write_report(runs, out, reliability=reliability)
-    say("\n".join(f"{page}: {page.stat().st_size / 1e6:.1f} MB" for page in pages))
+    page, *pictures = write_report(runs, out, reliability=reliability)
+    say(f"{page}: {_megabytes([page])}")
+    if pictures:
+        say(f"{pictures[0].parent}: {_megabytes(pictures)} of pictures, part of the page")
+
+
+def _megabytes(files: Sequence[Path]) -> str:
+    return f"{sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
