@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from misure.errors import InputError
-from misure.models.logits import describe
 from misure.models.model import SegmentationModel
+from misure.models.outputs import describe
 
 
 def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
