@@ -205,7 +205,8 @@ def test_torchscript(net, tmp_path):
         torch.jit.script(net).save(tmp_path / "net.pt")
         torch.jit.freeze(torch.jit.script(net)).save(tmp_path / "frozen.pt")
     for name in ("net.pt", "frozen.pt"):
-        model = misure.load_model(f"torchscript:{tmp_path}/{name}", device="cpu", class_names=["a"])
+        model = misure.load_model(f"torchscript:{tmp_path}/{name}", device="cpu", class_names="a,b")
+        assert model.class_names == ("a", "b")
         assert torch.allclose(model(IMAGE), net(IMAGE))
         target = misure.segment(model, IMAGE[0]).target(point=(4, 4))
         assert (
@@ -399,22 +400,6 @@ def test_torchvision_networks_by_its_interface(monkeypatch, tmp_path):
     assert model.class_names == ("__background__", "cat")
     assert model.preprocessing.input_size == 520
     assert torch.equal(model.net.classifier.weight, trained.classifier.weight)
-
-
-def test_onnx_has_gradients_where_onnx2torch_can_be_imported(net, tmp_path, monkeypatch):
-    """onnx2torch needs torchvision, which is not here: its one function is imitated."""
-    _export_onnx(net, tmp_path / "net.onnx", dynamic=False)
-    onnx2torch = types.ModuleType("onnx2torch")
-    onnx2torch.convert = lambda path: net
-    monkeypatch.setitem(sys.modules, "onnx2torch", onnx2torch)
-    model = misure.load_model(f"onnx:{tmp_path}/net.onnx", device="cpu")
-    target = misure.segment(model, IMAGE[0]).target(point=(4, 4))
-    assert (
-        misure.explain(
-            model, IMAGE[0], target, preset="paper", num_iterations=2
-        ).cost.backward_passes
-        == 2
-    )
 
 
 def test_processors_that_want_blue_first(tmp_path):

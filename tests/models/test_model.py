@@ -253,7 +253,7 @@ def test_a_network_that_raises_or_gives_nan():
         misure.SegmentationModel(nan)(torch.rand(1, 3, 6, 6))
     merged = Returns(lambda x: x.sum(0, keepdim=True))
     with pytest.raises(misure.ModelError, match="expected one output for each of 2 images"):
-        misure.SegmentationModel(merged)(torch.rand(2, 3, 4, 4))
+        misure.SegmentationModel(merged)(torch.rand(2, 3, 6, 6))
 
 
 def _state_of(net):

@@ -66,6 +66,7 @@ def called_layers(
     Raises:
         InputError: no torch module, or one of TorchScript.
     """
+    model.examine(image[None])  # whose passes are not to be traced
     called: dict[str, tuple[tuple[int, ...], Any]] = {}
     num_calls = Counter[str]()
 

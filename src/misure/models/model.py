@@ -179,6 +179,11 @@ class SegmentationModel:
             InputError: not such images, or a network without gradients that is asked for them.
             ModelError: the network raised, or gave no finite logits.
         """
+        if not isinstance(images, Tensor):
+            raise InputError(
+                f"expected images (N, C, [D,] H, W) as a tensor, got {type(images).__name__}. "
+                "segment and explain also take arrays and pictures."
+            )
         if images.ndim not in (4, 5) or not images.is_floating_point() or 0 in images.shape:
             raise InputError(
                 "expected images (N, C, [D,] H, W) of floats, got "
@@ -192,7 +197,7 @@ class SegmentationModel:
         with self.borrowed():
             self.examine(images[:1])
             if images.requires_grad and torch.is_grad_enabled():
-                self.check_gradients("forward_only, sufficient_region")
+                self.check_gradients()
             logits = self._logits(images, fixed=self._fixes_random)
         thread = get_ident()
         self._counters.add(thread, forward=len(images))
@@ -230,19 +235,18 @@ class SegmentationModel:
             if found.no_gradients:
                 self.differentiable, self.no_gradients_because = False, found.no_gradients
 
-    def check_gradients(self, others: str) -> None:
+    def check_gradients(
+        self, cure: str = "Use a preset that needs none (forward_only, sufficient_region)."
+    ) -> None:
         """Raises an InputError if the network gives no gradients.
 
         Args:
-            others: presets that need none, for the message.
+            cure: the end of the message.
         """
         if self.differentiable:
             return
         why = f": {self.no_gradients_because}" if self.no_gradients_because else ""
-        raise InputError(
-            f"expected a network with gradients, {self.name} gives none{why}. Use a preset that "
-            f"needs none ({others})."
-        )
+        raise InputError(f"expected a network with gradients, {self.name} gives none{why}. {cure}")
 
     def _logits(self, images: Tensor, *, fixed: bool) -> Tensor:
         """Logits at the images' own pixels; nothing is counted."""
@@ -376,11 +380,21 @@ class SegmentationModel:
                 raise
             raise ModelError(
                 f"the network {self.name} raised {type(error).__name__} on an input of shape "
-                f"{tuple(inputs.shape)}: {error}"
+                f"{tuple(inputs.shape)}: {error}{_batch_hint(inputs)}"
             ) from error
 
     def _count_backward(self, thread: int, gradient: Tensor) -> None:
         self._counters.add(thread, backward=len(gradient))
+
+
+def _batch_hint(inputs: Tensor) -> str:
+    """What to do if an image (1, C, H, W) was taken for a volume of one channel."""
+    if inputs.ndim != 5 or inputs.shape[1] != 1:
+        return ""
+    return (
+        f" {tuple(inputs.shape[1:])} was taken for a volume of one channel; if its first axis is a "
+        "batch of one, it is one too many: give image[0]."
+    )
 
 
 def _check_numbers(batch_size: int | None, border_px: int) -> None:
