@@ -1,5 +1,6 @@
 """A network is borrowed: used in evaluation mode by one thread, given back exactly as it was."""
 
+import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -8,6 +9,7 @@ from types import CodeType, FunctionType, MethodType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -134,10 +136,20 @@ def borrowed(
 
 @contextmanager
 def fixed_random_numbers(device: torch.device) -> Iterator[None]:
-    """A context in which torch draws the same random numbers each time."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        seed_device(device, 0)
-        yield
+    """A context in which torch, NumPy and Python draw the same random numbers each time.
+
+    Afterwards their random states are what they were before.
+    """
+    of_numpy, of_python = np.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            seed_device(device, 0)
+            np.random.seed(0)
+            random.seed(0)
+            yield
+    finally:
+        np.random.set_state(of_numpy)
+        random.setstate(of_python)
 
 
 _Buffers = list[tuple[nn.Module, str, Tensor, Tensor]]

@@ -51,6 +51,7 @@ def device_and_dtype(
     used = [net] if isinstance(net, nn.Module) else modules
     tensors = [tensor for module in used for tensor in (*module.parameters(), *module.buffers())]
     floats = [tensor for tensor in tensors if tensor.is_floating_point()]
+    floats.sort(key=lambda tensor: tensor.is_meta)  # parts that are kept elsewhere come last
     wanted = torch.device(device) if device is not None else None
     if not isinstance(net, nn.Module):
         its_own = floats[0].device if floats else torch.device("cpu")

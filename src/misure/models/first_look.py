@@ -5,7 +5,8 @@ The first image is therefore shown again, with gradients recorded, and once besi
 is found is put right as far as possible, and told in one sentence (a `MisureWarning`):
 
 - no gradients, though the logits depend on the image: the network counts as one without;
-- other logits the second time: torch's random numbers are fixed, images are shown one by one;
+- other logits the second time: the random numbers of torch, NumPy and Python are fixed, and images
+  are shown one by one;
 - other logits beside another image: images are shown one by one.
 """
 
@@ -31,7 +32,7 @@ class FirstLook:
 
     Attributes:
         no_gradients: why the network gives none; empty: it does, or it was not asked for any.
-        fixes_random: whether torch's random numbers must be fixed in every pass.
+        fixes_random: whether random numbers must be fixed in every pass.
         one_by_one: whether images must be shown one at a time.
     """
 
@@ -41,7 +42,7 @@ class FirstLook:
 
 
 Show = Callable[[Tensor, bool], Tensor]
-"""(images, whether torch's random numbers are fixed) -> logits."""
+"""(images, whether random numbers are fixed) -> logits."""
 
 
 def look(
@@ -107,9 +108,9 @@ class _Looking:
         share = self.share(self.one, again)
         self.one, again = (self.logits(self.image, fixed=True) for _ in range(2))
         cure = (
-            "misure fixes torch's random numbers, so the result holds for one draw of them."
+            "misure fixes them, so the result holds for one draw of them."
             if not self.differ(self.one, again)
-            else "They are not torch's and cannot be fixed: a Dice will not come out again."
+            else "They cannot be fixed from outside: no Dice will come out again."
         )
         _warn(
             f"the network {self.name} draws random numbers: the same image, shown again, gets "

@@ -149,7 +149,8 @@ class SegmentationModel:
         self.differentiable, self.no_gradients_because = differentiable, ""
         self._counters = Counters()
         self._fitting: dict[tuple[int, ...], int] = {}
-        self._is_borrowed = self._is_looked_at = self._fixes_random = False
+        self._is_borrowed = self._is_looked_at = False
+        self._fixes_random = self._is_shown_one_by_one = False
 
     @property
     def output(self) -> str | int | None:
@@ -198,7 +199,8 @@ class SegmentationModel:
             self.examine(images[:1])
             if images.requires_grad and torch.is_grad_enabled():
                 self.check_gradients()
-            logits = self._logits(images, fixed=self._fixes_random)
+            parts = images.split(1) if self._is_shown_one_by_one else [images]
+            logits = torch.cat([self._logits(part, fixed=self._fixes_random) for part in parts])
         thread = get_ident()
         self._counters.add(thread, forward=len(images))
         if logits.requires_grad:
@@ -231,7 +233,7 @@ class SegmentationModel:
             )
             self._is_looked_at, self._fixes_random = True, found.fixes_random
             if found.one_by_one:
-                self.batch_size = 1
+                self.batch_size, self._is_shown_one_by_one = 1, True
             if found.no_gradients:
                 self.differentiable, self.no_gradients_because = False, found.no_gradients
 

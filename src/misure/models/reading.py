@@ -121,7 +121,7 @@ class OutputForm:
                 f"{tensor.min():g} and {tensor.max():g} that look like probabilities. Say "
                 "probabilities=True if they are, probabilities=False if they are logits."
             )
-        if 0 <= float(tensor.min()) < float(tensor.max()) <= 1:
+        if 0 <= float(tensor.min()) < 0.1 and 0.5 < float(tensor.max()) <= 1:
             raise ModelError(
                 f"expected logits, {self.name} returned numbers between {tensor.min():g} and "
                 f"{tensor.max():g} that do not sum to 1. Say multilabel=True and "

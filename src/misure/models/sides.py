@@ -39,6 +39,16 @@ def covers(sides: Sides, input_sides: Sides) -> bool:
     return not is_middle and _share_a_stride(pairs)
 
 
+def _covers_exactly(sides: Sides, input_sides: Sides) -> bool:
+    """Whether the sides are those of the input divided by one stride, or by a power of 2, up."""
+    pairs = list(zip(sides, input_sides, strict=True))
+    stride = max(1, input_sides[0] // max(1, sides[0]))
+    powers = (1, 2, 4, 8, 16, 32)
+    return all(side * stride == long for side, long in pairs) or any(
+        all(side == -(-long // power) for side, long in pairs) for power in powers
+    )
+
+
 def _share_a_stride(pairs: list[tuple[int, int]]) -> bool:
     """Whether a multiple of 1 / 4, 2 or more, is the stride of all (side, long side of input)."""
     side, long = max(pairs, key=lambda pair: pair[1])
@@ -65,6 +75,8 @@ def classes_first(
             covers(sides, input_sides) and prod(sides) > 1
             for sides in (tensor.shape[2:], tensor.shape[1:-1])
         ]
+        if all(ways) and _covers_exactly(tensor.shape[2:], input_sides):
+            ways[1] = _covers_exactly(tensor.shape[1:-1], input_sides)
         if all(ways) and num_classes is not None:
             possible = possible_channels(num_classes)
             ways = [num in possible for num in (tensor.shape[1], tensor.shape[-1])]
