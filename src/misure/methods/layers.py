@@ -199,6 +199,12 @@ def _have_aspect(sides: tuple[int, ...], input_shape: tuple[int, ...]) -> bool:
 
 
 def _module_of(model: SegmentationModel) -> nn.Module:
+    if model.border_px:
+        raise InputError(
+            f"expected a network whose image is not mirrored beyond its edges, {model.name} has "
+            f"border_px={model.border_px}: the place of its feature maps is not known. Use a "
+            "method that needs none (rise, occlusion, misure)."
+        )
     if not isinstance(model.net, nn.Module):
         raise InputError(
             f"expected a torch module, {model.name} is a function without layers. Use a "

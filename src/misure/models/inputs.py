@@ -53,9 +53,7 @@ def as_image(image: Any, model: SegmentationModel) -> Tensor:
         InputError: anything else, what could be either, or what is not finite.
     """
     if isinstance(image, (str, PathLike)):
-        given = read_image(
-            Path(image), num_channels=model.num_channels, intensity=model.intensity
-        )
+        given = read_image(Path(image), num_channels=model.num_channels, intensity=model.intensity)
     elif isinstance(image, Image.Image):
         given = _of_picture(image, model.num_channels)
     elif isinstance(image, (Tensor, np.ndarray)):
@@ -90,9 +88,7 @@ def _of_numbers(image: "Tensor | np.ndarray") -> Tensor:
         if image.dtype.kind not in "buif":
             raise InputError(f"expected an image of numbers, got {image.dtype}.")
         native = np.array(image, dtype=image.dtype.newbyteorder("="), order="C")
-        tensor = torch.from_numpy(
-            native.astype(np.float32) if native.dtype.kind == "f" else native
-        )
+        tensor = torch.from_numpy(native.astype(np.float32) if native.dtype.kind == "f" else native)
     else:
         plain = image.as_subclass(Tensor)
         tensor = plain.clone() if plain.is_inference() else plain.detach()

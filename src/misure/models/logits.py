@@ -9,6 +9,7 @@ sigmoid each; positive logits win).
 import torch
 from torch import Tensor
 
+from misure.errors import ModelError
 from misure.models.outputs import SMALLEST_PROBABILITY
 
 
