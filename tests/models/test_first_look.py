@@ -1,8 +1,8 @@
 """A network that gives no gradients, or two answers to one image, is told of and put right."""
 
 import functools
-import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -180,12 +180,12 @@ def _function_with_module(kind, net):
         return part(images)
 
     return {
-        "closure": lambda images: net(images),
+        "closure": lambda images: net(1 * images),
         "default": lambda images, part=net: part(images),
         "method": Holder().predict,
         "object": Holder(),
         "partial": functools.partial(two, net),
-        "inner": lambda images: [part(images) for part in [net]][0],
+        "inner": lambda images: next(part(images) for part in [net]),
     }[kind]
 
 
@@ -211,7 +211,7 @@ def _global_function(images):
 
 def test_modules_that_a_function_finds_among_its_globals():
     assert modules_within(_global_function) == [GLOBAL_NET]
-    assert modules_within(lambda images: _global_function(images)) == [GLOBAL_NET]
+    assert modules_within(lambda images: _global_function(2 * images)) == [GLOBAL_NET]
     assert modules_within(torch.relu) == []
     outer = nn.Sequential(nn.ReLU())
     assert modules_within([outer, outer[0]]) == [outer]
@@ -283,16 +283,9 @@ def test_two_threads_with_one_network_explain_as_one_after_the_other():
 
     expected = [explained(toys.model_of(net), image) for image in images]
     one = toys.model_of(net)
-    for models in ((one, one), (toys.model_of(net), toys.model_of(lambda x: net(x)))):
-        got = {}
-        threads = [
-            threading.Thread(target=lambda n=n: got.update({n: explained(models[n], images[n])}))
-            for n in range(2)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    for models in ((one, one), (toys.model_of(net), toys.model_of(lambda x: net(1 * x)))):
+        with ThreadPoolExecutor(2) as threads:
+            got = list(threads.map(explained, models, images))
         for n, (found, num_passes) in enumerate(expected):
             same = found.minimally_sufficient_region
             assert torch.equal(got[n][0].minimally_sufficient_region, same)

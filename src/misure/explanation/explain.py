@@ -112,8 +112,9 @@ def _one_for_each(
     model: SegmentationModel, image: AnyImage | Sequence[AnyImage], num_targets: int
 ) -> list[Tensor]:
     """The image of each target; one that is given several times stays one."""
-    is_one = not isinstance(image, Sequence) or isinstance(image, str)
-    given: list[Any] = [image] * num_targets if is_one else list(image)
+    given: list[Any] = [image] * num_targets
+    if isinstance(image, Sequence) and not isinstance(image, str):
+        given = list(image)
     if len(given) != num_targets:
         raise InputError(
             f"expected one image for all targets or one for each of {num_targets}, "

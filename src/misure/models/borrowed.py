@@ -17,7 +17,7 @@ from misure._util.seeds import seed_device
 
 _DEPTH = 5
 _LARGEST_BUFFER = 4_000_000  # numbers; larger ones hold weights or tables, not statistics
-_LOCKS: "WeakKeyDictionary[object, threading.RLock]" = WeakKeyDictionary()  # type: ignore[type-arg]
+_LOCKS: "WeakKeyDictionary[object, threading.RLock]" = WeakKeyDictionary()
 _NEW_LOCK = threading.Lock()
 _NOT_FOLLOWED = ("torch", "numpy", "misure", "builtins", "functools", "transformers", "monai")
 
@@ -54,15 +54,18 @@ def _parts(value: Any) -> Sequence[Any]:
         return [value.__self__, value.__func__]
     if isinstance(value, partial):
         return [value.func, *value.args, *value.keywords.values()]
-    if isinstance(value, (list, tuple, set)):
-        return list(value)
-    if isinstance(value, dict):
-        return list(value.values())
-    if type(value).__module__.partition(".")[0] in _NOT_FOLLOWED:
-        return []
-    call = getattr(type(value), "__call__", None)
-    own = [call] if isinstance(call, FunctionType) else []
-    return [*getattr(value, "__dict__", {}).values(), *own]
+    if isinstance(value, (list, tuple, set, dict)):
+        return list(value.values() if isinstance(value, dict) else value)
+    return [] if _is_of_a_library(type(value).__module__) else _parts_of_object(value)
+
+
+def _parts_of_object(value: Any) -> list[Any]:
+    call = vars(type(value)).get("__call__")
+    return [*getattr(value, "__dict__", {}).values(), call]
+
+
+def _is_of_a_library(module: str) -> bool:
+    return module.partition(".")[0] in _NOT_FOLLOWED
 
 
 def _parts_of_function(function: FunctionType) -> list[Any]:
@@ -93,8 +96,7 @@ def _is_followed(value: Any) -> bool:
         return True
     module = getattr(value, "__module__", None)
     own = module if isinstance(module, str) else type(value).__module__
-    is_library = own.partition(".")[0] in _NOT_FOLLOWED
-    return not is_library or isinstance(value, (partial, dict, list, tuple))
+    return not _is_of_a_library(own) or isinstance(value, (partial, dict, list, tuple))
 
 
 @contextmanager

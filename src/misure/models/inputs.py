@@ -25,7 +25,7 @@ _MOST_CHANNELS = 16
 
 
 def as_model(model: Any) -> SegmentationModel:
-    """The model that is meant: a SegmentationModel, or a torch module that takes images as they are.
+    """The model that is meant: a SegmentationModel, or a module that takes images as they are.
 
     Raises:
         InputError: anything else.
@@ -122,12 +122,12 @@ def _check_axes(image: Tensor, model: SegmentationModel) -> None:
     """Refuses channels that come last and a batch axis that is one too many."""
     shape, num_channels = tuple(image.shape), model.num_channels
     wanted = (num_channels,) if num_channels else _CHANNELS
-    if image.ndim == 3 and shape[-1] in wanted and shape[0] not in wanted:
-        if num_channels or shape[0] > _MOST_CHANNELS:
-            raise InputError(
-                f"expected an image (C, H, W), got {shape}, whose channels seem to be last. Move "
-                "them: image.transpose(2, 0, 1) of an array, image.movedim(-1, 0) of a tensor."
-            )
+    is_last = image.ndim == 3 and shape[-1] in wanted and shape[0] not in wanted
+    if is_last and (num_channels or shape[0] > _MOST_CHANNELS):
+        raise InputError(
+            f"expected an image (C, H, W), got {shape}, whose channels seem to be last. Move "
+            "them: image.transpose(2, 0, 1) of an array, image.movedim(-1, 0) of a tensor."
+        )
     if image.ndim == 4 and num_channels and shape[0] == 1 != num_channels == shape[1]:
         raise InputError(
             f"expected an image (C, H, W), got {shape}: the batch axis is one too many. Give "

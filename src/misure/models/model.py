@@ -199,7 +199,7 @@ class SegmentationModel:
             self.examine(images[:1])
             if images.requires_grad and torch.is_grad_enabled():
                 self.check_gradients()
-            parts = images.split(1) if self._is_shown_one_by_one else [images]
+            parts = torch.split(images, 1 if self._is_shown_one_by_one else len(images))
             logits = torch.cat([self._logits(part, fixed=self._fixes_random) for part in parts])
         thread = get_ident()
         self._counters.add(thread, forward=len(images))

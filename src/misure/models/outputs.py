@@ -75,14 +75,10 @@ class _Search:
             is_there = entry is None and (self._is_spatial(output) or self._is_label_map(output))
             return output if is_there else None
         if isinstance(output, Mapping):
-            if entry is not None:
-                return self.descend(output.get(entry), None)
-            return self._of_mapping(output)
+            is_named = entry is not None
+            return self.descend(output.get(entry), None) if is_named else self._of_mapping(output)
         if isinstance(output, (tuple, list)) and not isinstance(entry, str):
-            if entry is not None:
-                fits = -len(output) <= entry < len(output)
-                return self.descend(output[entry], None) if fits else None
-            return self._of_sequence(output)
+            return self._of_sequence(output, entry)
         if not isinstance(entry, int) and hasattr(output, entry or "logits"):
             return self.descend(getattr(output, entry or "logits"), None)
         return None
@@ -96,9 +92,11 @@ class _Search:
                 return self.descend(output[key], None)
         return self._finest([*output.values()], takes_first=False)
 
-    def _of_sequence(self, output: Sequence[Any]) -> Tensor | None:
-        if not output:
+    def _of_sequence(self, output: Sequence[Any], entry: int | None) -> Tensor | None:
+        if not -len(output) <= (entry or 0) < len(output):
             return None
+        if entry is not None:
+            return self.descend(output[entry], None)
         if not isinstance(output[0], Tensor):
             return self.descend(output[0], None)
         is_first = self._is_spatial(output[0]) or self._is_label_map(output[0])
