@@ -18,6 +18,7 @@ from misure._util.memory import PeakMemory
 from misure._util.optional import require
 from misure._util.registry import Registry
 from misure._util.seeds import seed_device
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, ModelError, entrance
 from misure.explanation.explanation import Explanation
 from misure.explanation.presets import fits
@@ -235,7 +236,7 @@ class MapMethod(Method):
         if unknown:
             raise InputError(
                 f"expected options of {self.name} among {', '.join(defaults) or 'none'}, got "
-                f"{', '.join(sorted(unknown))}."
+                f"{', '.join(sorted(unknown))}.{did_you_mean(min(unknown), defaults)}"
             )
         for name, value in options.items():
             check_value(name, value, defaults[name])

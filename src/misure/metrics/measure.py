@@ -9,6 +9,7 @@ from math import isfinite
 
 from torch import Tensor
 
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, entrance, reason_of
 from misure.explanation.content_controls import make_content_controls
 from misure.explanation.presentation import make_presentations
@@ -35,6 +36,7 @@ def metrics_of(names: Sequence[str]) -> list[Metric]:
             raise InputError(
                 f"expected metrics among {', '.join(METRICS)}, or groups of them "
                 f"({', '.join(groups)}, all), got {name!r}."
+                f"{did_you_mean(name, [*METRICS, *groups])}"
             )
     return [entry for entry in METRICS.values() if {entry.name, entry.group, "all"} & {*names}]
 
