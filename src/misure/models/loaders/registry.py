@@ -144,21 +144,23 @@ def runs_code(spec: str) -> bool:
 def _hint(spec: str) -> str:
     """The spec that was meant, if it can be told."""
     name, colon, argument = spec.partition(":")
-    path = Path(spec)
-    suffix = path.suffix.lower()
-    if spec and path.is_dir():
-        scheme = "trained" if (path / "model.safetensors").is_file() else "hf"
-        scheme = "hf" if (path / "config.json").is_file() else scheme
-        return f" Did you mean {f'{scheme}:{spec}'!r}?"
-    if suffix in _OF_SUFFIX and name not in LOADERS:
-        return f" Did you mean {f'{_OF_SUFFIX[suffix]}:{spec}'!r}?"
+    if name in LOADERS:
+        return ""
+    if spec and Path(spec).is_dir():
+        return f" Did you mean {f'{_scheme_of_folder(Path(spec))}:{spec}'!r}?"
     file, _, function = spec.rpartition(":")
-    if file.lower().endswith(".py") and function.isidentifier() and name not in LOADERS:
-        return f" Did you mean {f'python:{spec}'!r}?"
-    if not colon or name in LOADERS:
-        return did_you_mean(name, LOADERS) if name not in LOADERS else ""
-    meant = did_you_mean(name, LOADERS)
-    return meant.replace("'?", f":{argument[:150]}'?") if argument else meant
+    scheme = _OF_SUFFIX.get(Path(spec).suffix.lower())
+    if file.lower().endswith(".py") and function.isidentifier():
+        scheme = "python"
+    like = did_you_mean(name, LOADERS) if colon or not scheme else ""
+    if like:
+        return like.replace("'?", f"{colon}{argument[:150]}'?")
+    return f" Did you mean {f'{scheme}:{spec}'!r}?" if scheme else ""
+
+
+def _scheme_of_folder(folder: Path) -> str:
+    is_trained = (folder / "model.safetensors").is_file() and not (folder / "config.json").exists()
+    return "trained" if is_trained else "hf"
 
 
 def _refuse_options(spec: str, given: list[str]) -> None:
