@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from misure._util.freed_memory import keep_freed_memory
+from misure._util.warning_lines import warnings_as_lines
 from misure.errors import MisureError, entrance
 from misure.runs.engines.lost import TRIES, give_up
 from misure.runs.job import RunJob
@@ -137,7 +138,7 @@ def _work(
     """What a worker process does: it sends that it is ready, then works on samples one by one."""
     keep_freed_memory()
     try:
-        with entrance(""), job.threads():
+        with warnings_as_lines(), entrance(""), job.threads():
             worker = job.open_worker(number)
             connection.send(os.getpid())
             while (index := connection.recv()) is not None:
