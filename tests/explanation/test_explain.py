@@ -311,7 +311,8 @@ def test_a_network_that_draws_random_numbers_leaves_the_random_state():
     model = toys.model_of(_Stochastic())
     image = toys.square_image()
     state = torch.get_rng_state()
-    target = misure.predicted_target(model, image, 1)
+    with pytest.warns(misure.errors.MisureWarning, match="draws random numbers"):
+        target = misure.predicted_target(model, image, 1)
     misure.explain(model, image, target)
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -352,6 +353,7 @@ def test_gradients_that_are_not_finite_are_an_error():
     class NoGradient(nn.Module):
         def forward(self, images):
             root = (images - images.detach()).abs().sqrt()  # 0, with an infinite slope
+            root = 0 if images.sum().item() == 25 else root  # but not for the whole image
             return torch.cat([0.5 - images, images - 0.5 + root], 1)
 
     model = toys.model_of(NoGradient())

@@ -77,9 +77,9 @@ def test_bad_choices(model):
 
 def test_bad_images(model):
     with pytest.raises(misure.InputError, match="expected an image .C, .D,. H, W. of floats"):
-        misure.segment(model, torch.zeros(5, 5))
+        misure.segment(model, torch.zeros(5))
     with pytest.raises(misure.InputError, match="expected an image .C, .D,. H, W. of floats"):
-        misure.segment(model, torch.zeros(1, 5, 5, dtype=torch.uint8))
+        misure.segment(model, torch.zeros(1, 5, 5, dtype=torch.int64))
     with pytest.raises(misure.InputError, match="expected a finite image"):
         misure.segment(model, torch.full((1, 5, 5), torch.nan))
 

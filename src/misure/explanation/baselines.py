@@ -10,6 +10,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError
 
 BLUR_FRACTION = 0.1
@@ -36,7 +37,10 @@ def make_baseline_image(
     if isinstance(kind, Tensor):
         return _given(kind, image)
     if kind not in BASELINE_IMAGES:
-        raise InputError(f"expected one of {', '.join(BASELINE_IMAGES)} or a tensor, got {kind!r}.")
+        raise InputError(
+            f"expected one of {', '.join(BASELINE_IMAGES)} or a tensor, got {kind!r}."
+            f"{did_you_mean(kind, BASELINE_IMAGES)}"
+        )
     return BASELINE_IMAGES[kind](image, (0.0,) if mean is None else mean, seed)
 
 

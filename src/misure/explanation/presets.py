@@ -9,6 +9,7 @@ from torch import Tensor
 
 from misure._util.docstrings import Option, options_of_fields
 from misure._util.registry import Registry
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError
 from misure.explanation.nested import THRESHOLDS
 from misure.explanation.reduction import NoReduction, Reduction
@@ -141,6 +142,7 @@ def make_preset(name: str, options: Mapping[str, Any]) -> Preset:
         if option not in known:
             raise InputError(
                 f"expected an option of preset {name} ({', '.join(known)}), got {option!r}."
+                f"{did_you_mean(option, known)}"
             )
         if not fits(option, value, known[option]):
             raise InputError(

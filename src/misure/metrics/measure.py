@@ -9,16 +9,17 @@ from math import isfinite
 
 from torch import Tensor
 
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, entrance, reason_of
 from misure.explanation.content_controls import make_content_controls
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import Probe
-from misure.images.read import check_image
 from misure.images.regions import area_fraction
 from misure.metrics import METRICS, MeasuredMap, Metric
 from misure.metrics.maps import check_same_shape
 from misure.metrics.sufficiency import sufficient_top
 from misure.models.device import to_device
+from misure.models.inputs import as_image
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -35,6 +36,7 @@ def metrics_of(names: Sequence[str]) -> list[Metric]:
             raise InputError(
                 f"expected metrics among {', '.join(METRICS)}, or groups of them "
                 f"({', '.join(groups)}, all), got {name!r}."
+                f"{did_you_mean(name, [*METRICS, *groups])}"
             )
     return [entry for entry in METRICS.values() if {entry.name, entry.group, "all"} & {*names}]
 
@@ -85,7 +87,7 @@ def sufficient_area(
     Raises:
         InputError: a map that does not have the image's shape; a threshold out of range.
     """
-    check_image(image)
+    image = as_image(image, model)
     check_same_shape(saliency_map, target.region)
     check_same_shape(image[0], target.region)
     if not 0 < dice_threshold <= 1:

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from misure.errors import EmptyTargetError, InputError, entrance
 from misure.images.read import check_image
 from misure.images.regions import area_fraction, component_numbers, draw_box, draw_polygon
+from misure.models.inputs import AnyImage, as_image, as_model
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -207,17 +208,20 @@ class Segmentation:
 
 
 @entrance("segment")
-def segment(model: SegmentationModel, image: Tensor) -> Segmentation:
+def segment(model: SegmentationModel | nn.Module, image: AnyImage) -> Segmentation:
     """The prediction of a model for an image, by one forward pass.
 
     Args:
-        model: the model.
-        image: (C, *spatial) float, in the units of the model's mean and std.
+        model: the model, or a torch module that takes images as they are.
+        image: (C, *spatial) float, in the units of the model's mean and std; or what stands for it
+            (see `as_image`): bytes, a picture, a path.
 
     Raises:
         InputError: the image has another shape or type, or is not finite.
         ModelError: the network fails on it.
     """
+    model = as_model(model)
+    image = as_image(image, model)
     return Segmentation(model, logits_of(model, image), image.device)
 
 
@@ -243,8 +247,8 @@ def logits_of(model: SegmentationModel, image: Tensor) -> Tensor:
 
 @entrance("predicted_target")
 def predicted_target(
-    model: SegmentationModel,
-    image: Tensor,
+    model: SegmentationModel | nn.Module,
+    image: AnyImage,
     class_index: int | None = None,
     *,
     class_name: str | None = None,
@@ -259,8 +263,7 @@ def predicted_target(
     `Segmentation.target` for each.
 
     Args:
-        model: the model.
-        image: (C, *spatial) float, in the units of the model's mean and std.
+        model, image: see `segment`.
         class_index, class_name: the class, by one of the two; with `point` both may be left out:
             the class is then that of the pixel.
         point: a pixel (*spatial); the connected object that holds it is taken.

@@ -32,6 +32,7 @@ from typing import Annotated, Any, Self
 from msgspec import Meta, field, structs
 
 from misure._util.records import Record, convert, unusable
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, entrance
 from misure.methods import METHODS
 from misure.metrics import GROUPS, METRICS
@@ -248,6 +249,7 @@ def read_plan(name: str) -> ExperimentPlan:
     if not path.is_file():
         raise InputError(
             f"expected one of {', '.join(list_experiments())}, or a .toml file, got {name!r}."
+            f"{did_you_mean(name, list_experiments())}"
         )
     what = f"a plan of an experiment in {path}"
     try:

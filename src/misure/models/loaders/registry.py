@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from misure._util.docstrings import first_sentence
 from misure._util.registry import Registry
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, entrance
 from misure.models.device import choose_device
 from misure.models.model import SegmentationModel
@@ -20,7 +22,7 @@ Function = TypeVar("Function", bound=LoadFunction)
 OPTIONS = tuple(
     option
     for option in signature(SegmentationModel).parameters
-    if option not in ("net", "device", "differentiable", "name")
+    if option not in ("net", "call", "device", "differentiable", "name")
 )
 """Arguments of SegmentationModel that may be passed to load_model."""
 
@@ -103,7 +105,7 @@ def load_model(
     name, _, argument = spec.partition(":")
     if name not in LOADERS or (not argument and LOADERS[name].usage != name):
         usages = ", ".join(entry.usage for entry in LOADERS.values())
-        raise InputError(f"expected {usages}, got {spec!r}.")
+        raise InputError(f"expected {usages}, got {spec[:200]!r}.{_hint(spec)}")
     torch_device = choose_device(device)
     net, settings = LOADERS[name](argument, torch_device)
     if isinstance(net, SegmentationModel):
@@ -114,11 +116,51 @@ def load_model(
     if unknown:
         raise InputError(
             f"expected options of SegmentationModel ({', '.join(OPTIONS)}), got {unknown[0]!r}."
+            f"{did_you_mean(unknown[0], OPTIONS)}"
         )
     if isinstance(net, torch.nn.Module):
         net.to(torch_device)
     arguments: dict[str, Any] = {"name": spec, "device": torch_device} | settings | options
     return SegmentationModel(net, **arguments)
+
+
+CODE_LOADERS = ("python", "function", "torchscript", "export")
+"""Loaders that run code of the file that their spec names."""
+
+_OF_SUFFIX = {
+    ".onnx": "onnx",
+    ".pt2": "export",
+    ".pt": "torchscript",
+    ".ts": "torchscript",
+    ".safetensors": "trained",
+}
+
+
+def runs_code(spec: str) -> bool:
+    """Whether loading the network that a spec names runs code of a file."""
+    return spec.partition(":")[0].strip().lower() in CODE_LOADERS
+
+
+def _hint(spec: str) -> str:
+    """The spec that was meant, if it can be told."""
+    name, colon, argument = spec.partition(":")
+    if name in LOADERS:
+        return ""
+    if spec and Path(spec).is_dir():
+        return f" Did you mean {f'{_scheme_of_folder(Path(spec))}:{spec}'!r}?"
+    file, _, function = spec.rpartition(":")
+    scheme = _OF_SUFFIX.get(Path(spec).suffix.lower())
+    if file.lower().endswith(".py") and function.isidentifier():
+        scheme = "python"
+    like = did_you_mean(name, LOADERS) if colon or not scheme else ""
+    if like:
+        return like.replace("'?", f"{colon}{argument[:150]}'?")
+    return f" Did you mean {f'{scheme}:{spec}'!r}?" if scheme else ""
+
+
+def _scheme_of_folder(folder: Path) -> str:
+    is_trained = (folder / "model.safetensors").is_file() and not (folder / "config.json").exists()
+    return "trained" if is_trained else "hf"
 
 
 def _refuse_options(spec: str, given: list[str]) -> None:

@@ -3,14 +3,9 @@
 import os
 import pickle
 import signal
-import sys
 import warnings
 from multiprocessing.connection import Connection
 from typing import Any
-
-
-def _say(message: Warning | str, *_: Any, **__: Any) -> None:
-    sys.stderr.write(f"misure: warning: {' '.join(str(message).split())}\n")
 
 
 def work_in_process(
@@ -31,15 +26,14 @@ def work_in_process(
     job, keys = pickle.loads(packed)  # noqa: S301
 
     from misure._util.freed_memory import keep_freed_memory
-    from misure.errors import MisureError, MisureWarning, entrance
+    from misure._util.warning_lines import warnings_as_lines
+    from misure.errors import MisureError, entrance
 
     keep_freed_memory()
     try:
-        with entrance(""), job.threads(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is wrong with the whole was said at the start
-            worker = job.open_worker(number)
-            warnings.simplefilter("default", MisureWarning)
-            warnings.showwarning = _say
+        with entrance(""), job.threads(), warnings_as_lines():
+            with warnings.catch_warnings(action="ignore"):  # said at the start, of the whole
+                worker = job.open_worker(number)
             connection.send(os.getpid())
             while (index := connection.recv()) is not None:
                 connection.send(worker.work(index, keys[index]))
