@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import misure
-from misure.datasets import Reading, open_dataset
+from misure.datasets import ImageFiles, Reading, Sample, open_dataset
 from misure.datasets.nifti import NiftiPairs, Slices
 from misure.images.nifti_write import write_volume
 
@@ -287,3 +287,21 @@ def test_files_without_partner(tmp_path):
     _write(tmp_path / "images/more/a.nii.gz", _image())
     with pytest.raises(misure.InputError, match="expected NIfTI files of different names"):
         open_dataset(f"nifti:{tmp_path}")
+
+
+def test_the_spacing_is_that_of_the_axes_that_a_sample_has(tmp_path):
+    affine = np.array([[0, 0.9, 0, 0], [0, 0, 5.0, 0], [0.8, 0, 0, 0], [0, 0, 0, 1]])
+    _write(tmp_path / "images/a.nii.gz", _image(), affine)
+    _write(tmp_path / "labels/a.nii.gz", _labels(), affine)
+    volume = open_dataset(f"nifti:{tmp_path}")[0]
+    assert volume.spacing_mm == pytest.approx((0.8, 0.9, 5.0))
+    plane = open_dataset(f"nifti-slices:{tmp_path}")[0]  # along the first axis as stored
+    assert plane.spacing_mm == pytest.approx((5.0, 0.9))  # rows run from front to back
+    assert Sample("a", torch.zeros(3, 4, 5)).spacing_mm is None
+
+
+def test_millimetres_whatever_unit_the_header_has(tmp_path):
+    file = nibabel.Nifti1Image(_image(), np.diag([800.0, 800, 5000, 1]))
+    file.header.set_xyzt_units("micron")
+    nibabel.save(file, tmp_path / "a.nii.gz")
+    assert ImageFiles([tmp_path / "a.nii.gz"])[0].spacing_mm == pytest.approx((0.8, 0.8, 5.0))

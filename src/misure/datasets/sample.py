@@ -9,7 +9,7 @@ from typing import Protocol, Self, TypeGuard
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.images.orientation import AS_STORED, ViewingOrder
+from misure.images.orientation import AS_STORED, ViewingOrder, spacing_mm
 
 _SLICE = re.compile(r"[/_]slice\d+(\.\w+)*$")
 
@@ -40,6 +40,16 @@ class Sample:
     order: ViewingOrder = AS_STORED
     objects: tuple["AnnotatedObject", ...] = ()
     affine: Tensor | None = None
+
+    @property
+    def spacing_mm(self) -> tuple[float, ...] | None:
+        """Millimetres from one voxel to the next along each axis (*spatial); None for pictures.
+
+        For an axial slice: between its rows and between its columns.
+        """
+        if self.affine is None:
+            return None
+        return spacing_mm(self.affine.numpy())[4 - self.image.ndim :]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ _CHUNK = 1 << 20
 _MOST_AFTER_VOXELS = 1 << 26
 """Bytes after the last voxel (extensions stand before the first): more is no image."""
 
+_MM_OF_UNIT = {"meter": 1e3, "micron": 1e-3}  # all others are millimetres, or not known
+
 
 class NiftiFile:
     """A NIfTI file, opened: what its header says, and its voxels.
@@ -48,8 +50,14 @@ class NiftiFile:
         with self._reading():
             self._file: Any = nibabel.load(self.path)
             self.shape = tuple(int(side) for side in self._file.shape)
-            self.affine = np.asarray(self._file.affine, np.float64)
+            self.affine = self._in_mm(np.asarray(self._file.affine, np.float64))
             self.dtype = np.dtype(self._file.get_data_dtype())
+
+    def _in_mm(self, affine: np.ndarray) -> np.ndarray:
+        """The affine to millimetres, in whatever unit the header has it."""
+        unit = self._file.header.get_xyzt_units()[0]
+        scale = _MM_OF_UNIT.get(unit, 1.0)
+        return np.diag([scale, scale, scale, 1.0]) @ affine
 
     @property
     def description(self) -> str:
