@@ -117,7 +117,7 @@ def write_object(
             class_index=run_object.target.class_index,
             class_name=run_object.target.class_name,
             instance=run_object.instance,
-            target=TargetRecord.of(run_object.target),
+            target=TargetRecord.of(run_object.target, sample.spacing_mm),
             prediction=signs.prediction,
             augmented_dice=signs.augmented_dice,
         )
@@ -144,7 +144,7 @@ def _done(
         "instance": run_object.instance,
         "map": writer.save("maps", run_object.key, ".npz", (explanation or explained).save),
         "thumbnail": writer.save_thumbnail(image_key, thumbnail(sample, target)),
-        "target": TargetRecord.of(explained.target),
+        "target": TargetRecord.of(explained.target, sample.spacing_mm),
         "cost": cost.counts(),
         "affine": None if sample.affine is None else sample.affine.tolist(),
         "viewing_order": sample.order if target.region.ndim == 3 else None,

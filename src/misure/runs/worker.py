@@ -5,12 +5,13 @@ recorded depends on who does it or in which order: seeds come from the sample's 
 objects of a sample are always explained together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
-from misure.datasets.sample import Dataset
+from misure.datasets.sample import Dataset, Sample
 from misure.errors import RunFolderError, entrance, reason_of
 from misure.explanation.explanation import Explanation
 from misure.methods import METHODS
@@ -22,6 +23,7 @@ from misure.models.target import Target
 from misure.runs.folder import RunFolder, RunWriter
 from misure.runs.object_record import Explained, signs_of, write_object
 from misure.runs.objects import RunObject, objects_of
+from misure.runs.other_images import OtherImages
 from misure.runs.plan import RunPlan
 from misure.runs.record import FailedObject, FinishedSample
 
@@ -52,6 +54,7 @@ class RunWorker:
         self._model, self._dataset, self._plan = model, dataset, plan
         self._writer = RunWriter(folder)
         self._class_indices = [model.find_class(name) for name in plan.classes]
+        self._others = OtherImages(dataset)
 
     @entrance("")  # so that recorded reasons are the same in every process
     def work(self, index: int, key: str) -> SampleOutcome:
@@ -76,40 +79,62 @@ class RunWorker:
             segmentation = Segmentation(self._model, logits, image.device)
             objects = objects_of(sample, segmentation, self._plan, self._class_indices)
             signs = signs_of(self._model, image, logits, sample, objects, self._plan)
+            of_sample = self._options_of_sample(index, sample) if objects else {}
             del logits  # large, and of no use while the objects are explained
         except Exception as error:
             _raise_if_broken(error)
             return _record_failed_sample(self._writer, key, reason_of(error))
+        explained = self._explain(image, key, objects, of_sample)
         records = [
             write_object(self._writer, sample, segmentation, *parts)
-            for parts in zip(objects, signs, self._explain(image, key, objects), strict=True)
+            for parts in zip(objects, signs, explained, strict=True)
         ]
         self._writer.append([*records, FinishedSample(sample=key, num_objects=len(records))])
         num_failed = sum(isinstance(record, FailedObject) for record in records)
         return SampleOutcome(len(records) - num_failed, num_failed)
 
-    def _explain(self, image: Tensor, key: str, objects: Sequence[RunObject]) -> list[Explained]:
+    def _options_of_sample(self, index: int, sample: Sample) -> dict[str, Any]:
+        """Options that a method which finds regions takes of the sample, and of another one."""
+        if not METHODS[self._plan.method].finds_regions:
+            return {}
+        options: dict[str, Any] = {}
+        if sample.spacing_mm is not None:
+            options["spacing_mm"] = sample.spacing_mm
+        if "other_image" not in self._plan.method_options:
+            other = self._others.of(index, sample.image)
+            if other is not None:
+                options["other_image"], options["other_image_name"] = other
+        return options
+
+    def _explain(
+        self, image: Tensor, key: str, objects: Sequence[RunObject], of_sample: Mapping[str, Any]
+    ) -> list[Explained]:
         """What explains each object; a few are explained together, one by one if that fails."""
         explained: list[Explained] = []
         for start in range(0, len(objects), _AT_ONCE):
             batch = objects[start : start + _AT_ONCE]
             try:
-                explained += self._explain_targets(image, key, [part.target for part in batch])
+                targets = [part.target for part in batch]
+                explained += self._explain_targets(image, key, targets, of_sample)
             except Exception as error:
                 _raise_if_broken(error)
-                explained += [error] if len(batch) == 1 else self._one_by_one(image, key, batch)
+                explained += (
+                    [error] if len(batch) == 1 else self._one_by_one(image, key, batch, of_sample)
+                )
         return explained
 
-    def _one_by_one(self, image: Tensor, key: str, objects: Sequence[RunObject]) -> list[Explained]:
-        return [self._explain(image, key, [run_object])[0] for run_object in objects]
+    def _one_by_one(
+        self, image: Tensor, key: str, objects: Sequence[RunObject], of_sample: Mapping[str, Any]
+    ) -> list[Explained]:
+        return [self._explain(image, key, [part], of_sample)[0] for part in objects]
 
     def _explain_targets(
-        self, image: Tensor, key: str, targets: Sequence[Target]
+        self, image: Tensor, key: str, targets: Sequence[Target], of_sample: Mapping[str, Any]
     ) -> Sequence[Explanation | MethodResult]:
         plan, seed = self._plan, self._plan.seed_of(key)
         method = METHODS[plan.method]
         shared = method.options_among({"dice_threshold": plan.dice_threshold})
-        options = {**shared, **plan.method_options}
+        options = {**shared, **of_sample, **plan.method_options}
         if plan.objects == "asked":
             return [method(self._model, image, target, seed=seed, **options) for target in targets]
         return method.explain_many(self._model, image, targets, seed=seed, **options)

@@ -34,6 +34,8 @@ class MapMetrics(Record, frozen=True, kw_only=True):
         metrics: name -> value; None if it could not be measured or makes no sense.
         error: which metrics failed and why; empty if none did.
         passes: pass equivalents spent on measuring.
+        transfer_from: the other image of `transfer_dice`, if that was measured (see
+            `ExplanationRecord`).
     """
 
     key: str
@@ -41,6 +43,7 @@ class MapMetrics(Record, frozen=True, kw_only=True):
     metrics: dict[str, float | None]
     error: str
     passes: int
+    transfer_from: str = ""
 
 
 class KnownMetrics:
