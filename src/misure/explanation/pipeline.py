@@ -296,6 +296,7 @@ class Explainer:
             settings=settings,
             model_settings=self.model.settings(),
             slice_index=None,
+            shape=tuple(target.region.shape),
             spacing_mm=probe.spacing_mm,
             cost=CostRecord.of(budget.cost),
         )

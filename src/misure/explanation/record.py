@@ -183,7 +183,8 @@ class ExplanationRecord(Record, frozen=True, kw_only=True):
         settings: every option of the preset with its value.
         model_settings: how the network is used (see `SegmentationModel.settings`).
         slice_index: the axial slice that was taken of a volume, if any.
-        spacing_mm: sides of a pixel or voxel along each axis of the regions; None: not known.
+        shape: (*spatial) of the image.
+        spacing_mm: sides of a pixel or voxel along each axis of the image; None: not known.
         cost: passes and seconds; all that were made for this target.
     """
 
@@ -209,6 +210,7 @@ class ExplanationRecord(Record, frozen=True, kw_only=True):
     settings: dict[str, Any]
     model_settings: dict[str, Any]
     slice_index: int | None
+    shape: tuple[int, ...]
     spacing_mm: tuple[float, ...] | None
     cost: CostRecord
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from misure.cli.commands.options import force_option
 from misure.cli.terminal import counted
 from misure.errors import InputError
 
@@ -15,23 +16,33 @@ from misure.errors import InputError
 @click.option(
     "--nifti", type=click.Path(path_type=Path), help="Write regions and maps of volumes into it."
 )
-def export(run: str, csv_file: Path | None, parquet: Path | None, nifti: Path | None) -> None:
+@force_option
+def export(
+    run: str, csv_file: Path | None, parquet: Path | None, nifti: Path | None, force: bool
+) -> None:
     """Write the values of a run as a table, one row an object, one column a value.
 
     For NIfTI volumes it also writes the regions and maps, to lay over the volumes.
     """
+    from misure._util.folders import refuse_foreign_file, writing_folder
     from misure.runs.run import read_run
     from misure.runs.table import write_csv, write_parquet
     from misure.runs.volumes import write_run_volumes
 
     if csv_file is None and parquet is None and nifti is None:
         raise InputError("expected --csv FILE, --parquet FILE or --nifti DIR, got none.")
+    for path, mark in ((csv_file, b"target.class_index"), (parquet, b"PAR1")):
+        if path:
+            refuse_foreign_file(path, mark, force=force)
     records = read_run(run)
     if csv_file:
         write_csv(records, csv_file)
     if parquet:
         write_parquet(records, parquet)
     if nifti:
-        click.echo(f"{nifti}: {counted(write_run_volumes(run, nifti), 'object')}")
+        made_with = {"run": run}
+        with writing_folder(nifti, command="export", settings=made_with, force=force) as folder:
+            num_written = write_run_volumes(run, folder)
+        click.echo(f"{nifti}: {counted(num_written, 'object')}")
     if written := " and ".join(str(path) for path in (csv_file, parquet) if path):
         click.echo(f"{written}: {counted(len(records), 'object')}")
