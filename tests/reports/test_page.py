@@ -335,7 +335,7 @@ def test_many_objects_make_several_pages(folder, tmp_path, monkeypatch):
 def test_other_methods_and_volumes_have_a_report_too(tmp_path):
     model = toys.model_of(toys.Beacon())
     volumes = SampleList([Sample("v", toys.beacon_image(3))])
-    run(volumes, model, tmp_path / "volume", RunPlan(method_options={"max_passes": 30}))
+    run(volumes, model, tmp_path / "volume", RunPlan(method_options={"max_passes": 46}))
     run(volumes, model, tmp_path / "edges", RunPlan(method="edges"))
     (page,) = write_report([tmp_path / "volume", tmp_path / "edges"], tmp_path / "r.html")
     assert "edges" in page.read_text()

@@ -132,7 +132,7 @@ def test_a_run_over_volumes_is_exported_as_volumes(volume, tmp_path):
     path, box, affine = volume
     _invoke(
         "run", path.parent, *_model(tmp_path), "--out", tmp_path / "run", "--option",
-        "max_passes=30",
+        "max_passes=46",
     )  # fmt: skip
     done = _invoke("export", tmp_path / "run", "--nifti", tmp_path / "volumes")
     assert "1 object" in done.output

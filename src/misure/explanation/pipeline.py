@@ -296,8 +296,8 @@ class Explainer:
             settings=settings,
             model_settings=self.model.settings(),
             slice_index=None,
-            shape=tuple(target.region.shape),
-            spacing_mm=probe.spacing_mm,
+            shape=list(target.region.shape),
+            spacing_mm=None if probe.spacing_mm is None else list(probe.spacing_mm),
             cost=CostRecord.of(budget.cost),
         )
         return Explanation(

@@ -210,8 +210,8 @@ class ExplanationRecord(Record, frozen=True, kw_only=True):
     settings: dict[str, Any]
     model_settings: dict[str, Any]
     slice_index: int | None
-    shape: tuple[int, ...]
-    spacing_mm: tuple[float, ...] | None
+    shape: list[int]
+    spacing_mm: list[float] | None
     cost: CostRecord
 
 

@@ -199,7 +199,7 @@ class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
     transfer_from: str
     transfer_resized: bool
     silhouette_dice_by_content: dict[str, float]
-    spacing_mm: tuple[float, ...] | None
+    spacing_mm: list[float] | None
     context: list[ContextEntry]
 
 
