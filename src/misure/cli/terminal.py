@@ -119,13 +119,12 @@ def _notes(values: "ExplanationRecord") -> list[str]:
 
     small, lines = values.minimally_sufficient_region, []
     if note := reduction_note(values):
-        lines.append(f"minimally_sufficient_region is not known to be minimal: {note}.")
+        more = "; more --max-passes may find less" if small.stopped_by == "max_passes" else ""
+        lines.append(f"minimally_sufficient_region is not known to be minimal: {note}{more}.")
     if values.minimality:
         lines.append(_minimality(values.minimality, "voxels" if len(values.shape) == 3 else "px"))
-    if small.stopped_by == "max_passes":
-        lines.append("The search ended with its budget: more --max-passes may find less.")
     if values.sufficient_region.stopped_by == "max_passes":
-        lines.append("So did the growth: less than this sufficient_region may do.")
+        lines.append("The budget ended the growth: less than this sufficient_region may do.")
     wanted = values.settings.get("compare_presentations")
     if wanted and len(values.sufficiency_by_presentation) < _NUM_PRESENTATIONS:
         lines.append(

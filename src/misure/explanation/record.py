@@ -40,7 +40,8 @@ class TargetRecord(Record, frozen=True, kw_only=True):
     @classmethod
     def of(cls, target: Target, spacing_mm: Sequence[float] | None = None) -> "TargetRecord":
         """The record of a target, of an image with this spacing."""
-        return cls(**target.record(), **sizes_in_mm(target.region, spacing_mm))
+        values: dict[str, Any] = target.record() | sizes_in_mm(target.region, spacing_mm)
+        return cls(**values)
 
 
 class PassCounts(Record, frozen=True, kw_only=True):

@@ -78,7 +78,7 @@ class Segmentation:
     def classes_at(self, point: Sequence[int]) -> list[int]:
         """The classes of a pixel (*spatial): one; with multilabel any number."""
         if self.model.multilabel:
-            at_point = self._classes[(slice(None), *point)]
+            at_point = self._classes.movedim(0, -1)[tuple(point)]
             return [int(index) for index in at_point.nonzero().flatten()]
         return [int(self._classes[tuple(point)])]
 

@@ -148,8 +148,9 @@ def _draw(
         bar = ScalarMappable(norm, MAP_COLOURS)
         axes.figure.colorbar(bar, ax=axes, shrink=0.8, label="matters more →")
         draw_outline(axes, view.target, TARGET_COLOUR, "solid")
-        note = "" if view.tried.all() else "; grey: not tried"
-        axes.set_title(f"saliency map (preset {explanation.preset}{note})")
+        is_tried = bool(view.tried.all())
+        note = f"preset {explanation.preset}" if is_tried else "grey: not tried"
+        axes.set_title(f"saliency map ({note})")
     elif name == "shown":
         show_image(axes, view.shown)
         axes.set_title(f"what the model was shown (Dice {explanation.dice:.3f})")
@@ -189,7 +190,7 @@ def _draw_segmentation(
         inside = view.by_class[class_index]
         if multilabel:
             draw_outline(axes, inside, colour, "solid")
-        depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+        depth = distance_transform_edt(np.pad(_own(view, class_index, coloured), 1))[1:-1, 1:-1]
         row, column = np.unravel_index(depth.argmax(), depth.shape)
         axes.text(
             column,
@@ -203,6 +204,14 @@ def _draw_segmentation(
             bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0},
         )
     axes.set_title("segmentation")
+
+
+def _own(view: _View, class_index: int, coloured: Sequence[tuple[int, str]]) -> np.ndarray:
+    """Where the name of a class goes: its pixels that are of no other class, if there are any."""
+    inside = view.by_class[class_index]
+    others = [view.by_class[index] for index, _ in coloured if index != class_index]
+    alone = inside & ~np.logical_or.reduce(others) if others else inside
+    return alone if alone.any() else inside
 
 
 def _tint(view: _View, coloured: Sequence[tuple[int, str]]) -> np.ndarray:

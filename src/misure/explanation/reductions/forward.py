@@ -38,7 +38,7 @@ class ForwardReduction(SearchingReduction):
 
     doing: ClassVar[str] = "removing"
     needs_gradients: ClassVar[bool] = False
-    usual_passes: ClassVar[int] = 400
+    usual_passes: ClassVar[int | None] = 400
     least_shown: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

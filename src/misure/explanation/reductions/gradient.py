@@ -38,6 +38,7 @@ from misure.explanation.reduction import (
 from misure.images.grid import Grid, default_grain_px, smooth, top_cells
 from misure.images.regions import distance_px
 
+_USUAL_PASSES = 160
 _PASSES_OF_A_STEP = 3
 _USUAL_SHARE = 0.625
 _SEVERAL = 3
@@ -79,7 +80,7 @@ class GradientReduction(SearchingReduction):
 
     doing: ClassVar[str] = "shrinking"
     needs_gradients: ClassVar[bool] = True
-    usual_passes: ClassVar[int] = 160
+    usual_passes: ClassVar[int | None] = _USUAL_PASSES
     least_shown: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
@@ -123,7 +124,7 @@ class GradientReduction(SearchingReduction):
 
     def _limit(self, account: Account) -> int:
         """Pass equivalents that all of it may spend."""
-        return self.usual_passes if account.limit is None else account.limit
+        return _USUAL_PASSES if account.limit is None else account.limit
 
     def _budget(self, account: Account, num_held: int) -> int:
         """Pass equivalents that the steps may spend, given how many regions have sufficed."""

@@ -91,8 +91,14 @@ class PaperReduction:
         with model.borrowed():
             for num in set(nums):  # those with as many steps learn together
                 alike = [i for i, own in enumerate(nums) if own == num]
-                chosen = [[of_all[i] for i in alike] for of_all in (probes, sufficient, accounts)]
-                learnt = self._learn(model, *chosen, num, on_step)  # type: ignore[arg-type]
+                learnt = self._learn(
+                    model,
+                    [probes[i] for i in alike],
+                    [sufficient[i] for i in alike],
+                    [accounts[i] for i in alike],
+                    num,
+                    on_step,
+                )
                 maps |= dict(zip(alike, learnt, strict=True))
             searches = [
                 top_region(probe, maps[i], sufficient[i], accounts[i])
