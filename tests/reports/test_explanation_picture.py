@@ -22,6 +22,7 @@ def _titles(monkeypatch):
         return whole(figure, text, **options)
 
     monkeypatch.setattr(matplotlib.figure.Figure, "suptitle", note)
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda *_, **__: None)  # slow
     return said
 
 
