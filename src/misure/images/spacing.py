@@ -23,13 +23,25 @@ def check_spacing(spacing_mm: Sequence[float] | None, num_axes: int) -> tuple[fl
     """
     if spacing_mm is None:
         return None
-    sides = tuple(float(side) for side in spacing_mm)
-    if len(sides) != num_axes or not all(isfinite(side) and side > 0 for side in sides):
+    try:
+        sides = tuple(float(side) for side in spacing_mm)
+    except (TypeError, ValueError):
+        sides = ()
+    if len(sides) != num_axes or not _are_lengths(sides):
         raise InputError(
             f"expected spacing_mm of {num_axes} positive numbers, one for each axis of the image, "
-            f"got {sides}."
+            f"got {spacing_mm!r}."
         )
     return sides
+
+
+def known_spacing(spacing_mm: Sequence[float] | None) -> tuple[float, ...] | None:
+    """The spacing that a file gives; None if its affine gives an axis no length."""
+    return tuple(spacing_mm) if spacing_mm is not None and _are_lengths(spacing_mm) else None
+
+
+def _are_lengths(sides: Sequence[float]) -> bool:
+    return all(isfinite(side) and side > 0 for side in sides)
 
 
 def sampling_of(spacing_mm: Sequence[float] | None) -> Sampling | None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from misure.datasets.sample import Dataset, Sample
 from misure.errors import RunFolderError, entrance, reason_of
 from misure.explanation.explanation import Explanation
+from misure.images.spacing import known_spacing
 from misure.methods import METHODS
 from misure.methods.result import MethodResult
 from misure.models.device import to_device
@@ -98,8 +99,8 @@ class RunWorker:
         if not METHODS[self._plan.method].finds_regions:
             return {}
         options: dict[str, Any] = {}
-        if sample.spacing_mm is not None:
-            options["spacing_mm"] = sample.spacing_mm
+        if (spacing_mm := known_spacing(sample.spacing_mm)) is not None:
+            options["spacing_mm"] = spacing_mm
         if "other_image" not in self._plan.method_options:
             other = self._others.of(index, sample.image)
             if other is not None:

@@ -170,14 +170,16 @@ def _default_out(image: Path, class_name: str, chosen: dict[str, Any]) -> Path:
     return Path(re.sub(r"[^\w.-]+", "_", "-".join(parts)))
 
 
-def _spacing_of(volume: "NiftiFile", slice_index: int | None) -> tuple[float, ...]:
+def _spacing_of(volume: "NiftiFile", slice_index: int | None) -> tuple[float, ...] | None:
     """Millimetres between the voxels of a volume, or between the pixels of its slice."""
     from misure.images.orientation import affine_of_slice, spacing_mm
+    from misure.images.spacing import known_spacing
 
     if slice_index is None:
-        return spacing_mm(volume.affine)
+        return known_spacing(spacing_mm(volume.affine))
     shape = volume.shape[:3]
-    return spacing_mm(affine_of_slice(volume.affine, slice_index, volume.order, shape))[1:]
+    sides = spacing_mm(affine_of_slice(volume.affine, slice_index, volume.order, shape))
+    return known_spacing(sides[1:])
 
 
 def _read_other(path: Path, model: "SegmentationModel", slice_index: int | None) -> "Tensor":

@@ -19,6 +19,7 @@ from misure._util.records import plain
 from misure.datasets.sample import Dataset, Sample, case_of
 from misure.errors import InputError, reason_of
 from misure.explanation.probe import OnStep, Probe
+from misure.images.spacing import known_spacing
 from misure.methods.result import MethodResult
 from misure.metrics import MeasuredMap, Metric
 from misure.metrics.comparison.compared_run import ComparedRun, check_alike
@@ -177,7 +178,7 @@ class _Measuring:
             baseline_image=self.measured_with.baseline_image,
             seed=self.measured_with.seed,
             other=read_other(sample.image) if self._needs_another else None,
-            spacing_mm=sample.spacing_mm,
+            spacing_mm=known_spacing(sample.spacing_mm),
         )
         self._probe = (key, probe)
         return probe
