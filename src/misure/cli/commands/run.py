@@ -171,7 +171,24 @@ def run(
             f"holds {counted(len(records) - len(failed), 'explained object')} and "
             f"{counted(len(failed), 'failure')}."
         )
+        if note := _left_out(out, classes):
+            click.echo(note)
         for record in failed[:5]:
             click.echo(f"  {record.key}: {record.reason}")
     if failed:
         ctx.exit(1)
+
+
+def _left_out(out: str, classes: tuple[str, ...]) -> str:
+    """That class 0 was left out although its name is none of a background; empty if it was not."""
+    from misure.models.background import is_named_background
+    from misure.runs.folder import RunFolder
+
+    settings = RunFolder(out).settings()
+    name = settings.class_names[0] if settings.class_names else ""
+    if classes or settings.model_settings.get("multilabel") or is_named_background(name):
+        return ""
+    return (
+        f"Class 0 ({name}) was left out, as it is the background of most networks; name all classes "
+        "with --class to explain it too."
+    )
