@@ -189,6 +189,6 @@ def _left_out(out: str, classes: tuple[str, ...]) -> str:
     if classes or settings.model_settings.get("multilabel") or is_named_background(name):
         return ""
     return (
-        f"Class 0 ({name}) was left out, as it is the background of most networks; name all classes "
-        "with --class to explain it too."
+        f"Class 0 ({name}) was left out, as it is the background of most networks; name all "
+        "classes with --class to explain it too."
     )
