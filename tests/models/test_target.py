@@ -177,13 +177,3 @@ def test_where_objects_of_several_classes_overlap_a_point_needs_a_class():
         segmentation.target(1, point=(1, 1))
     assert segmentation.num_pixels_by_class(image[0] > 0.9) == {0: 9, 1: 9}
     assert segmentation.num_pixels_by_class(image[0] < 0.9) == {-1: 36, 0: 55}
-
-
-def test_class_0_is_the_background_unless_it_has_another_name():
-    def model(*names):
-        return misure.SegmentationModel(toys.OwnBrightness(), class_names=names)
-
-    for names in ((), ("background", "a"), ("LABEL_0", "LABEL_1"), ("unlabeled area", "a")):
-        assert model(*names).is_background(0)
-        assert not model(*names).is_background(1)
-    assert not model("wall", "tree").is_background(0)

@@ -1,4 +1,4 @@
-"""Whether class 0 is a background: in most networks it is, in those of ADE20K it is "wall"."""
+"""Whether class 0 is named as a background: in networks of ADE20K it is "wall"."""
 
 import re
 

@@ -22,7 +22,6 @@ from torch import Tensor
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, MisureError, ModelError, entrance
 from misure.images.intensity import check_rule
-from misure.models.background import is_named_background
 from misure.models.batches import in_batches, is_out_of_memory
 from misure.models.borrowed import borrowed, fixed_random_numbers, lock_of, modules_within
 from misure.models.cost import Cost, Counters
@@ -303,12 +302,8 @@ class SegmentationModel:
         return class_probability(logits, class_index, self.multilabel)
 
     def is_background(self, class_index: int) -> bool:
-        """Whether a class is the background: class 0 of exclusive classes, unless it has a name.
-
-        A name that is none of a background (`wall`) makes it a class as all others.
-        """
-        is_first = class_index == 0 and not self.multilabel
-        return is_first and is_named_background(self.class_name(0))
+        """Whether a class is class 0 of exclusive classes, which is usually the background."""
+        return class_index == 0 and not self.multilabel
 
     def class_name(self, class_index: int) -> str:
         """The name of a class; its number as text if it has no name."""
