@@ -1,0 +1,361 @@
+"""What an image processor of transformers does to a picture, learnt by showing it pictures.
+
+A processor takes whole grey levels and gives no gradients, so misure does the same with tensors. It
+does not read the processor's keys: it shows the processor pictures and sees what comes back.
+
+- Pictures of one colour give the number that each grey level becomes in each channel.
+- A picture of noise and its inverse differ wherever the image is, and agree in the padding.
+- The kernel is the one that makes the processor's own tensor of the noise.
+
+The last comparison is made for every new shape of image. A processor whose tensor differs is
+refused, with the key that makes the difference.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.models.preprocessing import Placement, Preprocessing
+from misure.models.resampling import INTERPOLATIONS
+
+_SHAPES = ((37, 53), (210, 140))
+MAX_LEVELS = 2.0
+MEAN_LEVELS = 0.75
+"""How far the tensor may differ from the processor's, in grey levels of 255: Pillow rounds to whole
+levels after each of the two axes, misure never."""
+
+_PILLOW = {0: "nearest", 1: "lanczos", 2: "linear", 3: "bicubic", 4: "box", 5: "hamming"}
+_SECOND_CHANNEL = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What a processor made of one picture.
+
+    Attributes:
+        inputs: (windows, C, H, W) float.
+        ends: the end of each window along the longer side; empty if it is no window.
+    """
+
+    inputs: Tensor
+    ends: tuple[int, ...] = ()
+
+
+Show = Callable[[np.ndarray], Shown]
+"""From a picture (H, W, C) uint8 to what the processor makes of it."""
+
+
+def show_to(processor: Any, **keys: Any) -> Show:
+    """A function that shows pictures to a processor, with other values for some of its keys."""
+
+    def show(picture: np.ndarray) -> Shown:
+        try:
+            output = processor(
+                images=[picture], return_tensors="pt", input_data_format="channels_last", **keys
+            )
+            inputs = output["pixel_values"]
+            offsets = output.get("patch_offsets") or ()
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [""])[0][:200]
+            raise InputError(
+                "expected an image processor for single pictures, "
+                f"{type(processor).__name__} raised {type(error).__name__} on one of shape "
+                f"{picture.shape}: {reason} Give input_size, mean and std yourself, with "
+                "processor=False."
+            ) from error
+        inputs = torch.as_tensor(np.asarray(inputs)) if not isinstance(inputs, Tensor) else inputs
+        windows = inputs.float() if inputs.ndim == 4 else inputs.float()[None]
+        return Shown(inputs=windows, ends=tuple(int(offset[2]) for offset in offsets))
+
+    return show
+
+
+def noise_picture(spatial: Sequence[int], num_channels: int) -> np.ndarray:
+    """A picture (H, W, C) uint8 with coarse blocks and fine grain; always the same one."""
+    generator = np.random.default_rng(0)
+    height, width = spatial
+    blocks = generator.integers(0, 128, (height // 8 + 1, width // 8 + 1, num_channels))
+    coarse = blocks.repeat(8, 0).repeat(8, 1)[:height, :width]
+    return (coarse + generator.integers(0, 128, coarse.shape)).astype(np.uint8)
+
+
+def as_images(picture: np.ndarray) -> Tensor:
+    """A picture (H, W, C) uint8 as misure reads it: (1, C, H, W) in [0, 1]."""
+    return torch.from_numpy(picture).movedim(-1, 0)[None].float() / 255
+
+
+def learn_placement(show: Show, spatial: tuple[int, ...], num_channels: int) -> Placement:
+    """Where the pixels of a picture lie in what the processor makes of it."""
+    picture = noise_picture(spatial, num_channels)
+    shown, inverse = show(picture), show(255 - picture)
+    sides = tuple(shown.inputs.shape[2:])
+    if len(shown.inputs) > 1:
+        return _windows(shown, spatial, sides)
+    differs = (shown.inputs != inverse.inputs)[0].any(0)
+    spans = [_span(differs.any(1)), _span(differs.any(0))]
+    is_image = torch.zeros(sides, dtype=torch.bool)
+    is_image[tuple(slice(*span) for span in spans)] = True
+    outside = shown.inputs[0][:, ~is_image]
+    return Placement(
+        resized=tuple(end - start for start, end in spans),
+        input_shape=sides,
+        corners=(tuple(-start for start, _ in spans),),
+        padding=tuple(outside[:, 0].tolist()) if outside.numel() else (),
+    )
+
+
+def _span(differs: Tensor) -> tuple[int, int]:
+    where = differs.nonzero()
+    if not len(where):
+        raise InputError(
+            "expected an image processor whose output depends on the picture, got the same for "
+            "noise and its inverse. Give input_size, mean and std yourself, with processor=False."
+        )
+    return int(where[0]), int(where[-1]) + 1
+
+
+def _windows(shown: Shown, spatial: tuple[int, ...], sides: tuple[int, ...]) -> Placement:
+    if len(shown.ends) != len(shown.inputs):
+        raise InputError(
+            "expected an image processor that makes one input of a picture, or windows with "
+            f"patch_offsets, got {len(shown.inputs)} inputs. Give input_size, mean and std "
+            "yourself, with processor=False."
+        )
+    axis = 0 if spatial[0] > spatial[1] else 1
+    resized, corners = list(sides), []
+    resized[axis] = max(shown.ends)
+    for end in shown.ends:
+        corner = [0, 0]
+        corner[axis] = end - sides[axis]
+        corners.append(tuple(corner))
+    return Placement(resized=tuple(resized), input_shape=sides, corners=tuple(corners))
+
+
+def learn_colours(show: Show, num_channels: int) -> Preprocessing:
+    """Mean, std and order of the channels, from pictures of one colour.
+
+    Raises:
+        InputError: channels that are mixed or that ignore the picture, or a mean that cannot be
+            meant for the scale of the pixels.
+    """
+    picture = np.zeros((*_SHAPES[0], num_channels), np.uint8)
+    placement = learn_placement(show, _SHAPES[0], num_channels)
+    middle = tuple(
+        side // 2 - corner if len(placement.corners) == 1 else side // 2
+        for side, corner in zip(placement.resized, placement.corners[0], strict=True)
+    )
+    middle = tuple(min(m, side - 1) for m, side in zip(middle, placement.input_shape, strict=True))
+
+    def colour(picture: np.ndarray) -> Tensor:
+        return show(picture).inputs[0][(slice(None), *middle)].double()
+
+    black = colour(picture)
+    responses = []
+    for channel in range(num_channels):
+        picture = np.zeros_like(picture)
+        picture[..., channel] = 255
+        responses.append(colour(picture) - black)
+    response = torch.stack(responses)  # image channel x input channel
+    strength = response.abs()
+    channels = strength.argmax(0)
+    scale = response.gather(0, channels[None])[0]
+    others = strength.sum(0) - scale.abs()
+    if len(set(channels.tolist())) != num_channels or bool(
+        ((scale <= 0) | (others > 1e-3 * scale.abs())).any()
+    ):
+        raise InputError(
+            "expected an image processor that rescales each channel by itself, got one that "
+            "mixes them. Give mean and std yourself, with processor=False."
+        )
+    order = channels.argsort()
+    mean, std = (-black / scale)[order], (1 / scale)[order]
+    _check_scale(mean, std)
+    return Preprocessing(
+        mean=_plain(mean) if float(mean.abs().max()) > 1e-6 else None,
+        std=_plain(std) if float((std - 1).abs().max()) > 1e-6 else None,
+        channels=None if channels.tolist() == [*range(num_channels)] else tuple(channels.tolist()),
+    )
+
+
+def _plain(numbers: Tensor) -> tuple[float, ...]:
+    """Numbers with the six digits that float32 is sure of."""
+    return tuple(float(f"{number:.6g}") for number in numbers.tolist())
+
+
+def _check_scale(mean: Tensor, std: Tensor) -> None:
+    """Refuses a mean of [0, 1] for pixels up to 255, and one of [0, 255] for pixels up to 1."""
+    if float(mean.max()) > 1:
+        raise InputError(
+            "expected image_mean in the scale that rescale_factor gives the pixels, got a mean of "
+            f"{float(mean.max()):.3g} times white. If the network was trained on pixels from 0 to "
+            '255, say processor={"do_rescale": false}, else give mean and std yourself.'
+        )
+    if float(mean.max()) > 1e-6 and float(std.max()) < 0.01:
+        raise InputError(
+            "expected image_mean in the scale of the pixels, got do_rescale: false beside a mean "
+            f"of {255 * float(mean.max()):.3g}: pixels from 0 to 255, or already from 0 to 1? Say "
+            'processor={"do_rescale": true} for 0 to 1, else give mean and std yourself.'
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How far a tensor is from the processor's, in grey levels of 255.
+
+    Attributes:
+        largest, mean: over all pixels and channels; infinite for another shape.
+    """
+
+    largest: float
+    mean: float
+
+    @property
+    def is_rounding(self) -> bool:
+        """Whether Pillow's rounding to whole levels explains it."""
+        return self.largest <= MAX_LEVELS and self.mean <= MEAN_LEVELS
+
+
+def difference(preprocessing: Preprocessing, show: Show, picture: np.ndarray) -> Difference:
+    """How far misure's tensor of a picture (H, W, C) uint8 is from the processor's."""
+    theirs = show(picture).inputs
+    ours = preprocessing.to_input(as_images(picture))
+    if ours.shape != theirs.shape:
+        return Difference(largest=float("inf"), mean=float("inf"))
+    std = torch.tensor(preprocessing.std or (1.0,)).expand(picture.shape[-1])
+    std = std[list(preprocessing.channels)] if preprocessing.channels else std
+    levels = (ours - theirs).abs() * std[:, None, None] * 255
+    return Difference(largest=float(levels.max()), mean=float(levels.mean()))
+
+
+class ProcessorLayout:
+    """The placement of images by a processor: learnt and compared for each new shape.
+
+    Args:
+        show: shows pictures to the processor.
+        colours: mean, std, channels and interpolation, to compare with.
+        num_channels: C of the pictures.
+        culprits: names the keys that make a difference, for the message.
+    """
+
+    def __init__(
+        self,
+        show: Show,
+        colours: Preprocessing,
+        num_channels: int,
+        culprits: Callable[[], str],
+    ) -> None:
+        self._show, self._colours = show, colours
+        self._num_channels, self._culprits = num_channels, culprits
+        self._known: dict[tuple[int, ...], Placement] = {}
+
+    def __call__(self, spatial: tuple[int, ...]) -> Placement:
+        """The placement of images of shape (*spatial).
+
+        Raises:
+            InputError: volumes, or images that the processor turns into something else.
+        """
+        if len(spatial) != 2:
+            raise InputError(
+                f"expected images (H, W) for an image processor of transformers, got {spatial}."
+            )
+        if spatial not in self._known:
+            placement = learn_placement(self._show, spatial, self._num_channels)
+            picture = noise_picture(spatial, self._num_channels)
+            found = difference(_fixed(self._colours, placement), self._show, picture)
+            if not found.is_rounding:
+                raise InputError(
+                    f"expected an image processor that misure can follow, on images of {spatial} "
+                    f"its tensor differs by {found.largest:.3g} grey levels because of "
+                    f"{self._culprits()}, or give input_size."
+                )
+            self._known[spatial] = placement
+        return self._known[spatial]
+
+
+def _fixed(preprocessing: Preprocessing, placement: Placement) -> Preprocessing:
+    return replace(preprocessing, layout=lambda _spatial: placement)
+
+
+def follow(
+    processor: Any,
+    *,
+    num_channels: int,
+    given: Sequence[str] = (),
+    record: dict[str, Any] | None = None,
+) -> Preprocessing:
+    """The preprocessing that makes the tensors of an image processor.
+
+    Args:
+        processor: an image processor of transformers.
+        num_channels: C of the network's images.
+        given: names of settings that the user gives, which are not learnt: `mean` and `std`
+            together, `input_size` or `size_divisor`.
+        record: the processor's settings, for the record.
+
+    Raises:
+        InputError: the processor does what misure cannot; the message names the key.
+    """
+    show = show_to(processor)
+    colours = Preprocessing()
+    if not {"mean", "std"} <= set(given):
+        colours = learn_colours(show, num_channels)
+    first = _interpolation(processor)
+    if {"input_size", "size_divisor"} & set(given):
+        return replace(colours, processor=record, **_kernel(first))
+    if {"mean", "std"} <= set(given):
+        colours = learn_colours(show_to(processor, do_rescale=True), num_channels)
+    names = [first, *(name for name in INTERPOLATIONS if name != first)]
+    for name in names:
+        found = replace(colours, **_kernel(name))
+        if _fits(show, found, num_channels):
+            first = name
+            break
+    found = replace(colours, processor=record, **_kernel(first))
+    layout = ProcessorLayout(
+        show, found, num_channels, lambda: _culprits(processor, found, num_channels)
+    )
+    for shape in _SHAPES:
+        layout(shape)
+    return replace(found, layout=layout)
+
+
+def _kernel(interpolation: str) -> dict[str, Any]:
+    """The interpolation, with the limits of grey levels where it overshoots."""
+    overshoots = interpolation in ("bicubic", "lanczos")
+    return {"interpolation": interpolation, "limits": (0.0, 1.0) if overshoots else None}
+
+
+def _interpolation(processor: Any) -> str:
+    kernel = getattr(processor, "resample", None)
+    kernel = getattr(kernel, "value", kernel)
+    return _PILLOW.get(kernel, "linear") if isinstance(kernel, int) else "linear"
+
+
+def _fits(show: Show, colours: Preprocessing, num_channels: int) -> bool:
+    for shape in _SHAPES:
+        placement = learn_placement(show, shape, num_channels)
+        picture = noise_picture(shape, num_channels)
+        if not difference(_fixed(colours, placement), show, picture).is_rounding:
+            return False
+    return True
+
+
+def _culprits(processor: Any, colours: Preprocessing, num_channels: int) -> str:
+    """The key without which the tensors agree, and how to turn it off; else all that are on."""
+    keys = [
+        key
+        for key in sorted(vars(processor))
+        if key.startswith("do_") and getattr(processor, key) is True
+    ]
+    for key in keys:
+        try:
+            if _fits(show_to(processor, **{key: False}), colours, num_channels):
+                return f'{key}: true. Turn it off with processor={{"{key}": false}}'
+        except InputError:
+            continue
+    return f"one of {', '.join(keys)}. Turn it off with processor={{KEY: false}}"
