@@ -1,6 +1,6 @@
 """From the user's image to the network's inputs, and back with the logits.
 
-    image -> resized -> limited -> normalised -> laid into one input, or into several windows
+    image -> resized -> normalised -> laid into one input, or into several windows
 
 Resizing goes to a fixed size, or the short side to a length; what is missing to a multiple of a
 divisor is padded at the end of each axis with zeros: the mean colour. An image processor of
@@ -69,8 +69,8 @@ class Preprocessing:
             short side, the aspect kept; None: the image's own size.
         size_divisor: every side is padded to a multiple of it.
         interpolation: the kernel of resizing, a name in `INTERPOLATIONS`.
-        limits: lowest and highest value of a resized image, in the units of the user's image; only
-            kernels with negative weights reach them. None: no limits.
+        limits: lowest and highest value of a resized image, in the units of the user's image, for
+            kernels that overshoot; None: no limits.
         channels: which channel of the image is each channel of the input; None: in their order.
         layout: the placement of images, in place of `input_size` and `size_divisor`.
         processor: the settings of the image processor that `layout` follows, for the record.
@@ -117,8 +117,7 @@ class Preprocessing:
         if self.input_size is None:
             return tuple(spatial)
         if isinstance(self.input_size, int):
-            scale = self.input_size / min(spatial)
-            return tuple(max(1, round(side * scale)) for side in spatial)
+            return tuple(max(1, int(self.input_size * side / min(spatial))) for side in spatial)
         if len(self.input_size) != len(spatial):
             raise InputError(
                 f"expected {len(self.input_size)}D images for input_size "
@@ -143,9 +142,7 @@ class Preprocessing:
             InputError: the images have another number of channels than mean or std.
         """
         placement = self.placement(images.shape[2:])
-        images = resample(images, placement.resized, self.interpolation)
-        if self.limits is not None:
-            images = images.clamp(*self.limits)
+        images = resample(images, placement.resized, self.interpolation, self.limits)
         for name, numbers, change in (
             ("mean", self.mean, Tensor.sub),
             ("std", self.std, Tensor.div),

@@ -1,20 +1,31 @@
 """Resizing images as Pillow does, but as a differentiable function of tensors.
 
-The kernel is widened where an image shrinks (antialiasing), and pixels have their centres at half
+What torch lacks or does otherwise, Pillow itself is asked for: the pixels that `nearest` takes, the
+weights of kernels, the axis that comes first. The kernel is widened where an image shrinks (antialiasing), and pixels have their centres at half
 numbers. Pillow rounds to whole grey levels after each axis, tensors keep their fractions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from math import pi
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from misure.errors import InputError
 
 _LINEAR = {2: "bilinear", 3: "trilinear"}
+_PILLOW = {
+    "linear": Image.Resampling.BILINEAR,
+    "nearest": Image.Resampling.NEAREST,
+    "bicubic": Image.Resampling.BICUBIC,
+    "box": Image.Resampling.BOX,
+    "hamming": Image.Resampling.HAMMING,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+INTERPOLATIONS = tuple(_PILLOW)
 
 
 def resize(images: Tensor, spatial: Sequence[int]) -> Tensor:
@@ -31,11 +42,19 @@ def resize(images: Tensor, spatial: Sequence[int]) -> Tensor:
     )
 
 
-def resample(images: Tensor, spatial: Sequence[int], interpolation: str) -> Tensor:
+def resample(
+    images: Tensor,
+    spatial: Sequence[int],
+    interpolation: str,
+    limits: tuple[float, float] | None = None,
+) -> Tensor:
     """Images (N, C, *any), resized to (N, C, *spatial); unchanged if they fit.
 
     Args:
+        images: floats.
+        spatial: the new shape.
         interpolation: a name in `INTERPOLATIONS`; volumes know `linear` and `nearest`.
+        limits: lowest and highest value after each axis, for kernels that overshoot.
 
     Raises:
         InputError: another interpolation than these for volumes.
@@ -44,60 +63,53 @@ def resample(images: Tensor, spatial: Sequence[int], interpolation: str) -> Tens
         return images
     if interpolation == "linear":
         return resize(images, spatial)
-    if interpolation == "nearest":
-        return F.interpolate(images, tuple(spatial), mode="nearest-exact")
-    if len(spatial) != 2:
+    if interpolation != "nearest" and len(spatial) != 2:
         raise InputError(
             f"expected the interpolation linear or nearest for volumes, got {interpolation}."
         )
-    if interpolation == "bicubic":
-        return F.interpolate(
-            images, tuple(spatial), mode="bicubic", align_corners=False, antialias=True
-        )
-    for axis, (new, old) in enumerate(zip(spatial, images.shape[2:], strict=True)):
-        weights = _weights(old, new, interpolation).to(images)
-        images = (images.movedim(axis + 2, -1) @ weights.T).movedim(-1, axis + 2)
+    old = tuple(images.shape[2:])
+    rows_first = limits is not None and _rows_first(old, tuple(spatial), interpolation)
+    axes = range(len(old)) if rows_first else reversed(range(len(old)))
+    for axis in axes:
+        if old[axis] != spatial[axis]:
+            images = _along(images, axis + 2, spatial[axis], interpolation)
+            images = images if limits is None else images.clamp(*limits)
     return images
 
 
-def _box(x: Tensor) -> Tensor:
-    return ((x > -0.5) & (x <= 0.5)).to(x)
+@lru_cache(maxsize=64)
+def _rows_first(old: tuple[int, ...], new: tuple[int, ...], interpolation: str) -> bool:
+    """Whether Pillow resizes the rows before the columns; the order matters to limited values."""
+    kernel = _PILLOW[interpolation]
+    noise = np.random.default_rng(0).integers(0, 256, old, dtype=np.uint8)
+    image = Image.fromarray(noise)
+    at_once = np.array(image.resize(new[::-1], kernel))
+    by_rows = image.resize((old[1], new[0]), kernel).resize(new[::-1], kernel)
+    return bool((at_once == np.array(by_rows)).all())
 
 
-def _hamming(x: Tensor) -> Tensor:
-    return (torch.sinc(x) * (0.54 + 0.46 * torch.cos(pi * x))) * (x.abs() < 1)
-
-
-def _lanczos(x: Tensor) -> Tensor:
-    return torch.sinc(x) * torch.sinc(x / 3) * (x.abs() < 3)
-
-
-_KERNELS: dict[str, tuple[Callable[[Tensor], Tensor], float]] = {
-    "box": (_box, 0.5),
-    "hamming": (_hamming, 1.0),
-    "lanczos": (_lanczos, 3.0),
-}
-"""Kernel that torch lacks -> its weights at a distance in pixels, and the largest such distance."""
-
-INTERPOLATIONS = ("linear", "nearest", "bicubic", *_KERNELS)
+def _along(images: Tensor, axis: int, new: int, interpolation: str) -> Tensor:
+    old = images.shape[axis]
+    if interpolation == "nearest":
+        return images.index_select(axis, _nearest(old, new).to(images.device))
+    if interpolation == "bicubic":
+        shape = [*images.shape[2:]]
+        shape[axis - 2] = new
+        return F.interpolate(images, shape, mode="bicubic", align_corners=False, antialias=True)
+    weights = _weights(old, new, interpolation).to(images)
+    return (images.movedim(axis, -1) @ weights).movedim(-1, axis)
 
 
 @lru_cache(maxsize=64)
-def _weights(old: int, new: int, kernel: str) -> Tensor:
-    """Weights (new, old) of the old pixels in each new one."""
-    function, support = _KERNELS[kernel]
-    scale = old / new
-    widened = max(scale, 1.0)
-    centres = (torch.arange(new, dtype=torch.float64) + 0.5) * scale
-    first = (centres - support * widened + 0.5).long().clamp(min=0)
-    last = (centres + support * widened + 0.5).long().clamp(max=old)
-    pixels = torch.arange(old)
-    is_near = (pixels >= first[:, None]) & (pixels < last[:, None])
-    weights = function((pixels + 0.5 - centres[:, None]) / widened) * is_near
-    return (weights / weights.sum(1, keepdim=True)).float()
+def _nearest(old: int, new: int) -> Tensor:
+    """The old pixel (new,) that each new one takes."""
+    pixels = Image.fromarray(np.arange(old, dtype=np.int32)[None])
+    chosen = pixels.resize((new, 1), Image.Resampling.NEAREST)
+    return torch.from_numpy(np.array(chosen)[0]).long()
 
 
-def overshoots(interpolation: str) -> bool:
-    """Whether resized images may leave the range of the original."""
-    return interpolation in ("bicubic", "lanczos")
-
+@lru_cache(maxsize=64)
+def _weights(old: int, new: int, interpolation: str) -> Tensor:
+    """Weights (old, new) of the old pixels in each new one."""
+    each = Image.fromarray(np.eye(old, dtype=np.float32))
+    return torch.from_numpy(np.array(each.resize((new, old), _PILLOW[interpolation])))

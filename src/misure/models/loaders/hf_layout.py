@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from misure.errors import InputError
@@ -24,13 +25,11 @@ from misure.models.preprocessing import Placement, Preprocessing
 from misure.models.resampling import INTERPOLATIONS
 
 _SHAPES = ((37, 53), (210, 140))
-MAX_LEVELS = 2.0
-MEAN_LEVELS = 0.75
-"""How far the tensor may differ from the processor's, in grey levels of 255: Pillow rounds to whole
-levels after each of the two axes, misure never."""
+MEAN_LEVELS, MAX_LEVELS = 0.5, 2.0
+"""How far the tensor may differ from the processor's, in grey levels of 255: on average, and
+anywhere. Pillow rounds to whole levels after each axis, misure never."""
 
 _PILLOW = {0: "nearest", 1: "lanczos", 2: "linear", 3: "bicubic", 4: "box", 5: "hamming"}
-_SECOND_CHANNEL = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +54,12 @@ def show_to(processor: Any, **keys: Any) -> Show:
 
     def show(picture: np.ndarray) -> Shown:
         try:
-            output = processor(
-                images=[picture], return_tensors="pt", input_data_format="channels_last", **keys
-            )
+            if picture.shape[-1] == 3:
+                output = processor(images=[Image.fromarray(picture)], return_tensors="pt", **keys)
+            else:
+                output = processor(
+                    images=[picture], return_tensors="pt", input_data_format="channels_last", **keys
+                )
             inputs = output["pixel_values"]
             offsets = output.get("patch_offsets") or ()
         except Exception as error:
@@ -89,24 +91,41 @@ def as_images(picture: np.ndarray) -> Tensor:
     return torch.from_numpy(picture).movedim(-1, 0)[None].float() / 255
 
 
-def learn_placement(show: Show, spatial: tuple[int, ...], num_channels: int) -> Placement:
-    """Where the pixels of a picture lie in what the processor makes of it."""
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A picture, and what a processor made of it.
+
+    Attributes:
+        picture: (H, W, C) uint8.
+        inputs: (windows, C, H, W) float.
+        placement: where the picture's pixels lie in the inputs.
+    """
+
+    picture: np.ndarray
+    inputs: Tensor
+    placement: Placement
+
+
+def take_sample(show: Show, spatial: tuple[int, ...], num_channels: int) -> Sample:
+    """What a processor makes of noise of shape (*spatial), and where its pixels lie."""
     picture = noise_picture(spatial, num_channels)
-    shown, inverse = show(picture), show(255 - picture)
+    shown = show(picture)
     sides = tuple(shown.inputs.shape[2:])
     if len(shown.inputs) > 1:
-        return _windows(shown, spatial, sides)
-    differs = (shown.inputs != inverse.inputs)[0].any(0)
+        placement = _windows(shown, spatial, sides)
+        return Sample(picture=picture, inputs=shown.inputs, placement=placement)
+    differs = (shown.inputs != show(255 - picture).inputs)[0].any(0)
     spans = [_span(differs.any(1)), _span(differs.any(0))]
     is_image = torch.zeros(sides, dtype=torch.bool)
     is_image[tuple(slice(*span) for span in spans)] = True
     outside = shown.inputs[0][:, ~is_image]
-    return Placement(
+    placement = Placement(
         resized=tuple(end - start for start, end in spans),
         input_shape=sides,
         corners=(tuple(-start for start, _ in spans),),
         padding=tuple(outside[:, 0].tolist()) if outside.numel() else (),
     )
+    return Sample(picture=picture, inputs=shown.inputs, placement=placement)
 
 
 def _span(differs: Tensor) -> tuple[int, int]:
@@ -136,20 +155,25 @@ def _windows(shown: Shown, spatial: tuple[int, ...], sides: tuple[int, ...]) -> 
     return Placement(resized=tuple(resized), input_shape=sides, corners=tuple(corners))
 
 
-def learn_colours(show: Show, num_channels: int) -> Preprocessing:
+def learn_colours(show: Show, placement: Placement, num_channels: int) -> Preprocessing:
     """Mean, std and order of the channels, from pictures of one colour.
 
+    Args:
+        show: shows pictures to the processor.
+        placement: of pictures of the first shape that is tried.
+        num_channels: C of the pictures.
+
     Raises:
-        InputError: channels that are mixed or that ignore the picture, or a mean that cannot be
-            meant for the scale of the pixels.
+        InputError: channels that are mixed, or that ignore the picture.
     """
     picture = np.zeros((*_SHAPES[0], num_channels), np.uint8)
-    placement = learn_placement(show, _SHAPES[0], num_channels)
+    corner = placement.corners[0]
     middle = tuple(
-        side // 2 - corner if len(placement.corners) == 1 else side // 2
-        for side, corner in zip(placement.resized, placement.corners[0], strict=True)
+        min(side // 2 - start, length - 1)
+        for side, start, length in zip(
+            placement.resized, corner, placement.input_shape, strict=True
+        )
     )
-    middle = tuple(min(m, side - 1) for m, side in zip(middle, placement.input_shape, strict=True))
 
     def colour(picture: np.ndarray) -> Tensor:
         return show(picture).inputs[0][(slice(None), *middle)].double()
@@ -174,7 +198,6 @@ def learn_colours(show: Show, num_channels: int) -> Preprocessing:
         )
     order = channels.argsort()
     mean, std = (-black / scale)[order], (1 / scale)[order]
-    _check_scale(mean, std)
     return Preprocessing(
         mean=_plain(mean) if float(mean.abs().max()) > 1e-6 else None,
         std=_plain(std) if float((std - 1).abs().max()) > 1e-6 else None,
@@ -187,18 +210,23 @@ def _plain(numbers: Tensor) -> tuple[float, ...]:
     return tuple(float(f"{number:.6g}") for number in numbers.tolist())
 
 
-def _check_scale(mean: Tensor, std: Tensor) -> None:
-    """Refuses a mean of [0, 1] for pixels up to 255, and one of [0, 255] for pixels up to 1."""
-    if float(mean.max()) > 1:
+def check_scale(colours: Preprocessing) -> None:
+    """Checks that a processor's mean is in the scale of its pixels.
+
+    Raises:
+        InputError: a mean of [0, 1] for pixels up to 255, or one of [0, 255] for pixels up to 1.
+    """
+    largest = max(colours.mean or (0.0,))
+    if largest > 1:
         raise InputError(
             "expected image_mean in the scale that rescale_factor gives the pixels, got a mean of "
-            f"{float(mean.max()):.3g} times white. If the network was trained on pixels from 0 to "
-            '255, say processor={"do_rescale": false}, else give mean and std yourself.'
+            f"{largest:.3g} times white. If the network was trained on pixels from 0 to 255, say "
+            'processor={"do_rescale": false}, else give mean and std yourself.'
         )
-    if float(mean.max()) > 1e-6 and float(std.max()) < 0.01:
+    if largest > 0 and max(colours.std or (1.0,)) < 0.01:
         raise InputError(
             "expected image_mean in the scale of the pixels, got do_rescale: false beside a mean "
-            f"of {255 * float(mean.max()):.3g}: pixels from 0 to 255, or already from 0 to 1? Say "
+            f"of {255 * largest:.3g}: pixels from 0 to 255, or already from 0 to 1? Say "
             'processor={"do_rescale": true} for 0 to 1, else give mean and std yourself.'
         )
 
@@ -217,18 +245,24 @@ class Difference:
     @property
     def is_rounding(self) -> bool:
         """Whether Pillow's rounding to whole levels explains it."""
-        return self.largest <= MAX_LEVELS and self.mean <= MEAN_LEVELS
+        return self.mean <= MEAN_LEVELS and self.largest <= MAX_LEVELS
 
 
-def difference(preprocessing: Preprocessing, show: Show, picture: np.ndarray) -> Difference:
-    """How far misure's tensor of a picture (H, W, C) uint8 is from the processor's."""
-    theirs = show(picture).inputs
-    ours = preprocessing.to_input(as_images(picture))
-    if ours.shape != theirs.shape:
+def difference(colours: Preprocessing, sample: Sample) -> Difference:
+    """How far misure's tensor of a sample's picture is from the processor's.
+
+    Args:
+        colours: mean, std, channels and interpolation; its layout plays no part.
+        sample: a picture and what the processor made of it.
+    """
+    ours = replace(colours, layout=lambda _spatial: sample.placement).to_input(
+        as_images(sample.picture)
+    )
+    if ours.shape != sample.inputs.shape:
         return Difference(largest=float("inf"), mean=float("inf"))
-    std = torch.tensor(preprocessing.std or (1.0,)).expand(picture.shape[-1])
-    std = std[list(preprocessing.channels)] if preprocessing.channels else std
-    levels = (ours - theirs).abs() * std[:, None, None] * 255
+    std = torch.tensor(colours.std or (1.0,)).expand(sample.picture.shape[-1])
+    std = std[list(colours.channels)] if colours.channels else std
+    levels = (ours - sample.inputs).abs() * std[:, None, None] * 255
     return Difference(largest=float(levels.max()), mean=float(levels.mean()))
 
 
@@ -264,21 +298,16 @@ class ProcessorLayout:
                 f"expected images (H, W) for an image processor of transformers, got {spatial}."
             )
         if spatial not in self._known:
-            placement = learn_placement(self._show, spatial, self._num_channels)
-            picture = noise_picture(spatial, self._num_channels)
-            found = difference(_fixed(self._colours, placement), self._show, picture)
+            sample = take_sample(self._show, spatial, self._num_channels)
+            found = difference(self._colours, sample)
             if not found.is_rounding:
                 raise InputError(
                     f"expected an image processor that misure can follow, on images of {spatial} "
                     f"its tensor differs by {found.largest:.3g} grey levels because of "
                     f"{self._culprits()}, or give input_size."
                 )
-            self._known[spatial] = placement
+            self._known[spatial] = sample.placement
         return self._known[spatial]
-
-
-def _fixed(preprocessing: Preprocessing, placement: Placement) -> Preprocessing:
-    return replace(preprocessing, layout=lambda _spatial: placement)
 
 
 def follow(
@@ -293,29 +322,23 @@ def follow(
     Args:
         processor: an image processor of transformers.
         num_channels: C of the network's images.
-        given: names of settings that the user gives, which are not learnt: `mean` and `std`
-            together, `input_size` or `size_divisor`.
+        given: names of settings that the user gives, and which therefore need not be understood:
+            `mean` and `std` together, `input_size` or `size_divisor`.
         record: the processor's settings, for the record.
 
     Raises:
         InputError: the processor does what misure cannot; the message names the key.
     """
     show = show_to(processor)
-    colours = Preprocessing()
+    samples = [take_sample(show, shape, num_channels) for shape in _SHAPES]
+    colours = learn_colours(show, samples[0].placement, num_channels)
     if not {"mean", "std"} <= set(given):
-        colours = learn_colours(show, num_channels)
-    first = _interpolation(processor)
+        check_scale(colours)
+    names = _interpolations(processor)
+    fitting = [name for name in names if _fit(_with_kernel(colours, name), samples)]
+    found = replace(_with_kernel(colours, (fitting or names)[0]), processor=record)
     if {"input_size", "size_divisor"} & set(given):
-        return replace(colours, processor=record, **_kernel(first))
-    if {"mean", "std"} <= set(given):
-        colours = learn_colours(show_to(processor, do_rescale=True), num_channels)
-    names = [first, *(name for name in INTERPOLATIONS if name != first)]
-    for name in names:
-        found = replace(colours, **_kernel(name))
-        if _fits(show, found, num_channels):
-            first = name
-            break
-    found = replace(colours, processor=record, **_kernel(first))
+        return found
     layout = ProcessorLayout(
         show, found, num_channels, lambda: _culprits(processor, found, num_channels)
     )
@@ -324,25 +347,23 @@ def follow(
     return replace(found, layout=layout)
 
 
-def _kernel(interpolation: str) -> dict[str, Any]:
-    """The interpolation, with the limits of grey levels where it overshoots."""
+def _with_kernel(colours: Preprocessing, interpolation: str) -> Preprocessing:
+    """With limits of grey levels, if the kernel overshoots them."""
     overshoots = interpolation in ("bicubic", "lanczos")
-    return {"interpolation": interpolation, "limits": (0.0, 1.0) if overshoots else None}
+    limits = (0.0, 1.0) if overshoots else None
+    return replace(colours, interpolation=interpolation, limits=limits)
 
 
-def _interpolation(processor: Any) -> str:
+def _interpolations(processor: Any) -> list[str]:
+    """Names of kernels, the likeliest first."""
     kernel = getattr(processor, "resample", None)
     kernel = getattr(kernel, "value", kernel)
-    return _PILLOW.get(kernel, "linear") if isinstance(kernel, int) else "linear"
+    first = _PILLOW.get(kernel, "linear") if isinstance(kernel, int) else "linear"
+    return [first, *(name for name in INTERPOLATIONS if name != first)]
 
 
-def _fits(show: Show, colours: Preprocessing, num_channels: int) -> bool:
-    for shape in _SHAPES:
-        placement = learn_placement(show, shape, num_channels)
-        picture = noise_picture(shape, num_channels)
-        if not difference(_fixed(colours, placement), show, picture).is_rounding:
-            return False
-    return True
+def _fit(colours: Preprocessing, samples: Sequence[Sample]) -> bool:
+    return all(difference(colours, sample).is_rounding for sample in samples)
 
 
 def _culprits(processor: Any, colours: Preprocessing, num_channels: int) -> str:
@@ -353,9 +374,11 @@ def _culprits(processor: Any, colours: Preprocessing, num_channels: int) -> str:
         if key.startswith("do_") and getattr(processor, key) is True
     ]
     for key in keys:
+        show = show_to(processor, **{key: False})
         try:
-            if _fits(show_to(processor, **{key: False}), colours, num_channels):
-                return f'{key}: true. Turn it off with processor={{"{key}": false}}'
+            samples = [take_sample(show, shape, num_channels) for shape in _SHAPES]
         except InputError:
             continue
+        if any(_fit(_with_kernel(colours, name), samples) for name in INTERPOLATIONS):
+            return f'{key}: true. Turn it off with processor={{"{key}": false}}'
     return f"one of {', '.join(keys)}. Turn it off with processor={{KEY: false}}"
