@@ -31,7 +31,7 @@ from misure.models.logits import (
     look_like_probabilities,
     to_classes,
 )
-from misure.models.preprocessing import make_preprocessing
+from misure.models.preprocessing import Preprocessing, make_preprocessing
 
 T = TypeVar("T")
 Shape = Sequence[int]
@@ -49,6 +49,7 @@ class SegmentationModel:
             are normalised with them. None: the network takes images as they are.
         input_size: exact size (*spatial) of the network's input, or the length of its short side.
         size_divisor: every side of the input is padded to a multiple of it.
+        preprocessing: what holds where mean, std, input_size and size_divisor are not given.
         output: key or index of the logits within the network's output (see `find_tensor`).
         multilabel: whether each class has a sigmoid of its own; else classes exclude each other.
         probabilities: True: the network returns probabilities; False: it returns logits; None:
@@ -78,6 +79,7 @@ class SegmentationModel:
         std: float | Sequence[float] | None = None,
         input_size: int | Sequence[int] | None = None,
         size_divisor: int = 1,
+        preprocessing: Preprocessing | None = None,
         output: str | int | None = None,
         multilabel: bool = False,
         probabilities: bool | None = None,
@@ -99,7 +101,9 @@ class SegmentationModel:
         if batch_size is not None and batch_size < 1:
             raise InputError(f"expected batch_size of 1 or more, got {batch_size}.")
         self.net = net
-        self.preprocessing = make_preprocessing(mean, std, input_size, size_divisor)
+        self.preprocessing = make_preprocessing(
+            mean, std, input_size, size_divisor, known=preprocessing
+        )
         self.output, self.multilabel, self.probabilities = output, multilabel, probabilities
         self.class_names = tuple(class_names)
         num_means = len(self.preprocessing.mean or ())
@@ -171,6 +175,9 @@ class SegmentationModel:
             "std": list(used.std) if used.std else None,
             "input_size": list(size) if isinstance(size, tuple) else size,
             "size_divisor": used.size_divisor,
+            "interpolation": used.interpolation,
+            "channels": list(used.channels) if used.channels else None,
+            "processor": dict(used.processor) if used.processor else None,
             "output": self.output,
             "multilabel": self.multilabel,
             "probabilities": bool(self.probabilities),
@@ -253,7 +260,7 @@ class SegmentationModel:
         Raises:
             ModelError: memory runs out for a single image.
         """
-        num_pixels = max(prod(spatial), prod(self.preprocessing.resized_shape(spatial)))
+        num_pixels = max(prod(spatial), self.preprocessing.placement(spatial).num_pixels)
         size = self.batch_size or max(1, min(_BATCH_LIMIT, _BATCH_PIXELS // num_pixels))
         size = min(size, self._fitting.get(tuple(spatial), size))
         results, size_left = in_batches(work, num_images, size)

@@ -231,7 +231,9 @@ def make_preprocessing(
     Raises:
         InputError: other values than numbers, or numbers that are too small.
     """
-    known = known or Preprocessing()
+    known = Preprocessing() if known is None else known
+    if not isinstance(known, Preprocessing):
+        raise InputError(f"expected preprocessing as a Preprocessing, got {known!r}.")
     try:
         given: dict[str, Any] = {"mean": _numbers(mean), "std": _numbers(std)}
         if input_size is not None:

@@ -11,6 +11,7 @@ The last comparison is made for every new shape of image. A processor whose tens
 refused, with the key that makes the difference.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -53,13 +54,13 @@ def show_to(processor: Any, **keys: Any) -> Show:
     """A function that shows pictures to a processor, with other values for some of its keys."""
 
     def show(picture: np.ndarray) -> Shown:
+        is_photograph = picture.shape[-1] == 3
+        image = Image.fromarray(picture) if is_photograph else picture
+        form = {} if is_photograph else {"input_data_format": "channels_last"}
         try:
-            if picture.shape[-1] == 3:
-                output = processor(images=[Image.fromarray(picture)], return_tensors="pt", **keys)
-            else:
-                output = processor(
-                    images=[picture], return_tensors="pt", input_data_format="channels_last", **keys
-                )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                output = processor(images=[image], return_tensors="pt", **form, **keys)
             inputs = output["pixel_values"]
             offsets = output.get("patch_offsets") or ()
         except Exception as error:
