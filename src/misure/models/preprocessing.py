@@ -69,8 +69,8 @@ class Preprocessing:
             short side, the aspect kept; None: the image's own size.
         size_divisor: every side is padded to a multiple of it.
         interpolation: the kernel of resizing, a name in `INTERPOLATIONS`.
-        limits: lowest and highest value of a resized image, in the units of the user's image, for
-            kernels that overshoot; None: no limits.
+        levels: resized images in [0, 1] become whole multiples of 1 / levels, as Pillow's do;
+            gradients pass as if they did not. None: numbers keep their fractions.
         channels: which channel of the image is each channel of the input; None: in their order.
         layout: the placement of images, in place of `input_size` and `size_divisor`.
         processor: the settings of the image processor that `layout` follows, for the record.
@@ -81,7 +81,7 @@ class Preprocessing:
     input_size: int | tuple[int, ...] | None = None
     size_divisor: int = 1
     interpolation: str = "linear"
-    limits: tuple[float, float] | None = None
+    levels: int | None = None
     channels: tuple[int, ...] | None = None
     layout: Layout | None = None
     processor: Mapping[str, Any] | None = None
@@ -142,7 +142,7 @@ class Preprocessing:
             InputError: the images have another number of channels than mean or std.
         """
         placement = self.placement(images.shape[2:])
-        images = resample(images, placement.resized, self.interpolation, self.limits)
+        images = resample(images, placement.resized, self.interpolation, self.levels)
         for name, numbers, change in (
             ("mean", self.mean, Tensor.sub),
             ("std", self.std, Tensor.div),

@@ -2,7 +2,7 @@
 
 What torch lacks or does otherwise, Pillow itself is asked for: the pixels that `nearest` takes, the
 weights of kernels, the axis that comes first. The kernel is widened where an image shrinks (antialiasing), and pixels have their centres at half
-numbers. Pillow rounds to whole grey levels after each axis, tensors keep their fractions.
+numbers.
 """
 
 from collections.abc import Sequence
@@ -25,6 +25,8 @@ _PILLOW = {
     "hamming": Image.Resampling.HAMMING,
     "lanczos": Image.Resampling.LANCZOS,
 }
+_IN_TORCH = {"linear": "bilinear", "bicubic": "bicubic"}
+_OVERSHOOTING = ("bicubic", "lanczos")
 INTERPOLATIONS = tuple(_PILLOW)
 
 
@@ -46,7 +48,7 @@ def resample(
     images: Tensor,
     spatial: Sequence[int],
     interpolation: str,
-    limits: tuple[float, float] | None = None,
+    levels: int | None = None,
 ) -> Tensor:
     """Images (N, C, *any), resized to (N, C, *spatial); unchanged if they fit.
 
@@ -54,32 +56,41 @@ def resample(
         images: floats.
         spatial: the new shape.
         interpolation: a name in `INTERPOLATIONS`; volumes know `linear` and `nearest`.
-        limits: lowest and highest value after each axis, for kernels that overshoot.
+        levels: after each axis numbers become whole multiples of 1 / levels, and kernels that
+            overshoot stay between 0 and 1; gradients pass the rounding. None: numbers stay.
 
     Raises:
         InputError: another interpolation than these for volumes.
     """
     if images.shape[2:] == tuple(spatial):
         return images
-    if interpolation == "linear":
+    if interpolation == "linear" and levels is None:
         return resize(images, spatial)
     if interpolation != "nearest" and len(spatial) != 2:
         raise InputError(
             f"expected the interpolation linear or nearest for volumes, got {interpolation}."
         )
     old = tuple(images.shape[2:])
-    rows_first = limits is not None and _rows_first(old, tuple(spatial), interpolation)
+    rows_first = levels is not None and _rows_first(old, tuple(spatial), interpolation)
     axes = range(len(old)) if rows_first else reversed(range(len(old)))
+    numbers = images if levels is None else images * levels
     for axis in axes:
         if old[axis] != spatial[axis]:
-            images = _along(images, axis + 2, spatial[axis], interpolation)
-            images = images if limits is None else images.clamp(*limits)
-    return images
+            numbers = _along(numbers, axis + 2, spatial[axis], interpolation)
+            numbers = numbers if levels is None else _whole(numbers, levels, interpolation)
+    return numbers if levels is None else numbers / levels
+
+
+def _whole(numbers: Tensor, levels: int, interpolation: str) -> Tensor:
+    """Numbers (0 to `levels`) rounded to whole ones, with the gradients of numbers that are not."""
+    if interpolation in _OVERSHOOTING:
+        numbers = numbers.clamp(0, levels)
+    return numbers + ((numbers + 0.5).floor() - numbers).detach()
 
 
 @lru_cache(maxsize=64)
 def _rows_first(old: tuple[int, ...], new: tuple[int, ...], interpolation: str) -> bool:
-    """Whether Pillow resizes the rows before the columns; the order matters to limited values."""
+    """Whether Pillow resizes the rows before the columns; the order matters to whole levels."""
     kernel = _PILLOW[interpolation]
     noise = np.random.default_rng(0).integers(0, 256, old, dtype=np.uint8)
     image = Image.fromarray(noise)
@@ -92,10 +103,11 @@ def _along(images: Tensor, axis: int, new: int, interpolation: str) -> Tensor:
     old = images.shape[axis]
     if interpolation == "nearest":
         return images.index_select(axis, _nearest(old, new).to(images.device))
-    if interpolation == "bicubic":
+    if interpolation in _IN_TORCH:
         shape = [*images.shape[2:]]
         shape[axis - 2] = new
-        return F.interpolate(images, shape, mode="bicubic", align_corners=False, antialias=True)
+        mode = _IN_TORCH[interpolation]
+        return F.interpolate(images, shape, mode=mode, align_corners=False, antialias=True)
     weights = _weights(old, new, interpolation).to(images)
     return (images.movedim(axis, -1) @ weights).movedim(-1, axis)
 

@@ -1,7 +1,7 @@
 """What an image processor of transformers does to a picture, learnt by showing it pictures.
 
-A processor takes whole grey levels and gives no gradients, so misure does the same with tensors. It
-does not read the processor's keys: it shows the processor pictures and sees what comes back.
+A processor takes whole grey levels and gives no gradients, so misure does the same with tensors,
+down to the rounding; gradients pass as if nothing were rounded. It does not read the processor's keys: it shows the processor pictures and sees what comes back.
 
 - Pictures of one colour give the number that each grey level becomes in each channel.
 - A picture of noise and its inverse differ wherever the image is, and agree in the padding.
@@ -26,9 +26,10 @@ from misure.models.preprocessing import Placement, Preprocessing
 from misure.models.resampling import INTERPOLATIONS
 
 _SHAPES = ((37, 53), (210, 140))
-MEAN_LEVELS, MAX_LEVELS = 0.5, 2.0
-"""How far the tensor may differ from the processor's, in grey levels of 255: on average, and
-anywhere. Pillow rounds to whole levels after each axis, misure never."""
+_LEVELS = 255
+MEAN_LEVELS, MAX_LEVELS = 0.25, 2.0
+"""How far the tensor may differ from the processor's, in grey levels: on average, and anywhere.
+Where a number lies between two levels, Pillow's sums of whole numbers may take the other one."""
 
 _PILLOW = {0: "nearest", 1: "lanczos", 2: "linear", 3: "bicubic", 4: "box", 5: "hamming"}
 
@@ -263,7 +264,7 @@ def difference(colours: Preprocessing, sample: Sample) -> Difference:
         return Difference(largest=float("inf"), mean=float("inf"))
     std = torch.tensor(colours.std or (1.0,)).expand(sample.picture.shape[-1])
     std = std[list(colours.channels)] if colours.channels else std
-    levels = (ours - sample.inputs).abs() * std[:, None, None] * 255
+    levels = (ours - sample.inputs).abs() * std[:, None, None] * _LEVELS
     return Difference(largest=float(levels.max()), mean=float(levels.mean()))
 
 
@@ -349,10 +350,7 @@ def follow(
 
 
 def _with_kernel(colours: Preprocessing, interpolation: str) -> Preprocessing:
-    """With limits of grey levels, if the kernel overshoots them."""
-    overshoots = interpolation in ("bicubic", "lanczos")
-    limits = (0.0, 1.0) if overshoots else None
-    return replace(colours, interpolation=interpolation, limits=limits)
+    return replace(colours, interpolation=interpolation, levels=_LEVELS)
 
 
 def _interpolations(processor: Any) -> list[str]:
