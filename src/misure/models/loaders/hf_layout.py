@@ -27,7 +27,7 @@ from misure.models.resampling import INTERPOLATIONS
 
 _SHAPES = ((37, 53), (210, 140))
 _LEVELS = 255
-MEAN_LEVELS, MAX_LEVELS = 0.25, 2.0
+MEAN_LEVELS, MAX_LEVELS = 0.1, 2.5
 """How far the tensor may differ from the processor's, in grey levels: on average, and anywhere.
 Where a number lies between two levels, Pillow's sums of whole numbers may take the other one."""
 
