@@ -275,7 +275,7 @@ class ProcessorLayout:
         show: shows pictures to the processor.
         colours: mean, std, channels and interpolation, to compare with.
         num_channels: C of the pictures.
-        culprits: names the keys that make a difference, for the message.
+        culprits: names the key that makes a difference for images of a shape (*spatial).
     """
 
     def __init__(
@@ -283,7 +283,7 @@ class ProcessorLayout:
         show: Show,
         colours: Preprocessing,
         num_channels: int,
-        culprits: Callable[[], str],
+        culprits: Callable[[tuple[int, ...]], str],
     ) -> None:
         self._show, self._colours = show, colours
         self._num_channels, self._culprits = num_channels, culprits
@@ -306,7 +306,7 @@ class ProcessorLayout:
                 raise InputError(
                     f"expected an image processor that misure can follow, on images of {spatial} "
                     f"its tensor differs by {found.largest:.3g} grey levels because of "
-                    f"{self._culprits()}, or give input_size."
+                    f"{self._culprits(spatial)}, or give input_size."
                 )
             self._known[spatial] = sample.placement
         return self._known[spatial]
@@ -342,7 +342,7 @@ def follow(
     if {"input_size", "size_divisor"} & set(given):
         return found
     layout = ProcessorLayout(
-        show, found, num_channels, lambda: _culprits(processor, found, num_channels)
+        show, found, num_channels, lambda shape: _culprits(processor, found, num_channels, shape)
     )
     for shape in _SHAPES:
         layout(shape)
@@ -365,7 +365,9 @@ def _fit(colours: Preprocessing, samples: Sequence[Sample]) -> bool:
     return all(difference(colours, sample).is_rounding for sample in samples)
 
 
-def _culprits(processor: Any, colours: Preprocessing, num_channels: int) -> str:
+def _culprits(
+    processor: Any, colours: Preprocessing, num_channels: int, shape: tuple[int, ...]
+) -> str:
     """The key without which the tensors agree, and how to turn it off; else all that are on."""
     keys = [
         key
@@ -373,11 +375,10 @@ def _culprits(processor: Any, colours: Preprocessing, num_channels: int) -> str:
         if key.startswith("do_") and getattr(processor, key) is True
     ]
     for key in keys:
-        show = show_to(processor, **{key: False})
         try:
-            samples = [take_sample(show, shape, num_channels) for shape in _SHAPES]
+            sample = take_sample(show_to(processor, **{key: False}), shape, num_channels)
         except InputError:
             continue
-        if any(_fit(_with_kernel(colours, name), samples) for name in INTERPOLATIONS):
+        if any(_fit(_with_kernel(colours, name), [sample]) for name in INTERPOLATIONS):
             return f'{key}: true. Turn it off with processor={{"{key}": false}}'
     return f"one of {', '.join(keys)}. Turn it off with processor={{KEY: false}}"
