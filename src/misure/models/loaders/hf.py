@@ -39,15 +39,15 @@ def load(
 
     Args:
         argument: a folder, or a name.
-        processor: None: images are prepared as the folder's image processor does; `default`: as
-            the defaults of its class; False: only as the other options say; a dictionary: as the
+        processor: None: images are prepared as the folder's image processor does, and if there is
+            none as the defaults of its class, with a warning; `default`: as these; False: only as the other options say; a dictionary: as the
             folder's, but with these keys.
         mean, std, input_size, size_divisor, class_names: arguments of SegmentationModel; what they
             settle need not be understood from the folder.
 
     Raises:
         InputError: no such network in the folder, one without its weights, or one whose image
-            processor is missing or cannot be followed.
+            processor cannot be followed.
         MissingDataError: there is no such folder, and no such network in the cache.
         MissingDependencyError: transformers is missing.
     """

@@ -5,13 +5,14 @@ results do not depend on whether torchvision is installed.
 """
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from misure.errors import InputError
+from misure.errors import InputError, MisureWarning
 from misure.models.loaders.hf_layout import follow
 
 NAME, NESTED_NAME = "preprocessor_config.json", "processor_config.json"
@@ -36,27 +37,25 @@ def preprocessing_settings(
         files: `NAME` and `NESTED_NAME` -> the file, or None.
         config: the network's configuration, of transformers.
         transformers: the library.
-        processor: None: as the folder says; `default`: the defaults of the network's class; False:
-            none; a dictionary: as the folder says, but with these keys.
+        processor: None: as the folder says, with a warning if it says nothing; `default`: the
+            defaults of the network's class; False: none; a dictionary: as the folder says, but with
+            these keys.
         given: names of arguments of SegmentationModel that the user gives.
 
     Raises:
-        InputError: no processor, one that cannot be opened, or one that misure cannot follow.
+        InputError: a processor that cannot be opened, or that misure cannot follow.
     """
     _check_option(processor)
     if processor is False:
         return {}
     keys = _read(files)
-    if keys is None and processor != _DEFAULT:
-        if set(_BY_HAND) <= set(given):
-            return {}
-        raise InputError(
-            f"expected {NAME} or {NESTED_NAME} in {argument}, which says how an image becomes the "
-            "network's input. Copy it from the network that this one was trained from, say "
-            "processor=default for the defaults of its class, or give mean, std and input_size."
-        )
+    is_assumed = keys is None and processor is None
+    if is_assumed and set(_BY_HAND) <= set(given):
+        return {}
     keys = {} if processor == _DEFAULT else dict(keys or {})
     opened = _open(argument, keys, config, transformers)
+    if is_assumed:
+        _warn_of_defaults(argument, opened)
     if isinstance(processor, Mapping):
         _check_keys(processor, opened)
         opened = _open(argument, keys | processor, config, transformers)
@@ -71,6 +70,21 @@ def preprocessing_settings(
     if getattr(opened, "do_reduce_labels", False):
         settings["label_offset"] = -1
     return settings
+
+
+def _warn_of_defaults(argument: str, processor: Any) -> None:
+    keys = _record(processor)
+    shown = ", ".join(
+        f"{key} {keys[key]}" for key in ("size", "image_mean", "image_std") if key in keys
+    )
+    warnings.warn(
+        f"{argument} has no {NAME}, which says how an image becomes the network's input; the "
+        f"defaults of {type(processor).__name__} are assumed ({shown}). Copy the file from the "
+        "network that this one was trained from, or say processor=default if they are right, else "
+        "mean, std and input_size.",
+        MisureWarning,
+        stacklevel=2,
+    )
 
 
 def _check_option(processor: Any) -> None:
