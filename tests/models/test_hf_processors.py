@@ -15,6 +15,8 @@ from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPI
 
 import misure
 from misure.models.loaders.hf_layout import follow
+from misure.models.loaders.hf_processor import preprocessing_settings
+from misure.models.logits import find_tensor
 from misure.models.preprocessing import Preprocessing
 
 SHAPES = ((64, 96), (40, 130), (75, 50), (33, 33))
@@ -62,9 +64,7 @@ def segmentation_processors():
     types = {
         model_type
         for kind in kinds
-        for model_type in getattr(
-            modeling_auto, f"MODEL_FOR_{kind}_SEGMENTATION_MAPPING_NAMES"
-        )
+        for model_type in getattr(modeling_auto, f"MODEL_FOR_{kind}_SEGMENTATION_MAPPING_NAMES")
     }
     known = [IMAGE_PROCESSOR_MAPPING_NAMES.get(model_type) for model_type in sorted(types)]
     names = set()
@@ -205,7 +205,9 @@ def test_the_nested_file_comes_first(tmp_path):
 
 def test_without_a_processor_the_defaults_of_the_class_are_named(tmp_path):
     load = folder_of(tmp_path)
-    with pytest.warns(misure.errors.MisureWarning, match=r"no preprocessor_config.json.*defaults of Segf.* 512"):
+    with pytest.warns(
+        misure.errors.MisureWarning, match=r"no preprocessor_config.json.*defaults of Segf.* 512"
+    ):
         assumed = load()
     assert assumed.preprocessing.input_shape((20, 30)) == (512, 512)
     assert assumed.settings()["mean"] == [0.485, 0.456, 0.406]
@@ -224,10 +226,64 @@ def test_keys_can_be_overridden_by_name(tmp_path):
     assert model.preprocessing.input_shape((20, 30)) == (20, 24)
     assert model.preprocessing.interpolation == "bicubic"
     assert load(input_size=(24, 24)).preprocessing.input_shape((20, 30)) == (24, 24)
-    with pytest.raises(misure.InputError, match=r"expected keys of Segf.*do_resize.* got 'do_centre_"):
+    with pytest.raises(
+        misure.InputError, match=r"expected keys of Segf.*do_resize.* got 'do_centre_"
+    ):
         load(processor={"do_centre_crop": False})
     with pytest.raises(misure.InputError, match="expected processor=default, processor=false, or"):
         load(processor="auto")
+
+
+def test_the_old_form_of_maskformer(tmp_path):
+    file = tmp_path / "preprocessor_config.json"
+    old = {"image_processor_type": "MaskFormerFeatureExtractor", "size": 50, "max_size": 70}
+    for kind in (old, {"feature_extractor_type": "MaskFormerFeatureExtractor"} | old):
+        file.write_text(json.dumps(kind | {"size_divisibility": 16, "do_normalize": True}))
+        settings = preprocessing_settings(
+            "net", {file.name: file}, transformers.MaskFormerConfig(), transformers
+        )
+        used = settings["preprocessing"]
+        assert used.input_shape((64, 96)) == (48, 80)  # short side 47, long side 70
+        assert used.processor["size_divisor"] == 16
+
+
+def eomt_folder(path, **keys):
+    config = transformers.EomtConfig(
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=64,
+        patch_size=16,
+        num_queries=5,
+        num_blocks=1,
+    )
+    transformers.EomtForUniversalSegmentation(config).save_pretrained(path)
+    keys |= {"image_processor_type": "EomtImageProcessor"}
+    (path / "preprocessor_config.json").write_text(json.dumps(keys))
+    return misure.load_model(f"hf:{path}", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("keys", "num_inputs"),
+    [
+        ({"size": {"shortest_edge": 64, "longest_edge": 64}, "do_pad": True}, 1),
+        ({"size": {"shortest_edge": 64, "longest_edge": None}, "do_split_image": True}, 2),
+    ],
+)
+def test_photographs_of_any_shape_for_a_network_of_squares(tmp_path, keys, num_inputs):
+    model = eomt_folder(tmp_path, **keys)
+    image = as_image(picture(48, 72)).requires_grad_()
+    inputs = seen_by(model, picture(48, 72))
+    assert inputs.shape == (num_inputs, 3, 64, 64)
+    logits = model(image[None])
+    assert logits.shape == (1, 2, 48, 72)
+    logits.square().sum().backward()
+    assert (image.grad.abs().sum(0) > 0).float().mean() > 0.9
+    if num_inputs == 1:
+        scores = find_tensor(model.net(inputs), 2)
+        whole = torch.nn.functional.interpolate(scores, (64, 64), mode="bilinear")
+        by_hand = torch.nn.functional.interpolate(whole[..., :43, :], (48, 72), mode="bilinear")
+        assert torch.allclose(logits, by_hand, atol=1e-4)
 
 
 def test_a_mean_of_another_scale_than_the_pixels_is_asked_about(tmp_path):

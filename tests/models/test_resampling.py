@@ -27,7 +27,9 @@ def as_images(array):
 
 
 @pytest.mark.parametrize("name", INTERPOLATIONS)
-@pytest.mark.parametrize("sizes", [((37, 53), (64, 48)), ((90, 41), (20, 60)), ((61, 70), (23, 29))])
+@pytest.mark.parametrize(
+    "sizes", [((37, 53), (64, 48)), ((90, 41), (20, 60)), ((61, 70), (23, 29))]
+)
 def test_whole_levels_are_those_of_pillow(name, sizes):
     (height, width), new = sizes
     pixels = picture(height, width)

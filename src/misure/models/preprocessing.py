@@ -195,7 +195,8 @@ def _laid_out(images: Tensor, placement: Placement) -> Tensor:
 
 def _taken_back(logits: Tensor, placement: Placement) -> Tensor:
     """Logits (N, K, *resized) of inputs with logits (N * windows, K, *input_shape)."""
-    windows = logits.unflatten(0, (-1, len(placement.corners))).unbind(1)
+    by_image = logits.reshape(-1, len(placement.corners), *logits.shape[1:])
+    windows = by_image.unbind(1)
     sums = logits.new_zeros(*windows[0].shape[:2], *placement.resized)
     counts = logits.new_zeros(placement.resized)
     for window, corner in zip(windows, placement.corners, strict=True):
@@ -207,7 +208,8 @@ def _taken_back(logits: Tensor, placement: Placement) -> Tensor:
         ]
         there = tuple(slice(low, high) for low, high, _ in spans)
         here = tuple(slice(low - start, high - start) for low, high, start in spans)
-        sums[(..., *there)] += window[(..., *here)]
+        every = (slice(None), slice(None))
+        sums[every + there] += window[every + here]
         counts[there] += 1
     return sums if len(windows) == 1 else sums / counts
 

@@ -1,8 +1,8 @@
 """Resizing images as Pillow does, but as a differentiable function of tensors.
 
 What torch lacks or does otherwise, Pillow itself is asked for: the pixels that `nearest` takes, the
-weights of kernels, the axis that comes first. The kernel is widened where an image shrinks (antialiasing), and pixels have their centres at half
-numbers.
+weights of kernels, the axis that comes first. A kernel is widened where an image shrinks
+(antialiasing), and pixels have their centres at half numbers.
 """
 
 from collections.abc import Sequence
@@ -91,11 +91,11 @@ def _whole(numbers: Tensor, levels: int, interpolation: str) -> Tensor:
 @lru_cache(maxsize=64)
 def _rows_first(old: tuple[int, ...], new: tuple[int, ...], interpolation: str) -> bool:
     """Whether Pillow resizes the rows before the columns; the order matters to whole levels."""
-    kernel = _PILLOW[interpolation]
+    kernel, size = _PILLOW[interpolation], (new[1], new[0])
     noise = np.random.default_rng(0).integers(0, 256, old, dtype=np.uint8)
     image = Image.fromarray(noise)
-    at_once = np.array(image.resize(new[::-1], kernel))
-    by_rows = image.resize((old[1], new[0]), kernel).resize(new[::-1], kernel)
+    at_once = np.array(image.resize(size, kernel))
+    by_rows = image.resize((old[1], new[0]), kernel).resize(size, kernel)
     return bool((at_once == np.array(by_rows)).all())
 
 

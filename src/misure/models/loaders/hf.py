@@ -40,8 +40,8 @@ def load(
     Args:
         argument: a folder, or a name.
         processor: None: images are prepared as the folder's image processor does, and if there is
-            none as the defaults of its class, with a warning; `default`: as these; False: only as the other options say; a dictionary: as the
-            folder's, but with these keys.
+            none as the defaults of its class, with a warning; `default`: as these; False: only as
+            the other options say; a dictionary: as the folder's, but with these keys.
         mean, std, input_size, size_divisor, class_names: arguments of SegmentationModel; what they
             settle need not be understood from the folder.
 

@@ -58,7 +58,7 @@ def preprocessing_settings(
         _warn_of_defaults(argument, opened)
     if isinstance(processor, Mapping):
         _check_keys(processor, opened)
-        opened = _open(argument, keys | processor, config, transformers)
+        opened = _open(argument, {**keys, **processor}, config, transformers)
     settings: dict[str, Any] = {
         "preprocessing": follow(
             opened,
@@ -107,7 +107,11 @@ def _read(files: Mapping[str, Path | None]) -> dict[str, Any] | None:
             f"expected an object as image_processor in {files[NESTED_NAME]}, got "
             f"{type(keys).__name__}."
         )
-    return {_OLD_KEYS.get(key, key): value for key, value in keys.items() if key != "auto_map"}
+    keys = {_OLD_KEYS.get(key, key): value for key, value in keys.items() if key != "auto_map"}
+    kind = keys.get("image_processor_type")
+    if isinstance(kind, str):
+        keys["image_processor_type"] = kind.replace("FeatureExtractor", "ImageProcessor")
+    return keys
 
 
 def _read_object(path: Path | None) -> dict[str, Any] | None:
