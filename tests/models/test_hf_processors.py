@@ -342,6 +342,13 @@ def test_processors_that_cannot_be_opened_or_followed(tmp_path):
     load = folder_of(tmp_path, {"size": "large"})
     with pytest.raises(misure.InputError, match="expected the image processor of .* to open"):
         load()
+    assert load(processor={"size": 32}).preprocessing.input_shape((9, 9)) == (32, 32)
+    load = folder_of(tmp_path, {"image_processor_type": "NoImageProcessor"})
+    with pytest.raises(
+        misure.InputError, match="expected the image processor NoImageProcessor that"
+    ):
+        load()
+    assert load(processor={"image_processor_type": "BeitImageProcessor", "do_center_crop": False})
     code = {"image_processor_type": "SegformerImageProcessor"} | SMALL
     code["auto_map"] = {"AutoImageProcessor": "own.Processor"}
     load = folder_of(tmp_path, code)

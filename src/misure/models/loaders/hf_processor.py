@@ -18,7 +18,7 @@ from misure.models.loaders.hf_layout import follow
 NAME, NESTED_NAME = "preprocessor_config.json", "processor_config.json"
 _BY_HAND = ("mean", "std", "input_size")
 _OLD_KEYS = {"reduce_labels": "do_reduce_labels", "size_divisibility": "size_divisor"}
-_DEFAULT = "default"
+_DEFAULT, _TYPE = "default", "image_processor_type"
 
 
 def preprocessing_settings(
@@ -53,12 +53,13 @@ def preprocessing_settings(
     if is_assumed and set(_BY_HAND) <= set(given):
         return {}
     keys = {} if processor == _DEFAULT else dict(keys or {})
+    if isinstance(processor, Mapping):
+        keys |= dict(processor)
+        kind = {_TYPE: keys[_TYPE]} if _TYPE in keys else {}
+        _check_keys(processor, _open(argument, kind, config, transformers))
     opened = _open(argument, keys, config, transformers)
     if is_assumed:
         _warn_of_defaults(argument, opened)
-    if isinstance(processor, Mapping):
-        _check_keys(processor, opened)
-        opened = _open(argument, {**keys, **processor}, config, transformers)
     settings: dict[str, Any] = {
         "preprocessing": follow(
             opened,
@@ -108,9 +109,9 @@ def _read(files: Mapping[str, Path | None]) -> dict[str, Any] | None:
             f"{type(keys).__name__}."
         )
     keys = {_OLD_KEYS.get(key, key): value for key, value in keys.items() if key != "auto_map"}
-    kind = keys.get("image_processor_type")
+    kind = keys.get(_TYPE)
     if isinstance(kind, str):
-        keys["image_processor_type"] = kind.replace("FeatureExtractor", "ImageProcessor")
+        keys[_TYPE] = kind.replace("FeatureExtractor", "ImageProcessor")
     return keys
 
 
@@ -133,9 +134,11 @@ def _open(argument: str, keys: Mapping[str, Any], config: Any, transformers: Any
     with TemporaryDirectory() as folder:
         Path(folder, NAME).write_text(json.dumps(keys), encoding="utf-8")
         try:
-            return transformers.AutoImageProcessor.from_pretrained(
-                folder, config=config, trust_remote_code=False, local_files_only=True, **choice
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of old keys, which are honoured
+                opened = transformers.AutoImageProcessor.from_pretrained(
+                    folder, config=config, trust_remote_code=False, local_files_only=True, **choice
+                )
         except Exception as error:
             reason = (str(error).strip().replace(folder, argument).splitlines() or [""])[0][:300]
             raise InputError(
@@ -143,10 +146,30 @@ def _open(argument: str, keys: Mapping[str, Any], config: Any, transformers: Any
                 f"{reason} ({type(error).__name__}). Correct {NAME} or install what it needs, or "
                 "say processor=False and give mean, std and input_size."
             ) from error
+    _check_kind(argument, keys, opened)
+    return opened
+
+
+def _check_kind(argument: str, keys: Mapping[str, Any], processor: Any) -> None:
+    """Checks that the processor is the one that is named: transformers falls back on others."""
+    named = _plain_name(str(keys.get(_TYPE) or ""))
+    if named not in ("", _plain_name(type(processor).__name__)):
+        raise InputError(
+            f"expected the image processor {named} that {argument} names, transformers only offers "
+            f"{type(processor).__name__}. Install what {named} needs (torchvision, perhaps), name "
+            'the right one in processor={"image_processor_type": ...}, or say processor=False and '
+            "give mean, std and input_size."
+        )
+
+
+def _plain_name(kind: str) -> str:
+    return kind.removesuffix("Pil").removesuffix("Fast")
 
 
 def _check_keys(keys: Mapping[str, Any], processor: Any) -> None:
-    unknown = [key for key in keys if key.startswith("_") or not hasattr(processor, key)]
+    unknown = [
+        key for key in keys if key != _TYPE and (key.startswith("_") or not hasattr(processor, key))
+    ]
     if unknown:
         known = sorted(key for key in vars(processor) if not key.startswith("_"))
         raise InputError(
