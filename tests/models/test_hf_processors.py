@@ -16,7 +16,7 @@ from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPI
 import misure
 from misure.models.loaders.hf_layout import follow
 from misure.models.loaders.hf_processor import preprocessing_settings
-from misure.models.logits import find_tensor
+from misure.models.outputs import find_tensor
 from misure.models.preprocessing import Preprocessing
 
 SHAPES = ((64, 96), (40, 130), (75, 50), (33, 33))
