@@ -32,7 +32,6 @@ from transformers import (
 
 import misure
 from misure.models.loaders import LOADERS, runs_code
-from misure.models.loaders.hf import preprocessing_settings
 from misure.models.networks.trained_network import SHIPPED, load_trained
 
 
@@ -135,7 +134,7 @@ def test_a_transformers_folder(tmp_path):
     net = _segformer_folder(tmp_path, processor=PROCESSOR)
     model = misure.load_model(f"hf:{tmp_path}", device="cpu")
     assert model.class_names == ("sky", "sea", "ship")
-    assert model.preprocessing.input_size == (64, 96)
+    assert model.preprocessing.input_shape((30, 40)) == (64, 96)
     assert model.num_channels == 3
     image = torch.rand(3, 64, 96)
     mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.4])
@@ -146,11 +145,11 @@ def test_a_transformers_folder(tmp_path):
     assert misure.explain(model, image, target, preset="paper", num_iterations=2).dice >= 0.9
 
 
-def test_a_transformers_folder_without_processor_and_with_pytorch_weights(tmp_path):
+def test_a_transformers_folder_with_pytorch_weights(tmp_path):
     net = _segformer_folder(tmp_path)
     torch.save(net.state_dict(), tmp_path / "pytorch_model.bin")
     (tmp_path / "model.safetensors").unlink()
-    model = misure.load_model(f"hf:{tmp_path}", device="cpu", input_size=32)
+    model = misure.load_model(f"hf:{tmp_path}", device="cpu", processor=False, input_size=32)
     assert model.preprocessing.mean is None
     assert model.preprocessing.input_size == 32
 
@@ -184,22 +183,10 @@ def test_bad_transformers_folders(tmp_path):
         misure.load_model(f"hf:{tmp_path}/headless")
 
 
-def test_processor_configs():
-    settings = preprocessing_settings(PROCESSOR | {"do_rescale": False})
-    assert settings["mean"] == pytest.approx([0.4 / 255, 0.5 / 255, 0.6 / 255])
-    assert preprocessing_settings({}) == {}
-    assert preprocessing_settings({"do_rescale": False})["std"] == [1 / 255]
-    assert preprocessing_settings({"do_resize": True, "size": 30})["input_size"] == (30, 30)
-    shortest = {"do_resize": True, "size": {"shortest_edge": 513}, "size_divisor": 32}
-    assert preprocessing_settings(shortest) == {"input_size": 513, "size_divisor": 32}
-    with pytest.raises(misure.InputError, match="expected a size with height and width"):
-        preprocessing_settings({"do_resize": True, "size": {"longest_edge": 9}})
-
-
 def test_a_mobilenet_folder_as_the_real_one(tmp_path):
     config = MobileNetV2Config(num_labels=4, depth_multiplier=0.35, output_stride=16)
     MobileNetV2ForSemanticSegmentation(config).save_pretrained(tmp_path)
-    model = misure.load_model(f"hf:{tmp_path}", device="cpu")
+    model = misure.load_model(f"hf:{tmp_path}", device="cpu", processor=False)
     assert model(torch.rand(1, 3, 65, 65)).shape == (1, 4, 65, 65)
 
 
@@ -406,18 +393,6 @@ def test_torchvision_networks_by_its_interface(monkeypatch, tmp_path):
     assert torch.equal(model.net.classifier.weight, trained.classifier.weight)
 
 
-def test_processors_that_want_blue_first(tmp_path):
-    straight = _segformer_folder(tmp_path, processor={"do_rescale": True})
-    (tmp_path / "preprocessor_config.json").write_text('{"do_flip_channel_order": true}')
-    model = misure.load_model(f"hf:{tmp_path}", device="cpu")
-    image = torch.rand(1, 3, 64, 64)
-    expected = misure.SegmentationModel(straight)(image.flip(1))
-    assert torch.allclose(model(image), expected, atol=1e-5)
-    (tmp_path / "preprocessor_config.json").write_text("[]")
-    with pytest.raises(misure.InputError, match="expected an object in"):
-        misure.load_model(f"hf:{tmp_path}")
-
-
 def test_upernet_has_the_form_that_is_expected(tmp_path):
     backbone = ConvNextConfig(
         hidden_sizes=[8, 8, 8, 8],
@@ -432,7 +407,7 @@ def test_upernet_has_the_form_that_is_expected(tmp_path):
         auxiliary_in_channels=8,
     )
     UperNetForSemanticSegmentation(config).save_pretrained(tmp_path)
-    model = misure.load_model(f"hf:{tmp_path}", device="cpu")
+    model = misure.load_model(f"hf:{tmp_path}", device="cpu", processor=False)
     assert model(torch.rand(2, 3, 48, 64)).shape == (2, 3, 48, 64)
 
 
@@ -478,7 +453,7 @@ def _eomt_folder(folder):
 @pytest.mark.parametrize("make", [_mask2former_folder, _eomt_folder])
 def test_masks_and_classes_of_queries_become_logits_of_classes(make, tmp_path):
     make(tmp_path)
-    model = misure.load_model(f"hf:{tmp_path}", device="cpu")
+    model = misure.load_model(f"hf:{tmp_path}", device="cpu", processor=False)
     assert model.class_names == ("wall", "car", "sky")
     image = torch.rand(1, 3, 64, 64)
     raw = model.net(image)
@@ -488,7 +463,7 @@ def test_masks_and_classes_of_queries_become_logits_of_classes(make, tmp_path):
     by_hand = nn.functional.interpolate(by_hand.log(), (64, 64), mode="bilinear")
     assert torch.allclose(model(image), by_hand, atol=1e-4)
     target = misure.segment(model, image[0]).target(point=(9, 9))
-    assert misure.explain(model, image[0], target, max_passes=20).dice >= 0.9
+    assert misure.explain(model, image[0], target, max_passes=40).dice >= 0.9
 
 
 def _onnx_file(path, *, channels_last=False, location=""):

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from misure.errors import MisureWarning
+from misure.errors import MisureWarning, cut, printable
+
+_LONGEST_LINE = 1500
 
 
 @contextmanager
@@ -18,7 +20,8 @@ def warnings_as_lines() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         if issubclass(category, MisureWarning):
-            sys.stderr.write(f"misure: warning: {' '.join(str(message).split())}\n")
+            line = printable(cut(" ".join(str(message).split()), _LONGEST_LINE))
+            sys.stderr.write(f"misure: warning: {line}\n")
 
     with warnings.catch_warnings():
         if not sys.warnoptions:

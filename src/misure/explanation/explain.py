@@ -10,6 +10,7 @@ from misure.explanation.explanation import Explanation
 from misure.explanation.pipeline import Explainer
 from misure.explanation.presets import Preset, make_preset
 from misure.explanation.probe import OnStep
+from misure.images.spacing import check_spacing
 from misure.models.given_target import AnyTarget, as_target
 from misure.models.inputs import AnyImage, as_image, as_model
 from misure.models.model import SegmentationModel
@@ -25,6 +26,8 @@ def explain(
     preset: str | None = None,
     seed: int = 0,
     other_image: Tensor | None = None,
+    other_image_name: str = "tensor",
+    spacing_mm: Sequence[float] | None = None,
     on_step: OnStep | None = None,
     **options: Any,
 ) -> Explanation:
@@ -43,8 +46,11 @@ def explain(
         preset: name of a preset (see `PRESETS`); by default `smallest`, or `forward_only` where
             the network gives no gradients.
         seed: seed of all noise.
-        other_image: (C, *spatial) float, for the transfer Dice (see `content_controls`); None: the
-            image turned by 180°.
+        other_image: (C, *any) float, for the transfer Dice (see `content_controls`); one of another
+            size is scaled and cropped. None: the image turned by 180°.
+        other_image_name: how the results name it.
+        spacing_mm: sides of a pixel or voxel along each axis of the image; distances are then
+            measured in space. None: pixels are squares, voxels cubes.
         on_step: called with progress: what is being done, steps done, steps in all or None.
         options: options of the preset to change, such as `max_passes=200`, `one_minimal=True`,
             `baseline_image="mean,blurred,noise"`, `edge_px=8` or, for `paper`,
@@ -63,6 +69,8 @@ def explain(
         preset=preset,
         seed=seed,
         other_image=other_image,
+        other_image_name=other_image_name,
+        spacing_mm=spacing_mm,
         on_step=on_step,
         **options,
     )[0]
@@ -78,6 +86,8 @@ def explain_all(
     preset: str | None = None,
     seed: int = 0,
     other_image: Tensor | None = None,
+    other_image_name: str = "tensor",
+    spacing_mm: Sequence[float] | None = None,
     on_step: OnStep | None = None,
     **options: Any,
 ) -> list[Explanation]:
@@ -99,7 +109,17 @@ def explain_all(
         model.examine(images[0][None])
     chosen = choose_preset(model, preset, options)
     asked = [as_target(model, *pair) for pair in zip(images, targets, strict=True)]
-    explainer = Explainer(model, chosen, float(dice_threshold), seed, other_image, on_step)
+    num_axes = images[0].ndim - 1 if images else len(spacing_mm or ())
+    explainer = Explainer(
+        model=model,
+        preset=chosen,
+        dice_threshold=float(dice_threshold),
+        seed=seed,
+        other_image=other_image,
+        other_image_name=other_image_name,
+        spacing_mm=check_spacing(spacing_mm, num_axes),
+        on_step=on_step,
+    )
     results: dict[int, Explanation] = {}
     for shape in dict.fromkeys(image_.shape for image_ in images):
         alike = [i for i, image_ in enumerate(images) if image_.shape == shape]

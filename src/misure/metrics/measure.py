@@ -15,6 +15,7 @@ from misure.explanation.content_controls import make_content_controls
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import Probe
 from misure.images.regions import area_fraction
+from misure.images.spacing import check_spacing
 from misure.metrics import METRICS, MeasuredMap, Metric
 from misure.metrics.maps import check_same_shape
 from misure.metrics.sufficiency import sufficient_top
@@ -48,14 +49,29 @@ def make_probe(
     dice_threshold: float,
     baseline_image: str,
     seed: int,
+    *,
+    other: tuple[Tensor, str] | None = None,
+    spacing_mm: Sequence[float] | None = None,
 ) -> Probe:
-    """What every map of a target is measured by: hard edges, one baseline image, one threshold."""
+    """What every map of a target is measured by: hard edges, one baseline image, one threshold.
+
+    Args:
+        model, image, target: as of `explain`.
+        dice_threshold, baseline_image, seed: as of `sufficient_area`.
+        other: another image (C, *any) for the transfer Dice, and its name; None: the image turned.
+        spacing_mm: sides of a pixel or voxel; None: they are equal.
+    """
     own = to_device(image, model.device)
+    other_image, name = other or (None, "")
+    spacing_mm = check_spacing(spacing_mm, own.ndim - 1)
     return Probe(
         target.to(model.device),
-        make_presentations(model, own, baseline_image=baseline_image, seed=seed),
+        make_presentations(
+            model, own, baseline_image=baseline_image, seed=seed, spacing_mm=spacing_mm
+        ),
         dice_threshold=dice_threshold,
-        content_controls=make_content_controls(own, seed=seed),
+        content_controls=make_content_controls(own, other_image=other_image, name=name, seed=seed),
+        spacing_mm=spacing_mm,
     )
 
 

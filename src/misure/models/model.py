@@ -28,7 +28,7 @@ from misure.models.cost import Cost, Counters
 from misure.models.device import autocast_type, device_and_dtype
 from misure.models.first_look import look
 from misure.models.logits import class_probability, class_region
-from misure.models.preprocessing import make_preprocessing
+from misure.models.preprocessing import Preprocessing, make_preprocessing
 from misure.models.reading import OutputForm
 from misure.models.sides import mirrored
 
@@ -54,6 +54,7 @@ class SegmentationModel:
         size_divisor: every side of the input is padded to a multiple of it.
         border_px: images are mirrored beyond their edges by as many pixels of the network's input
             on each side; for networks whose output is smaller by twice that (valid convolutions).
+        preprocessing: what holds where mean, std, input_size and size_divisor are not given.
         output: key or index of the logits within the network's output (see `find_tensor`).
         multilabel: whether each class has a sigmoid of its own; else classes exclude each other.
         probabilities: True: the network returns probabilities; False: it returns logits; None:
@@ -92,6 +93,7 @@ class SegmentationModel:
         input_size: int | Sequence[int] | None = None,
         size_divisor: int = 1,
         border_px: int = 0,
+        preprocessing: Preprocessing | None = None,
         output: str | int | None = None,
         multilabel: bool = False,
         probabilities: bool | None = None,
@@ -120,7 +122,9 @@ class SegmentationModel:
             )
         _check_numbers(batch_size, border_px)
         self.net, self.call = net, call
-        self.preprocessing = make_preprocessing(mean, std, input_size, size_divisor)
+        self.preprocessing = make_preprocessing(
+            mean, std, input_size, size_divisor, known=preprocessing
+        )
         self.border_px = border_px
         self.name = name or type(net).__name__
         self.class_names = _names(class_names)
@@ -279,6 +283,9 @@ class SegmentationModel:
             "input_size": list(size) if isinstance(size, tuple) else size,
             "size_divisor": used.size_divisor,
             "border_px": self.border_px,
+            "interpolation": used.interpolation,
+            "channels": list(used.channels) if used.channels else None,
+            "processor": dict(used.processor) if used.processor else None,
             "output": self.output,
             "multilabel": self.multilabel,
             "probabilities": bool(self.probabilities),
@@ -363,7 +370,7 @@ class SegmentationModel:
         Raises:
             ModelError: memory runs out for a single image.
         """
-        num_pixels = max(prod(spatial), prod(self.preprocessing.resized_shape(spatial)))
+        num_pixels = max(prod(spatial), self.preprocessing.placement(spatial).num_pixels)
         size = self.batch_size or max(1, min(_BATCH_LIMIT, _BATCH_PIXELS // num_pixels))
         size = min(size, self._fitting.get(tuple(spatial), size))
         results, size_left = in_batches(work, num_images, size)

@@ -108,7 +108,7 @@ class ContextEntry(Record, frozen=True, kw_only=True):
     Attributes:
         class_index, class_name: of the class in the network's own segmentation; -1 and `none` for
             pixels without a class.
-        pixels: of the region on it.
+        pixels: of the region on it; where classes overlap, a pixel counts for each of its classes.
     """
 
     class_index: Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
@@ -195,7 +195,8 @@ class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
     Attributes:
         baseline_image, dice_threshold, sufficient_region, minimally_sufficient_region,
         sufficiency_curve, minimality, sufficiency_by_presentation, silhouette_dice, transfer_dice,
-        silhouette_dice_by_content: as in `ExplanationRecord`.
+        transfer_from, transfer_resized, silhouette_dice_by_content, spacing_mm: as in
+            `ExplanationRecord`.
         context: on which classes the minimal region lies outside its object.
     """
 
@@ -208,7 +209,10 @@ class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
     sufficiency_by_presentation: list[PresentedSufficiency]
     silhouette_dice: Fraction
     transfer_dice: Fraction
+    transfer_from: str
+    transfer_resized: bool
     silhouette_dice_by_content: dict[str, float]
+    spacing_mm: list[float] | None
     context: list[ContextEntry]
 
 

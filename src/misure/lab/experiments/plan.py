@@ -141,7 +141,7 @@ class PlanFile(Record, frozen=True, kw_only=True):
         spread: explain samples from all over the data set instead of the first ones, since
             neighbouring slices are alike and belong to one patient.
         instances: explain each connected object instead of each class as a whole.
-        classes: names or numbers of the classes to explain; empty: all but class 0.
+        classes: names or numbers of the classes to explain; empty: all but the background.
         min_area: smallest object that is explained, as a fraction of the image.
         method_options: method -> its options.
         model_options: arguments of `load_model`.

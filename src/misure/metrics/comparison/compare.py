@@ -58,7 +58,7 @@ def compare(
         methods: names in `METHODS`; `all`.
         metrics: names in `METRICS`, or of groups of them; `all`.
         class_index: what to explain; by default the object at the sample's `point`, or without a
-            point the largest class but class 0.
+            point the largest class but the background.
         instance: only one connected object, 0 is the largest.
         dice_threshold: Dice from which a target counts as preserved.
         baseline_image: what replaces pixels that are removed. Both are given to the metrics, and to

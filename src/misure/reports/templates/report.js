@@ -195,7 +195,7 @@ const WHICH = {
   done: ["explained", isDone],
   failed: ["failed", (object, run) => statusOf(object, run) === FAILED],
   noted: ["not reduced to the end", (object, run) => notesOf(object, run).length > 0],
-  unreduced: ["not reduced at all", (object, run) => notesOf(object, run).includes("not reduced")],
+  unreduced: ["not reduced at all", (object, run) => notesOf(object, run).some((note) => note.startsWith("not reduced"))],
   alone: ["no counterpart", (object, run) => statusOf(object, run) === NONE],
 };
 const allRuns = runs.map((_, i) => i);
