@@ -34,7 +34,7 @@ def test_what_was_not_reduced_is_noted(folder):
 
 def test_the_image_of_the_transfer_is_named(folder):
     record = _done(folder)
-    assert transfer_source(record) == "this image turned by 180°"
+    assert transfer_source(replace(record, transfer_from="turned")) == "this image turned by 180°"
     assert transfer_source(replace(record, transfer_from="b.png")) == "b.png"
     resized = replace(record, transfer_from="tensor", transfer_resized=True)
     assert transfer_source(resized) == "another image, scaled and cropped"
