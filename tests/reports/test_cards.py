@@ -74,6 +74,10 @@ def test_networks_side_by_side_show_the_same_object(browser, tmp_path):
         "return [...document.querySelectorAll('.card .notes')].map((one) => one.textContent)"
     )
     assert notes == ["here thing · a#2.1, overlap 0.50", "here thing · a#2.0", "here sky · a#1.0"]
+    browser.execute_script("document.querySelector('.card').click()")
+    until(lambda: len(browser.find_elements("css selector", "#large canvas")) == 4)
+    captions = [one.text for one in browser.find_elements("css selector", "#large figcaption")]
+    assert captions == ["image", "saliency map"] * 2
 
 
 def test_natural_order_of_names(folder):
