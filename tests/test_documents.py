@@ -62,6 +62,7 @@ def test_links_lead_to_files_that_exist(document):
         "README.md",
         "docs/guide/first-explanation.md",
         "docs/guide/own-network.md",
+        "docs/guide/network-recipes.md",
         "docs/guide/whole-data-sets.md",
         "docs/guide/reliability.md",
     ],
@@ -88,7 +89,9 @@ def test_the_snippets_for_users_of_other_libraries_run():
 
 
 def test_no_other_document_has_python_that_is_not_run():
-    run = ["README.md"] + [f"docs/guide/{name}.md" for name in ("first-explanation", "own-network")]
+    run = ["README.md"] + [
+        f"docs/guide/{name}.md" for name in ("first-explanation", "own-network", "network-recipes")
+    ]
     run += [f"docs/guide/{name}.md" for name in ("whole-data-sets", "reliability", "coming-from")]
     for document in set(DOCUMENTS) - set(run) - {"docs/guide/adding.md"}:
         assert not _snippets("python", document), document

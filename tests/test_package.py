@@ -139,6 +139,8 @@ def test_what_draws_and_what_reads_the_command_line_stay_in_their_rooms():
         for name in _imports_of(path):
             rooms = ONLY_IN.get(name.partition(".")[0])
             assert not rooms or path.relative_to(folder).parts[0] in rooms, f"{path}: {name}"
+            if name.startswith("matplotlib"):
+                assert path.name == "canvas.py", f"{path}: take {name} from misure.reports.canvas"
 
 
 def test_each_room_says_in_a_sentence_what_it_is():

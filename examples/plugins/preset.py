@@ -1,4 +1,4 @@
-"""A preset of your own: `smallest` with half of its budget and a soft edge."""
+"""A preset of your own: `smallest` with a budget of its own and a soft edge."""
 
 from dataclasses import replace
 
@@ -8,9 +8,9 @@ _smallest = PRESETS["smallest"]
 quick = replace(
     _smallest,
     name="quick",
-    reduction=replace(_smallest.reduction, max_passes=80),
+    max_passes=96,
     edge_px=2,
-    summary="As `smallest`, with half of its budget and a soft edge of 2 pixels.",
-    usual_passes="at most 80",
+    summary="As `smallest`, with a budget of 96 passes and a soft edge of 2 pixels.",
+    usual_passes="at most 96",
 )
 PRESETS.register("quick", quick, __name__)

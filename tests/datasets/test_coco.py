@@ -141,7 +141,14 @@ def test_grey_networks_get_grey_photographs(folder):
             lambda c: c["annotations"][0].pop("image_id"),
             r"missing required field `image_id` - at `\$.annotations\[0\]",
         ),
-        (lambda c: c.update(images=[c["images"][2]]), "found none of its 1. Are they of another"),
+        (
+            lambda c: c.update(images=[c["images"][2]], annotations=[]),
+            "found none of its 1, such as elsewhere.jpg. Are they of another",
+        ),
+        (lambda c: c["annotations"][0].update(image_id=77), "of image 77, which is not listed"),
+        (lambda c: c["annotations"][0].update(image_id="7"), "Expected `int`, got `str`"),
+        (lambda c: c["categories"][0].update(name="cat"), "categories have 'cat' twice"),
+        (lambda c: c["categories"][0].update(id=17), "categories have 17 twice"),
         (lambda c: c["images"][0].update(height=21), "to be 21 x 30 .* got 20 x 30"),
         (lambda c: c["annotations"][0].update(segmentation=7), "run lengths in annotation 1"),
         (lambda c: c["annotations"].append(3), "cannot be used: Expected `object`, got `int`"),
@@ -154,10 +161,11 @@ def test_grey_networks_get_grey_photographs(folder):
             lambda c: c["images"][0].update(file_name=["a"]),
             r"Expected `str`, got `array` - at `\$.images\[0\].file_name",
         ),
-        (lambda c: c["images"].append(c["images"][0]), "got 'b.jpg' twice"),
+        (lambda c: c["images"].append(c["images"][0]), "two images have the id 7"),
+        (lambda c: c["images"].append(c["images"][0] | {"id": 8}), "got 'b.jpg' twice"),
         (lambda c: _redraw(c, [[1, 1, 1e9, 1, 1e9, 1e9]]), "lies far outside of the photograph"),
-        (lambda c: _redraw(c, [[1, 1, float("nan"), 1, 2, 2]]), "lies far outside"),
-        (lambda c: _redraw(c, [[1, 1, 2, 2]]), "three points or more"),
+        (lambda c: _redraw(c, [[1, 1, float("nan"), 1, 2, 2]]), "NaN is no number"),
+        (lambda c: _redraw(c, [[1, 1, 2, 2, 3]]), "three points or more"),
         (lambda c: _redraw(c, {"size": [10**6, 10**6], "counts": [5, 10]}), "not .20, 30."),
         (lambda c: _redraw(c, {"size": [HEIGHT, WIDTH], "counts": []}), "do not add up to 20 x 30"),
         (lambda c: _redraw(c, {"size": [HEIGHT, WIDTH], "counts": [5, 10]}), "do not add up"),
@@ -282,3 +290,63 @@ def test_damaged_panoptic_annotations(damage, message, tmp_path):
     damage(file, tmp_path / "annotations/panoptic_val2017/000000000009.png")
     with pytest.raises(misure.MisureError, match=message):
         open_dataset(f"coco-panoptic:{tmp_path}")[0]
+
+
+def test_a_polygon_of_two_points_is_left_out_and_named(folder, content):
+    _redraw(content, [[1, 1, 2, 2]])
+    _write(folder, content)
+    with pytest.warns(misure.errors.MisureWarning, match="annotation 1 of image 7 has a polygon"):
+        sample = open_dataset(f"coco:{folder}")[1]
+    assert [one.name for one in sample.objects] == ["2"]
+
+
+def test_file_names_may_have_folders(folder, content):
+    for image in content["images"]:
+        image["file_name"] = f"sub/{image['file_name']}"
+    content["images"][1]["file_name"] = "val2017/sub/deep/a.jpg"
+    _write(folder, content)
+    with pytest.raises(misure.InputError, match="found none of its 3, such as sub/b.jpg"):
+        open_dataset(f"coco:{folder}")
+    (folder / "val2017/sub/deep").mkdir(parents=True)
+    (folder / "val2017/a.jpg").rename(folder / "val2017/sub/deep/a.jpg")
+    (folder / "val2017/b.jpg").rename(folder / "val2017/sub/b.jpg")
+    dataset = open_dataset(f"coco:{folder}")
+    assert dataset.keys == ["sub/b.jpg", "sub/deep/a.jpg"]
+    assert [one.name for one in dataset[0].objects] == ["1", "2"]
+    Image.new("RGB", (9, 9)).save(folder / "val2017" / "b.jpg")
+    with pytest.warns(misure.errors.MisureWarning, match="1 photographs that .* first is b.jpg"):
+        open_dataset(f"coco:{folder}")
+
+
+def test_a_category_called_background_is_class_0(folder, content):
+    content["categories"][0]["name"] = "background"
+    content["annotations"].append(_annotation(9, 7, 1, _square(0, 0, 3)))
+    _write(folder, content)
+    every = open_dataset(f"coco-all:{folder}")
+    assert every.class_names == ("background", "cat", "couch", "toothbrush")
+    assert [one.class_index for one in every[1].objects] == [2, 1, 3]
+
+
+def test_categories_that_are_no_classes_are_refused(folder, content):
+    for number, category in enumerate(content["categories"]):
+        category["name"] = f"fish {number}"
+    _write(folder, content)
+    with pytest.raises(misure.InputError, match="got fish 0, .* name coco-all:FOLDER"):
+        open_dataset(f"coco:{folder}")
+    assert len(open_dataset(f"coco-all:{folder}")[1].objects) == 3
+
+
+def test_annotations_that_are_drawn_on_the_turned_photograph(folder, content):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    upright[5:15, 5:15] = 255
+    stored = Image.fromarray(np.rot90(upright))
+    stored.save(folder / "val2017" / "b.jpg", exif=exif, quality=95)
+    sample = open_dataset(f"coco:{folder}")[1]
+    assert sample.image.shape == (3, HEIGHT, WIDTH)
+    assert float(sample.image[0][sample.objects[0].region].min()) > 0.8
+    content["images"][0]["height"] = 99
+    _write(folder, content)
+    with pytest.raises(misure.InputError, match=r"got 30 x 20 \(20 x 30 as its EXIF tag turns it"):
+        open_dataset(f"coco:{folder}")[1]

@@ -8,8 +8,10 @@ from PIL import Image
 
 import misure
 from misure.datasets import ImageFiles, Reading, Sample, SampleList, as_dataset, open_dataset
+from misure.datasets.sample import files_of
 from misure.datasets.triangle.dataset import TriangleDataset
 from misure.datasets.triangle.glyphs import read_glyphs
+from misure.errors import MisureWarning
 
 
 def test_the_same_seed_gives_the_same_sample():
@@ -220,3 +222,33 @@ def test_a_data_set_is_told_from_what_only_looks_like_one():
             as_dataset(other)
     with pytest.raises(misure.InputError, match="different keys, got 'a' twice"):
         as_dataset([sample, sample])
+
+
+def test_what_is_left_out_of_a_folder_is_counted(tmp_path):
+    for name in ("a.png", "b.JFIF", "c.gif", "d.ppm"):
+        kind = "JPEG" if name == "b.JFIF" else None
+        Image.new("L", (3, 3), 50).save(tmp_path / name, kind)
+    for name in ("notes.txt", "Thumbs.db", ".hidden.dcm"):
+        (tmp_path / name).touch()
+    assert open_dataset(str(tmp_path)).keys == ["a.png", "b.JFIF", "c.gif", "d.ppm"]
+    for name in ("e.dcm", "f.DCM", "g.heic", "h"):
+        (tmp_path / name).touch()
+    with pytest.warns(MisureWarning, match="2 .dcm, 1 .heic, 1 without ending; 4 are taken"):
+        open_dataset(str(tmp_path))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty/a.mha").touch()
+    with pytest.raises(misure.InputError, match="found none but 1 .mha"):
+        open_dataset(str(tmp_path / "empty"))
+
+
+def test_data_sets_name_the_files_of_their_samples(tmp_path):
+    Image.new("L", (3, 3), 50).save(tmp_path / "a.png")
+    images = open_dataset(str(tmp_path))
+    corrupted = open_dataset(f"corrupted:noise=0.1,{tmp_path}")
+    assert files_of(images, 0) == files_of(corrupted, 0) == [tmp_path / "a.png"]
+    assert files_of(open_dataset("triangle:2"), 0) == []
+
+
+def test_a_slice_of_pictures_is_refused():
+    with pytest.raises(misure.InputError, match="no --slice for a data set of pictures"):
+        open_dataset("triangle:2", Reading(slice_index=1))

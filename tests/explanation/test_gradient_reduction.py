@@ -10,9 +10,9 @@ from misure.explanation.reductions.gradient import GradientReduction
 from misure.images.regions import distance_px
 
 
-def _search(is_drawn, *, edge_px=0, **options):
+def _search(is_drawn, *, edge_px=0, limit=None, **options):
     """What the search returns, and all that it showed, where `is_drawn` says what suffices."""
-    probe, account = toys.far_trial(64, edge_px), Account()
+    probe, account = toys.far_trial(64, edge_px), Account(limit=limit)
     everything = SufficientRegion(torch.ones(64, 64, dtype=torch.bool), 80.0, 1.0, "first")
     search = GradientReduction(**({"grain_px": 2} | options)).search(probe, everything, account)
     shown = []
@@ -74,7 +74,7 @@ def test_what_leaks_is_shown_through_the_soft_edge_too():
 
 
 def test_with_few_passes_nothing_leaks_so_that_regions_are_tried_indeed():
-    _, shown, queries = _search(lambda one: bool((one == 1).any()), max_passes=36)
+    _, shown, queries = _search(lambda one: bool((one == 1).any()), limit=36)
     leaking = [one for one in shown if one.is_floating_point()]
     assert len(leaking) == 1  # half seen
     assert sum(query.gradient for _, query in queries) > 5

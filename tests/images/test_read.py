@@ -147,3 +147,151 @@ def test_bad_files(tmp_path):
         misure.read_image(tmp_path / "rgb.npy", slice_index=1)
     with pytest.raises(misure.InputError, match="expected a slice from 0 to 5, got 9"):
         misure.read_image(_volume(tmp_path, "LPS"), slice_index=9)
+
+
+GREY = np.linspace(0, 255, 12).astype(np.uint8).reshape(3, 4)
+DEEP = np.linspace(0, 65535, 12).astype(np.uint16).reshape(3, 4)
+
+
+def _pages(path, *planes, **options):
+    first, *others = (Image.fromarray(plane) for plane in planes)
+    first.save(path, save_all=True, append_images=others, **options)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["tif", "gif", "png", "webp"])
+def test_one_of_several_frames_is_named_or_refused(tmp_path, suffix):
+    path = _pages(tmp_path / f"a.{suffix}", GREY, 255 - GREY, GREY // 2)
+    with pytest.raises(
+        misure.InputError, match=r"of one frame, got 3 .* frame=0 .* frame=channels"
+    ):
+        misure.read_image(path)
+    second = misure.read_image(path, frame=1, num_channels=1)
+    assert torch.allclose(
+        second[0] * 255, torch.from_numpy(255 - GREY).float(), atol=9
+    )  # WebP is lossy
+    for frame in (3, -1, "all", 0.5):
+        with pytest.raises(misure.InputError, match="a number from 0 to 2 or channels, got"):
+            misure.read_image(path, frame=frame)
+
+
+def test_pages_may_be_channels(tmp_path):
+    planes = GREY, 255 - GREY, GREY // 2
+    image = misure.read_image(_pages(tmp_path / "a.tif", *planes), frame="channels", num_channels=3)
+    assert torch.allclose(image * 255, torch.from_numpy(np.stack(planes)).float())
+    _pages(tmp_path / "b.tif", GREY, GREY[:2])
+    with pytest.raises(misure.InputError, match="expected grey frames of one size as channels"):
+        misure.read_image(tmp_path / "b.tif", frame="channels")
+
+
+def test_previews_are_no_frames(tmp_path):
+    small = Image.fromarray(GREY[:1])
+    small.encoderinfo = {"tiffinfo": {254: 1}}  # a reduced copy
+    Image.fromarray(GREY).save(tmp_path / "a.tif", save_all=True, append_images=[small])
+    with Image.open(tmp_path / "a.tif") as file:
+        assert file.n_frames == 2
+    assert misure.read_image(tmp_path / "a.tif").shape == (1, 3, 4)
+    colours = Image.fromarray(np.dstack([GREY] * 3))
+    colours.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[colours])
+    assert misure.read_image(tmp_path / "a.jpg").shape == (3, 3, 4)
+
+
+def test_the_depth_of_dark_levels_is_asked_for(tmp_path):
+    Image.fromarray(DEEP >> 4).save(tmp_path / "12.png")
+    Image.fromarray(GREY.astype(np.int32)).save(tmp_path / "8.tif")
+    Image.fromarray(np.zeros((3, 4), np.uint16)).save(tmp_path / "black.png")
+    for name, bits in (("12.png", 12), ("8.tif", 8)):
+        with pytest.raises(misure.InputError, match=f"Say depth={bits} or depth=16"):
+            misure.read_image(tmp_path / name)
+        image = misure.read_image(tmp_path / name, depth=bits)
+        assert (float(image.min()), float(image.max())) == (0, 1)
+    assert float(misure.read_image(tmp_path / "12.png", depth=16).max()) == pytest.approx(
+        4095 / 65535
+    )
+    assert not misure.read_image(tmp_path / "black.png").any()
+    with pytest.raises(misure.InputError, match="expected 10-bit grey levels .* got 0 to 4095"):
+        misure.read_image(tmp_path / "12.png", depth=10)
+    with pytest.raises(misure.InputError, match="a depth from 1 to 32 bits"):
+        misure.read_image(tmp_path / "12.png", depth=99)
+
+
+def test_levels_that_count_from_white(tmp_path):
+    for name, levels in (("8.tif", GREY), ("16.tif", DEEP)):
+        Image.fromarray(levels).save(tmp_path / name, tiffinfo={262: 0})
+        with Image.open(tmp_path / name) as file:
+            assert file.tag_v2[262] == 0
+    dark_first = misure.read_image(tmp_path / "16.tif")
+    assert torch.allclose(dark_first[0], 1 - torch.from_numpy(DEEP / 65535).float())
+    assert float(misure.read_image(tmp_path / "8.tif")[0, 0, 0]) == pytest.approx(
+        0.0
+    )  # Pillow turns 8 bits around, as it reads and as it writes them
+
+
+def test_the_orientation_of_a_tiff_is_applied_once(tmp_path):
+    Image.fromarray(GREY).save(tmp_path / "a.tif", tiffinfo={274: 3})
+    turned = misure.read_image(tmp_path / "a.tif")
+    assert torch.equal(turned, torch.from_numpy(GREY[::-1, ::-1].copy())[None] / 255)
+
+
+def test_arrays_of_grey_levels_are_scaled_as_pictures(tmp_path):
+    for name, levels in (("8.npy", GREY), ("16.npy", DEEP)):
+        np.save(tmp_path / name, levels)
+        image = misure.read_image(tmp_path / name)
+        assert torch.allclose(image[0], torch.from_numpy(levels / levels.max()).float())
+        assert float(misure.read_image(tmp_path / name, depth=0).max()) == levels.max()
+    np.save(tmp_path / "mask.npy", GREY > 99)
+    assert misure.read_image(tmp_path / "mask.npy").unique().tolist() == [0, 1]
+    np.save(tmp_path / "mask8.npy", (GREY > 99).astype(np.uint8))
+    with pytest.raises(misure.InputError, match="none in .* is above 1. Say depth=1"):
+        misure.read_image(tmp_path / "mask8.npy")
+    np.save(tmp_path / "int.npy", GREY.astype(np.int64))
+    with pytest.warns(misure.errors.MisureWarning, match="whole numbers up to 255, .* depth=8"):
+        assert float(misure.read_image(tmp_path / "int.npy").max()) == 255
+    assert float(misure.read_image(tmp_path / "int.npy", depth=8).max()) == 1
+
+
+def test_an_intensity_rule_scales_arrays_that_leave_0_to_1(tmp_path):
+    np.save(tmp_path / "hu.npy", np.array([[-1000, 75, 900]], np.int16))
+    scaled = misure.read_image(tmp_path / "hu.npy", intensity="window:-125:275")
+    assert scaled.tolist() == [[[0, 0.5, 1]]]
+    np.save(tmp_path / "done.npy", np.array([[0, 0.5, 1]]))
+    done = misure.read_image(tmp_path / "done.npy", intensity="window:-125:275")
+    assert done.tolist() == [[[0, 0.5, 1]]]
+
+
+def test_no_program_is_opened_as_a_picture(tmp_path, monkeypatch):
+    monkeypatch.setattr("subprocess.check_call", lambda *_: pytest.fail("a program was started"))
+    (tmp_path / "a.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+    )
+    with pytest.raises(misure.InputError, match="is none of PNG, JPEG, .* Convert it to PNG"):
+        misure.read_image(tmp_path / "a.png")
+    (tmp_path / "a.nrrd").write_text("NRRD0004\ntype: short\n")
+    with pytest.raises(misure.InputError, match="Convert it to NIfTI"):
+        misure.read_image(tmp_path / "a.nrrd")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': [[[[('a'\n",
+        b"{'descr': " + b"[" * 3000,
+        b"{'descr': '" + b"x" * 9000 + b"', 'fortran_order': False, 'shape': (3, 4)}\n",
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (3, 'x')}\n",
+    ],
+)
+def test_headers_of_arrays_that_are_no_headers_are_one_short_sentence(tmp_path, header):
+    length = len(header).to_bytes(2, "little")
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + length + header + bytes(100))
+    with pytest.raises(misure.InputError, match="expected an .npy array of numbers") as raised:
+        misure.read_image(tmp_path / "a.npy")
+    assert len(str(raised.value).replace(str(tmp_path), "")) < 400
+    assert "\n" not in str(raised.value)
+
+
+def test_damaged_metadata_are_told_as_our_own_warning(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(GREY).save(tmp_path / "a.jpg", exif=exif.tobytes()[:-9])
+    with pytest.warns(misure.errors.MisureWarning, match="a.jpg is read, but its metadata are dam"):
+        assert misure.read_image(tmp_path / "a.jpg").shape[0] == 1

@@ -150,7 +150,7 @@ metrics = ["localisation", "fineness", "computation"]
 headline = ["iou", "growth_px"]
 num_samples = 2
 [method_options.misure]
-max_passes = 30
+max_passes = 46
 [[parts]]
 name = "shipped"
 dataset = "triangle:5"
@@ -215,6 +215,20 @@ def test_every_plan_that_is_brought_along_makes_sense():
         assert plan.quickly().num_samples <= 2
         assert {"misure", "sufficient_region"} & {*plan.methods}
         assert plan.quickly().text != plan.text
+
+
+@pytest.mark.parametrize("scheme", ["python", "function", "torchscript", "export", "PYTHON"])
+def test_a_plan_of_somebody_else_cannot_run_code(plan, tmp_path, scheme):
+    spec = f"{scheme}:{tmp_path}/evil.py:net"
+    (tmp_path / "evil.py").write_text(f"import os; os.mkdir({str(tmp_path / 'ran')!r})")
+    parts = [structs.replace(plan.parts[0], model=spec)]
+    for model in ("", "triangle"):
+        with pytest.raises(misure.InputError, match="names .*, which runs code. If you trust it"):
+            run_experiment(structs.replace(plan, parts=parts), tmp_path / "out", model=model)
+    assert not (tmp_path / "ran").exists()
+    if scheme == "python":
+        with pytest.raises(misure.InputError, match="net of .* raised AttributeError"):
+            run_experiment(structs.replace(plan, parts=parts), tmp_path / "out", model=spec)
 
 
 def test_what_a_plan_needs_is_said(tmp_path):

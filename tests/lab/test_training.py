@@ -140,7 +140,9 @@ def test_correctly_drawn_items_of_other_triangles_are_no_mistakes():
             ]
             return torch.stack([1 - drawn, drawn])[None].float() * 9
 
-    model = misure.SegmentationModel(Right(), probabilities=False, class_names=("a", "b"))
+    model = misure.SegmentationModel(
+        Right(), probabilities=False, class_names=("a", "b"), differentiable=False
+    )
     assert mean_dice(model, dataset) == 1
     assert distractor_fraction(model, dataset) == 0
 
@@ -162,7 +164,9 @@ def test_whether_a_network_needs_the_disc_is_measured():
     dataset = TriangleDataset(30, disc=True, num_distractors=0, num_decoy_pairs=0)
     for needs_disc in (True, False):
         net = Item(needs_disc)
-        model = misure.SegmentationModel(net, probabilities=False, class_names=("a", "b"))
+        model = misure.SegmentationModel(
+            net, probabilities=False, class_names=("a", "b"), differentiable=False
+        )
         dices = disc_dices(model, dataset)
         assert dices["dice_with_disc"] > 0.9
         assert (dices["dice_without_disc"] > 0.9) is not needs_disc

@@ -89,7 +89,8 @@ def test_a_method_that_finds_regions_explains_targets_together_and_knows_its_pre
     assert [each.target.class_index for each in explanations] == [t.class_index for t in targets]
     assert {each.dice_threshold for each in explanations} == {0.8}
     known = {option.name for option in method.describe_options()}
-    assert known == {"dice_threshold", "preset", "other_image", *explanations[0].settings}
+    own = {"dice_threshold", "preset", "other_image", "other_image_name", "spacing_mm"}
+    assert known == {*own, *explanations[0].settings}
     with pytest.raises(misure.InputError, match="^expected an option of preset"):
         method.check(model, {"max_pases": 3})
     assert method.options_among({"baseline_image": "black", "seed": 1}) == {

@@ -4,9 +4,12 @@ import sys
 import types
 import warnings
 
+import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx import numpy_helper
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -28,7 +31,7 @@ from transformers import (
 )
 
 import misure
-from misure.models.loaders.hf import preprocessing_settings
+from misure.models.loaders import LOADERS, runs_code
 from misure.models.networks.trained_network import SHIPPED, load_trained
 
 
@@ -131,7 +134,7 @@ def test_a_transformers_folder(tmp_path):
     net = _segformer_folder(tmp_path, processor=PROCESSOR)
     model = misure.load_model(f"hf:{tmp_path}", device="cpu")
     assert model.class_names == ("sky", "sea", "ship")
-    assert model.preprocessing.input_size == (64, 96)
+    assert model.preprocessing.input_shape((30, 40)) == (64, 96)
     assert model.num_channels == 3
     image = torch.rand(3, 64, 96)
     mean, std = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.4])
@@ -142,11 +145,11 @@ def test_a_transformers_folder(tmp_path):
     assert misure.explain(model, image, target, preset="paper", num_iterations=2).dice >= 0.9
 
 
-def test_a_transformers_folder_without_processor_and_with_pytorch_weights(tmp_path):
+def test_a_transformers_folder_with_pytorch_weights(tmp_path):
     net = _segformer_folder(tmp_path)
     torch.save(net.state_dict(), tmp_path / "pytorch_model.bin")
     (tmp_path / "model.safetensors").unlink()
-    model = misure.load_model(f"hf:{tmp_path}", device="cpu", input_size=32)
+    model = misure.load_model(f"hf:{tmp_path}", device="cpu", processor=False, input_size=32)
     assert model.preprocessing.mean is None
     assert model.preprocessing.input_size == 32
 
@@ -180,22 +183,10 @@ def test_bad_transformers_folders(tmp_path):
         misure.load_model(f"hf:{tmp_path}/headless")
 
 
-def test_processor_configs():
-    settings = preprocessing_settings(PROCESSOR | {"do_rescale": False})
-    assert settings["mean"] == pytest.approx([0.4 / 255, 0.5 / 255, 0.6 / 255])
-    assert preprocessing_settings({}) == {}
-    assert preprocessing_settings({"do_rescale": False})["std"] == [1 / 255]
-    assert preprocessing_settings({"do_resize": True, "size": 30})["input_size"] == (30, 30)
-    shortest = {"do_resize": True, "size": {"shortest_edge": 513}, "size_divisor": 32}
-    assert preprocessing_settings(shortest) == {"input_size": 513, "size_divisor": 32}
-    with pytest.raises(misure.InputError, match="expected a size with height and width"):
-        preprocessing_settings({"do_resize": True, "size": {"longest_edge": 9}})
-
-
 def test_a_mobilenet_folder_as_the_real_one(tmp_path):
     config = MobileNetV2Config(num_labels=4, depth_multiplier=0.35, output_stride=16)
     MobileNetV2ForSemanticSegmentation(config).save_pretrained(tmp_path)
-    model = misure.load_model(f"hf:{tmp_path}", device="cpu")
+    model = misure.load_model(f"hf:{tmp_path}", device="cpu", processor=False)
     assert model(torch.rand(1, 3, 65, 65)).shape == (1, 4, 65, 65)
 
 
@@ -205,7 +196,8 @@ def test_torchscript(net, tmp_path):
         torch.jit.script(net).save(tmp_path / "net.pt")
         torch.jit.freeze(torch.jit.script(net)).save(tmp_path / "frozen.pt")
     for name in ("net.pt", "frozen.pt"):
-        model = misure.load_model(f"torchscript:{tmp_path}/{name}", device="cpu", class_names=["a"])
+        model = misure.load_model(f"torchscript:{tmp_path}/{name}", device="cpu", class_names="a,b")
+        assert model.class_names == ("a", "b")
         assert torch.allclose(model(IMAGE), net(IMAGE))
         target = misure.segment(model, IMAGE[0]).target(point=(4, 4))
         assert (
@@ -401,34 +393,6 @@ def test_torchvision_networks_by_its_interface(monkeypatch, tmp_path):
     assert torch.equal(model.net.classifier.weight, trained.classifier.weight)
 
 
-def test_onnx_has_gradients_where_onnx2torch_can_be_imported(net, tmp_path, monkeypatch):
-    """onnx2torch needs torchvision, which is not here: its one function is imitated."""
-    _export_onnx(net, tmp_path / "net.onnx", dynamic=False)
-    onnx2torch = types.ModuleType("onnx2torch")
-    onnx2torch.convert = lambda path: net
-    monkeypatch.setitem(sys.modules, "onnx2torch", onnx2torch)
-    model = misure.load_model(f"onnx:{tmp_path}/net.onnx", device="cpu")
-    target = misure.segment(model, IMAGE[0]).target(point=(4, 4))
-    assert (
-        misure.explain(
-            model, IMAGE[0], target, preset="paper", num_iterations=2
-        ).cost.backward_passes
-        == 2
-    )
-
-
-def test_processors_that_want_blue_first(tmp_path):
-    straight = _segformer_folder(tmp_path, processor={"do_rescale": True})
-    (tmp_path / "preprocessor_config.json").write_text('{"do_flip_channel_order": true}')
-    model = misure.load_model(f"hf:{tmp_path}", device="cpu")
-    image = torch.rand(1, 3, 64, 64)
-    expected = misure.SegmentationModel(straight)(image.flip(1))
-    assert torch.allclose(model(image), expected, atol=1e-5)
-    (tmp_path / "preprocessor_config.json").write_text("[]")
-    with pytest.raises(misure.InputError, match="expected an object in"):
-        misure.load_model(f"hf:{tmp_path}")
-
-
 def test_upernet_has_the_form_that_is_expected(tmp_path):
     backbone = ConvNextConfig(
         hidden_sizes=[8, 8, 8, 8],
@@ -443,7 +407,7 @@ def test_upernet_has_the_form_that_is_expected(tmp_path):
         auxiliary_in_channels=8,
     )
     UperNetForSemanticSegmentation(config).save_pretrained(tmp_path)
-    model = misure.load_model(f"hf:{tmp_path}", device="cpu")
+    model = misure.load_model(f"hf:{tmp_path}", device="cpu", processor=False)
     assert model(torch.rand(2, 3, 48, 64)).shape == (2, 3, 48, 64)
 
 
@@ -489,7 +453,7 @@ def _eomt_folder(folder):
 @pytest.mark.parametrize("make", [_mask2former_folder, _eomt_folder])
 def test_masks_and_classes_of_queries_become_logits_of_classes(make, tmp_path):
     make(tmp_path)
-    model = misure.load_model(f"hf:{tmp_path}", device="cpu")
+    model = misure.load_model(f"hf:{tmp_path}", device="cpu", processor=False)
     assert model.class_names == ("wall", "car", "sky")
     image = torch.rand(1, 3, 64, 64)
     raw = model.net(image)
@@ -499,4 +463,94 @@ def test_masks_and_classes_of_queries_become_logits_of_classes(make, tmp_path):
     by_hand = nn.functional.interpolate(by_hand.log(), (64, 64), mode="bilinear")
     assert torch.allclose(model(image), by_hand, atol=1e-4)
     target = misure.segment(model, image[0]).target(point=(9, 9))
-    assert misure.explain(model, image[0], target, max_passes=20).dice >= 0.9
+    assert misure.explain(model, image[0], target, max_passes=40).dice >= 0.9
+
+
+def _onnx_file(path, *, channels_last=False, location=""):
+    """A network of bright and dark pixels; `location`: where its file says that its weights are."""
+    head = onnx.helper
+    weights = numpy_helper.from_array(np.float32([-10, 10]).reshape(2, 1, 1, 1), "w")
+    if location:
+        weights.ClearField("raw_data")
+        weights.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in (("location", location), ("offset", "0"), ("length", "8")):
+            entry = weights.external_data.add()
+            entry.key, entry.value = key, value
+    bias = numpy_helper.from_array(np.float32([5, -5]), "b")
+    nodes = [head.make_node("Conv", ["c", "w", "b"], ["y"])]
+    if channels_last:
+        nodes.insert(0, head.make_node("Transpose", ["x"], ["c"], perm=[0, 3, 1, 2]))
+        nodes.append(head.make_node("Transpose", ["y"], ["t"], perm=[0, 2, 3, 1]))
+    else:
+        nodes.insert(0, head.make_node("Identity", ["x"], ["c"]))
+    sides = ["n", "h", "v", 1] if channels_last else ["n", 1, "h", "v"]
+    images = head.make_tensor_value_info("x", onnx.TensorProto.FLOAT, sides)
+    classes = [2 if side == 1 else side for side in sides]
+    logits = head.make_tensor_value_info(
+        "t" if channels_last else "y", onnx.TensorProto.FLOAT, classes
+    )
+    graph = head.make_graph(nodes, "g", [images], [logits], [weights, bias])
+    model = head.make_model(graph, opset_imports=[head.make_opsetid("", 17)], ir_version=9)
+    path.write_bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_onnx_with_its_channels_last(tmp_path, channels_last):
+    _onnx_file(tmp_path / "net.onnx", channels_last=channels_last)
+    model = misure.load_model(f"onnx:{tmp_path}/net.onnx", device="cpu")
+    assert model.num_channels == 1
+    image = torch.zeros(1, 20, 28)
+    image[0, 5:9, 6:17] = 1
+    assert torch.equal(misure.predicted_target(model, image, 1).region, image[0] > 0)
+
+
+@pytest.mark.parametrize("location", ["../secret.bin", "/etc/passwd", "link.bin", "../" * 60 + "a"])
+def test_onnx_weights_outside_of_its_folder_are_not_read(tmp_path, location):
+    folder = tmp_path / "network"
+    folder.mkdir()
+    (tmp_path / "secret.bin").write_bytes(np.float32([-10, 10]).tobytes())
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    _onnx_file(folder / "net.onnx", location=location)
+    with pytest.raises(misure.InputError, match="expected the weights of .* in its own folder"):
+        misure.load_model(f"onnx:{folder}/net.onnx", device="cpu")
+    (folder / "own.bin").write_bytes(np.float32([-10, 10]).tobytes())
+    _onnx_file(folder / "net.onnx", location="own.bin")
+    assert misure.load_model(f"onnx:{folder}/net.onnx", device="cpu").num_channels == 1
+
+
+def test_specs_that_are_nearly_right_get_the_right_one(tmp_path):
+    for name in ("hub", "mine"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "mine" / "model.safetensors").touch()
+    for spec, meant in {
+        f"{tmp_path}/hub": f"hf:{tmp_path}/hub",
+        f"{tmp_path}/mine": f"trained:{tmp_path}/mine",
+        "x.onnx": "onnx:x.onnx",
+        "x.pt2": "export:x.pt2",
+        "x.pt": "torchscript:x.pt",
+        "nets.py:unet": "python:nets.py:unet",
+        "trangle": "triangle",
+        "onxx:x.onnx": "onnx:x.onnx",
+        "torchscrpt:net": "torchscript:net",
+    }.items():
+        with pytest.raises(misure.InputError) as caught:
+            misure.load_model(spec)
+        assert str(caught.value).endswith(f"got {spec!r}. Did you mean {meant!r}?")
+    with pytest.raises(misure.InputError, match="'class_name'. Did you mean 'class_names'"):
+        misure.load_model("triangle", class_name="a,b")
+
+
+def test_a_device_that_is_not_here_is_one_short_sentence():
+    with pytest.raises(misure.InputError) as caught:
+        misure.load_model("triangle", device="nope")
+    assert str(caught.value).startswith("load_model: expected a device that is here (auto, cpu")
+    assert str(caught.value).endswith("got 'nope'.")
+    assert len(str(caught.value)) < 150
+
+
+def test_which_specs_run_code():
+    assert [spec for spec in LOADERS if runs_code(f"{spec}:x")] == [
+        *("torchscript", "export", "python", "function"),
+    ]
+    assert runs_code("Python:x.py:f")
+    assert not runs_code("{model}")

@@ -77,9 +77,9 @@ def test_bad_choices(model):
 
 def test_bad_images(model):
     with pytest.raises(misure.InputError, match="expected an image .C, .D,. H, W. of floats"):
-        misure.segment(model, torch.zeros(5, 5))
+        misure.segment(model, torch.zeros(5))
     with pytest.raises(misure.InputError, match="expected an image .C, .D,. H, W. of floats"):
-        misure.segment(model, torch.zeros(1, 5, 5, dtype=torch.uint8))
+        misure.segment(model, torch.zeros(1, 5, 5, dtype=torch.int64))
     with pytest.raises(misure.InputError, match="expected a finite image"):
         misure.segment(model, torch.full((1, 5, 5), torch.nan))
 
@@ -158,3 +158,22 @@ def test_multilabel_classes_overlap():
     for class_index in (1, None):
         with pytest.raises(misure.EmptyTargetError, match=r"gives pixel \(0, 0\) to no class"):
             segmentation.target(class_index, point=(0, 0))
+
+
+def test_where_objects_of_several_classes_overlap_a_point_needs_a_class():
+    class Overlap(nn.Module):
+        def forward(self, images):
+            return torch.cat([images - 0.3, images - 0.7], 1)
+
+    image = torch.zeros(1, 10, 10)
+    image[0, 1:9, 1:9], image[0, 3:6, 3:6] = 0.5, 1.0
+    model = misure.SegmentationModel(Overlap(), multilabel=True, class_names=("whole", "core"))
+    segmentation = misure.segment(model, image)
+    assert segmentation.target(point=(1, 1)).class_name == "whole"
+    assert segmentation.target(class_name="core", point=(4, 4)).region.sum() == 9
+    with pytest.raises(misure.InputError, match=r"\(4, 4\) to 0 \(whole\), 1 \(core\). Name one"):
+        segmentation.target(point=(4, 4))
+    with pytest.raises(misure.EmptyTargetError, match=r"to class 0 \(whole\), not to 1 \(core\)"):
+        segmentation.target(1, point=(1, 1))
+    assert segmentation.num_pixels_by_class(image[0] > 0.9) == {0: 9, 1: 9}
+    assert segmentation.num_pixels_by_class(image[0] < 0.9) == {-1: 36, 0: 55}

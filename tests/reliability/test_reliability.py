@@ -16,6 +16,8 @@ import misure
 import toys
 from misure.cli.app import main
 from misure.datasets import Sample, SampleList, open_dataset
+from misure.datasets.label_files import LabelFiles, read_class_picture
+from misure.errors import MisureWarning
 from misure.explanation.record import PassCounts, TargetRecord
 from misure.reliability import (
     FEATURES,
@@ -413,29 +415,128 @@ def photographs(tmp_path):
     classes[8:12, 4:12] = 0
     classes[0:2] = 255  # not judged
     with_palette = Image.fromarray(classes, "P")
-    with_palette.putpalette([*range(30)])
+    with_palette.putpalette([*range(256)] * 3)
     with_palette.save(labels / "sub" / "b.png")
     return tmp_path / "run", labels
 
 
+UNANNOTATED = "ignore:.*has no annotation of 1 of 3 images:misure.errors.MisureWarning"
+
+
+def _dices(run_folder, labels, **numbering):
+    examples = read_examples([run_folder], [str(labels)], **numbering)
+    keys = [one.key.split(".png")[0] for one in examples.records]
+    return dict(zip(keys, examples.dices.tolist(), strict=True))
+
+
+@pytest.mark.filterwarnings(UNANNOTATED)
 def test_annotations_as_a_folder_of_pictures(photographs):
     run_folder, labels = photographs
-    examples = read_examples([run_folder], [str(labels)])
-    assert dict(zip([one.key for one in examples.records], examples.dices, strict=True)) == {
-        "a.png#1": 1.0,
-        "sub/b.png#1": pytest.approx(2 * 32 / (64 + 32)),
-    }  # nobody annotated c
+    assert _dices(run_folder, labels) == {"a": 1.0, "sub/b": pytest.approx(2 * 32 / (64 + 32))}
     Image.fromarray(np.zeros((24, 24, 3), np.uint8)).save(labels / "a.png")
     with pytest.raises(misure.InputError, match="expected a picture of class numbers.* got RGB"):
-        read_examples([run_folder], [str(labels)])
-    (labels / "a.png").write_bytes(b"\x89PNG")
-    with pytest.raises(misure.InputError, match="cannot be read"):
         read_examples([run_folder], [str(labels)])
     (labels / "none").mkdir()
     with pytest.raises(
         misure.MissingDataError, match=r"such as a\.png for a\.png, found none of 3"
     ):
         read_examples([run_folder], [str(labels / "none")])
+
+
+def test_images_without_a_usable_annotation_are_counted(photographs):
+    run_folder, labels = photographs
+    with pytest.warns(MisureWarning, match="no annotation of 1 of 3 images, .* first is c.png"):
+        assert set(_dices(run_folder, labels)) == {"a", "sub/b"}
+    (labels / "a.png").write_bytes(b"\x89PNG")
+    Image.fromarray(np.zeros((24, 24), np.uint8)).save(labels / "c.png")
+    with pytest.warns(MisureWarning, match="annotations of 1 of 3 samples .* that of a.png: exp"):
+        assert set(_dices(run_folder, labels)) == {"sub/b", "c"}
+
+
+@pytest.mark.filterwarnings(UNANNOTATED)
+def test_numbers_in_annotations_mean_what_is_said_or_are_refused(photographs):
+    run_folder, labels = photographs
+    right = _dices(run_folder, labels)
+    classes = {name: np.asarray(Image.open(labels / f"{name}.png")) for name in ("a", "sub/b")}
+
+    def save(change):
+        for name, numbers in classes.items():
+            Image.fromarray(change(numbers.astype(int)).astype(np.uint8)).save(
+                labels / f"{name}.png"
+            )
+
+    save(lambda numbers: np.where(numbers == 1, 255, 0))
+    with pytest.raises(misure.InputError, match=r"255 may be the object .*\(--label-map 255=1"):
+        _dices(run_folder, labels)
+    save(lambda numbers: np.where(numbers == 1, 255, np.where(numbers == 255, 7, 0)))
+    assert _dices(run_folder, labels, label_map={255: 1}, ignore=(7,)) == right
+    save(lambda numbers: np.where(numbers == 255, 0, numbers + 1))
+    with pytest.raises(misure.InputError, match=r"classes 0 to 1, .* got 2 in .*--label-offset -1"):
+        _dices(run_folder, labels, label_offset=0)
+    assert _dices(run_folder, labels, label_offset=-1) == right
+
+
+@pytest.mark.filterwarnings(UNANNOTATED)
+def test_the_offset_of_annotations_is_that_of_the_network(photographs, tmp_path):
+    run_folder, labels = photographs
+    right = _dices(run_folder, labels)
+    model = toys.model_of(toys.OwnBrightness(), label_offset=-1)
+    again = tmp_path / "again"
+    run(str(tmp_path / "photographs"), model, again, RunPlan(method="edges"))
+    for name in ("a", "sub/b"):
+        numbers = np.asarray(Image.open(labels / f"{name}.png")).astype(int)
+        shifted = np.where(numbers == 255, 0, numbers + 1).astype(np.uint8)
+        Image.fromarray(shifted).save(labels / f"{name}.png")
+    assert _dices(again, labels) == right
+    by_hand = LabelFiles(labels, ["a.png", "sub/b.png", "c.png"])
+    assert set(object_dices(again, by_hand).values()) == set(right.values())
+
+
+@pytest.mark.filterwarnings(UNANNOTATED)
+def test_photographs_are_no_annotations(photographs):
+    run_folder, labels = photographs
+    levels = np.random.default_rng(0).integers(0, 200, (24, 24), dtype=np.uint8)
+    Image.fromarray(levels).save(labels / "a.png")
+    with pytest.raises(misure.InputError, match="as grey levels of a photograph do"):
+        _dices(run_folder, labels)
+    with pytest.raises(misure.InputError, match="as grey levels of a photograph do"):
+        read_class_picture(labels / "a.png")
+    Image.fromarray(levels).save(labels / "a.png", "JPEG")
+    with pytest.raises(misure.InputError, match="a JPEG, which changes numbers"):
+        _dices(run_folder, labels)
+
+
+def test_one_annotation_belongs_to_one_image(tmp_path):
+    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    with pytest.raises(misure.InputError, match=r"a\.jpg and a\.png share .*Name them a\.jpg\.png"):
+        LabelFiles(tmp_path, ["a.jpg", "a.png"])
+    for name in ("a.jpg.png", "a.png.png"):
+        Image.new("L", (4, 4), len(name) % 3).save(tmp_path / name)
+    assert len(LabelFiles(tmp_path, ["a.jpg", "a.png"])) == 2
+    Image.new("L", (4, 4)).save(tmp_path / "b.png")
+    Image.new("L", (4, 4)).save(tmp_path / "b.tif")
+    with pytest.raises(misure.InputError, match=r"one annotation of b\.jpg, got .*b\.png and"):
+        LabelFiles(tmp_path, ["b.jpg"])
+
+
+def test_an_annotation_is_turned_as_its_exif_tag_says(tmp_path):
+    numbers = np.zeros((4, 6), np.uint8)
+    numbers[0, 0] = 3
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the stored left side is the top
+    Image.fromarray(numbers).save(tmp_path / "a.png", exif=exif)
+    assert read_class_picture(tmp_path / "a.png").nonzero().tolist() == [[0, 3]]
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (6, 4)).save(tmp_path / "images" / "a.jpg", exif=exif)
+    assert LabelFiles(tmp_path, ["a.jpg"], images=tmp_path / "images")[0].annotation.any()
+    Image.fromarray(numbers.T).save(tmp_path / "a.png")
+    with pytest.warns(MisureWarning, match=r"a\.jpg is turned by its EXIF tag, .*a\.png has none"):
+        LabelFiles(tmp_path, ["a.jpg"], images=tmp_path / "images")[0]
+
+
+def test_nothing_is_said_of_annotations_that_know_their_numbers(noisy_run):
+    with pytest.raises(misure.InputError, match="expected no label_offset for TriangleDataset"):
+        read_examples([noisy_run], ["triangle:12"], label_offset=-1)
 
 
 def test_annotations_of_other_data_are_errors(noisy_run):

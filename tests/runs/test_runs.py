@@ -752,3 +752,20 @@ def test_another_file_behind_the_same_spec_is_another_network(folder):
     (folder / "net.py").write_text(textwrap.dedent(NETWORK).replace("10 *", "11 *"))
     with pytest.raises(misure.RunFolderError, match="fingerprint"):
         run(str(folder / "images"), spec, folder / "run", plan, **options)
+
+
+def test_how_pictures_are_read_is_part_of_the_settings(tmp_path):
+    (tmp_path / "images").mkdir()
+    levels = np.zeros((16, 16), np.uint16)
+    levels[4:9, 4:9] = 4095
+    Image.fromarray(levels).save(tmp_path / "images" / "a.png")
+    net, plan = toys.model_of(toys.OwnBrightness()), RunPlan(method="edges")
+    asked = run(str(tmp_path / "images"), net, tmp_path / "asked", plan)
+    assert asked.num_failed == 1
+    assert "Say depth=12 or depth=16" in read_run(tmp_path / "asked")[0].reason
+    done = run(str(tmp_path / "images"), net, tmp_path / "run", plan, image_options={"depth": 12})
+    assert done.num_objects == 1
+    assert read_run(tmp_path / "run")[0].target.pixels == 25
+    assert RunFolder(tmp_path / "run").settings().image_options == {"depth": 12}
+    with pytest.raises(misure.InputError, match="image options frame or depth, got 'deep'"):
+        run(str(tmp_path / "images"), net, tmp_path / "no", plan, image_options={"deep": 12})

@@ -6,14 +6,24 @@ unknown and wrongly typed fields are named, with their place.
 
 import json
 import math
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from misure._util.quoted import quoted
 from misure.errors import InputError
 
 T = TypeVar("T")
 _WRITER = json.JSONEncoder(allow_nan=False)
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A number of things, or the place of one of them."""
+
+Fraction = Annotated[float, msgspec.Meta(ge=-1e-6, le=1 + 1e-6)]
+"""A number in [0, 1], or beside it by an error of rounding."""
+
+Amount = Annotated[float, msgspec.Meta(ge=0)]
+"""A number that is 0 or more."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +62,8 @@ def decode(data: bytes | str, kind: type[T], what: str) -> T:
     except (msgspec.DecodeError, RecursionError):
         pass  # a file name may hold bytes that are no text, whose escapes msgspec refuses
     try:
-        values = read_json(data)
+        is_own = isinstance(kind, type) and issubclass(kind, Record)
+        values = read_json(data) if is_own else json.loads(data)
     except (ValueError, RecursionError) as error:
         raise unusable(what, error) from error
     return convert(values, kind, what)
@@ -90,8 +101,7 @@ def plain(value: Any) -> Any:
 
 def unusable(what: str, error: Exception) -> InputError:
     """The error that says what was expected and what is wrong with what came."""
-    said = str(error) or type(error).__name__
-    return InputError(f"expected {what}, but it cannot be used: {said}.")
+    return InputError(f"expected {what}, but it cannot be used: {quoted(error).rstrip('.')}.")
 
 
 def settings_difference(before: Any, now: Any) -> str:

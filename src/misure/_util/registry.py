@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import TypeVar
 
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, reason_of
 
 T = TypeVar("T")
@@ -55,7 +56,10 @@ class Registry(MutableMapping[str, T]):
             InputError: there is none; the message lists the names.
         """
         if name not in self:
-            raise InputError(f"expected a {self.noun} among {', '.join(self)}, got {name!r}.")
+            raise InputError(
+                f"expected a {self.noun} among {', '.join(self)}, got {str(name)[:200]!r}."
+                f"{did_you_mean(name, self)}"
+            )
         return self[name]
 
     @property

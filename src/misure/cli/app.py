@@ -6,12 +6,12 @@ Bad input gives one sentence and exit code 2; an interrupt (Ctrl-C) gives 130, S
 import signal
 import sys
 import threading
-import warnings
 from typing import Any
 
 import click
 
 from misure._util.freed_memory import keep_freed_memory
+from misure._util.warning_lines import warnings_as_lines
 from misure._version import __version__
 from misure.cli.commands.classes import classes
 from misure.cli.commands.compare import compare
@@ -27,7 +27,7 @@ from misure.cli.commands.report import report
 from misure.cli.commands.run import run
 from misure.cli.commands.train import train
 from misure.cli.terminal import say
-from misure.errors import MisureError, MisureWarning, cut, entrance, printable
+from misure.errors import MisureError, cut, entrance, printable
 
 _INTERRUPTED, _TERMINATED = 130, 143
 _LONGEST_MESSAGE = 1500
@@ -52,8 +52,7 @@ class _OneSentence(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with warnings.catch_warnings():
-                _show_own_warnings()
+            with warnings_as_lines():
                 return super().invoke(ctx)
         except BrokenPipeError:  # the reader, such as `head`, has seen enough: click ends quietly
             raise
@@ -82,19 +81,6 @@ def _shown(text: str) -> str:
 def _say_ended(how: str, command: str | None) -> None:
     goes_on = " The same command goes on where it stopped." if command in _CONTINUED else ""
     say(f"misure: {how}.{goes_on}", err=True)
-
-
-def _show_own_warnings() -> None:
-    """Shows misure's own warnings as one line each; those of libraries only if Python is asked."""
-
-    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        if issubclass(category, MisureWarning):
-            say(f"misure: warning: {_one_line(str(message))}", err=True)
-
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("default", MisureWarning)
-        warnings.showwarning = show
 
 
 def _name_messages(command: click.Command, name: str) -> None:

@@ -18,6 +18,7 @@ from misure.models.loaders import load_model
 from misure.models.segmentation import segment
 from misure.reports.folders import save_result
 from misure.reports.page import write_report
+from misure.runs.other_images import OtherImages
 from misure.runs.plan import RunPlan
 from misure.runs.run import run
 
@@ -42,10 +43,19 @@ def run_demo(folder: Path, on_step: OnStep | None = None) -> list[dict[str, Any]
     model = load_model("triangle", device="cpu")
     dataset = TriangleDataset(NUM_SAMPLES)
     rows = []
-    for sample in (dataset[i] for i in range(NUM_SAMPLES)):
+    for number in range(NUM_SAMPLES):
+        sample = dataset[number]
         segmentation = segment(model, sample.image)
         target = segmentation.target(point=sample.corners[0])
-        explanation = explain(model, sample.image, target, on_step=on_step)
+        other, name = OtherImages(dataset).of(number, sample.image) or (None, "")
+        explanation = explain(
+            model,
+            sample.image,
+            target,
+            other_image=other,
+            other_image_name=name,
+            on_step=on_step,
+        )
         sample_folder = folder / sample.key
         sample_folder.mkdir()
         save_result(

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
         ExplanationRecord,
         MinimallySufficientRegionRecord,
         SufficientRegionRecord,
+        TargetRecord,
     )
     from misure.explanation.removal import Minimality
     from misure.runs.run import OnProgress, Progress
 
 _LINE_EVERY_S = 30.0
+_NUM_PRESENTATIONS = 6  # that --compare-presentations shows
 
 
 def say(text: str = "", *, err: bool = False) -> None:
@@ -99,27 +101,72 @@ def summary(values: "ExplanationRecord", out: Path) -> str:
     """The values of an explanation as a few aligned lines."""
     target, large = values.target, values.sufficient_region
     small, cost = values.minimally_sufficient_region, values.cost
+    is_volume = len(values.shape) == 3
+    unit = "voxels" if is_volume else "px"
     size = f"{small.relative_area:.2f} x the target"
     outside = f"{small.outside_target_fraction:.0%} of it outside"
-    parts = f"{counted(small.num_parts, 'part')} of {small.grain_px} px or more"
+    parts = f"{counted(small.num_parts, 'part')} of {small.grain_px} {unit} or more"
     rows = [
-        ["target", f"{target.area_fraction:.2%}", "", target.class_name],
-        ["sufficient_region", *_area_and_dice(large), f"grown {large.growth_px:.1f} px"],
-        ["minimally_sufficient_region", *_area_and_dice(small), f"{size}, {outside}"],
+        ["target", f"{target.area_fraction:.2%}", "", target.class_name + _in_mm(target)],
+        ["sufficient_region", *_area_and_dice(large), f"grown {_growth(values)}"],
+        [
+            "minimally_sufficient_region",
+            *_area_and_dice(small),
+            f"{size}, {outside}{_in_mm(small)}",
+        ],
         ["its outline alone", "", f"{values.silhouette_dice:.3f}", parts],
-        ["on another image", "", f"{values.transfer_dice:.3f}", ""],
+        ["another image in it", "", f"{values.transfer_dice:.3f}", _other_image(values)],
     ]
-    lines = [table(["", "area", "dice", ""], rows), ""]
+    lines = [table(["", "volume" if is_volume else "area", "dice", ""], rows), ""]
     if values.sufficiency_by_presentation:
         lines += [_presentations(values.sufficiency_by_presentation), ""]
-    if values.minimality:
-        lines.append(_minimality(values.minimality))
-    if small.stopped_by == "max_passes":
-        lines.append("The search ended with its budget: more --max-passes may find less.")
+    lines += _notes(values)
     lines.append(
         f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s; see {out}/overview.png"
     )
     return "\n".join(lines)
+
+
+def _notes(values: "ExplanationRecord") -> list[str]:
+    """How far the region is from minimal, and where a search ended early."""
+    from misure.explanation.record import reduction_note
+
+    small, lines = values.minimally_sufficient_region, []
+    if note := reduction_note(values):
+        more = "; more --max-passes may find less" if small.stopped_by == "max_passes" else ""
+        lines.append(f"minimally_sufficient_region is not known to be minimal: {note}{more}.")
+    if values.minimality:
+        lines.append(_minimality(values.minimality, "voxels" if len(values.shape) == 3 else "px"))
+    if values.sufficient_region.stopped_by == "max_passes":
+        lines.append("The budget ended the growth: less than this sufficient_region may do.")
+    wanted = values.settings.get("compare_presentations")
+    if wanted and len(values.sufficiency_by_presentation) < _NUM_PRESENTATIONS:
+        lines.append(
+            f"Of {_NUM_PRESENTATIONS} presentations {len(values.sufficiency_by_presentation)} are "
+            "shown: with the others the whole image does not suffice, or the budget ended."
+        )
+    return lines
+
+
+def _growth(values: "ExplanationRecord") -> str:
+    """How far the sufficient region was grown, in millimetres where they are known."""
+    large = values.sufficient_region
+    if large.growth_mm is not None:
+        return f"{large.growth_mm:.1f} mm"
+    return f"{large.growth_px:.1f} {'voxels' if len(values.shape) == 3 else 'px'}"
+
+
+def _other_image(values: "ExplanationRecord") -> str:
+    """Which image `transfer_dice` was measured with."""
+    if values.transfer_from == "turned":
+        return "this one turned by 180 degrees; --other-image names another"
+    return values.transfer_from + (", scaled and cropped" if values.transfer_resized else "")
+
+
+def _in_mm(part: "TargetRecord | MinimallySufficientRegionRecord") -> str:
+    if part.volume_mm3 is not None:
+        return f", {part.volume_mm3:,.0f} mm³"
+    return "" if part.area_mm2 is None else f", {part.area_mm2:,.0f} mm²"
 
 
 def _area_and_dice(
@@ -133,7 +180,9 @@ def _presentations(presented: "list[PresentedSufficiency]") -> str:
         [
             way.baseline_image,
             f"{way.edge_px} px",
-            f"{way.growth_px - way.edge_px:.1f} px",
+            f"{way.growth_px - way.edge_px:.1f} px"
+            if way.growth_mm is None or not way.growth_px
+            else f"{way.growth_mm * (1 - way.edge_px / way.growth_px):.1f} mm",
             f"{way.area_fraction:.2%}",
             f"{way.dice:.3f}",
             str(way.passes),
@@ -143,10 +192,12 @@ def _presentations(presented: "list[PresentedSufficiency]") -> str:
     return table(["baseline image", "edge", "growth beyond it", "area", "dice", "passes"], rows)
 
 
-def _minimality(minimality: "Minimality") -> str:
-    tested, blocks = minimality.cells_tested, f"blocks of {minimality.cell_px} px"
+def _minimality(minimality: "Minimality", unit: str = "px") -> str:
+    tested, blocks = minimality.cells_tested, f"blocks of {minimality.cell_px} {unit}"
     if minimality.is_one_minimal:
-        text = f"No single block of {minimality.cell_px} px can be removed"
+        text = f"No single block of {minimality.cell_px} {unit} can be removed"
+    elif not tested:
+        text = f"{minimality.cells_left} {blocks} are left, not all of which were tried"
     else:
         text = (
             f"{minimality.removable} of {tested} tested {blocks} can be removed one by one, of "

@@ -11,12 +11,22 @@ import msgspec
 import numpy as np
 import torch
 
+from misure._util.quoted import quoted
 from misure._util.records import decode, unusable
-from misure.datasets.coco import find_split, folder_and_split
+from misure.datasets.coco_files import (
+    Photographs,
+    check_categories,
+    check_images,
+    check_reading,
+    find_split,
+    folder_and_split,
+    read_photograph,
+    within,
+)
 from misure.datasets.registry import dataset
 from misure.datasets.sample import AS_IT_IS, AnnotatedObject, Reading, Sample
 from misure.errors import InputError, MissingDataError
-from misure.images.read import opened_picture, read_image
+from misure.images.pictures import opened_picture
 
 
 class _Photograph(msgspec.Struct, frozen=True):
@@ -72,13 +82,14 @@ class CocoPanopticDataset:
     def __init__(self, folder: Path, split: str | None = None, reading: Reading = AS_IT_IS) -> None:
         split = split or find_split(folder)
         file = folder / "annotations" / f"panoptic_{split}.json"
-        self._folder, self._pictures = folder / split, file.with_suffix("")
-        if not (self._folder.is_dir() and self._pictures.is_dir() and file.is_file()):
+        photographs, self._pictures = folder / split, file.with_suffix("")
+        if not (photographs.is_dir() and self._pictures.is_dir() and file.is_file()):
             raise MissingDataError(
                 f"expected {split}/, annotations/{file.name} and annotations/{file.stem}/ with its "
                 f"PNGs in {folder}. Get them from https://cocodataset.org/#download and unpack "
                 "them there."
             )
+        check_reading(reading)
         self._reading = reading
         content, name_of = _read(file)
         self.class_names = ("unlabelled", *(category.name for category in content.categories))
@@ -86,43 +97,35 @@ class CocoPanopticDataset:
         self._class_of = {
             category.id: number for number, category in enumerate(content.categories, start=1)
         }
-        present = {path.name for path in self._folder.iterdir()}
+        names = [name_of[annotation.image_id] for annotation in content.annotations]
+        self._files = Photographs(photographs, names, file)
         self._entries = sorted(
             (
-                (name_of[annotation.image_id], annotation)
-                for annotation in content.annotations
-                if name_of[annotation.image_id] in present
+                (name, annotation)
+                for name, annotation in zip(names, content.annotations, strict=True)
+                if name in self._files
             ),
-            key=lambda entry: entry[0],
+            key=lambda entry: self._files.key(entry[0]),
         )
-        if not self._entries:
-            raise InputError(
-                f"expected photographs that {file.name} lists in {self._folder}, found none of its "
-                f"{len(content.annotations)}. Are they of another year?"
-            )
 
     @property
     def keys(self) -> list[str]:
-        """The file name of each photograph."""
-        return [name for name, _ in self._entries]
+        """The path of each photograph within the split."""
+        return [self._files.key(name) for name, _ in self._entries]
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def files(self, index: int) -> list[Path]:
         """The file of a photograph."""
-        return [self._folder / self._entries[index][0]]
+        return [self._files.path(self._entries[index][0])]
 
     def __getitem__(self, index: int) -> Sample:
         name, entry = self._entries[index]
-        path, picture = self._folder / name, entry.file_name
-        image = read_image(path, num_channels=self._reading.num_channels or 3, turned=False)
-        numbers = _read_numbers(self._pictures / Path(picture).name)
-        if image.shape[1:] != numbers.shape:
-            raise InputError(
-                f"expected {path} to be {' x '.join(map(str, numbers.shape))} as its annotation, "
-                f"got {' x '.join(map(str, image.shape[1:]))}. Is it a changed copy?"
-            )
+        picture = entry.file_name
+        numbers = _read_numbers(within(self._pictures, picture))
+        shape = (numbers.shape[0], numbers.shape[1])
+        image = read_photograph(self._files.path(name), shape, self._reading)
         annotation = np.full(numbers.shape, -1, np.int64)
         objects = []
         for segment in (self._segment(values, picture) for values in entry.segments_info):
@@ -140,7 +143,9 @@ class CocoPanopticDataset:
                 objects.append(
                     AnnotatedObject(class_index, torch.from_numpy(region), str(segment.id))
                 )
-        return Sample(name, image, torch.from_numpy(annotation), objects=tuple(objects))
+        return Sample(
+            self._files.key(name), image, torch.from_numpy(annotation), objects=tuple(objects)
+        )
 
     def _segment(self, values: Any, picture: str) -> _Segment:
         try:
@@ -150,7 +155,7 @@ class CocoPanopticDataset:
         if segment is None or segment.category_id not in self._class_of:
             raise InputError(
                 f"expected segments with an id and a known category_id for {picture}, got "
-                f"{values!r}."
+                f"{quoted(repr(values))}."
             )
         return segment
 
@@ -163,14 +168,13 @@ def _read(file: Path) -> tuple[_Panoptic, dict[int, str]]:
     except OSError as error:
         raise unusable(what, error) from error
     content = decode(data, _Panoptic, what)
-    name_of = {photograph.id: photograph.file_name for photograph in content.images}
-    for annotation in content.annotations:
-        if annotation.image_id not in name_of:
-            reason = (
-                f"{annotation.file_name} is of image {annotation.image_id}, which is not listed"
-            )
-            raise unusable(what, ValueError(reason))
-    return content, name_of
+    check_categories(content.categories, what)
+    check_images(
+        [photograph.id for photograph in content.images],
+        [(one.file_name, one.image_id) for one in content.annotations],
+        what,
+    )
+    return content, {photograph.id: photograph.file_name for photograph in content.images}
 
 
 def _read_numbers(path: Path) -> np.ndarray:

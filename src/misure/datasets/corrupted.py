@@ -36,7 +36,7 @@ class CorruptedDataset:
         return len(self._dataset.keys)
 
     def files(self, index: int) -> list[Path]:
-        """The files of a sample, if its data set names them."""
+        """The files of the sample that is corrupted."""
         return files_of(self._dataset, index)
 
     def __getitem__(self, index: int) -> Sample:

@@ -1,22 +1,27 @@
 """Image files as a data set, without annotations."""
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
+from misure._util.quoted import quoted
 from misure.datasets.sample import AS_IT_IS, Reading, Sample
-from misure.errors import InputError
+from misure.errors import InputError, MisureWarning
 from misure.images.nifti import NiftiFile, is_nifti
 from misure.images.orientation import affine_of_slice
-from misure.images.read import read_image
+from misure.images.pictures import PICTURE_SUFFIXES
 
-SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".npy", ".nii", ".nii.gz",
-)  # fmt: skip
+SUFFIXES = (*PICTURE_SUFFIXES, ".npy", ".nii", ".nii.gz")
+
+_NO_IMAGES = {
+    ".txt", ".md", ".rst", ".json", ".jsonl", ".geojson", ".csv", ".tsv", ".xlsx", ".xls", ".xml",
+    ".yaml", ".yml", ".toml", ".ini", ".html", ".log", ".db", ".py", ".ipynb", ".sh", ".lst",
+}  # fmt: skip
+"""Endings of files that lie beside images and are none."""
 
 
 class ImageFiles:
@@ -52,15 +57,15 @@ class ImageFiles:
         return len(self.keys)
 
     def files(self, index: int) -> list[Path]:
-        """The file of a sample."""
+        """The file that a sample is read from."""
         return [self._paths[index]]
 
     def __getitem__(self, index: int) -> Sample:
         path, key = self._paths[index], self.keys[index]
         if not is_nifti(path):
-            return Sample(key, read_image(path, **asdict(self._reading)))
+            return Sample(key, self._reading.image(path))
         file, number = NiftiFile(path), self._reading.slice_index
-        image = read_image(file, **asdict(self._reading))
+        image = self._reading.image(file)
         affine = file.affine
         if number is not None:
             affine = affine_of_slice(affine, number, file.order, file.shape[:3])
@@ -80,9 +85,10 @@ def list_images(path: Path) -> tuple[list[Path], Path | None]:
         InputError: there are no images, or the file is no text.
     """
     if path.is_dir():
-        images = [image for image in sorted(path.rglob("*")) if _is_image(image.relative_to(path))]
+        images, others = _images_and_others(path)
         folder = path
     else:
+        others = []
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except ValueError as error:
@@ -93,11 +99,38 @@ def list_images(path: Path) -> tuple[list[Path], Path | None]:
         images = [path.parent / line.strip() for line in lines if line.strip()]
         folder = path.parent
     if not images:
-        raise InputError(f"expected images ({', '.join(SUFFIXES)}) in {path}, found none.")
+        instead = f" but {by_suffix(others)}" if others else ""
+        raise InputError(f"expected images ({', '.join(SUFFIXES)}) in {path}, found none{instead}.")
+    warn_of_left_out(path, others, len(images))
     is_inside = all(image.is_relative_to(folder) for image in images)
     return images, folder if is_inside else None
 
 
-def _is_image(path: Path) -> bool:
-    is_hidden = any(part.startswith(".") for part in path.parts)
-    return not is_hidden and path.name.lower().endswith(SUFFIXES)
+def _images_and_others(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The images in a folder, and other files that may be some; hidden files are neither."""
+    images, others = [], []
+    for path in sorted(folder.rglob("*")):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        if path.name.lower().endswith(SUFFIXES):
+            images.append(path)
+        elif path.suffix.lower() not in _NO_IMAGES and path.is_file():
+            others.append(path)
+    return images, others
+
+
+def warn_of_left_out(folder: Path, files: Sequence[Path], num_taken: int) -> None:
+    """Warns of files in a folder that may be images and are not taken, if there are any."""
+    if files:
+        warnings.warn(
+            f"left out of {folder}: {by_suffix(files)}; {num_taken} are taken. What is an image is "
+            f"read as {', '.join(SUFFIXES)}.",
+            MisureWarning,
+            stacklevel=2,
+        )
+
+
+def by_suffix(files: Sequence[Path]) -> str:
+    """How many files there are of each ending, such as `3 .dcm, 1 without ending`."""
+    counts = Counter(quoted(path.suffix.lower() or "without ending", 20) for path in files)
+    return ", ".join(f"{num} {suffix}" for suffix, num in sorted(counts.items()))

@@ -1,46 +1,76 @@
 """Annotations in a folder, one file an image: pictures of class numbers, or NIfTI labels."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from misure.datasets.sample import Sample
-from misure.errors import InputError, MissingDataError
+from misure.errors import InputError, MissingDataError, MisureWarning
 from misure.images.labels import read_labels
 from misure.images.nifti import is_nifti, nifti_stem
-from misure.images.read import opened_picture
+from misure.images.numbering import Numbering, as_labels
+from misure.images.pictures import PICTURE_SUFFIXES, exif_turn, read_class_numbers
 
-_SUFFIXES = (".png", ".nii.gz", ".nii")
-_IGNORED = 255  # the border of Pascal VOC's objects, and what most annotation tools leave open
+_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".nii.gz", ".nii")
 
 
 class LabelFiles:
     """The annotations of images; the images themselves are not read.
 
-    The annotation of the image `a/b.jpg` is `a/b.png` in the folder, a picture of one channel (or a
-    palette) whose numbers are the classes, 255 where a pixel is ignored; that of a volume is
-    `b.nii.gz`. An image without such a file has no annotation.
+    The annotation of the image `a/b.jpg` is `a/b.png` in the folder (or `a/b.jpg.png`; .tif and
+    .bmp do too), a picture of one channel (or a palette) whose numbers are the classes; that of a
+    volume is `b.nii.gz`. An image without such a file has no annotation; a warning counts them.
 
     Args:
         folder: holds the files.
         keys: paths of the images relative to their own folder, as the samples of a run have them.
+        numbering: how the numbers become class indices; None: they are class indices, and 255 is
+            not judged in pictures that hold other classes (see `Numbering`).
+        images: the folder of the images, if it is there: a warning says if an image is turned by
+            its EXIF tag and its annotation has none.
+
+    Attributes:
+        numbering: as given.
 
     Raises:
         MissingDataError: the folder has an annotation of none of them.
+        InputError: two images share an annotation, or one has several.
     """
 
-    def __init__(self, folder: Path, keys: Sequence[str]) -> None:
-        self._folder, self.keys = folder, list(keys)
+    def __init__(
+        self,
+        folder: Path,
+        keys: Sequence[str],
+        numbering: Numbering | None = None,
+        images: Path | None = None,
+    ) -> None:
+        self._images = images
+        self._folder, self.keys, self.numbering = folder, list(keys), numbering
         self._paths = [self._path_of(key) for key in keys]
-        if not any(self._paths):
+        missing = [key for key, path in zip(keys, self._paths, strict=True) if path is None]
+        if len(missing) == len(self.keys):
             example = f", such as {nifti_stem(keys[0])}.png for {keys[0]}" if keys else ""
             raise MissingDataError(
                 f"expected annotations in {folder}{example}, found none of {len(keys)} images "
                 "(whose paths must lie within their own folder)."
             )
+        self._check_own()
+        if missing:
+            warnings.warn(
+                f"{folder} has no annotation of {len(missing)} of {len(keys)} images, which are "
+                f"left out; the first is {missing[0]}.",
+                MisureWarning,
+                stacklevel=2,
+            )
+
+    def with_numbering(self, numbering: Numbering) -> "LabelFiles":
+        """The same annotations, their numbers read in another way."""
+        other = LabelFiles.__new__(LabelFiles)
+        other.__dict__ |= self.__dict__ | {"numbering": numbering}
+        return other
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -49,33 +79,70 @@ class LabelFiles:
         path = self._paths[index]
         if path is None:
             return Sample(self.keys[index], torch.zeros(1, 1, 1))
+        numbering = self.numbering or Numbering()
         if not is_nifti(path):
-            classes = read_class_picture(path)
+            self._tell_turned(self.keys[index], path)
+            classes = read_class_picture(path, numbering)
             return Sample(self.keys[index], classes[None].float(), classes)
-        labels, affine = read_labels(path)
+        labels, affine = read_labels(path, numbering.ignore)
+        labels = numbering.classes(labels, path)
         return Sample(
             self.keys[index], labels[None].float(), labels, affine=torch.from_numpy(affine)
         )
 
+    def _tell_turned(self, key: str, path: Path) -> None:
+        """Warns if an image is turned by its EXIF tag, and its annotation has no such tag."""
+        image = (self._images or self._folder) / key
+        if not (self._images and image.name.lower().endswith(PICTURE_SUFFIXES) and image.is_file()):
+            return
+        if exif_turn(image) != 1 and exif_turn(path) == 1:
+            warnings.warn(
+                f"{image} is turned by its EXIF tag, {path} has none and is taken for one of the "
+                "turned image. If it is drawn on the pixels as they are stored, save the image "
+                "without the tag.",
+                MisureWarning,
+                stacklevel=3,
+            )
+
     def _path_of(self, key: str) -> Path | None:
-        stem = nifti_stem(key)
-        is_inside = not Path(stem).is_absolute() and ".." not in Path(stem).parts
-        paths = (self._folder / f"{stem}{suffix}" for suffix in _SUFFIXES)
-        return next((path for path in paths if is_inside and path.is_file()), None)
+        """The file with the annotation of an image, named without its ending or behind it."""
+        stem = nifti_stem(key) if key else ""
+        if not stem or Path(stem).is_absolute() or ".." in Path(stem).parts:
+            return None
+        for name in (key, stem):
+            paths = [self._folder / f"{name}{suffix}" for suffix in _SUFFIXES]
+            found = [path for path in paths if path.is_file()]
+            if len(found) > 1:
+                raise InputError(
+                    f"expected one annotation of {key}, got {found[0]} and {found[1]}. Remove one."
+                )
+            if found:
+                return found[0]
+        return None
+
+    def _check_own(self) -> None:
+        """Raises an InputError if two images have one annotation."""
+        key_of: dict[Path, str] = {}
+        for key, path in zip(self.keys, self._paths, strict=True):
+            other = key_of.setdefault(path, key) if path else key
+            if other != key:
+                raise InputError(
+                    f"expected an annotation for each image, but {other} and {key} share {path}. "
+                    f"Name them {Path(other).name}.png and {Path(key).name}.png."
+                )
 
 
-def read_class_picture(path: Path) -> Tensor:
-    """The class (H, W) int64 of each pixel, -1 where the picture says 255.
+def read_class_picture(path: Path, numbering: Numbering | None = None) -> Tensor:
+    """The class (H, W) int64 of each pixel, -1 where it is not judged.
+
+    Args:
+        path: a picture of class numbers, which is turned as its EXIF tag says.
+        numbering: how its numbers become class indices; None: they are, and 255 is not judged if
+            there are others.
 
     Raises:
-        InputError: the picture is damaged, too large or one of colours.
+        InputError: the picture is damaged, too large, one of colours or of grey levels, or its
+            numbers fit no class.
     """
-    expected = "expected a picture of class numbers"
-    with opened_picture(path, expected) as picture:
-        if picture.mode not in ("1", "L", "P", "I;16", "I"):
-            raise InputError(
-                f"{expected}, in one channel or with a palette, got {picture.mode} in {path}. Is "
-                "it a picture of colours?"
-            )
-        numbers: np.ndarray = np.asarray(picture).astype(np.int64)
-    return torch.from_numpy(np.where(numbers == _IGNORED, -1, numbers))
+    numbers = torch.from_numpy(as_labels(read_class_numbers(path), path))
+    return (numbering or Numbering()).classes(numbers, path, is_picture=True)

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from misure.datasets.pairing import Pair, find_pairs, folders_of
 from misure.datasets.registry import dataset
-from misure.datasets.sample import AS_IT_IS, Reading, Sample
+from misure.datasets.sample import AS_IT_IS, Reading, Sample, refuse_slice
 from misure.errors import InputError
 from misure.images.intensity import scale_intensity
-from misure.images.labels import check_aligned, read_labels, renumber
+from misure.images.labels import check_aligned, read_labels
 from misure.images.nifti import NiftiFile
+from misure.images.numbering import Numbering
 from misure.images.orientation import (
     AS_STORED,
     ViewingOrder,
@@ -35,7 +36,7 @@ class LabelledVolumes:
     Args:
         pairs: the files.
         reading: how the network wants its images.
-        label_map: number in the file -> class index; None: the numbers are class indices.
+        label_map: number in the file -> class index; None: as `reading.numbering` says.
         class_names: of the classes, if known; a number without a name is then an error.
         upright: whether to lay the volumes out as axial slices, instead of leaving them as stored.
     """
@@ -52,7 +53,12 @@ class LabelledVolumes:
         self.pairs = list(pairs)
         self.keys = [pair.case for pair in self.pairs]
         self.class_names = tuple(class_names)
-        self._reading, self._label_map, self._upright = reading, label_map, upright
+        self._reading, self._upright = reading, upright
+        self._numbering = reading.numbering
+        if label_map is not None or class_names:  # what is known of the files settles it
+            self._numbering = Numbering(
+                reading.numbering.ignore, 0, label_map, num_classes=len(class_names) or None
+            )
         self._last: tuple[int, Sample] | None = None
 
     def __len__(self) -> int:
@@ -72,6 +78,8 @@ class LabelledVolumes:
         """Numbers of the axial slices with annotated foreground; only the labels are read."""
         NiftiFile(self.pairs[index].channels[0]).check_oriented()
         labels, affine = self._labels(self.pairs[index])
+        if self._numbering.offset < 0:  # then class 0 is no background
+            labels = labels + 1
         return slices_with_foreground(
             lay_out(labels, viewing_order(affine, self.pairs[index].labels))
         )
@@ -103,20 +111,15 @@ class LabelledVolumes:
         first = channels[0]
         for file in channels[1:]:
             check_aligned((first.shape[:3], first.affine), (file.shape[:3], file.affine), file.path)
-        image = torch.cat([read_image(file) for file in channels])
+        image = torch.cat([read_image(file) for file in channels])  # scaled together below
         num_channels = self._reading.num_channels
         if num_channels not in (None, len(image)):
             raise InputError(f"expected {num_channels} channels, got {len(image)} in {first.path}.")
         return scale_intensity(image, self._reading.intensity)
 
     def _labels(self, pair: Pair) -> tuple[Tensor, np.ndarray]:
-        labels, affine = read_labels(pair.labels)
-        if self._label_map is not None:
-            labels = renumber(labels, self._label_map, pair.labels)
-        elif self.class_names:
-            class_indices = {number: number for number in range(len(self.class_names))}
-            labels = renumber(labels, class_indices, pair.labels)
-        return labels, affine
+        labels, affine = read_labels(pair.labels, self._numbering.ignore)
+        return self._numbering.classes(labels, pair.labels), affine
 
 
 class NiftiPairs(LabelledVolumes):
@@ -195,7 +198,7 @@ class Slices:
 
     def files(self, index: int) -> list[Path]:
         """The files of the volume that a slice is of."""
-        return self._volumes.files(self._slices[index][0])
+        return list(self._volumes.files(self._slices[index][0]))
 
     def __getitem__(self, index: int) -> Sample:
         return self._volumes.axial_slice(*self._slices[index])
@@ -230,15 +233,6 @@ def open_nifti_slices(rest: str, reading: Reading) -> Slices:
     """The axial slices of NIfTI volumes that have annotated foreground."""
     refuse_slice(reading)
     return Slices(open_nifti(rest, reading))
-
-
-def refuse_slice(reading: Reading) -> None:
-    """Raises an InputError if `reading` names a slice: for data sets that give all slices."""
-    if reading.slice_index is not None:
-        raise InputError(
-            "expected no --slice for a data set of slices, got "
-            f"{reading.slice_index}. Leave it out, or name the volumes."
-        )
 
 
 def two_paths(text: str) -> tuple[Path, Path]:

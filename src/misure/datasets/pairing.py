@@ -13,12 +13,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from misure.datasets.image_files import warn_of_left_out
 from misure.errors import InputError, MissingDataError
 from misure.images.nifti import is_nifti, nifti_stem
 
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 _IMAGE = re.compile(r"(?:img|image|ct|volume)[_-]?(\d.*)", re.IGNORECASE)
 _LABELS = re.compile(r"(?:label|labels|seg|segmentation)[_-]?(\d.*)", re.IGNORECASE)
+_OTHER_VOLUMES = {".dcm", ".mha", ".mhd", ".nrrd", ".mgz", ".mgh", ".img", ".hdr"}
 _FOLDERS = (("imagesTr", "labelsTr"), ("images", "labels"), ("img", "label"))
 _INSIDE = ("", "Training", "RawData/Training")
 
@@ -77,6 +79,8 @@ def find_pairs(images: Path, labels: Path) -> list[Pair]:
                 f"expected {what} (.nii, .nii.gz) in {folder}, found none. Name the folders of "
                 "images and labels as nifti:IMAGES,LABELS."
             )
+    for folder in {images, labels}:
+        warn_of_left_out(folder, _other_volumes(folder), len(image_files))
     pairs = _paired(image_files, label_files)
     used = {path for pair in pairs for path in pair.channels}
     left = [path for path in image_files if path not in used]
@@ -101,6 +105,15 @@ def _files(folder: Path) -> list[Path]:
         if is_nifti(path)
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+
+
+def _other_volumes(folder: Path) -> list[Path]:
+    """The files of a folder that are volumes of other formats, by their names."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in _OTHER_VOLUMES and not path.name.startswith(".")
     ]
 
 

@@ -3,14 +3,17 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, Self, TypeGuard
+from typing import Any, Protocol, Self, TypeGuard
 
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.images.orientation import AS_STORED, ViewingOrder
+from misure.images.nifti import NiftiFile
+from misure.images.numbering import Numbering
+from misure.images.orientation import AS_STORED, ViewingOrder, spacing_mm
+from misure.images.read import read_image
 
 _SLICE = re.compile(r"[/_]slice\d+(\.\w+)*$")
 
@@ -42,6 +45,16 @@ class Sample:
     objects: tuple["AnnotatedObject", ...] = ()
     affine: Tensor | None = None
 
+    @property
+    def spacing_mm(self) -> tuple[float, ...] | None:
+        """Millimetres from one voxel to the next along each axis (*spatial); None for pictures.
+
+        For an axial slice: between its rows and between its columns.
+        """
+        if self.affine is None:
+            return None
+        return spacing_mm(self.affine.numpy())[4 - self.image.ndim :]
+
 
 @dataclass(frozen=True)
 class AnnotatedObject:
@@ -67,21 +80,70 @@ class Reading:
         slice_index: the axial slice to take of a volume, counted from the feet, from 0; None: the
             whole volume.
         intensity: the rule that scales the numbers of a volume; empty: none.
+        frame, depth: of pictures; see `read_image`.
+        numbering: how the numbers of annotations become class indices.
     """
 
     num_channels: int | None = None
     slice_index: int | None = None
     intensity: str = ""
+    frame: int | str | None = None
+    depth: int | None = None
+    numbering: Numbering = field(default_factory=Numbering)
 
     @classmethod
-    def for_model(cls, model: "TakesImages", slice_index: int | None = None) -> Self:
+    def for_model(
+        cls,
+        model: "TakesImages",
+        slice_index: int | None = None,
+        image_options: Mapping[str, Any] | None = None,
+    ) -> Self:
         """The reading that a model's network wants.
 
         Args:
             model: a `SegmentationModel`, for example.
             slice_index: the axial slice to take of each volume; None: whole volumes.
+            image_options: `frame` and `depth` of pictures; see `read_image`.
+
+        Raises:
+            InputError: another option.
         """
-        return cls(model.num_channels, slice_index, model.intensity)
+        return cls(
+            model.num_channels,
+            slice_index,
+            model.intensity,
+            numbering=Numbering(offset=model.label_offset),
+            **checked_image_options(image_options or {}),
+        )
+
+    def image(self, path: str | Path | NiftiFile, *, turned: bool = True) -> Tensor:
+        """The image (C, *spatial) of a file, read so; see `read_image`."""
+        return read_image(
+            path,
+            num_channels=self.num_channels,
+            slice_index=self.slice_index,
+            intensity=self.intensity,
+            turned=turned,
+            frame=self.frame,
+            depth=self.depth,
+        )
+
+    def photograph(self, path: Path, *, turned: bool) -> Tensor:
+        """The image (C, H, W) of a photograph, which has three channels if none are asked for."""
+        channels = self.num_channels or 3
+        return replace(self, num_channels=channels, slice_index=None).image(path, turned=turned)
+
+
+def checked_image_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of how images are read, `frame` and `depth`, by their names.
+
+    Raises:
+        InputError: another option.
+    """
+    unknown = [name for name in options if name not in ("frame", "depth")]
+    if unknown:
+        raise InputError(f"expected image options frame or depth, got {unknown[0]!r}.")
+    return dict(options)
 
 
 class TakesImages(Protocol):
@@ -89,9 +151,19 @@ class TakesImages(Protocol):
 
     num_channels: int | None
     intensity: str
+    label_offset: int
 
 
 AS_IT_IS = Reading()
+
+
+def refuse_slice(reading: Reading, what: str = "slices") -> None:
+    """Raises an InputError if `reading` names a slice: for data sets that have no volumes."""
+    if reading.slice_index is not None:
+        raise InputError(
+            f"expected no --slice for a data set of {what}, got "
+            f"{reading.slice_index}. Leave it out, or name the volumes."
+        )
 
 
 class Dataset(Protocol):

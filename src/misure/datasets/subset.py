@@ -23,7 +23,7 @@ class Subset:
         return len(self._indices)
 
     def files(self, index: int) -> list[Path]:
-        """The files of a sample, if its data set names them."""
+        """The files of the sample in the whole data set."""
         return files_of(self._dataset, self._indices[index])
 
     def __getitem__(self, index: int) -> Sample:

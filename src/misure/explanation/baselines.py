@@ -10,14 +10,21 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError
+from misure.images.spacing import Sampling, short_side_px
 
 BLUR_FRACTION = 0.1
 """Standard deviation of the `blurred` baseline, as a fraction of the image's short side."""
 
 
 def make_baseline_image(
-    kind: str | Tensor, image: Tensor, *, mean: Sequence[float] | None = None, seed: int = 0
+    kind: str | Tensor,
+    image: Tensor,
+    *,
+    mean: Sequence[float] | None = None,
+    seed: int = 0,
+    sampling: Sampling | None = None,
 ) -> Tensor:
     """The baseline image (C, *spatial) of an image: same shape, type and device.
 
@@ -29,6 +36,7 @@ def make_baseline_image(
         image: (C, *spatial).
         mean: C numbers, or one, in the units of the image; only `mean` looks at it.
         seed: of the noise.
+        sampling: sides of a voxel relative to the smallest, the unit of the blur; None: equal.
 
     Raises:
         InputError: an unknown name, a tensor that does not fit or is not finite.
@@ -36,7 +44,12 @@ def make_baseline_image(
     if isinstance(kind, Tensor):
         return _given(kind, image)
     if kind not in BASELINE_IMAGES:
-        raise InputError(f"expected one of {', '.join(BASELINE_IMAGES)} or a tensor, got {kind!r}.")
+        raise InputError(
+            f"expected one of {', '.join(BASELINE_IMAGES)} or a tensor, got {kind!r}."
+            f"{did_you_mean(kind, BASELINE_IMAGES)}"
+        )
+    if kind == "blurred" and sampling is not None:
+        return _blurred(image, (), seed, sampling)
     return BASELINE_IMAGES[kind](image, (0.0,) if mean is None else mean, seed)
 
 
@@ -62,8 +75,11 @@ def _black(image: Tensor, _mean: Sequence[float], _seed: int) -> Tensor:
     return torch.zeros_like(image)
 
 
-def _blurred(image: Tensor, _mean: Sequence[float], _seed: int) -> Tensor:
-    sigma = BLUR_FRACTION * min(image.shape[1:])
+def _blurred(
+    image: Tensor, _mean: Sequence[float], _seed: int, sampling: Sampling | None = None
+) -> Tensor:
+    wide = BLUR_FRACTION * short_side_px(image.shape[1:], sampling)
+    sigma = [wide / unit for unit in sampling or (1,) * (image.ndim - 1)]
     axes = tuple(range(1, image.ndim))
     blurred = ndimage.gaussian_filter(image.cpu().numpy(), sigma, axes=axes, mode="nearest")
     return torch.from_numpy(blurred).to(image)

@@ -23,10 +23,14 @@ from misure.explanation.probe import Account, OnStep, Probe, Search
 from misure.explanation.run_searches import run_searches
 from misure.explanation.show import try_regions
 from misure.images.regions import area_fraction
+from misure.images.spacing import in_mm, short_side_px
 from misure.models.model import SegmentationModel
 
 _COMPARED_BASELINE_IMAGES = ("mean", "blurred", "noise")
 _COMPARED_EDGE = 1 / 64  # of the short side
+
+NUM_COMPARED = 2 * len(_COMPARED_BASELINE_IMAGES)
+"""Presentations that are compared: each baseline image with a hard edge and with a soft one."""
 
 
 def content_dices(
@@ -97,7 +101,8 @@ class PresentedSufficiency(Record, frozen=True, kw_only=True):
         growth_px: how far the sufficient region reaches beyond the target in this presentation; at
             least `edge_px`, which means no growth.
         area_fraction, dice: of that region.
-        passes: forward passes that finding it took.
+        passes: forward passes that finding it took; they are part of the explanation's cost.
+        growth_mm: the growth in millimetres; None if the spacing is not known.
     """
 
     baseline_image: str
@@ -106,6 +111,7 @@ class PresentedSufficiency(Record, frozen=True, kw_only=True):
     area_fraction: float
     dice: float
     passes: int
+    growth_mm: float | None = None
 
 
 def sufficiency_by_presentation(
@@ -114,46 +120,55 @@ def sufficiency_by_presentation(
     *,
     growth: str,
     seed: int = 0,
+    accounts: Sequence[Account] | None = None,
     on_step: OnStep | None = None,
 ) -> list[list[PresentedSufficiency]]:
     """For each probe, what its target needs in each of six presentations.
 
     Three baseline images, `mean`, `blurred` and `noise`, each with a hard edge and with a soft edge
     of 1/64 of the short side. A presentation in which even the whole image misses the threshold is
-    left out.
+    left out, and one whose search does not end within its part of the budget.
 
     Args:
         model: the model to explain.
         probes: targets; only the image of their own presentations is used.
         growth: the search (see `find_sufficient_regions`).
         seed: of the baseline image `noise`.
+        accounts: for each probe, where the passes are counted; its limit is shared out equally.
         on_step: called once a round.
     """
     made: dict[tuple[int, str], Presentation] = {}
     apart: list[tuple[int, Probe]] = []
     for i, probe in enumerate(probes):
         image = probe.presentations[0].image
-        soft_px = max(1, round(_COMPARED_EDGE * min(image.shape[1:])))
+        soft_px = max(1, round(_COMPARED_EDGE * short_side_px(image.shape[1:], probe.sampling)))
         for kind in _COMPARED_BASELINE_IMAGES:
             if (id(image), kind) not in made:
-                hard = make_presentation(model, image, baseline_image=kind, seed=seed)
+                hard = make_presentation(
+                    model, image, baseline_image=kind, seed=seed, spacing_mm=probe.spacing_mm
+                )
                 made[id(image), kind] = hard
             for edge_px in (0, soft_px):
                 shown = (replace(made[id(image), kind], edge_px=edge_px),)
                 alone = replace(probe, presentations=shown, excluded_contents=())
                 apart.append((i, alone))
-    searches = [_or_none(GROWTHS[growth](probe)) for _, probe in apart]
-    accounts = [Account() for _ in apart]
+    accounts = accounts or [Account() for _ in probes]
+    parts = [Account(limit=_share(accounts[i])) for i, _ in apart]
+    searches = [
+        _or_none(GROWTHS[growth](probe, part), part)
+        for (_, probe), part in zip(apart, parts, strict=True)
+    ]
     results = run_searches(
         model,
         [probe for _, probe in apart],
         searches,
         doing="comparing",
-        accounts=accounts,
+        accounts=parts,
         on_step=on_step,
     )
     by_probe: list[list[PresentedSufficiency]] = [[] for _ in probes]
-    for (i, probe), grown, account in zip(apart, results, accounts, strict=True):
+    for (i, probe), grown, part in zip(apart, results, parts, strict=True):
+        accounts[i].cost.forward_passes += part.cost.forward_passes
         if grown is not None:
             region, growth_px, dice = grown
             by_probe[i].append(
@@ -163,15 +178,27 @@ def sufficiency_by_presentation(
                     growth_px=growth_px,
                     area_fraction=area_fraction(region),
                     dice=dice,
-                    passes=account.cost.forward_passes,
+                    passes=part.cost.forward_passes,
+                    growth_mm=in_mm(growth_px, probe.spacing_mm),
                 )
             )
     return by_probe
 
 
-def _or_none(search: Search[Found]) -> Search[Found | None]:
-    """What a search of stage 1 finds; None if even the whole image misses the threshold."""
+def _share(account: Account) -> int | None:
+    """The part of what is left of a budget that one presentation may spend."""
+    if account.limit is None:
+        return None
+    return max(0, account.passes_left(account.limit)) // NUM_COMPARED
+
+
+def _or_none(search: Search[Found], account: Account) -> Search[Found | None]:
+    """What a search of stage 1 finds; None if even the whole image misses the threshold.
+
+    None too if its budget ended it: a larger region than needed would be no answer.
+    """
     try:
-        return (yield from search)
+        found = yield from search
     except InputError:
         return None
+    return None if account.was_short else found

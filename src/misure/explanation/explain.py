@@ -3,28 +3,31 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from misure.errors import InputError, entrance
 from misure.explanation.explanation import Explanation
 from misure.explanation.pipeline import Explainer
 from misure.explanation.presets import Preset, make_preset
 from misure.explanation.probe import OnStep
-from misure.images.read import check_image
+from misure.images.spacing import check_spacing
+from misure.models.given_target import AnyTarget, as_target
+from misure.models.inputs import AnyImage, as_image, as_model
 from misure.models.model import SegmentationModel
-from misure.models.target import Target
 
 
 @entrance("explain")
 def explain(
-    model: SegmentationModel,
-    image: Tensor,
-    target: Target,
+    model: SegmentationModel | nn.Module,
+    image: AnyImage,
+    target: AnyTarget,
     *,
     dice_threshold: float = 0.9,
     preset: str | None = None,
     seed: int = 0,
     other_image: Tensor | None = None,
+    other_image_name: str = "tensor",
+    spacing_mm: Sequence[float] | None = None,
     on_step: OnStep | None = None,
     **options: Any,
 ) -> Explanation:
@@ -34,15 +37,20 @@ def explain(
     it was, also after an exception; the same seed gives the same explanation on a CPU.
 
     Args:
-        model: the model to explain.
-        image: (C, *spatial) float, the image that the target was taken from.
-        target: what to explain (see `predicted_target`).
+        model: the model to explain, or a torch module that takes images as they are.
+        image: (C, *spatial) float, the image that the target was taken from; or what stands for it
+            (see `as_image`): bytes, a picture, a path.
+        target: what to explain (see `predicted_target`); or a class by name or number, or a mask
+            (*spatial) of bool (see `as_target`).
         dice_threshold: Dice from which the target counts as preserved, in (0, 1].
         preset: name of a preset (see `PRESETS`); by default `smallest`, or `forward_only` where
             the network gives no gradients.
         seed: seed of all noise.
-        other_image: (C, *spatial) float, for the transfer Dice (see `content_controls`); None: the
-            image turned by 180°.
+        other_image: (C, *any) float, for the transfer Dice (see `content_controls`); one of another
+            size is scaled and cropped. None: the image turned by 180°.
+        other_image_name: how the results name it.
+        spacing_mm: sides of a pixel or voxel along each axis of the image; distances are then
+            measured in space. None: pixels are squares, voxels cubes.
         on_step: called with progress: what is being done, steps done, steps in all or None.
         options: options of the preset to change, such as `max_passes=200`, `one_minimal=True`,
             `baseline_image="mean,blurred,noise"`, `edge_px=8` or, for `paper`,
@@ -61,6 +69,8 @@ def explain(
         preset=preset,
         seed=seed,
         other_image=other_image,
+        other_image_name=other_image_name,
+        spacing_mm=spacing_mm,
         on_step=on_step,
         **options,
     )[0]
@@ -68,14 +78,16 @@ def explain(
 
 @entrance("explain_all")
 def explain_all(
-    model: SegmentationModel,
-    image: Tensor | Sequence[Tensor],
-    targets: Sequence[Target],
+    model: SegmentationModel | nn.Module,
+    image: AnyImage | Sequence[AnyImage],
+    targets: Sequence[AnyTarget],
     *,
     dice_threshold: float = 0.9,
     preset: str | None = None,
     seed: int = 0,
     other_image: Tensor | None = None,
+    other_image_name: str = "tensor",
+    spacing_mm: Sequence[float] | None = None,
     on_step: OnStep | None = None,
     **options: Any,
 ) -> list[Explanation]:
@@ -87,25 +99,49 @@ def explain_all(
 
     Args:
         model: the model to explain.
-        image: one image for all targets, or one for each; those of one shape share batches.
+        image: one image for all targets, or a list of one for each; those of one shape share
+            batches.
         targets: what to explain.
     """
-    images = [image] * len(targets) if isinstance(image, Tensor) else list(image)
-    if len(images) != len(targets):
-        raise InputError(
-            f"expected one image for all targets or one for each of {len(targets)}, "
-            f"got {len(images)}."
-        )
-    for image_ in {id(image_): image_ for image_ in images}.values():
-        check_image(image_)
+    model = as_model(model)
+    images = _one_for_each(model, image, len(targets))
+    if images:
+        model.examine(images[0][None])
     chosen = choose_preset(model, preset, options)
-    explainer = Explainer(model, chosen, float(dice_threshold), seed, other_image, on_step)
+    asked = [as_target(model, *pair) for pair in zip(images, targets, strict=True)]
+    num_axes = images[0].ndim - 1 if images else len(spacing_mm or ())
+    explainer = Explainer(
+        model=model,
+        preset=chosen,
+        dice_threshold=float(dice_threshold),
+        seed=seed,
+        other_image=other_image,
+        other_image_name=other_image_name,
+        spacing_mm=check_spacing(spacing_mm, num_axes),
+        on_step=on_step,
+    )
     results: dict[int, Explanation] = {}
     for shape in dict.fromkeys(image_.shape for image_ in images):
         alike = [i for i, image_ in enumerate(images) if image_.shape == shape]
-        explanations = explainer.run([images[i] for i in alike], [targets[i] for i in alike])
+        explanations = explainer.run([images[i] for i in alike], [asked[i] for i in alike])
         results |= dict(zip(alike, explanations, strict=True))
     return [results[i] for i in range(len(targets))]
+
+
+def _one_for_each(
+    model: SegmentationModel, image: AnyImage | Sequence[AnyImage], num_targets: int
+) -> list[Tensor]:
+    """The image of each target; one that is given several times stays one."""
+    given: list[Any] = [image] * num_targets
+    if isinstance(image, Sequence) and not isinstance(image, str):
+        given = list(image)
+    if len(given) != num_targets:
+        raise InputError(
+            f"expected one image for all targets or one for each of {num_targets}, "
+            f"got {len(given)}."
+        )
+    by_id = {id(each): as_image(each, model) for each in {id(one): one for one in given}.values()}
+    return [by_id[id(each)] for each in given]
 
 
 def choose_preset(
@@ -124,9 +160,6 @@ def choose_preset(
     """
     by_default = "smallest" if model.differentiable else "forward_only"
     chosen = make_preset(preset or by_default, options)
-    if chosen.reduction.needs_gradients and not model.differentiable:
-        raise InputError(
-            f"expected a network with gradients for preset {chosen.name}, {model.name} "
-            "gives none. Use a preset that needs none (forward_only, sufficient_region)."
-        )
+    if chosen.reduction.needs_gradients:
+        model.check_gradients()
     return chosen

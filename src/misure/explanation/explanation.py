@@ -5,6 +5,7 @@ Saved as one `.npz` of plain arrays, without pickle:
 - `target`, `sufficient_region`, `minimally_sufficient_region`: (*spatial) bool;
 - `ignored`: (*spatial) bool, the model's other pixels of the class (see `Target`);
 - `saliency_map`: (*spatial) float32;
+- `tried`: (*spatial) bool, where the map's order means something;
 - `record`: everything else (`ExplanationRecord`), as JSON text.
 """
 
@@ -27,7 +28,10 @@ from misure.explanation.removal import Minimality
 from misure.models.cost import Cost
 from misure.models.target import Target
 
-_ARRAYS = ("target", "ignored", "sufficient_region", "minimally_sufficient_region", "saliency_map")
+_ARRAYS = (
+    *("target", "ignored", "sufficient_region", "minimally_sufficient_region"),
+    *("saliency_map", "tried"),
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,6 +44,8 @@ class Explanation:
         minimally_sufficient_region: (*spatial) bool, part of it; from it alone too.
         saliency_map: (*spatial) float32, larger matters more; 0 outside the sufficient region
             and the nested ones.
+        tried: (*spatial) bool: the search hid these pixels, or the network said how much they
+            matter. Between all others the map's order means nothing.
         values: everything else, as in `explanation.json`. The properties below read it.
     """
 
@@ -47,6 +53,7 @@ class Explanation:
     sufficient_region: Tensor
     minimally_sufficient_region: Tensor
     saliency_map: Tensor
+    tried: Tensor
     values: ExplanationRecord
 
     @property
@@ -61,8 +68,16 @@ class Explanation:
 
     @property
     def growth_px(self) -> float:
-        """How far the sufficient region reaches beyond the target, in pixels."""
+        """How far the sufficient region reaches beyond the target, in pixels.
+
+        Where voxels are no cubes, the unit is the smallest of their sides.
+        """
         return self.values.sufficient_region.growth_px
+
+    @property
+    def growth_mm(self) -> float | None:
+        """The same in millimetres; None if the spacing is not known."""
+        return self.values.sufficient_region.growth_mm
 
     @property
     def cost(self) -> Cost:
@@ -87,8 +102,13 @@ class Explanation:
 
     @property
     def transfer_dice(self) -> float:
-        """Dice with another image in the outline of the minimal region."""
+        """Dice with another image in the outline of the minimal region (see `transfer_from`)."""
         return self.values.transfer_dice
+
+    @property
+    def transfer_from(self) -> str:
+        """The other image of `transfer_dice`; `turned`: the image itself, by half a turn."""
+        return self.values.transfer_from
 
     @property
     def dice_by_baseline_image(self) -> dict[str, float]:
@@ -112,8 +132,13 @@ class Explanation:
 
     @property
     def stopped_by(self) -> str:
-        """Why the search ended: `end`, `patience` or `max_passes`."""
+        """Why the search ended: `end`, `patience`, `max_passes` or `no_search`."""
         return self.values.minimally_sufficient_region.stopped_by
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether the minimal region is smaller than the sufficient one."""
+        return self.values.minimally_sufficient_region.is_reduced
 
     @property
     def num_parts(self) -> int:
@@ -168,6 +193,7 @@ class Explanation:
             "sufficient_region": self.sufficient_region,
             "minimally_sufficient_region": self.minimally_sufficient_region,
             "saliency_map": self.saliency_map,
+            "tried": self.tried,
         }
 
     def save(self, file: str | Path | BinaryIO) -> None:

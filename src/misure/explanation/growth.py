@@ -28,7 +28,11 @@ from misure.models.model import SegmentationModel
 STEP_PX = 3
 """Growth of a step of `first`, in pixels: that of one dilation."""
 
+LEAST_SHOWN = 3
+"""Regions that a search must at least be able to show: the target, it alone, the whole image."""
+
 _STEPS_AT_ONCE = 4
+_KEPT = 2  # regions: the one that is found, alone, and the whole image
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,15 +41,18 @@ class SufficientRegion:
 
     Attributes:
         region: (*spatial) bool; it contains the target.
-        growth_px: how far it reaches beyond the target (Euclidean), 0 for the target itself.
+        growth_px: how far it reaches beyond the target (Euclidean), 0 for the target itself; in
+            units of the smallest side of a voxel.
         dice: when the model sees this region alone; at least the threshold.
         growth: `dilation`, `first` or `bracket`.
+        stopped_by: `end`, or `max_passes`: a longer search might find a smaller region.
     """
 
     region: Tensor
     growth_px: float
     dice: float
     growth: str
+    stopped_by: str = "end"
 
 
 def find_sufficient_regions(
@@ -65,7 +72,8 @@ def find_sufficient_regions(
         model: the model to explain.
         probes: targets with their presentations, all images of one shape.
         growth: `dilation`, `first` or `bracket`.
-        accounts: for each probe, where its passes are counted.
+        accounts: for each probe, where its passes are counted; a limit of `LEAST_SHOWN` regions or
+            more is kept.
         on_step: called once a round.
 
     Raises:
@@ -74,63 +82,81 @@ def find_sufficient_regions(
     """
     if growth not in GROWTHS:
         raise InputError(f"expected a growth among {', '.join(GROWTHS)}, got {growth!r}.")
+    accounts = accounts or [Account() for _ in probes]
     with model.borrowed():
-        searches = [GROWTHS[growth](probe) for probe in probes]
+        searches = [GROWTHS[growth](*parts) for parts in zip(probes, accounts, strict=True)]
         grown = run_searches(
             model, probes, searches, doing="growing", accounts=accounts, on_step=on_step
         )
-    return [SufficientRegion(region, growth_px, dice, growth) for region, growth_px, dice in grown]
+    return [
+        SufficientRegion(*found, growth, "max_passes" if account.was_short else "end")
+        for found, account in zip(grown, accounts, strict=True)
+    ]
 
 
 Found = tuple[Tensor, float, float]
 """Region, growth in pixels, Dice."""
 
 
-def _dilation(probe: Probe) -> Search[Found]:
-    region = distance_px(probe.target.region) <= probe.edge_px
+def _dilation(probe: Probe, account: Account | None = None) -> Search[Found]:
+    distance, views = distance_px(probe.target.region, probe.sampling), len(probe.presentations)
+    region, account = distance <= probe.edge_px, account or Account()
     while True:
+        if not account.affords(LEAST_SHOWN * views):
+            return (yield from _settle(probe, distance, [float(distance.max())], account))
         (reply,) = yield Query([region])
         if probe.suffices(reply):
             (reply,) = yield Query([region], alone=True)
         if probe.suffices(reply):
-            return region, float(distance_px(probe.target.region)[region].max()), reply.dice
+            return region, float(distance[region].max()), reply.dice
         if bool(region.all()):
             raise _never(reply, probe)
-        region = dilate(region)
+        region = dilate(region, probe.sampling)
 
 
-def _first(probe: Probe) -> Search[Found]:
-    distance = distance_px(probe.target.region)
+def _first(probe: Probe, account: Account | None = None) -> Search[Found]:
+    distance, account = distance_px(probe.target.region, probe.sampling), account or Account()
+    views = len(probe.presentations)
     growths = _growths(probe, distance, STEP_PX)
     for start in [0, *range(1, len(growths), _STEPS_AT_ONCE)]:
         steps = growths[start : start + _STEPS_AT_ONCE] if start else growths[:1]
-        replies = yield Query([distance <= step for step in steps])
-        likely = [s for s, reply in zip(steps, replies, strict=True) if probe.suffices(reply)]
+        num = account.affordable(len(steps), views, kept=_KEPT * views)
+        replies = (yield Query([distance <= step for step in steps[:num]])) if num else []
+        likely = [s for s, reply in zip(steps, replies, strict=False) if probe.suffices(reply)]
         if likely:
-            return (yield from _settle(probe, distance, likely + growths[start + len(steps) :]))
+            rest = likely + growths[start + len(steps) :]
+            return (yield from _settle(probe, distance, rest, account))
+        if num < len(steps):
+            return (yield from _settle(probe, distance, growths[-1:], account))
     raise _never(replies[-1], probe)
 
 
-def _bracket(probe: Probe) -> Search[Found]:
-    distance = distance_px(probe.target.region)
+def _bracket(probe: Probe, account: Account | None = None) -> Search[Found]:
+    distance, account = distance_px(probe.target.region, probe.sampling), account or Account()
+    needed = LEAST_SHOWN * len(probe.presentations)
     growths = _growths(probe, distance, 1)
     misses, suffices, step = -1, len(growths) - 1, 0
-    while misses < step < suffices:
+    while misses < step < suffices and account.affords(needed):
         (reply,) = yield Query([distance <= growths[step]])
         if probe.suffices(reply):
             suffices = step
         else:
             misses, step = step, max(1, 2 * step)
-    while suffices - misses > 1:
+    while suffices - misses > 1 and account.affords(needed):
         middle = (misses + suffices) // 2
         (reply,) = yield Query([distance <= growths[middle]])
         misses, suffices = (misses, middle) if probe.suffices(reply) else (middle, suffices)
-    return (yield from _settle(probe, distance, growths[suffices:]))
+    return (yield from _settle(probe, distance, growths[suffices:], account))
 
 
-def _settle(probe: Probe, distance: Tensor, growths: list[float]) -> Search[Found]:
-    """The first of these growths that suffices when shown alone."""
+def _settle(
+    probe: Probe, distance: Tensor, growths: list[float], account: Account
+) -> Search[Found]:
+    """The first of these growths that suffices when shown alone; the last is the whole image."""
     for growth_px in growths:
+        is_last = growth_px == growths[-1]
+        if not is_last and not account.affords(_KEPT * len(probe.presentations)):
+            continue
         region = distance <= growth_px
         (reply,) = yield Query([region], alone=True)
         if probe.suffices(reply):
@@ -155,7 +181,7 @@ def _never(reply: Reply, probe: Probe) -> InputError:
     )
 
 
-GROWTHS: dict[str, Callable[[Probe], Search[Found]]] = {
+GROWTHS: dict[str, Callable[..., Search[Found]]] = {
     "dilation": _dilation,
     "first": _first,
     "bracket": _bracket,

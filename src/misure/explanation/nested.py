@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from misure.explanation.probe import Query, Reply, Search
+from misure.explanation.probe import Account, Query, Reply, Search
 from misure.images.grid import Grid, top_cells
 from misure.images.regions import distance_px
+from misure.images.spacing import Sampling
 
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
 
@@ -48,6 +49,10 @@ def find_nested_regions(
     saliency_map: Tensor,
     grain_px: int,
     thresholds: Sequence[float],
+    *,
+    sampling: Sampling | None = None,
+    account: Account | None = None,
+    num_views: int = 1,
 ) -> Search[list[NestedRegion]]:
     """The family around a region that was found for one threshold (see `passes_of_family`).
 
@@ -60,17 +65,22 @@ def find_nested_regions(
         saliency_map: (*spatial) float, the order in which cells come and go.
         grain_px: side of a cell.
         thresholds: other thresholds; one equal to that of `found` is left out.
+        sampling: sides of a voxel relative to the smallest; None: they are equal.
+        account: whose limit is kept; with less than `passes_of_family` the family has fewer
+            different regions, or ends at a lower threshold.
+        num_views: passes that one region takes.
     """
-    grid = Grid(limit, grain_px)
+    budget = _Budget(account or Account(), num_views)
+    grid = Grid(limit, grain_px, sampling)
     score = grid.sums(saliency_map) / grid.num_px.clamp(min=1)
     lower = sorted((t for t in set(thresholds) if t < found.dice_threshold), reverse=True)
     higher = sorted(t for t in set(thresholds) if t > found.dice_threshold)
     family = [found]
     if lower:
-        smaller = yield from _tried(_smaller(found.region, grid, score))
+        smaller = yield from _tried(_smaller(found.region, grid, score), budget)
         for threshold in lower:
             fitting = [(r, a) for r, a in smaller if int(r.sum()) <= int(family[0].region.sum())]
-            one = yield from _smallest(fitting, threshold)
+            one = yield from _smallest(fitting, threshold, budget)
             family.insert(0, one or replace(family[0], dice_threshold=threshold))
     if higher:
         larger = _larger(found.region, grid, score)
@@ -79,10 +89,10 @@ def find_nested_regions(
             if found.dice >= threshold:
                 family.append(replace(found, dice_threshold=threshold))
                 continue
-            tried = tried or (yield from _tried(larger))
+            tried = tried or (yield from _tried(larger, budget))
             fitting = [(r, a) for r, a in tried if int(r.sum()) >= int(family[-1].region.sum())]
             everything = (torch.ones_like(limit), Reply(1.0))
-            one = yield from _smallest([*fitting, everything], threshold)
+            one = yield from _smallest([*fitting, everything], threshold, budget)
             if one is None:  # a target that the model does not quite draw
                 break
             family.append(one)
@@ -118,17 +128,31 @@ def map_value(dice_threshold: float) -> float:
     return float(np.float32(max(1 - dice_threshold, 0.001)))
 
 
-def _tried(regions: list[Tensor]) -> Search[list[tuple[Tensor, Reply]]]:
+@dataclass(frozen=True)
+class _Budget:
+    """How many regions may still be shown."""
+
+    account: Account
+    num_views: int
+
+    def of(self, wanted: int) -> int:
+        return self.account.affordable(wanted, self.num_views)
+
+
+def _tried(regions: list[Tensor], budget: _Budget) -> Search[list[tuple[Tensor, Reply]]]:
+    regions = regions[: budget.of(len(regions))]
     if not regions:
         return []
     replies = yield Query(regions)
     return list(zip(regions, replies, strict=True))
 
 
-def _smallest(tried: list[tuple[Tensor, Reply]], threshold: float) -> Search[NestedRegion | None]:
+def _smallest(
+    tried: list[tuple[Tensor, Reply]], threshold: float, budget: _Budget
+) -> Search[NestedRegion | None]:
     """The smallest of the tried regions, in order of size, that suffices when shown alone."""
     for region, reply in tried:
-        if reply.dice >= threshold:
+        if reply.dice >= threshold and budget.of(1):
             (alone,) = yield Query([region], alone=True)
             if alone.dice >= threshold:
                 return NestedRegion(threshold, region, alone.dice)
@@ -152,5 +176,5 @@ def _larger(region: Tensor, grid: Grid, score: Tensor) -> list[Tensor]:
     shares = [step / (_STEPS_WITHIN + 1) for step in range(1, _STEPS_WITHIN + 1)]
     counts = sorted({round(num_cells * (num_inside / num_cells) ** share) for share in shares})
     within = [grid.region(top_cells(outside, count)) | region for count in counts]
-    beyond = distance_px(grid.limit) <= _BEYOND_CELLS * grid.cell_px
+    beyond = distance_px(grid.limit, grid.sampling) <= _BEYOND_CELLS * grid.cell_px
     return [*within, grid.limit, beyond]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from misure._util.seeds import seed_device
 from misure._version import __version__
+from misure.explanation.budget import TargetBudget
 from misure.explanation.content_controls import CONTENT_CONTROLS, make_content_controls
 from misure.explanation.evidence import (
     PresentedSufficiency,
@@ -23,7 +24,6 @@ from misure.explanation.growth import SufficientRegion, find_sufficient_regions
 from misure.explanation.nested import (
     NestedRegion,
     find_nested_regions,
-    passes_of_family,
     saliency_map_of,
 )
 from misure.explanation.presentation import make_presentations
@@ -36,28 +36,42 @@ from misure.explanation.record import (
     MinimallySufficientRegionRecord,
     SufficientRegionRecord,
     TargetRecord,
+    sizes_in_mm,
 )
 from misure.explanation.reduction import MinimallySufficientRegion
-from misure.explanation.removal import Minimality, measure_minimality, remove_blocks
+from misure.explanation.removal import Budget, Minimality, measure_minimality, remove_blocks
 from misure.explanation.run_searches import run_searches
 from misure.images.grid import GRAINS, default_grain_px
 from misure.images.regions import area_fraction, component_numbers
+from misure.images.spacing import in_mm
 from misure.models.device import to_device
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
 _MINIMALITY_BLOCKS = 32  # on the short side, where no minimality_cell_px is asked for
 
+_Reduced = tuple[MinimallySufficientRegion, Minimality | None]
+"""What `one_minimal` leaves of a region, and how far it can still be reduced."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Explainer:
-    """How targets are to be explained."""
+    """How targets are to be explained.
+
+    Attributes:
+        model, preset, dice_threshold, seed, on_step: as of `explain`.
+        other_image: (C, *any) for the transfer Dice; None: the image turned.
+        other_image_name: how results name it.
+        spacing_mm: sides of a pixel or voxel of the images; None: not known.
+    """
 
     model: SegmentationModel
     preset: Preset
     dice_threshold: float
     seed: int
     other_image: Tensor | None
+    other_image_name: str
+    spacing_mm: tuple[float, ...] | None
     on_step: OnStep | None
 
     def run(self, images: Sequence[Tensor], targets: Sequence[Target]) -> list[Explanation]:
@@ -67,26 +81,21 @@ class Explainer:
         with torch.inference_mode(False), model.borrowed():
             seed_device(model.device, self.seed)  # undone by `borrowed`
             probes = list(self._probes(images, targets))
-            accounts = [Account(reserved_passes=self._reserved_passes(probe)) for probe in probes]
+            budgets = [TargetBudget(preset) for _ in probes]
+            accounts = [budget.account for budget in budgets]
             sufficient = find_sufficient_regions(
                 model, probes, growth=preset.growth, accounts=accounts, on_step=on_step
             )
-            presented = self._presented(probes)
+            presented = self._presented(probes, budgets)
+            for budget in budgets:
+                budget.begin_reduction()
             found = preset.reduction(model, probes, sufficient, accounts, on_step)
-            reduced = self._reduced(probes, found)
-            minimal = [region for region, _ in reduced]
-            families = self._families(probes, accounts, sufficient, minimal)
+            reduced = self._reduced(probes, found, budgets)
+            families = self._families(probes, budgets, sufficient, reduced)
             explanations = [
                 self._put_together(*parts)
                 for parts in zip(
-                    probes,
-                    accounts,
-                    sufficient,
-                    minimal,
-                    families,
-                    [minimality for _, minimality in reduced],
-                    presented,
-                    strict=True,
+                    probes, budgets, sufficient, reduced, families, presented, strict=True
                 )
             ]
         return _with_seconds(explanations, time.perf_counter() - start)
@@ -104,9 +113,13 @@ class Explainer:
                         baseline_image=preset.baseline_image,
                         edge_px=preset.edge_px,
                         seed=self.seed,
+                        spacing_mm=self.spacing_mm,
                     ),
                     "content_controls": make_content_controls(
-                        own, other_image=self.other_image, seed=self.seed
+                        own,
+                        other_image=self.other_image,
+                        name=self.other_image_name,
+                        seed=self.seed,
                     ),
                 }
             yield Probe(
@@ -114,27 +127,31 @@ class Explainer:
                 dice_threshold=self.dice_threshold,
                 excluded_contents=CONTENT_CONTROLS if preset.max_content_dice < 1 else (),
                 max_content_dice=preset.max_content_dice,
+                spacing_mm=self.spacing_mm,
                 **parts_of_image[id(image)],
             )
 
-    def _reserved_passes(self, probe: Probe) -> int:
-        """What the nested regions and the evidence will take of the budget."""
-        num_presentations = len(probe.presentations)
-        nested = (1 + passes_of_family(self.preset.thresholds)) * num_presentations
-        contents = len(CONTENT_CONTROLS) * (1 + bool(probe.excluded_contents))
-        return nested + contents + num_presentations * (num_presentations > 1)
-
-    def _presented(self, probes: Sequence[Probe]) -> list[list[PresentedSufficiency]]:
+    def _presented(
+        self, probes: Sequence[Probe], budgets: Sequence[TargetBudget]
+    ) -> list[list[PresentedSufficiency]]:
         if not self.preset.compare_presentations:
             return [[] for _ in probes]
         return sufficiency_by_presentation(
-            self.model, probes, growth=self.preset.growth, seed=self.seed, on_step=self.on_step
+            self.model,
+            probes,
+            growth=self.preset.growth,
+            seed=self.seed,
+            accounts=[budget.begin_comparing() for budget in budgets],
+            on_step=self.on_step,
         )
 
     def _reduced(
-        self, probes: Sequence[Probe], minimal: Sequence[MinimallySufficientRegion]
-    ) -> list[tuple[MinimallySufficientRegion, Minimality | None]]:
-        accounts = [Account() for _ in probes]  # these passes are not part of the cost
+        self,
+        probes: Sequence[Probe],
+        minimal: Sequence[MinimallySufficientRegion],
+        budgets: Sequence[TargetBudget],
+    ) -> list[_Reduced]:
+        accounts = [budget.begin_removing() for budget in budgets]
         searches = [self._remove(*parts) for parts in zip(probes, minimal, accounts, strict=True)]
         return run_searches(
             self.model,
@@ -148,11 +165,17 @@ class Explainer:
     def _families(
         self,
         probes: Sequence[Probe],
-        accounts: Sequence[Account],
+        budgets: Sequence[TargetBudget],
         sufficient: Sequence[SufficientRegion],
-        minimal: Sequence[MinimallySufficientRegion],
+        reduced: Sequence[_Reduced],
     ) -> list[list[NestedRegion]]:
-        searches = [self._nest(*parts) for parts in zip(probes, sufficient, minimal, strict=True)]
+        accounts = [budget.begin_nesting() for budget in budgets]
+        searches = [
+            self._nest(probe, account, limit, minimal)
+            for probe, account, limit, (minimal, _) in zip(
+                probes, accounts, sufficient, reduced, strict=True
+            )
+        ]
         return run_searches(
             self.model,
             probes,
@@ -164,11 +187,11 @@ class Explainer:
 
     def _remove(
         self, probe: Probe, minimal: MinimallySufficientRegion, account: Account
-    ) -> Search[tuple[MinimallySufficientRegion, Minimality | None]]:
+    ) -> Search[_Reduced]:
         """The region with what `one_minimal` removes of it, and how far it can still be reduced."""
         preset, spatial = self.preset, probe.target.region.shape
         cell_px = preset.minimality_cell_px or (
-            default_grain_px(spatial) * GRAINS // _MINIMALITY_BLOCKS
+            default_grain_px(spatial, probe.sampling) * GRAINS // _MINIMALITY_BLOCKS
         )
         if not preset.one_minimal:
             if not preset.num_minimality_tests:
@@ -177,8 +200,10 @@ class Explainer:
             return minimal, (
                 yield from measure_minimality(probe, minimal.region, cell_px, num, self.seed)
             )
-        region, num_blocks, _ = yield from remove_blocks(
-            probe, minimal.region, minimal.saliency_map, cell_px
+        budget = Budget(account, account.limit, probe.num_views)
+        importance = minimal.saliency_map if minimal.order is None else minimal.order
+        region, num_blocks, is_one_minimal, _ = yield from remove_blocks(
+            probe, minimal.region, importance, cell_px, budget
         )
         (reply,) = yield Query([region], alone=True, content_controls=True)
         if not probe.suffices(reply):  # it held in a batch, but not alone
@@ -186,14 +211,19 @@ class Explainer:
         minimality = Minimality(
             cell_px=cell_px,
             cells_left=num_blocks,
-            cells_tested=num_blocks,
+            cells_tested=num_blocks if is_one_minimal else 0,
             removable=0,
             passes=account.cost.forward_passes,
         )
-        return replace(minimal, region=region, dice=reply.dice), minimality
+        stopped_by = minimal.stopped_by if is_one_minimal else "max_passes"
+        return replace(minimal, region=region, dice=reply.dice, stopped_by=stopped_by), minimality
 
     def _nest(
-        self, probe: Probe, sufficient: SufficientRegion, minimal: MinimallySufficientRegion
+        self,
+        probe: Probe,
+        account: Account,
+        sufficient: SufficientRegion,
+        minimal: MinimallySufficientRegion,
     ) -> Search[list[NestedRegion]]:
         own = NestedRegion(probe.dice_threshold, minimal.region, minimal.dice)
         if not self.preset.thresholds:
@@ -202,24 +232,29 @@ class Explainer:
             yield from find_nested_regions(
                 own,
                 sufficient.region,
-                minimal.saliency_map,
+                minimal.saliency_map if minimal.order is None else minimal.order,
                 minimal.grain_px,
                 self.preset.thresholds,
+                sampling=probe.sampling,
+                account=account,
+                num_views=len(probe.presentations),
             )
         )
 
     def _put_together(
         self,
         probe: Probe,
-        account: Account,
+        budget: TargetBudget,
         sufficient: SufficientRegion,
-        minimal: MinimallySufficientRegion,
+        reduced: _Reduced,
         family: list[NestedRegion],
-        minimality: Minimality | None,
         presented: list[PresentedSufficiency],
     ) -> Explanation:
-        dices = content_dices(self.model, probe, minimal.region, account)
+        minimal, minimality = reduced
+        dices = content_dices(self.model, probe, minimal.region, budget.account)
         transfer_dice = dices.pop("other_image")
+        controls = probe.content_controls or make_content_controls(probe.presentations[0].image)
+        small = self._minimal_record(probe, budget.account, sufficient, minimal)
         settings, target = self.preset.settings(), probe.target.to("cpu")
         saliency_map = minimal.saliency_map
         if family:
@@ -232,14 +267,17 @@ class Explainer:
             baseline_image=settings["baseline_image"],
             dice_threshold=probe.dice_threshold,
             seed=self.seed,
-            target=TargetRecord.of(target),
+            target=TargetRecord.of(target, probe.spacing_mm),
             sufficient_region=SufficientRegionRecord(
                 growth_px=sufficient.growth_px,
                 area_fraction=area_fraction(sufficient.region),
                 dice=sufficient.dice,
                 growth=settings["growth"],
+                stopped_by=sufficient.stopped_by,
+                growth_mm=in_mm(sufficient.growth_px, probe.spacing_mm),
+                **sizes_in_mm(sufficient.region, probe.spacing_mm),
             ),
-            minimally_sufficient_region=self._minimal_record(probe, account, minimal),
+            minimally_sufficient_region=small,
             sufficiency_curve=[
                 CurvePoint(
                     dice_threshold=nested.dice_threshold,
@@ -252,22 +290,31 @@ class Explainer:
             sufficiency_by_presentation=presented,
             silhouette_dice=max(dices.values()),
             transfer_dice=transfer_dice,
+            transfer_from=controls.transfer_from,
+            transfer_resized=controls.is_resized,
             silhouette_dice_by_content=dices,
             settings=settings,
             model_settings=self.model.settings(),
             slice_index=None,
-            cost=CostRecord.of(account.cost),
+            shape=list(target.region.shape),
+            spacing_mm=None if probe.spacing_mm is None else list(probe.spacing_mm),
+            cost=CostRecord.of(budget.cost),
         )
         return Explanation(
             target=target,
             sufficient_region=sufficient.region.cpu(),
             minimally_sufficient_region=minimal.region.cpu(),
             saliency_map=saliency_map.cpu(),
+            tried=_tried(minimal, minimality, family).cpu(),
             values=values,
         )
 
     def _minimal_record(
-        self, probe: Probe, account: Account, minimal: MinimallySufficientRegion
+        self,
+        probe: Probe,
+        account: Account,
+        sufficient: SufficientRegion,
+        minimal: MinimallySufficientRegion,
     ) -> MinimallySufficientRegionRecord:
         """What is recorded of the minimal region; it is shown with each of several baselines."""
         ways, target = probe.presentations, probe.target.region
@@ -286,7 +333,19 @@ class Explainer:
             grain_px=minimal.grain_px,
             num_parts=int(component_numbers(minimal.region.cpu()).max()),
             stopped_by=minimal.stopped_by,
+            is_reduced=not torch.equal(minimal.region, sufficient.region),
+            **sizes_in_mm(minimal.region, probe.spacing_mm),
         )
+
+
+def _tried(
+    minimal: MinimallySufficientRegion, minimality: Minimality | None, family: list[NestedRegion]
+) -> Tensor:
+    """The pixels (*spatial) bool that were hidden, or that gradients said something about."""
+    if minimal.tried is None or (minimality and minimality.is_one_minimal):
+        return torch.ones_like(minimal.region)
+    hidden = ~(family[0].region if family else minimal.region)
+    return minimal.tried | ~minimal.region | hidden
 
 
 def _with_seconds(explanations: Sequence[Explanation], seconds: float) -> list[Explanation]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from misure.errors import InputError
 from misure.explanation.baselines import make_baseline_image
 from misure.images.regions import distance_px_up_to
+from misure.images.spacing import Sampling, sampling_of
 from misure.models.model import SegmentationModel
 
 
@@ -27,12 +28,15 @@ class Presentation:
         edge_px: width of the soft edge, inside the region; 0 is a hard edge. Pixels of the edge
             count as shown, for the model sees them partly.
         name: of the baseline image, `tensor` if the user gave one.
+        sampling: sides of a voxel relative to the smallest, the unit of `edge_px`; None: they are
+            equal.
     """
 
     image: Tensor
     baseline_image: Tensor
     edge_px: int = 0
     name: str = ""
+    sampling: Sampling | None = None
 
     def visibility(self, region: Tensor) -> Tensor:
         """The visibility (*spatial) of a region: 1 deep inside, d / (edge_px + 1) in the edge.
@@ -43,7 +47,7 @@ class Presentation:
         if self.edge_px == 0 or region.is_floating_point():
             return region.to(self.image)
         limit = self.edge_px + 1
-        return (distance_px_up_to(~region, limit) / limit).to(self.image)
+        return (distance_px_up_to(~region, limit, self.sampling) / limit).to(self.image)
 
     def show(self, visibility: Tensor) -> Tensor:
         """Images (N, C, *spatial) as shown, of visibilities (N, *spatial) in [0, 1]."""
@@ -61,6 +65,7 @@ def make_presentation(
     baseline_image: str | Tensor = "mean",
     edge_px: int = 0,
     seed: int = 0,
+    spacing_mm: Sequence[float] | None = None,
 ) -> Presentation:
     """The presentation of an image to a model.
 
@@ -70,18 +75,20 @@ def make_presentation(
         baseline_image: a name or a tensor (see `make_baseline_image`).
         edge_px: width of the soft edge, 0 or more.
         seed: of the baseline image `noise`.
+        spacing_mm: sides of a pixel or voxel; None: they are equal.
 
     Raises:
         InputError: an unknown baseline image, or a negative edge.
     """
     if edge_px < 0:
         raise InputError(f"expected edge_px of 0 or more, got {edge_px}.")
-    mean = model.preprocessing.mean
+    mean, sampling = model.preprocessing.mean, sampling_of(spacing_mm)
     return Presentation(
         image,
-        make_baseline_image(baseline_image, image, mean=mean, seed=seed),
+        make_baseline_image(baseline_image, image, mean=mean, seed=seed, sampling=sampling),
         edge_px,
         baseline_image if isinstance(baseline_image, str) else "tensor",
+        sampling,
     )
 
 
@@ -92,6 +99,7 @@ def make_presentations(
     baseline_image: str | Tensor = "mean",
     edge_px: int = 0,
     seed: int = 0,
+    spacing_mm: Sequence[float] | None = None,
 ) -> tuple[Presentation, ...]:
     """One presentation for each baseline image, such as those of `"mean,blurred,noise"`.
 
@@ -101,11 +109,14 @@ def make_presentations(
         image: (C, *spatial) float.
         edge_px: width of the soft edge in pixels, 0 or more.
         seed: seed of the baseline image `noise`.
+        spacing_mm: sides of a pixel or voxel, on which the soft edge and the blur depend.
     """
     kinds: Sequence[str | Tensor] = (
         baseline_image.split(",") if isinstance(baseline_image, str) else [baseline_image]
     )
     return tuple(
-        make_presentation(model, image, baseline_image=kind, edge_px=edge_px, seed=seed)
+        make_presentation(
+            model, image, baseline_image=kind, edge_px=edge_px, seed=seed, spacing_mm=spacing_mm
+        )
         for kind in kinds
     )

@@ -9,8 +9,12 @@ from torch import Tensor
 
 from misure._util.docstrings import Option, options_of_fields
 from misure._util.registry import Registry
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError
-from misure.explanation.nested import THRESHOLDS
+from misure.explanation.content_controls import CONTENT_CONTROLS
+from misure.explanation.evidence import NUM_COMPARED
+from misure.explanation.growth import LEAST_SHOWN
+from misure.explanation.nested import THRESHOLDS, passes_of_family
 from misure.explanation.reduction import NoReduction, Reduction
 from misure.explanation.reductions.forward import ForwardReduction
 from misure.explanation.reductions.gradient import GradientReduction
@@ -38,7 +42,10 @@ class Preset:
         minimality_cell_px: side of the blocks whose removal is tried; 0: 1/32 of the short side.
         num_minimality_tests: blocks to try, without `one_minimal`.
         compare_presentations: grow the target with other baseline images and edges too (see
-            `evidence.sufficiency_by_presentation`); its passes are counted apart.
+            `evidence.sufficiency_by_presentation`).
+        max_passes: pass equivalents that may be spent on a target in all, whatever is done for it;
+            None: what the preset usually takes (`usual_passes`), and on top of it what testing the
+            minimality, `one_minimal` and `compare_presentations` need.
         summary: what it does, in one sentence.
         usual_passes: pass equivalents that a target takes, for tables.
     """
@@ -54,17 +61,64 @@ class Preset:
     minimality_cell_px: int = 0
     num_minimality_tests: int = 16
     compare_presentations: bool = False
+    max_passes: int | None = None
     summary: str = ""
     usual_passes: str = ""
 
     def __post_init__(self) -> None:
         if not all(0 < threshold <= 1 for threshold in self.thresholds):
             raise InputError(f"expected thresholds above 0 and at most 1, got {self.thresholds}.")
-        if self.minimality_cell_px < 0 or self.num_minimality_tests < 0:
+        if min(self.minimality_cell_px, self.num_minimality_tests) < 0:
             raise InputError(
                 "expected minimality_cell_px and num_minimality_tests of 0 or more, got "
                 f"{self.minimality_cell_px} and {self.num_minimality_tests}."
             )
+        if self.max_passes is not None and self.max_passes < self.least_passes:
+            raise InputError(
+                f"expected max_passes of {self.least_passes} or more for these settings, got "
+                f"{self.max_passes}. num_minimality_tests=0 and an empty list of thresholds take "
+                "less."
+            )
+
+    @property
+    def num_presentations(self) -> int:
+        """Ways in which each region is shown: one for each baseline image."""
+        named = isinstance(self.baseline_image, str)
+        return len(str(self.baseline_image).split(",")) if named else 1
+
+    @property
+    def num_views(self) -> int:
+        """Passes that a region takes: one a presentation, one an excluded content."""
+        return self.num_presentations + self._num_excluded
+
+    @property
+    def _num_excluded(self) -> int:
+        return len(CONTENT_CONTROLS) if self.max_content_dice < 1 else 0
+
+    @property
+    def passes_of_evidence(self) -> int:
+        """Pass equivalents for the content controls, and the result with each baseline image."""
+        num_ways = self.num_presentations
+        return len(CONTENT_CONTROLS) + num_ways * (num_ways > 1)
+
+    @property
+    def reserved_passes(self) -> int:
+        """Pass equivalents for all that follows the search of stage 2 but its minimality."""
+        nested = passes_of_family(self.thresholds) * self.num_presentations
+        return self.num_views + nested + self.passes_of_evidence
+
+    @property
+    def passes_of_minimality(self) -> int:
+        """Pass equivalents for testing the minimality; with `one_minimal` the least of them."""
+        num_regions = 2 if self.one_minimal else self.num_minimality_tests
+        return num_regions * self.num_views
+
+    @property
+    def least_passes(self) -> int:
+        """The smallest budget with which all that these settings ask for can be done."""
+        shown = LEAST_SHOWN * self.num_presentations + self.reduction.least_shown * self.num_views
+        compared = LEAST_SHOWN * NUM_COMPARED if self.compare_presentations else 0
+        return shown + self.reserved_passes + self.passes_of_minimality + compared
 
     def settings(self) -> dict[str, Any]:
         """Every option with its value, as plain values; a tensor as the word `tensor`."""
@@ -88,7 +142,7 @@ for _preset in (
         thresholds=THRESHOLDS,
         summary="The smallest regions: growth doubled, then bisected; then binary regions on a "
         "grid, searched for by gradients. The default.",
-        usual_passes="about 100, at most 160",
+        usual_passes="about 115, at most 176",
     ),
     Preset(
         name="forward_only",
@@ -97,7 +151,7 @@ for _preset in (
         thresholds=THRESHOLDS,
         summary="For networks without gradients: growth doubled, then bisected; then blocks "
         "removed, coarse to fine.",
-        usual_passes="at most 400",
+        usual_passes="at most 416",
     ),
     Preset(
         name="paper",
@@ -105,14 +159,14 @@ for _preset in (
         reduction=PaperReduction(),
         summary="The paper's settings, as far as known: dilations of 7 x 7 pixels; then a soft "
         "mask by gradient descent, and its smallest top part that suffices.",
-        usual_passes="about 330",
+        usual_passes="about 350",
     ),
     Preset(
         name="sufficient_region",
         growth="first",
         reduction=NoReduction(),
         summary="Stage 1 alone: growth in small steps; the region is not minimal.",
-        usual_passes="4 to 170",
+        usual_passes="20 to 190",
     ),
 ):
     PRESETS.register(_preset.name, _preset, __name__)
@@ -141,6 +195,7 @@ def make_preset(name: str, options: Mapping[str, Any]) -> Preset:
         if option not in known:
             raise InputError(
                 f"expected an option of preset {name} ({', '.join(known)}), got {option!r}."
+                f"{did_you_mean(option, known)}"
             )
         if not fits(option, value, known[option]):
             raise InputError(
@@ -164,6 +219,8 @@ def fits(option: str, value: Any, example: Any) -> bool:
     """
     if option == "baseline_image" and isinstance(value, Tensor):
         return True
+    if example is None:
+        return value is None or type(value) is int
     if isinstance(example, float):
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return is_number and isfinite(value)

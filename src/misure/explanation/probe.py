@@ -15,6 +15,7 @@ from torch import Tensor
 from misure.errors import InputError
 from misure.explanation.content_controls import ContentControls
 from misure.explanation.presentation import Presentation
+from misure.images.spacing import Sampling, sampling_of
 from misure.models.cost import Cost
 from misure.models.target import Target
 
@@ -37,6 +38,7 @@ class Probe:
             `excluded_contents` only.
         excluded_contents: names of content controls with which the target must *not* appear.
         max_content_dice: the largest Dice that is allowed with them, in [0, 1].
+        spacing_mm: sides of a pixel or voxel along (*spatial); None: not known.
 
     Raises:
         InputError: a threshold is out of range, or target and image differ in shape.
@@ -48,6 +50,7 @@ class Probe:
     content_controls: ContentControls | None = None
     excluded_contents: tuple[str, ...] = ()
     max_content_dice: float = 1.0
+    spacing_mm: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.dice_threshold <= 1:
@@ -77,6 +80,11 @@ class Probe:
     def num_target_pixels(self) -> int:
         """Pixels of the target."""
         return int(self.target.region.sum())
+
+    @cached_property
+    def sampling(self) -> Sampling | None:
+        """Sides of a voxel relative to the smallest, the unit of distances; None: equal."""
+        return sampling_of(self.spacing_mm)
 
     @property
     def edge_px(self) -> int:
@@ -120,10 +128,15 @@ class Account:
     Attributes:
         cost: the passes made for the target; it grows with every reply.
         reserved_passes: pass equivalents of a budget that the work after a search will take.
+        limit: pass equivalents that may be spent in all; None: what a search usually takes, and
+            what the work around it needs.
+        was_short: whether something could not be shown, because of the limit.
     """
 
     cost: Cost = field(default_factory=Cost)
     reserved_passes: int = 0
+    limit: int | None = None
+    was_short: bool = False
 
     def add(self, replies: Iterable[Reply]) -> None:
         """Counts the passes that replies took."""
@@ -134,6 +147,24 @@ class Account:
     def passes_left(self, max_passes: int) -> int:
         """Pass equivalents that a search may still spend of a budget of `max_passes`."""
         return max_passes - self.reserved_passes - self.cost.pass_equivalents
+
+    def affords(self, passes: int) -> bool:
+        """Whether so many pass equivalents may still be spent; notes it if not."""
+        return self.affordable(1, passes) == 1
+
+    def affordable(self, wanted: int, passes_each: int, *, kept: int = 0) -> int:
+        """How many of so many regions may still be shown; notes it if not all of them.
+
+        Args:
+            wanted: number of regions.
+            passes_each: pass equivalents that one takes.
+            kept: pass equivalents to be left over.
+        """
+        if self.limit is None:
+            return wanted
+        num = min(wanted, max(0, self.passes_left(self.limit) - kept) // passes_each)
+        self.was_short |= num < wanted
+        return num
 
 
 @dataclass(frozen=True)

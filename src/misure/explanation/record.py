@@ -1,13 +1,16 @@
 """What is written of an explanation: the parts of `explanation.json`, which runs record too."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import msgspec
+from torch import Tensor
 
-from misure._util.records import Record, decode
+from misure._util.records import Amount, Count, Fraction, Record, decode
 from misure.errors import InputError
 from misure.explanation.evidence import PresentedSufficiency
 from misure.explanation.removal import Minimality
+from misure.images.spacing import size_mm
 from misure.models.cost import Cost
 from misure.models.target import Target
 
@@ -23,18 +26,22 @@ class TargetRecord(Record, frozen=True, kw_only=True):
         pixels: of the target.
         area_fraction: of the image, in [0, 1].
         multilabel: whether each class is decided by itself.
+        area_mm2, volume_mm3: of the target, in 2D or in 3D, if the spacing is known.
     """
 
-    class_index: int
+    class_index: Count
     class_name: str
-    pixels: int
-    area_fraction: float
+    pixels: Count
+    area_fraction: Fraction
     multilabel: bool
+    area_mm2: float | None = None
+    volume_mm3: float | None = None
 
     @classmethod
-    def of(cls, target: Target) -> "TargetRecord":
-        """The record of a target."""
-        return cls(**target.record())
+    def of(cls, target: Target, spacing_mm: Sequence[float] | None = None) -> "TargetRecord":
+        """The record of a target, of an image with this spacing."""
+        values: dict[str, Any] = target.record() | sizes_in_mm(target.region, spacing_mm)
+        return cls(**values)
 
 
 class PassCounts(Record, frozen=True, kw_only=True):
@@ -45,9 +52,9 @@ class PassCounts(Record, frozen=True, kw_only=True):
         pass_equivalents: forward passes + 2 x backward passes.
     """
 
-    forward_passes: int
-    backward_passes: int
-    pass_equivalents: int
+    forward_passes: Count
+    backward_passes: Count
+    pass_equivalents: Count
 
 
 class CostRecord(PassCounts, frozen=True, kw_only=True):
@@ -82,16 +89,24 @@ class SufficientRegionRecord(Record, frozen=True, kw_only=True):
     """The region from which alone the model segments the target again.
 
     Attributes:
-        growth_px: how far it reaches beyond the target.
+        growth_px: how far it reaches beyond the target, in pixels; in units of the smallest side of
+            a voxel, if they are no cubes.
         area_fraction: of the image, in [0, 1].
         dice: with the target when the model sees this region alone.
         growth: the search that found it (`dilation`, `first` or `bracket`).
+        stopped_by: `end`; or `max_passes`: the budget ended, and less growth might do.
+        growth_mm: the growth in millimetres, if the spacing is known.
+        area_mm2, volume_mm3: of the region, in 2D or in 3D, if the spacing is known.
     """
 
-    growth_px: float
-    area_fraction: float
-    dice: float
+    growth_px: Amount
+    area_fraction: Fraction
+    dice: Fraction
     growth: str
+    stopped_by: str = "end"
+    growth_mm: float | None = None
+    area_mm2: float | None = None
+    volume_mm3: float | None = None
 
 
 class MinimallySufficientRegionRecord(Record, frozen=True, kw_only=True):
@@ -103,19 +118,26 @@ class MinimallySufficientRegionRecord(Record, frozen=True, kw_only=True):
         outside_target_fraction: part of it outside the target, in [0, 1]; 0 for an empty region.
         dice: with the target when the model sees this region alone.
         dice_by_baseline_image: the same for each baseline image; the least of them is `dice`.
-        grain_px: side of the smallest piece that the region may consist of.
+        grain_px: side of the smallest piece that the region may consist of, as `growth_px`.
         num_parts: connected parts.
-        stopped_by: why the search ended: `end`, `patience` or `max_passes`.
+        stopped_by: why the search ended: `end`, `patience`, `max_passes`, or `no_search` if the
+            preset searches for no smaller region.
+        is_reduced: whether it is smaller than the sufficient region; if not, nothing says that it
+            is minimal.
+        area_mm2, volume_mm3: of the region, in 2D or in 3D, if the spacing is known.
     """
 
-    area_fraction: float
-    relative_area: float
-    outside_target_fraction: float
-    dice: float
+    area_fraction: Fraction
+    relative_area: Amount
+    outside_target_fraction: Fraction
+    dice: Fraction
     dice_by_baseline_image: dict[str, float]
-    grain_px: int
-    num_parts: int
+    grain_px: Count
+    num_parts: Count
     stopped_by: str
+    is_reduced: bool
+    area_mm2: float | None = None
+    volume_mm3: float | None = None
 
 
 class CurvePoint(Record, frozen=True, kw_only=True):
@@ -127,9 +149,9 @@ class CurvePoint(Record, frozen=True, kw_only=True):
         dice: that it reached, shown alone.
     """
 
-    dice_threshold: float
-    area_fraction: float
-    dice: float
+    dice_threshold: Fraction
+    area_fraction: Fraction
+    dice: Fraction
 
 
 class ExplanationRecord(Record, frozen=True, kw_only=True):
@@ -154,12 +176,17 @@ class ExplanationRecord(Record, frozen=True, kw_only=True):
         silhouette_dice: the largest of `silhouette_dice_by_content`: how far the outline of the
             minimal region alone gives the target away.
         transfer_dice: Dice with another image in that outline.
+        transfer_from: that image: key of a sample, path of a file, `tensor` if it was given without
+            a name, or `turned`: the image itself turned by half a turn.
+        transfer_resized: whether it had another shape, and was scaled and cropped.
         silhouette_dice_by_content: Dice with the content of the minimal region replaced by its mean
             colour, and by noise.
         settings: every option of the preset with its value.
         model_settings: how the network is used (see `SegmentationModel.settings`).
         slice_index: the axial slice that was taken of a volume, if any.
-        cost: passes and seconds.
+        shape: (*spatial) of the image.
+        spacing_mm: sides of a pixel or voxel along each axis of the image; None: not known.
+        cost: passes and seconds; all that were made for this target.
     """
 
     format: int = FORMAT
@@ -178,11 +205,55 @@ class ExplanationRecord(Record, frozen=True, kw_only=True):
     sufficiency_by_presentation: list[PresentedSufficiency]
     silhouette_dice: float
     transfer_dice: float
+    transfer_from: str
+    transfer_resized: bool
     silhouette_dice_by_content: dict[str, float]
     settings: dict[str, Any]
     model_settings: dict[str, Any]
     slice_index: int | None
+    shape: list[int]
+    spacing_mm: list[float] | None
     cost: CostRecord
+
+
+class Reduced(Protocol):
+    """What says how far a minimal region was reduced: of an explanation or of a run."""
+
+    @property
+    def minimally_sufficient_region(self) -> MinimallySufficientRegionRecord: ...
+
+    @property
+    def minimality(self) -> Minimality | None: ...
+
+    @property
+    def cost(self) -> PassCounts: ...
+
+
+def reduction_note(record: Reduced) -> str:
+    """What keeps a region from being called minimal, in a few words; empty if nothing does."""
+    small, minimality = record.minimally_sufficient_region, record.minimality
+    if minimality and minimality.is_one_minimal:
+        return ""
+    passes = f"{record.cost.pass_equivalents} passes"
+    notes = []
+    if small.stopped_by == "no_search":
+        notes.append("not reduced: no smaller region was searched for")
+    elif not small.is_reduced:
+        notes.append(f"not reduced within {passes}")
+    elif small.stopped_by == "max_passes":
+        notes.append(f"the budget ended the search after {passes}")
+    if minimality and minimality.removable:
+        notes.append(
+            f"{minimality.removable} of {minimality.cells_tested} tested blocks can still be "
+            "removed"
+        )
+    return "; ".join(notes)
+
+
+def sizes_in_mm(region: Tensor, spacing_mm: Sequence[float] | None) -> dict[str, float | None]:
+    """The `area_mm2` or the `volume_mm3` of a region (*spatial) bool; empty if unknown."""
+    name = "area_mm2" if region.ndim == 2 else "volume_mm3"
+    return {} if spacing_mm is None else {name: size_mm(int(region.sum()), spacing_mm)}
 
 
 class _Header(msgspec.Struct):

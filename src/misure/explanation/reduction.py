@@ -19,6 +19,7 @@ from misure.errors import InputError
 from misure.explanation.growth import SufficientRegion
 from misure.explanation.probe import Account, OnStep, Probe, Query, Search
 from misure.explanation.run_searches import run_searches
+from misure.images.grid import Grid
 from misure.images.regions import distance_px
 from misure.models.model import SegmentationModel
 
@@ -38,7 +39,12 @@ class MinimallySufficientRegion:
         dice: when the model sees this region alone; at least the threshold.
         grain_px: side of the smallest piece that the region may consist of.
         stopped_by: why the search ended: `end`, `max_passes` (a longer one might find a smaller
-            region), or `patience` (nothing smaller for many steps).
+            region), `patience` (nothing smaller for many steps), or `no_search`.
+        tried: (*spatial) bool, the pixels that the search found something out about: it hid them
+            and the target was preserved, or the network said how much they matter. Between the
+            others the map has no order that means anything. None: all.
+        order: (*spatial) float, the order in which further searches take pixels; it may hold what
+            the search took for granted. None: that of the map.
     """
 
     region: Tensor
@@ -46,15 +52,25 @@ class MinimallySufficientRegion:
     dice: float
     grain_px: int = 1
     stopped_by: str = "end"
+    tried: Tensor | None = None
+    order: Tensor | None = None
 
 
 class Reduction(Protocol):
     """A search of stage 2: from sufficient regions to minimally sufficient ones.
 
     Its options are the fields of a frozen dataclass, so that presets can change them.
+
+    Attributes:
+        needs_gradients: whether it needs a network with gradients.
+        usual_passes: pass equivalents, stage 1 and the evidence included, within which it stays
+            where no limit is asked for; None: it ends by itself.
+        least_shown: regions that it must at least be able to show, besides its result.
     """
 
     needs_gradients: ClassVar[bool]
+    usual_passes: ClassVar[int | None]
+    least_shown: ClassVar[int]
 
     def __call__(
         self,
@@ -71,7 +87,8 @@ class Reduction(Protocol):
             model: shown the regions; it comes back as it was.
             probes: targets with their presentations, all images of one shape.
             sufficient: what stage 1 found for each.
-            accounts: for each probe, what has been spent on it; passes are counted there.
+            accounts: for each probe, what has been spent on it; passes are counted there. A limit
+                is kept; the result itself may be shown once out of what is reserved.
             on_step: called with progress.
         """
         ...
@@ -104,23 +121,32 @@ class SearchingReduction(ABC):
             )
 
 
-def check_search_options(grain_px: int, max_passes: int) -> None:
+def check_search_options(grain_px: int) -> None:
     """Raises an InputError if an option that all searches share is out of range."""
-    if grain_px < 0 or max_passes < 1:
+    if grain_px < 0:
         raise InputError(
-            f"expected grain_px of 0 (chosen by the image's size) or more and max_passes "
-            f"of 1 or more, got {grain_px} and {max_passes}."
+            f"expected grain_px of 0 (chosen by the image's size) or more, got {grain_px}."
         )
+
+
+def map_in_units(values: Tensor, grid: Grid) -> Tensor:
+    """Values (*cells) moved and scaled into [0.01, 1] inside the limit; their order stays."""
+    low, high = values[grid.inside].min(), values[grid.inside].max()
+    scaled = (values - low) / (high - low).clamp(min=torch.finfo(values.dtype).eps)
+    return 0.01 + 0.99 * scaled
 
 
 @dataclass(frozen=True)
 class NoReduction:
     """No stage 2: the sufficient region is returned as it is, and is not minimal.
 
-    The map falls linearly from 1 on the target to the edge of the region. Needs no gradients.
+    The map falls linearly from 1 on the target to the edge of the region: nothing was tried there.
+    Needs no gradients.
     """
 
     needs_gradients: ClassVar[bool] = False
+    usual_passes: ClassVar[int | None] = None
+    least_shown: ClassVar[int] = 0
 
     def __call__(
         self,
@@ -133,15 +159,25 @@ class NoReduction:
         """The sufficient region of each probe, and its map; no pass is made."""
         results = []
         for probe, grown in zip(probes, sufficient, strict=True):
-            nearness = 1 - distance_px(probe.target.region) / (grown.growth_px + 1)
+            distance = distance_px(probe.target.region, probe.sampling)
+            nearness = 1 - distance / (grown.growth_px + 1)
             saliency_map = nearness.clamp(min=0) * grown.region
-            region = grown.region.clone()
-            results.append(MinimallySufficientRegion(region, saliency_map, grown.dice))
+            result = MinimallySufficientRegion(
+                region=grown.region.clone(),
+                saliency_map=saliency_map,
+                dice=grown.dice,
+                stopped_by="no_search",
+                tried=~grown.region,
+            )
+            results.append(result)
         return results
 
 
 def top_region(
-    probe: Probe, saliency_map: Tensor, sufficient: SufficientRegion
+    probe: Probe,
+    saliency_map: Tensor,
+    sufficient: SufficientRegion,
+    account: Account | None = None,
 ) -> Search[MinimallySufficientRegion]:
     """The smallest top part of a map that suffices, found in about twenty passes.
 
@@ -155,7 +191,9 @@ def top_region(
         probe: the target that must be preserved.
         saliency_map: (*spatial) float, 0 outside the sufficient region.
         sufficient: what to fall back on.
+        account: whose limit is kept.
     """
+    account = account or Account()
     values, counts = _values_from_the_top(saliency_map)
 
     def region_of(level: int) -> Tensor:  # level -1 takes no value at all
@@ -166,6 +204,10 @@ def top_region(
     levels = sorted({-1, *_spread(counts, -1, last, _NUM_COARSE), last})
     misses = -1
     while levels:
+        num = account.affordable(len(levels), probe.num_views)
+        levels = levels[len(levels) - num :]  # the larger ones, which are likelier to suffice
+        if not levels:
+            break
         replies = yield Query([region_of(level) for level in levels], content_controls=True)
         passed = [i for i, reply in zip(levels, replies, strict=True) if probe.suffices(reply)]
         suffices = sorted({*suffices, *passed})
@@ -174,12 +216,16 @@ def top_region(
         misses = max([level for level in [misses, *levels] if level < suffices[0]], default=-2)
         levels = _spread(counts, misses, suffices[0], _NUM_FINE)
     candidates = (region_of(level) for level in suffices)
-    region, dice = yield from smallest_that_holds(probe, candidates, sufficient)
-    return MinimallySufficientRegion(region, saliency_map, dice)
+    region, dice = yield from smallest_that_holds(probe, candidates, sufficient, account)
+    stopped_by = "max_passes" if account.was_short else "end"
+    return MinimallySufficientRegion(region, saliency_map, dice, stopped_by=stopped_by)
 
 
 def smallest_that_holds(
-    probe: Probe, candidates: Iterable[Tensor], sufficient: SufficientRegion
+    probe: Probe,
+    candidates: Iterable[Tensor],
+    sufficient: SufficientRegion,
+    account: Account | None = None,
 ) -> Search[tuple[Tensor, float]]:
     """The first candidate that suffices when shown alone, and its Dice; else the sufficient region.
 
@@ -187,8 +233,11 @@ def smallest_that_holds(
         probe: the target that must be preserved.
         candidates: regions (*spatial) bool that held in a batch, the smallest first.
         sufficient: what to fall back on.
+        account: whose limit is kept; showing the first candidate is part of what is reserved.
     """
-    for region in candidates:
+    for i, region in enumerate(candidates):
+        if i and account and not account.affords(probe.num_views):
+            break
         (reply,) = yield Query([region], alone=True, content_controls=True)
         if probe.suffices(reply):
             return region, reply.dice

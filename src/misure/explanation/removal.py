@@ -14,7 +14,7 @@ from torch import Tensor
 
 from misure._util.records import Record
 from misure.explanation.probe import Account, Probe, Query, Search
-from misure.images.grid import Grid
+from misure.images.grid import Grid, lot_of
 
 AT_ONCE = 16
 """Removals tried in one batch."""
@@ -29,7 +29,7 @@ class Minimality(Record, frozen=True, kw_only=True):
         cells_tested: how many of them were removed by themselves and the rest shown.
         removable: for how many of those the target was still preserved. With as many tested as
             are left and none removable, the region is 1-minimal at this size.
-        passes: forward passes spent on it; they are not part of the explanation's cost.
+        passes: forward passes spent on it; they are part of the explanation's cost.
     """
 
     cell_px: int
@@ -44,8 +44,12 @@ class Minimality(Record, frozen=True, kw_only=True):
         return self.cells_tested == self.cells_left and self.removable == 0
 
 
-Removed = tuple[Tensor, int, bool]
-"""The region (*spatial) bool, its number of blocks, and whether each was tested and is needed."""
+Removed = tuple[Tensor, int, bool, Tensor]
+"""What removal found.
+
+The region (*spatial) bool, its number of blocks, whether each was tested and is needed, and the
+pixels (*spatial) bool whose removal was tried at all, in a group or by themselves.
+"""
 
 
 def remove_blocks(
@@ -61,22 +65,24 @@ def remove_blocks(
         budget: the regions that may be shown; when it is spent, blocks may be left that can go.
             None: as many as it takes.
     """
-    grid = Grid(region, cell_px)
+    grid = Grid(region, cell_px, probe.sampling)
     score = grid.sums(importance).flatten()
-    kept = grid.inside.clone()
-    order = [i for i in score.argsort(stable=True).tolist() if bool(kept.view(-1)[i])]
+    kept, tried = grid.inside.clone(), torch.zeros_like(grid.inside)
+    lot = lot_of(len(score), score.device)  # equal ones go in no particular order
+    least_first = lot[score[lot].argsort(stable=True)].tolist()
+    order = [i for i in least_first if bool(kept.view(-1)[i])]
     size = ceil(len(order) / AT_ONCE)
     budget = budget or Budget()
     while order:
         groups = [order[i : i + size] for i in range(0, len(order), size)]
-        removed = yield from _sweep(probe, grid, kept, groups, budget)
+        removed = yield from _sweep(probe, grid, kept, tried, groups, budget)
         order = [i for i in order if i not in removed]
         if budget.is_spent:
-            return grid.region(kept), len(order), False
+            return grid.region(kept), len(order), False, grid.region(tried)
         if size == 1 and not removed:
             break
         size = max(1, size // 2)
-    return grid.region(kept), len(order), True
+    return grid.region(kept), len(order), True, grid.region(tried)
 
 
 class Budget:
@@ -84,7 +90,7 @@ class Budget:
 
     Args:
         account: what has been spent on the target; None: there is no limit.
-        max_passes: pass equivalents that may be spent on the target in all.
+        max_passes: pass equivalents that may be spent on the target in all; None: no limit.
         num_views: passes that one region takes.
 
     Attributes:
@@ -92,14 +98,14 @@ class Budget:
     """
 
     def __init__(
-        self, account: Account | None = None, max_passes: int = 0, num_views: int = 1
+        self, account: Account | None = None, max_passes: int | None = None, num_views: int = 1
     ) -> None:
         self._account, self._max_passes, self._num_views = account, max_passes, num_views
         self.is_spent = False
 
     def of(self, wanted: int) -> int:
         """How many of these regions may still be shown."""
-        if self._account is None:
+        if self._account is None or self._max_passes is None:
             return wanted
         left = max(0, self._account.passes_left(self._max_passes)) // self._num_views
         self.is_spent = left < wanted
@@ -107,9 +113,16 @@ class Budget:
 
 
 def _sweep(
-    probe: Probe, grid: Grid, kept: Tensor, groups: list[list[int]], budget: Budget
+    probe: Probe,
+    grid: Grid,
+    kept: Tensor,
+    tried: Tensor,
+    groups: list[list[int]],
+    budget: Budget,
 ) -> Search[set[int]]:
     """Removes from `kept` the groups that are not needed; returns their cell numbers.
+
+    Cells whose removal is tried are marked in `tried`.
 
     A batch tries each group by itself. Those that are not needed one by one are then removed
     together; if that is too much, the first half of them, and so on.
@@ -121,6 +134,7 @@ def _sweep(
         batch, waiting = waiting[:num], waiting[num:]
         if not batch:
             break
+        tried.view(-1)[[i for group in batch for i in group]] = True
         regions = [grid.region(_without(kept, group)) for group in batch]
         replies = yield Query(regions, content_controls=True)
         free = [g for g, reply in zip(batch, replies, strict=True) if probe.suffices(reply)]
@@ -160,7 +174,7 @@ def measure_minimality(
         num_tests: blocks to test, a random sample if the region has more.
         seed: of the sample.
     """
-    grid = Grid(region, cell_px)
+    grid = Grid(region, cell_px, probe.sampling)
     cells = grid.inside.flatten().nonzero().flatten().tolist()
     generator = torch.Generator().manual_seed(seed)
     sample = [cells[i] for i in torch.randperm(len(cells), generator=generator).tolist()]

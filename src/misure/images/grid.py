@@ -13,13 +13,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from misure.images.spacing import Sampling, sampling_of, short_side_px
+
 GRAINS = 128
 """Cells on the short side of an image, if no `grain_px` is given."""
 
 
-def default_grain_px(spatial: Sequence[int]) -> int:
-    """Side of a cell in pixels: 1/`GRAINS` of the image's short side, rounded, at least 1."""
-    return max(1, round(min(spatial) / GRAINS))
+def default_grain_px(spatial: Sequence[int], sampling: Sampling | None = None) -> int:
+    """Side of a cell in pixels: 1/`GRAINS` of the image's short side, rounded, at least 1.
+
+    Args:
+        spatial: of the image.
+        sampling: sides of a voxel relative to the smallest, the unit; None: they are equal.
+    """
+    return max(1, round(short_side_px(spatial, sampling) / GRAINS))
 
 
 class Grid:
@@ -27,18 +34,27 @@ class Grid:
 
     Args:
         limit: (*spatial) bool; regions stay inside.
-        cell_px: side of a cell, 1 or more.
+        cell_px: side of a cell, 1 or more, in units of the smallest side of a voxel.
+        sampling: sides of a voxel relative to the smallest; None: they are equal. A cell then has
+            fewer voxels along the longer sides, so that it is about a cube.
 
     Attributes:
+        sides: of a cell in voxels, along each axis.
+        sampling_of_cells: sides of a cell relative to the smallest; None: they are equal.
         shape: (*cells), the number of cells along each axis.
         num_px: (*cells) float32, the pixels of each cell inside the limit.
         inside: (*cells) bool, the cells with any such pixel.
     """
 
-    def __init__(self, limit: Tensor, cell_px: int) -> None:
+    def __init__(self, limit: Tensor, cell_px: int, sampling: Sampling | None = None) -> None:
         self.limit = limit
         self.cell_px = cell_px
-        self.shape = tuple(ceil(side / cell_px) for side in limit.shape)
+        self.sampling = sampling
+        self.sides = tuple(max(1, round(cell_px / s)) for s in sampling or (1,) * limit.ndim)
+        self.sampling_of_cells = sampling and sampling_of(
+            [side * unit for side, unit in zip(self.sides, sampling, strict=True)]
+        )
+        self.shape = tuple(ceil(n / side) for n, side in zip(limit.shape, self.sides, strict=True))
         self.num_px = self.sums(limit)
         self.inside = self.num_px > 0
 
@@ -53,24 +69,29 @@ class Grid:
     def sums(self, of_pixels: Tensor) -> Tensor:
         """The sum (*cells) float32 over the pixels of each cell, inside the limit."""
         numbers = (of_pixels * self.limit).float()
-        missing = [c * self.cell_px - s for c, s in zip(self.shape, numbers.shape, strict=True)]
+        missing = [
+            c * side - n for c, side, n in zip(self.shape, self.sides, numbers.shape, strict=True)
+        ]
         padded = F.pad(numbers, [p for side in reversed(missing) for p in (0, side)])
         pool = F.avg_pool2d if padded.ndim == 2 else F.avg_pool3d
-        return pool(padded[None, None], self.cell_px, divisor_override=1)[0, 0]
+        return pool(padded[None, None], self.sides, divisor_override=1)[0, 0]
 
     def cells(self, region: Tensor) -> Tensor:
         """The cells (*cells) bool that hold any pixel of a region (*spatial) inside the limit."""
         return self.sums(region) > 0
 
     def _enlarged(self, of_cells: Tensor) -> Tensor:
-        for axis, side in enumerate(self.limit.shape):
-            of_cells = of_cells.repeat_interleave(self.cell_px, axis)
-            of_cells = of_cells.narrow(axis, 0, side)
+        for axis, (length, side) in enumerate(zip(self.limit.shape, self.sides, strict=True)):
+            of_cells = of_cells.repeat_interleave(side, axis)
+            of_cells = of_cells.narrow(axis, 0, length)
         return of_cells
 
 
 def top_cells(score: Tensor, num_cells: int) -> Tensor:
-    """The `num_cells` cells (*cells) bool with the largest scores; ties go to the first.
+    """The `num_cells` cells (*cells) bool with the largest scores.
+
+    Cells of equal score are taken in the order of a fixed lot, never in that of their numbers: a
+    score that says nothing must not look as if the first rows mattered.
 
     Args:
         score: (*cells) float.
@@ -80,18 +101,28 @@ def top_cells(score: Tensor, num_cells: int) -> Tensor:
     rank = min(max(1, len(scores) - num_cells + 1), len(scores))  # from the smallest
     least = scores.kthvalue(rank).values
     above, equal = scores > least, scores == least
-    return (above | (equal & (equal.cumsum(0) <= num_cells - above.sum()))).view(score.shape)
+    lot = lot_of(len(scores), score.device)
+    drawn = equal[lot]
+    drawn &= drawn.cumsum(0) <= num_cells - above.sum()
+    return above.index_put((lot,), above[lot] | drawn).view(score.shape)
 
 
-def smooth(of_cells: Tensor, sigma: float) -> Tensor:
+@lru_cache(maxsize=64)
+def lot_of(number: int, device: torch.device | str = "cpu") -> Tensor:
+    """A fixed random order (number,) int64 of so many cells, in which ties are broken."""
+    return torch.randperm(number, generator=torch.Generator().manual_seed(number)).to(device)
+
+
+def smooth(of_cells: Tensor, sigma: float, sampling: Sampling | None = None) -> Tensor:
     """Values (*cells) smoothed by a Gaussian; the image is padded with zeros.
 
     Args:
         of_cells: (*cells) float.
         sigma: standard deviation, in cells, above 0.
+        sampling: sides of a cell relative to the smallest, the unit; None: they are equal.
     """
     for axis, size in enumerate(of_cells.shape):
-        weights = _gaussian(size, sigma).to(of_cells)
+        weights = _gaussian(size, sigma / (sampling[axis] if sampling else 1)).to(of_cells)
         of_cells = (of_cells.movedim(axis, -1) @ weights).movedim(-1, axis)
     return of_cells
 

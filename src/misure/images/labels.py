@@ -1,9 +1,9 @@
-"""Volumes of labels: read from NIfTI files, renumbered, and checked to lie on their image.
+"""Volumes of labels: read from NIfTI files, and checked to lie on their image.
 
 Files are taken as hostile: the number of voxels is checked before any is read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +12,22 @@ from torch import Tensor
 
 from misure.errors import InputError
 from misure.images.nifti import NiftiFile
+from misure.images.numbering import as_labels
 from misure.images.read import VOXEL_LIMIT
 
 _TOLERANCE = 1e-3  # of a voxel
-_LARGEST_LABEL = 65535
 
 
-def read_labels(path: Path) -> tuple[Tensor, np.ndarray]:
+def read_labels(path: Path, ignore: Sequence[int] | None = None) -> tuple[Tensor, np.ndarray]:
     """The labels (I, J, K) int64 of a NIfTI file as they are stored, and its affine (4, 4).
+
+    Args:
+        path: the file.
+        ignore: numbers that are allowed though they are no labels, such as -1.
 
     Raises:
         InputError: the file is missing, damaged or too large, or a voxel is no whole number from 0
-            to 65535.
+            to 65535 (up to 0.001, which is rounded).
         MissingDependencyError: nibabel is missing.
     """
     file = NiftiFile(path, "a NIfTI volume of labels")
@@ -33,62 +37,7 @@ def read_labels(path: Path) -> tuple[Tensor, np.ndarray]:
     if np.prod(shape, dtype=float) > VOXEL_LIMIT:
         raise file.unusable(f"its shape is {file.shape}, more than {VOXEL_LIMIT:,} voxels")
     numbers = file.voxels().reshape(shape)
-    return torch.from_numpy(as_labels(numbers, path)), file.affine
-
-
-def as_labels(numbers: np.ndarray, path: Path) -> np.ndarray:
-    """Labels int64, of the shape of `numbers`, whatever type these have.
-
-    Args:
-        numbers: whole numbers from 0 to 65535.
-        path: the file that they are from, for the message.
-
-    Raises:
-        InputError: one of them is no such number.
-    """
-    is_number = numbers.dtype.kind in "buif"
-    if not is_number or not bool(np.isfinite(numbers).all()) or bool((numbers % 1 != 0).any()):
-        raise InputError(
-            f"expected whole numbers as labels, got others ({numbers.dtype}) in {path}. Is it an "
-            "image?"
-        )
-    low, high = (int(numbers.min()), int(numbers.max())) if numbers.size else (0, 0)
-    if low < 0 or high > _LARGEST_LABEL:
-        raise InputError(
-            f"expected labels from 0 to {_LARGEST_LABEL}, got {low} to {high} in {path}. Is it an "
-            "image?"
-        )
-    return numbers.astype(np.int64)
-
-
-def renumber(labels: Tensor, label_map: Mapping[int, int], path: Path | str) -> Tensor:
-    """Class indices (*spatial) int64 of labels; 0 stays 0.
-
-    Args:
-        labels: (*spatial) int64, 0 or more.
-        label_map: number in the file -> class index.
-        path: the file that they are from, for the message.
-
-    Raises:
-        InputError: a number that the map does not have.
-    """
-    complete = {0: 0, **label_map}
-    present = [int(number) for number in torch.unique(labels)]
-    unknown = [number for number in present if number not in complete]
-    if unknown:
-        raise InputError(
-            f"expected labels among {_first(sorted(complete))}, got {_first(unknown)} in {path}. "
-            "Name the label map that the file has."
-        )
-    table = torch.zeros(max(present, default=0) + 1, dtype=torch.int64)
-    for number in present:
-        table[number] = complete[number]
-    return table[labels]
-
-
-def _first(numbers: Sequence[int]) -> str:
-    text = ", ".join(map(str, numbers[:15]))
-    return f"{text} ..." if len(numbers) > 15 else text
+    return torch.from_numpy(as_labels(numbers, path, ignore)), file.affine
 
 
 def check_aligned(

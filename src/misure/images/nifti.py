@@ -16,12 +16,16 @@ from typing import Any
 import numpy as np
 
 from misure._util.optional import require
+from misure._util.quiet import quiet
+from misure._util.quoted import quoted
 from misure.errors import InputError
 from misure.images.orientation import ViewingOrder, viewing_order
 
 _CHUNK = 1 << 20
 _MOST_AFTER_VOXELS = 1 << 26
 """Bytes after the last voxel (extensions stand before the first): more is no image."""
+
+_MM_OF_UNIT = {"meter": 1e3, "micron": 1e-3}  # all others are millimetres, or not known
 
 
 class NiftiFile:
@@ -48,8 +52,15 @@ class NiftiFile:
         with self._reading():
             self._file: Any = nibabel.load(self.path)
             self.shape = tuple(int(side) for side in self._file.shape)
-            self.affine = np.asarray(self._file.affine, np.float64)
+            self.affine = self._in_mm(np.asarray(self._file.affine, np.float64))
             self.dtype = np.dtype(self._file.get_data_dtype())
+
+    def _in_mm(self, affine: np.ndarray) -> np.ndarray:
+        """The affine to millimetres, in whatever unit the header has it."""
+        unit = self._file.header.get_xyzt_units()[0]
+        scale = _MM_OF_UNIT.get(unit, 1.0)
+        in_mm: np.ndarray = np.diag([scale, scale, scale, 1.0]) @ affine
+        return in_mm
 
     @property
     def description(self) -> str:
@@ -62,9 +73,28 @@ class NiftiFile:
         """How to lay the volume out as axial slices.
 
         Raises:
-            InputError: the affine is not finite, or gives an axis no direction.
+            InputError: the affine is not finite, or gives an axis no direction; sform and qform
+                give an axis another one each.
         """
+        self._check_one_orientation()
         return viewing_order(self.affine, self.path)
+
+    def _check_one_orientation(self) -> None:
+        """Raises an InputError if sform and qform put left and right, say, on other sides.
+
+        Programs differ in which of the two they take.
+        """
+        with self._reading():
+            header = self._file.header
+            has_both = int(header["sform_code"]) > 0 and int(header["qform_code"]) > 0
+            forms = (header.get_sform(), header.get_qform()) if has_both else ()
+        names = [_directions(form, self.path) for form in forms]
+        if len(set(names)) > 1:
+            raise InputError(
+                "expected a header that says one way how the volume lies, but the axes run to "
+                f"{names[0]} by the sform of {self.path} and to {names[1]} by its qform. Find out "
+                "which is right and set the code of the other to 0, for example with nibabel."
+            )
 
     def check_oriented(self) -> None:
         """Raises an InputError unless the header says which way the volume lies.
@@ -102,18 +132,28 @@ class NiftiFile:
 
     def unusable(self, reason: object) -> InputError:
         """The error that says what was expected of the file, and why it cannot be used."""
-        return InputError(f"expected {self._what}, but {self.path} cannot be used: {reason}")
+        said = quoted(reason)
+        return InputError(f"expected {self._what}, but {self.path} cannot be used: {said}")
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
         log = logging.getLogger("nibabel.global")
         log.addFilter(_say_nothing)  # nibabel's own suppressor never gives the handlers back
         try:
-            yield
+            with quiet():
+                yield
         except Exception as error:  # nibabel raises many kinds on damaged files
             raise self.unusable(error) from error
         finally:
             log.removeFilter(_say_nothing)
+
+
+def _directions(affine: np.ndarray, path: Path) -> str:
+    """Where the three axes of a volume run to, such as `left, back, up`."""
+    order = viewing_order(affine, path)
+    along = {axis: (world, turned) for world, (axis, turned) in enumerate(order)}
+    names = (("up", "down"), ("back", "front"), ("left", "right"))  # of slices, rows, columns
+    return ", ".join(names[along[axis][0]][along[axis][1]] for axis in range(3))
 
 
 def _say_nothing(_record: logging.LogRecord) -> bool:

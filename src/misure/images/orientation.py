@@ -69,6 +69,19 @@ def _turned_axes(order: ViewingOrder) -> list[int]:
     return [position - 3 for position, (_, is_turned) in enumerate(order) if is_turned]
 
 
+def spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:
+    """Millimetres from one voxel to the next along each of the three axes of a volume.
+
+    Args:
+        affine: (4, 4), from voxel indices to millimetres.
+
+    >>> spacing_mm(np.diag([0.8, -0.8, 5, 1]))
+    (0.8, 0.8, 5.0)
+    """
+    i, j, k = np.linalg.norm(np.asarray(affine, np.float64)[:3, :3], axis=0).tolist()
+    return i, j, k
+
+
 def affine_as_laid_out(affine: np.ndarray, order: ViewingOrder, shape: Sequence[int]) -> np.ndarray:
     """The affine (4, 4) float64 of a volume after `lay_out`, to the same millimetres.
 

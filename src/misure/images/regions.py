@@ -13,6 +13,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from misure.errors import InputError
+from misure.images.spacing import Sampling
 
 
 def dice(a: Tensor, b: Tensor) -> float:
@@ -60,19 +61,23 @@ def area_fraction(region: Tensor) -> float:
     return int(region.sum()) / region.numel()
 
 
-def distance_px(region: Tensor) -> Tensor:
+def distance_px(region: Tensor, sampling: Sampling | None = None) -> Tensor:
     """Euclidean distance (*spatial) float32 of every pixel to the region, in pixels; 0 inside.
 
     If the region is empty, all distances are infinite.
+
+    Args:
+        region: (*spatial) bool.
+        sampling: sides of a voxel relative to the smallest, the unit; None: they are equal.
     """
     if not bool(region.any()):
         return torch.full(region.shape, torch.inf, device=region.device)
     outside = ~region.cpu().numpy()
-    distance = ndimage.distance_transform_edt(outside).astype(np.float32)
+    distance = ndimage.distance_transform_edt(outside, sampling=sampling).astype(np.float32)
     return torch.from_numpy(distance).to(region.device)
 
 
-def distance_px_up_to(region: Tensor, limit: int) -> Tensor:
+def distance_px_up_to(region: Tensor, limit: int, sampling: Sampling | None = None) -> Tensor:
     """Euclidean distance (*spatial) float32 of every pixel to the region, in pixels, up to `limit`.
 
     Faster than `distance_px` for small limits, and computed on the region's own device: squared
@@ -82,23 +87,37 @@ def distance_px_up_to(region: Tensor, limit: int) -> Tensor:
     Args:
         region: (*spatial) bool; if it is empty, all distances are `limit`.
         limit: 1 or more.
+        sampling: sides of a voxel relative to the smallest, the unit; None: they are equal.
     """
     far = float(limit * limit)
     squared = torch.where(region, 0.0, far)
     for axis in range(region.ndim):
         nearest = squared.clone()
-        for step in range(1, min(limit, region.shape[axis] - 1) + 1):
+        unit = sampling[axis] if sampling else 1
+        for step in range(1, min(int(limit / unit), region.shape[axis] - 1) + 1):
+            farther = (step * unit) ** 2
             rest = region.shape[axis] - step
             from_below, from_above = squared.narrow(axis, 0, rest), squared.narrow(axis, step, rest)
             upper, lower = nearest.narrow(axis, step, rest), nearest.narrow(axis, 0, rest)
-            torch.minimum(upper, from_below + step * step, out=upper)
-            torch.minimum(lower, from_above + step * step, out=lower)
+            torch.minimum(upper, from_below + farther, out=upper)
+            torch.minimum(lower, from_above + farther, out=lower)
         squared = nearest
     return squared.sqrt()
 
 
-def dilate(region: Tensor) -> Tensor:
-    """The region dilated once by 3 px: in 2D with a 7 x 7 ellipse, in 3D with a ball."""
+def dilate(region: Tensor, sampling: Sampling | None = None) -> Tensor:
+    """The region dilated once by 3 px: in 2D with a 7 x 7 ellipse, in 3D with a ball.
+
+    Args:
+        region: (*spatial) bool.
+        sampling: sides of a voxel relative to the smallest, the unit; None: they are equal. Along
+            each axis the region grows by one voxel at least.
+    """
+    if sampling is not None:
+        distance = distance_px(region, sampling)
+        near = np.ones((3,) * region.ndim, bool)  # one voxel each way, or it might never grow
+        grown = ndimage.binary_dilation(region.cpu().numpy(), structure=near)
+        return (distance <= 3) | torch.from_numpy(grown).to(region.device)
     structure = _ELLIPSE if region.ndim == 2 else _ball(region.ndim)
     grown = ndimage.binary_dilation(region.cpu().numpy(), structure=structure)
     return torch.from_numpy(grown).to(region.device)

@@ -114,7 +114,7 @@ def _features(
             f"expected a layer that the target's score depends on, {layer} has no part in "
             "it. Choose another layer."
         )
-    shape = model.preprocessing.resized_shape(image.shape[1:])
+    shape = model.preprocessing.input_shape(image.shape[1:])
     return as_feature_map(outputs[0].detach(), shape), as_feature_map(gradients, shape), layer
 
 

@@ -174,7 +174,7 @@ def layer_grad_cam(
             f"expected a layer that captum can explain, got {layer}: {error} "
             "Choose another layer, or use seg_grad_cam."
         ) from error
-    shape = model.preprocessing.resized_shape(image.shape[1:])
+    shape = model.preprocessing.input_shape(image.shape[1:])
     if not all(len(each) == 1 and as_feature_map(each, shape) is each for each in outputs):
         raise InputError(
             f"expected a layer with an output (1, K, *spatial) for an image, that "

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from misure.errors import InputError
-from misure.models.logits import describe
 from misure.models.model import SegmentationModel
+from misure.models.outputs import describe
 
 
 def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
@@ -66,6 +66,7 @@ def called_layers(
     Raises:
         InputError: no torch module, or one of TorchScript.
     """
+    model.examine(image[None])  # whose passes are not to be traced
     called: dict[str, tuple[tuple[int, ...], Any]] = {}
     num_calls = Counter[str]()
 
@@ -198,6 +199,12 @@ def _have_aspect(sides: tuple[int, ...], input_shape: tuple[int, ...]) -> bool:
 
 
 def _module_of(model: SegmentationModel) -> nn.Module:
+    if model.border_px:
+        raise InputError(
+            f"expected a network whose image is not mirrored beyond its edges, {model.name} has "
+            f"border_px={model.border_px}: the place of its feature maps is not known. Use a "
+            "method that needs none (rise, occlusion, misure)."
+        )
     if not isinstance(model.net, nn.Module):
         raise InputError(
             f"expected a torch module, {model.name} is a function without layers. Use a "

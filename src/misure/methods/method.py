@@ -11,20 +11,22 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from misure._util.docstrings import Option, first_sentence, options_of_function
 from misure._util.memory import PeakMemory
 from misure._util.optional import require
 from misure._util.registry import Registry
 from misure._util.seeds import seed_device
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, ModelError, entrance
 from misure.explanation.explanation import Explanation
 from misure.explanation.presets import fits
-from misure.images.read import check_image
 from misure.methods.result import MethodResult, RawMap
 from misure.models.cost import Cost
 from misure.models.device import to_device
+from misure.models.given_target import AnyTarget, as_target
+from misure.models.inputs import AnyImage, as_image, as_model
 from misure.models.logits import all_finite
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
@@ -85,11 +87,8 @@ class Method(ABC):
     def check(self, model: SegmentationModel, options: Mapping[str, Any]) -> None:
         """Raises an InputError if the method cannot explain this model with these options."""
         self.check_options(model, options)
-        if self.needs_gradients and not model.differentiable:
-            raise InputError(
-                f"expected a network with gradients for {self.name}, {model.name} gives none. Use "
-                "a method that needs none (rise, occlusion, misure)."
-            )
+        if self.needs_gradients:
+            model.check_gradients("Use a method that needs none (rise, occlusion, misure).")
 
     def options_among(self, shared: Mapping[str, Any]) -> dict[str, Any]:
         """Those of some shared options that this method has, such as `baseline_image`."""
@@ -120,9 +119,9 @@ class Method(ABC):
 
     def __call__(
         self,
-        model: SegmentationModel,
-        image: Tensor,
-        target: Target,
+        model: SegmentationModel | nn.Module,
+        image: AnyImage,
+        target: AnyTarget,
         *,
         seed: int = 0,
         **options: Any,
@@ -130,9 +129,11 @@ class Method(ABC):
         """The saliency map of one target. The same seed gives the same map on a CPU.
 
         Args:
-            model: the model to explain; it comes back as it was.
-            image: (C, *spatial) float.
-            target: what to explain, taken from this image.
+            model: the model to explain, or a torch module that takes images as they are; it comes
+                back as it was.
+            image: (C, *spatial) float, or what stands for it (see `as_image`).
+            target: what to explain, taken from this image; or what stands for it (see
+                `as_target`).
             seed: of all random numbers.
             options: see `describe_options`.
 
@@ -141,7 +142,10 @@ class Method(ABC):
             ModelError: the network fails, or the map is not finite.
         """
         with entrance(self.name):
-            check_image(image)
+            model = as_model(model)
+            image = as_image(image, model)
+            model.examine(image[None])
+            target = as_target(model, image, target)
             _check_target(model, image, target)
             self.check(model, options)
             if self.library:  # importing it is not part of the cost
@@ -232,7 +236,7 @@ class MapMethod(Method):
         if unknown:
             raise InputError(
                 f"expected options of {self.name} among {', '.join(defaults) or 'none'}, got "
-                f"{', '.join(sorted(unknown))}."
+                f"{', '.join(sorted(unknown))}.{did_you_mean(min(unknown), defaults)}"
             )
         for name, value in options.items():
             check_value(name, value, defaults[name])

@@ -17,7 +17,7 @@ from misure.models.target import Target
 
 _PAPER = "Hasany, Mériaudeau, Petitjean 2024, arXiv 2406.12173"
 _DEFAULTS: dict[str, Any] = {"dice_threshold": 0.9, "baseline_image": "mean"}
-_OF_EXPLAIN = ("dice_threshold", "preset", "other_image")
+_OF_EXPLAIN = ("dice_threshold", "preset", "other_image", "other_image_name", "spacing_mm")
 """Options that `explain` takes itself; all others are the preset's."""
 
 

@@ -47,7 +47,7 @@ def silhouette_dice(
     group="evidence",
     unit="Dice",
     better="lower",
-    formula="Dice when R is filled with the image turned by half a turn",
+    formula="Dice when R is filled with another image: of the next sample, else the image turned",
 )
 def transfer_dice(
     model: SegmentationModel,
@@ -57,6 +57,9 @@ def transfer_dice(
     dice_by_content: Mapping[str, float] | None = None,
 ) -> float:
     """Dice with the target when another image fills the region, in [0, 1].
+
+    In a comparison it is the image of another sample of the data set (see `OtherImages`); where
+    there is none, the image itself turned by half a turn.
 
     Args:
         model: the model that is shown the region.

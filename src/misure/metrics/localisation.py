@@ -8,6 +8,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from misure.images.spacing import Sampling
 from misure.methods.result import MethodResult
 from misure.metrics.maps import check_same_shape, positive_part
 from misure.metrics.metric import ENDLESS, metric
@@ -167,13 +168,18 @@ def growth_px(result: MethodResult) -> float | None:
     range=(0.0, ENDLESS),
     formula="largest distance of a pixel of K from T",
 )
-def relevance_distance_px(relevance: Tensor, target_region: Tensor) -> float:
+def relevance_distance_px(
+    relevance: Tensor, target_region: Tensor, *, voxel_sides: Sampling | None = None
+) -> float:
     """How far the relevant pixels reach beyond the target, in pixels; 0 if they lie inside.
 
     Args:
         relevance: (*spatial) bool.
         target_region: (*spatial) bool, not empty.
+        voxel_sides: sides of a voxel relative to the smallest, the unit; None: they are equal.
     """
     check_same_shape(relevance, target_region)
-    distance = torch.from_numpy(distance_transform_edt(~target_region.numpy()))
+    distance = torch.from_numpy(
+        distance_transform_edt(~target_region.numpy(), sampling=voxel_sides)
+    )
     return float(distance[relevance].max()) if bool(relevance.any()) else 0.0

@@ -9,16 +9,18 @@ from math import isfinite
 
 from torch import Tensor
 
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, entrance, reason_of
 from misure.explanation.content_controls import make_content_controls
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import Probe
-from misure.images.read import check_image
 from misure.images.regions import area_fraction
+from misure.images.spacing import check_spacing
 from misure.metrics import METRICS, MeasuredMap, Metric
 from misure.metrics.maps import check_same_shape
 from misure.metrics.sufficiency import sufficient_top
 from misure.models.device import to_device
+from misure.models.inputs import as_image
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -35,6 +37,7 @@ def metrics_of(names: Sequence[str]) -> list[Metric]:
             raise InputError(
                 f"expected metrics among {', '.join(METRICS)}, or groups of them "
                 f"({', '.join(groups)}, all), got {name!r}."
+                f"{did_you_mean(name, [*METRICS, *groups])}"
             )
     return [entry for entry in METRICS.values() if {entry.name, entry.group, "all"} & {*names}]
 
@@ -46,14 +49,29 @@ def make_probe(
     dice_threshold: float,
     baseline_image: str,
     seed: int,
+    *,
+    other: tuple[Tensor, str] | None = None,
+    spacing_mm: Sequence[float] | None = None,
 ) -> Probe:
-    """What every map of a target is measured by: hard edges, one baseline image, one threshold."""
+    """What every map of a target is measured by: hard edges, one baseline image, one threshold.
+
+    Args:
+        model, image, target: as of `explain`.
+        dice_threshold, baseline_image, seed: as of `sufficient_area`.
+        other: another image (C, *any) for the transfer Dice, and its name; None: the image turned.
+        spacing_mm: sides of a pixel or voxel; None: they are equal.
+    """
     own = to_device(image, model.device)
+    other_image, name = other or (None, "")
+    spacing_mm = check_spacing(spacing_mm, own.ndim - 1)
     return Probe(
         target.to(model.device),
-        make_presentations(model, own, baseline_image=baseline_image, seed=seed),
+        make_presentations(
+            model, own, baseline_image=baseline_image, seed=seed, spacing_mm=spacing_mm
+        ),
         dice_threshold=dice_threshold,
-        content_controls=make_content_controls(own, seed=seed),
+        content_controls=make_content_controls(own, other_image=other_image, name=name, seed=seed),
+        spacing_mm=spacing_mm,
     )
 
 
@@ -85,7 +103,7 @@ def sufficient_area(
     Raises:
         InputError: a map that does not have the image's shape; a threshold out of range.
     """
-    check_image(image)
+    image = as_image(image, model)
     check_same_shape(saliency_map, target.region)
     check_same_shape(image[0], target.region)
     if not 0 < dice_threshold <= 1:

@@ -11,6 +11,7 @@ from functools import cached_property
 from torch import Tensor
 
 from misure.explanation.probe import Probe
+from misure.images.spacing import Sampling
 from misure.methods.result import MethodResult
 from misure.metrics.content_dice import find_dice_by_content
 from misure.metrics.sanity import make_randomised_maps
@@ -46,6 +47,11 @@ class MeasuredMap:
     def saliency_map(self) -> Tensor:
         """(*spatial) float32 on the CPU."""
         return self.result.saliency_map
+
+    @property
+    def voxel_sides(self) -> Sampling:
+        """Sides of a pixel or voxel, in units of the smallest."""
+        return self.probe.sampling or (1.0,) * self.probe.target.region.ndim
 
     @cached_property
     def target_region(self) -> Tensor:

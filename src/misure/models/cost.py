@@ -3,7 +3,11 @@
 A backward pass counts as two forward passes: *pass equivalents* = forwards + 2 x backwards.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import get_ident
 
 
 @dataclass
@@ -35,3 +39,29 @@ class Cost:
             "pass_equivalents": self.pass_equivalents,
             "seconds": self.seconds,
         }
+
+
+class Counters:
+    """The costs that are being counted, each for the passes of the thread that counts."""
+
+    def __init__(self) -> None:
+        self._counting: list[tuple[int, Cost]] = []
+
+    @contextmanager
+    def counting(self) -> Iterator[Cost]:
+        """A context that counts the passes made and the seconds spent inside it."""
+        cost = Cost()
+        self._counting.append((get_ident(), cost))
+        start = time.perf_counter()
+        try:
+            yield cost
+        finally:
+            cost.seconds = time.perf_counter() - start
+            self._counting[:] = [entry for entry in self._counting if entry[1] is not cost]
+
+    def add(self, thread: int, *, forward: int = 0, backward: int = 0) -> None:
+        """Counts passes that a thread asked for."""
+        for owner, cost in self._counting:
+            if owner == thread:
+                cost.forward_passes += forward
+                cost.backward_passes += backward

@@ -1,5 +1,7 @@
 """Where a network computes, and in which type of number."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -17,17 +19,22 @@ def choose_device(device: str | torch.device) -> torch.device:
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(
-            "expected a device that is here (auto, cpu, cuda, cuda:1 ...), got "
-            f"{str(device)!r}: {reason}"
+            f"expected a device that is here ({', '.join(_devices_here())}), got "
+            f"{str(device)[:40]!r}."
         ) from error
     return chosen
 
 
+def _devices_here() -> list[str]:
+    cuda = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return ["auto", "cpu", *cuda, *mps]
+
+
 def device_and_dtype(
-    net: object, device: str | torch.device | None
+    net: object, modules: Sequence[nn.Module], device: str | torch.device | None
 ) -> tuple[torch.device, torch.dtype]:
     """The device and the floating-point type of a network's parameters.
 
@@ -35,14 +42,20 @@ def device_and_dtype(
 
     Args:
         net: a module or any function.
+        modules: the modules that a function uses; it computes where they are, in its own type.
         device: where it computes; None: where its parameters are.
 
     Raises:
         InputError: the parameters are on another device.
     """
-    tensors = [*net.parameters(), *net.buffers()] if isinstance(net, nn.Module) else []
+    used = [net] if isinstance(net, nn.Module) else modules
+    tensors = [tensor for module in used for tensor in (*module.parameters(), *module.buffers())]
     floats = [tensor for tensor in tensors if tensor.is_floating_point()]
+    floats.sort(key=lambda tensor: tensor.is_meta)  # parts that are kept elsewhere come last
     wanted = torch.device(device) if device is not None else None
+    if not isinstance(net, nn.Module):
+        its_own = floats[0].device if floats else torch.device("cpu")
+        return wanted or its_own, torch.float32
     if not floats:
         return wanted or torch.device("cpu"), torch.float32
     actual = floats[0].device

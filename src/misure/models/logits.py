@@ -1,4 +1,4 @@
-"""Logits: one tensor (N, K, *spatial), whatever form a network's output has.
+"""Logits: one tensor (N, K, *spatial), whatever numbers a network returns.
 
 A single channel is a foreground against the background; it becomes two classes with the logits
 (-l / 2, l / 2), whose softmax is (1 - sigmoid(l), sigmoid(l)). So there are two kinds: *exclusive*
@@ -6,101 +6,11 @@ classes (softmax; the largest logit wins, ties go to the lower index) and *multi
 sigmoid each; positive logits win).
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from misure.errors import ModelError
-
-_SMALLEST_PROBABILITY = 1e-7
-_QUERIES = (("class_queries_logits", "masks_queries_logits"), ("pred_logits", "pred_masks"))
-
-
-def find_tensor(output: Any, spatial_dims: int, entry: str | int | None = None) -> Tensor:
-    """The spatial tensor (N, K, *spatial) inside a network's output.
-
-    - A tensor is taken as it is.
-    - A mapping gives the named entry, else `out`, else `logits`, else its only spatial entry.
-    - A tuple or list gives the entry with the given index, else the first (with deep supervision
-      the finest output usually comes first).
-    - Any other object gives its attribute of the given name, else `.logits`.
-    - Masks and classes of queries (MaskFormer, Mask2Former, EoMT) give the logarithm of the scores
-      that these networks sum up for each class.
-
-    Args:
-        output: what the network returned.
-        spatial_dims: 2 or 3.
-        entry: key or index of the entry to take.
-
-    Raises:
-        ModelError: there is no such tensor; the message shows the output.
-    """
-    tensor = _descend(output, spatial_dims, entry)
-    if tensor is None:
-        which = "" if entry is None else f" as entry {entry!r}"
-        raise ModelError(
-            f"expected logits (N, K, {'D, ' * (spatial_dims == 3)}H, W){which}, "
-            f"the network returned {describe(output)}. Name the right entry with output=..., or "
-            "wrap the network."
-        )
-    return tensor
-
-
-def _descend(output: Any, spatial_dims: int, entry: str | int | None) -> Tensor | None:
-    if isinstance(output, Tensor):
-        is_logits = output.ndim == spatial_dims + 2 and output.is_floating_point()
-        return output if is_logits and output.shape[1] > 0 else None
-    if isinstance(output, Mapping):
-        return _descend(_entry_of_mapping(output, spatial_dims, entry), spatial_dims, None)
-    if isinstance(output, (tuple, list)) and not isinstance(entry, str):
-        index = entry or 0
-        fits = -len(output) <= index < len(output)
-        return _descend(output[index], spatial_dims, None) if fits else None
-    if not isinstance(entry, int) and hasattr(output, entry or "logits"):
-        return _descend(getattr(output, entry or "logits"), spatial_dims, None)
-    return None
-
-
-def _entry_of_mapping(output: Mapping[Any, Any], spatial_dims: int, entry: Any) -> Any:
-    if entry is not None:
-        return output.get(entry)
-    for classes, masks in _QUERIES:
-        if classes in output and masks in output:
-            return _log_scores(output[classes], output[masks])
-    for key in ("out", "logits"):
-        if key in output:
-            return output[key]
-    spatial = [
-        value
-        for value in output.values()
-        if isinstance(value, Tensor) and value.ndim == spatial_dims + 2
-    ]
-    return spatial[0] if len(spatial) == 1 else None
-
-
-def _log_scores(classes: Tensor, masks: Tensor) -> Tensor:
-    """Log scores (N, K, *spatial) from classes (N, Q, K + 1) and masks (N, Q, *spatial) of queries.
-
-    The score is the sum over the queries of class probability (the last class means "none") times
-    mask probability; the softmax of the log scores is the share of each class.
-    """
-    shares = classes.float().softmax(-1)[..., :-1]
-    scores = torch.einsum("nqk,nq...->nk...", shares, masks.float().sigmoid())
-    return scores.clamp(min=_SMALLEST_PROBABILITY).log()
-
-
-def describe(output: Any) -> str:
-    """The output of a network in a few words: types, keys and shapes."""
-    if isinstance(output, Tensor):
-        return f"a {str(output.dtype).removeprefix('torch.')} tensor {tuple(output.shape)}"
-    if isinstance(output, Mapping):
-        entries = ", ".join(f"{key}: {describe(value)}" for key, value in output.items())
-        return f"{type(output).__name__}({entries})"
-    if isinstance(output, (tuple, list)):
-        return f"{type(output).__name__}({', '.join(map(describe, output))})"
-    return f"an object of type {type(output).__name__}"
+from misure.models.outputs import SMALLEST_PROBABILITY
 
 
 def to_classes(tensor: Tensor, *, multilabel: bool, probabilities: bool) -> Tensor:
@@ -115,9 +25,33 @@ def to_classes(tensor: Tensor, *, multilabel: bool, probabilities: bool) -> Tens
     numbers = tensor.float()
     is_binary = numbers.shape[1] == 1 and not multilabel
     if probabilities:
-        p = numbers.clamp(_SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+        p = numbers.clamp(SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
         numbers = p.logit() if multilabel or is_binary else p.log()
     return torch.cat([-numbers / 2, numbers / 2], dim=1) if is_binary else numbers
+
+
+def of_label_map(labels: Tensor, spatial_dims: int, num_classes: int) -> Tensor:
+    """Logits (N, K, *spatial) float32 of a label map: its class is certain at each pixel.
+
+    Args:
+        labels: (N, *spatial), (N, 1, *spatial) or (N, *spatial, 1), whole numbers.
+        spatial_dims: 2 or 3.
+        num_classes: K.
+
+    Raises:
+        ModelError: a number that is no class.
+    """
+    if labels.ndim == spatial_dims + 2:
+        labels = labels[:, 0] if labels.shape[1] == 1 else labels[..., 0]
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most >= num_classes:
+        raise ModelError(
+            f"expected class numbers from 0 to {num_classes - 1}, the network returned {least} to "
+            f"{most}. Say num_classes=... if there are more."
+        )
+    classes = torch.arange(num_classes, device=labels.device)
+    is_class = labels[:, None] == classes.view(-1, *[1] * (labels.ndim - 1))
+    return is_class.float().clamp(min=SMALLEST_PROBABILITY).log()
 
 
 def all_finite(tensor: Tensor) -> bool:
@@ -134,6 +68,19 @@ def look_like_probabilities(tensor: Tensor, multilabel: bool) -> bool:
     if multilabel or tensor.shape[1] == 1:
         return True
     return bool(((tensor.float().sum(1) - 1).abs() < 1e-2).all())
+
+
+def look_like_labels(tensor: Tensor, *, at_most_one: bool) -> bool:
+    """Whether floats (N, 1, *spatial) are whole numbers from 0 on, as class numbers are.
+
+    Args:
+        tensor: (N, K, *spatial).
+        at_most_one: whether numbers that are all 0 or 1 count, too.
+    """
+    if tensor.shape[1] != 1 or bool(tensor.min() < 0):
+        return False
+    is_whole = bool((tensor == tensor.round()).all())
+    return is_whole and (at_most_one or bool(tensor.max() > 1))
 
 
 def class_region(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:

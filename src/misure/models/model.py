@@ -1,37 +1,36 @@
 """SegmentationModel: any network as a function from images to logits, both in the user's pixels.
 
-    images (N, C, *spatial) -> Preprocessing -> network -> find_tensor, to_classes -> resized back
+    images (N, C, *spatial) -> Preprocessing -> network -> OutputForm -> resized back
     -> logits (N, K, *spatial)
 
-The network is borrowed: after use it is exactly as it was. Its passes are counted, and a batch that
-does not fit into memory is halved and tried again.
+The network is borrowed: one thread at a time uses it, and after use it is exactly as it was. At the
+first pass it is looked at (see `first_look`). Its passes are counted, and a batch that does not fit
+into memory is halved and tried again.
 """
 
 import copy
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from math import prod
+from threading import get_ident
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, MisureError, ModelError, entrance
 from misure.images.intensity import check_rule
 from misure.models.batches import in_batches, is_out_of_memory
-from misure.models.borrowed import borrowed
-from misure.models.cost import Cost
+from misure.models.borrowed import borrowed, fixed_random_numbers, lock_of, modules_within
+from misure.models.cost import Cost, Counters
 from misure.models.device import autocast_type, device_and_dtype
-from misure.models.logits import (
-    all_finite,
-    class_probability,
-    class_region,
-    find_tensor,
-    look_like_probabilities,
-    to_classes,
-)
-from misure.models.preprocessing import make_preprocessing
+from misure.models.first_look import look
+from misure.models.logits import class_probability, class_region
+from misure.models.preprocessing import Preprocessing, make_preprocessing
+from misure.models.reading import OutputForm
+from misure.models.sides import mirrored
 
 T = TypeVar("T")
 Shape = Sequence[int]
@@ -44,16 +43,30 @@ class SegmentationModel:
     """Any segmentation network, ready to be explained.
 
     Args:
-        net: a torch module, or any function of an image batch (N, C, *spatial).
+        net: a torch module, or any function of an image batch (N, C, *spatial). Modules that a
+            function uses are found in its closure, the globals it names, its object and its
+            partial arguments, and are used in evaluation mode, too.
+        call: how `net` is called, (net, images) -> output; for networks with a second input, other
+            axes or a sliding window. None: `net(images)`.
         mean, std: a number for each channel, or one for all, in the units of the images; images
             are normalised with them. None: the network takes images as they are.
         input_size: exact size (*spatial) of the network's input, or the length of its short side.
         size_divisor: every side of the input is padded to a multiple of it.
+        border_px: images are mirrored beyond their edges by as many pixels of the network's input
+            on each side; for networks whose output is smaller by twice that (valid convolutions).
+        preprocessing: what holds where mean, std, input_size and size_divisor are not given.
         output: key or index of the logits within the network's output (see `find_tensor`).
         multilabel: whether each class has a sigmoid of its own; else classes exclude each other.
         probabilities: True: the network returns probabilities; False: it returns logits; None:
             logits, with an error if the first output looks like probabilities.
-        class_names: K names; may be empty.
+        class_names: K names, or one text with commas between them; may be empty. The first pass
+            checks their number.
+        num_classes: K, to be checked at the first pass; None: the number of class names, if there
+            are any. It is needed where the network returns class numbers.
+        channels_last: whether the network's output is (N, *spatial, K); None: its sides tell.
+        stretch_output: whether the output covers the whole input though no stride explains its
+            sides; else such an output is refused.
+        queries: `softmax` or `sigmoid`: how `pred_logits` beside `pred_masks` name classes.
         num_channels: C; None: the length of `mean`, if it has more than one number.
         intensity: the rule that scales NIfTI volumes when they are read for this network,
             `window:LOW:HIGH` or `percentiles:LOW:HIGH`; images that are passed in are not scaled.
@@ -62,7 +75,7 @@ class SegmentationModel:
         device: where a function computes; a module computes where its parameters are.
         autocast: `bfloat16` or `float16`: torch may compute in this type.
         batch_size: images at a time; None: at most 16, and about 4 million pixels.
-        differentiable: whether gradients flow through `net`.
+        differentiable: whether gradients flow through `net`; the first pass checks it.
         name: of the network in results; None: the name of its type.
 
     Raises:
@@ -72,16 +85,23 @@ class SegmentationModel:
     @entrance("SegmentationModel")
     def __init__(
         self,
-        net: Callable[[Tensor], Any],
+        net: Callable[..., Any],
         *,
+        call: Callable[[Any, Tensor], Any] | None = None,
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
         input_size: int | Sequence[int] | None = None,
         size_divisor: int = 1,
+        border_px: int = 0,
+        preprocessing: Preprocessing | None = None,
         output: str | int | None = None,
         multilabel: bool = False,
         probabilities: bool | None = None,
-        class_names: Sequence[str] = (),
+        class_names: str | Sequence[str] = (),
+        num_classes: int | None = None,
+        channels_last: bool | None = None,
+        stretch_output: bool = False,
+        queries: str | None = None,
         num_channels: int | None = None,
         intensity: str = "",
         label_offset: int = 0,
@@ -96,12 +116,29 @@ class SegmentationModel:
                 f"expected a network, got {type(net).__name__}. To load one "
                 "from a file use load_model."
             )
-        if batch_size is not None and batch_size < 1:
-            raise InputError(f"expected batch_size of 1 or more, got {batch_size}.")
-        self.net = net
-        self.preprocessing = make_preprocessing(mean, std, input_size, size_divisor)
-        self.output, self.multilabel, self.probabilities = output, multilabel, probabilities
-        self.class_names = tuple(class_names)
+        if call is not None and not callable(call):
+            raise InputError(
+                f"expected call as a function (net, images), got {type(call).__name__}."
+            )
+        _check_numbers(batch_size, border_px)
+        self.net, self.call = net, call
+        self.preprocessing = make_preprocessing(
+            mean, std, input_size, size_divisor, known=preprocessing
+        )
+        self.border_px = border_px
+        self.name = name or type(net).__name__
+        self.class_names = _names(class_names)
+        self._form = OutputForm(
+            name=self.name,
+            output=output,
+            multilabel=multilabel,
+            probabilities=probabilities,
+            class_names=self.class_names,
+            num_classes=num_classes,
+            channels_last=channels_last,
+            stretch_output=stretch_output,
+            queries=queries,
+        )
         num_means = len(self.preprocessing.mean or ())
         if num_channels is None and num_means > 1:
             num_channels = num_means
@@ -110,13 +147,29 @@ class SegmentationModel:
         if intensity:
             check_rule(intensity)
         self.label_offset = label_offset
-        self.device, self.dtype = device_and_dtype(net, device)
+        self._modules = modules_within([net, call])
+        self.device, self.dtype = device_and_dtype(net, self._modules, device)
         self.autocast, self.batch_size = autocast_type(autocast), batch_size
-        self.differentiable = differentiable
-        self.name = name or type(net).__name__
-        self._counters: list[Cost] = []
+        self.differentiable, self.no_gradients_because = differentiable, ""
+        self._counters = Counters()
         self._fitting: dict[tuple[int, ...], int] = {}
-        self._is_borrowed = False
+        self._is_borrowed = self._is_looked_at = False
+        self._fixes_random = self._is_shown_one_by_one = False
+
+    @property
+    def output(self) -> str | int | None:
+        """Key or index of the logits within the network's output."""
+        return self._form.output
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether each class has a sigmoid of its own."""
+        return self._form.multilabel
+
+    @property
+    def probabilities(self) -> bool | None:
+        """Whether the network returns probabilities; None before the first pass has shown it."""
+        return self._form.probabilities
 
     @entrance("SegmentationModel")
     def __call__(self, images: Tensor) -> Tensor:
@@ -131,6 +184,11 @@ class SegmentationModel:
             InputError: not such images, or a network without gradients that is asked for them.
             ModelError: the network raised, or gave no finite logits.
         """
+        if not isinstance(images, Tensor):
+            raise InputError(
+                f"expected images (N, C, [D,] H, W) as a tensor, got {type(images).__name__}. "
+                "segment and explain also take arrays and pictures."
+            )
         if images.ndim not in (4, 5) or not images.is_floating_point() or 0 in images.shape:
             raise InputError(
                 "expected images (N, C, [D,] H, W) of floats, got "
@@ -141,25 +199,78 @@ class SegmentationModel:
                 f"expected images with {self.num_channels} channels, got "
                 f"{images.shape[1]}: (C, *spatial) = {tuple(images.shape[1:])}."
             )
-        if images.requires_grad and torch.is_grad_enabled() and not self.differentiable:
-            raise InputError(
-                f"expected a network with gradients, {self.name} gives none. "
-                "Use a preset that needs none (forward_only, sufficient_region)."
-            )
         with self.borrowed():
-            inputs = self.preprocessing.to_input(images.to(self.device, torch.float32))
-            output = self._run(inputs.to(self.dtype))
-            logits = self._read(output, inputs)
-        self._count(forward=len(images))
-        logits = self.preprocessing.to_image(logits, images.shape[2:])
+            self.examine(images[:1])
+            if images.requires_grad and torch.is_grad_enabled():
+                self.check_gradients()
+            parts = torch.split(images, 1 if self._is_shown_one_by_one else len(images))
+            logits = torch.cat([self._logits(part, fixed=self._fixes_random) for part in parts])
+        thread = get_ident()
+        self._counters.add(thread, forward=len(images))
         if logits.requires_grad:
-            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
+            hook = partial(self._count_backward, thread)
+            logits.register_hook(hook)  # type: ignore[no-untyped-call]
         return logits
+
+    def examine(self, images: Tensor) -> None:
+        """Looks at the network once, before its first pass; warns of what may make results wrong.
+
+        The image is shown a few times (see `misure.models.first_look`). These passes belong to no
+        explanation: they are not counted. Later calls do nothing.
+
+        Args:
+            images: (N, C, *spatial) float; the first is shown.
+
+        Raises:
+            InputError, ModelError: as when the model is called.
+        """
+        with self.borrowed():
+            if self._is_looked_at:
+                return
+            found = look(
+                lambda shown, fixed: self._logits(shown, fixed=fixed),
+                images[:1].to(self.device, torch.float32),
+                name=self.name,
+                wants_gradients=self.differentiable,
+                batches=self.batch_size != 1,
+                is_half=self.autocast is not None or self.dtype.itemsize < 4,
+            )
+            self._is_looked_at, self._fixes_random = True, found.fixes_random
+            if found.one_by_one:
+                self.batch_size, self._is_shown_one_by_one = 1, True
+            if found.no_gradients:
+                self.differentiable, self.no_gradients_because = False, found.no_gradients
+
+    def check_gradients(
+        self, cure: str = "Use a preset that needs none (forward_only, sufficient_region)."
+    ) -> None:
+        """Raises an InputError if the network gives no gradients.
+
+        Args:
+            cure: the end of the message.
+        """
+        if self.differentiable:
+            return
+        why = f": {self.no_gradients_because}" if self.no_gradients_because else ""
+        raise InputError(f"expected a network with gradients, {self.name} gives none{why}. {cure}")
+
+    def _logits(self, images: Tensor, *, fixed: bool) -> Tensor:
+        """Logits at the images' own pixels; nothing is counted."""
+        inputs = self.preprocessing.to_input(images.to(self.device, torch.float32))
+        bordered = mirrored(inputs, self.border_px) if self.border_px else inputs
+        with self._random_numbers(fixed):
+            output = self._run(bordered.to(self.dtype))
+        logits, self._form = self._form.read(output, inputs)
+        return self.preprocessing.to_image(logits, images.shape[2:])
+
+    def _random_numbers(self, fixed: bool) -> AbstractContextManager[Any]:
+        return fixed_random_numbers(self.device) if fixed else nullcontext()
 
     def with_network(self, net: Callable[[Tensor], Any]) -> "SegmentationModel":
         """A model that uses another network in the same way; both count their passes together."""
         other = copy.copy(self)
         other.net, other._fitting = net, dict(self._fitting)
+        other._modules = modules_within([net, self.call])
         other._is_borrowed = False
         return other
 
@@ -171,9 +282,18 @@ class SegmentationModel:
             "std": list(used.std) if used.std else None,
             "input_size": list(size) if isinstance(size, tuple) else size,
             "size_divisor": used.size_divisor,
+            "border_px": self.border_px,
+            "interpolation": used.interpolation,
+            "channels": list(used.channels) if used.channels else None,
+            "processor": dict(used.processor) if used.processor else None,
             "output": self.output,
             "multilabel": self.multilabel,
             "probabilities": bool(self.probabilities),
+            "num_classes": self._form.num_classes,
+            "channels_last": self._form.channels_last,
+            "stretch_output": self._form.stretch_output,
+            "queries": self._form.queries,
+            "call": None if self.call is None else getattr(self.call, "__qualname__", "call"),
             "intensity": self.intensity,
             "label_offset": self.label_offset,
             "autocast": str(self.autocast).removeprefix("torch.") if self.autocast else None,
@@ -212,33 +332,30 @@ class SegmentationModel:
             return int(name_or_index)
         names = ", ".join(self.class_names) or "none, only numbers"
         raise InputError(
-            f"expected a class of {self.name}, got {name_or_index!r}. It has: {names}."
+            f"expected a class of {self.name}, got {name_or_index!r}."
+            f"{did_you_mean(name_or_index, self.class_names)} It has: {names}."
         )
 
-    @contextmanager
-    def counting(self) -> Iterator[Cost]:
-        """A context that counts the passes made and the seconds spent inside it."""
-        cost = Cost()
-        self._counters.append(cost)
-        start = time.perf_counter()
-        try:
-            yield cost
-        finally:
-            cost.seconds = time.perf_counter() - start
-            self._counters[:] = [counter for counter in self._counters if counter is not cost]
+    def counting(self) -> AbstractContextManager[Cost]:
+        """A context that counts the passes that this thread makes, and the seconds, inside it."""
+        return self._counters.counting()
 
     @contextmanager
     def borrowed(self) -> Iterator[None]:
-        """A context in which the network stays borrowed, instead of for each pass on its own."""
-        if self._is_borrowed:
-            yield
-            return
-        with borrowed(self.net, self.device):
-            self._is_borrowed = True
-            try:
+        """A context in which the network stays borrowed, instead of for each pass on its own.
+
+        Another thread that wants the network waits until it is given back.
+        """
+        with lock_of(self.net, self._modules):
+            if self._is_borrowed:  # by this thread
                 yield
-            finally:
-                self._is_borrowed = False
+                return
+            with borrowed(self.net, self._modules, self.device):
+                self._is_borrowed = True
+                try:
+                    yield
+                finally:
+                    self._is_borrowed = False
 
     @entrance("SegmentationModel.in_batches")
     def in_batches(self, work: Callable[[slice], T], num_images: int, spatial: Shape) -> list[T]:
@@ -253,7 +370,7 @@ class SegmentationModel:
         Raises:
             ModelError: memory runs out for a single image.
         """
-        num_pixels = max(prod(spatial), prod(self.preprocessing.resized_shape(spatial)))
+        num_pixels = max(prod(spatial), self.preprocessing.placement(spatial).num_pixels)
         size = self.batch_size or max(1, min(_BATCH_LIMIT, _BATCH_PIXELS // num_pixels))
         size = min(size, self._fitting.get(tuple(spatial), size))
         results, size_left = in_batches(work, num_images, size)
@@ -266,42 +383,39 @@ class SegmentationModel:
         cast = torch.autocast(kind, self.autocast) if self.autocast else nullcontext()
         try:
             with cast:
-                return self.net(inputs)
+                return self.call(self.net, inputs) if self.call else self.net(inputs)
         except Exception as error:
             if is_out_of_memory(error) or isinstance(error, MisureError):  # raised by a hook
                 raise
             raise ModelError(
                 f"the network {self.name} raised {type(error).__name__} on an input of shape "
-                f"{tuple(inputs.shape)}: {error}"
+                f"{tuple(inputs.shape)}: {error}{_batch_hint(inputs)}"
             ) from error
 
-    def _read(self, output: Any, inputs: Tensor) -> Tensor:
-        tensor = find_tensor(output, inputs.ndim - 2, self.output)
-        if len(tensor) != len(inputs):
-            raise ModelError(
-                f"expected one output for each of {len(inputs)} images, "
-                f"{self.name} returned {tuple(tensor.shape)}."
-            )
-        if not all_finite(tensor):
-            raise ModelError(
-                f"expected finite logits, {self.name} returned NaN or infinity "
-                f"for an input between {inputs.min():g} and {inputs.max():g}. Check its weights "
-                "and the scale of the image."
-            )
-        if self.probabilities is None:
-            if look_like_probabilities(tensor, self.multilabel):
-                raise ModelError(
-                    f"expected logits, {self.name} returned numbers between "
-                    f"{tensor.min():g} and {tensor.max():g} that look like probabilities. Say "
-                    "probabilities=True if they are, probabilities=False if they are logits."
-                )
-            self.probabilities = False
-        return to_classes(tensor, multilabel=self.multilabel, probabilities=self.probabilities)
+    def _count_backward(self, thread: int, gradient: Tensor) -> None:
+        self._counters.add(thread, backward=len(gradient))
 
-    def _count_backward(self, gradient: Tensor) -> None:
-        self._count(backward=len(gradient))
 
-    def _count(self, forward: int = 0, backward: int = 0) -> None:
-        for counter in self._counters:
-            counter.forward_passes += forward
-            counter.backward_passes += backward
+def _batch_hint(inputs: Tensor) -> str:
+    """What to do if an image (1, C, H, W) was taken for a volume of one channel."""
+    if inputs.ndim != 5 or inputs.shape[1] != 1:
+        return ""
+    return (
+        f" {tuple(inputs.shape[1:])} was taken for a volume of one channel; if its first axis is a "
+        "batch of one, it is one too many: give image[0]."
+    )
+
+
+def _check_numbers(batch_size: int | None, border_px: int) -> None:
+    if batch_size is not None and batch_size < 1:
+        raise InputError(f"expected batch_size of 1 or more, got {batch_size}.")
+    if not isinstance(border_px, int) or border_px < 0:
+        raise InputError(f"expected border_px of 0 or more, got {border_px!r}.")
+
+
+def _names(class_names: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of classes; those of one text are between its commas."""
+    names = class_names.split(",") if isinstance(class_names, str) else class_names
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(f"expected class_names as texts, got {class_names!r}.")
+    return tuple(name.strip() if isinstance(class_names, str) else name for name in names)

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from misure.errors import EmptyTargetError, InputError, entrance
 from misure.images.read import check_image
 from misure.images.regions import area_fraction, component_numbers, draw_box, draw_polygon
+from misure.models.inputs import AnyImage, as_image, as_model
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -61,6 +62,26 @@ class Segmentation:
             return self._classes
         lowest = self._classes.to(torch.int8).argmax(0)
         return torch.where(self._classes.any(0), lowest, -1)
+
+    def num_pixels_by_class(self, region: Tensor) -> dict[int, int]:
+        """Class -> pixels of a region (*spatial) bool on it, of the classes that have any there.
+
+        With multilabel a pixel counts for each of its classes; -1 are those without any.
+        """
+        region = region.to(self._classes.device)
+        if not self.model.multilabel:
+            counts = self._classes[region].bincount(minlength=self.num_classes).tolist()
+            return {index: num for index, num in enumerate(counts) if num}
+        inside = self._classes[:, region]
+        counts = [int((~inside.any(0)).sum()), *inside.sum(1).tolist()]
+        return {index: num for index, num in enumerate(counts, start=-1) if num}
+
+    def classes_at(self, point: Sequence[int]) -> list[int]:
+        """The classes of a pixel (*spatial): one; with multilabel any number."""
+        if self.model.multilabel:
+            at_point = self._classes.movedim(0, -1)[tuple(point)]
+            return [int(index) for index in at_point.nonzero().flatten()]
+        return [int(self._classes[tuple(point)])]
 
     def found_classes(self) -> list[FoundClass]:
         """The classes that the model finds, the largest first."""
@@ -143,12 +164,7 @@ class Segmentation:
         elif class_index is not None:
             index = class_index
         elif point is not None:
-            index = int(self.class_map()[tuple(point)])
-            if index < 0:
-                raise EmptyTargetError(
-                    f"the model gives pixel {tuple(point)} to no class; it finds "
-                    f"{self._inventory()}."
-                )
+            index = self._only_class_at(tuple(point))
         else:
             raise InputError(
                 "expected a class_index, a class_name or a point, got none. The "
@@ -160,6 +176,20 @@ class Segmentation:
                 f"{index}. The model finds {self._inventory()} here."
             )
         return index
+
+    def _only_class_at(self, point: tuple[int, ...]) -> int:
+        classes = self.classes_at(point)
+        if not classes:
+            raise EmptyTargetError(
+                f"the model gives pixel {point} to no class; it finds {self._inventory()}."
+            )
+        if len(classes) > 1:
+            raise InputError(
+                f"expected a point in the object of one class, the model gives pixel {point} to "
+                f"{', '.join(map(self._label, classes))}. Name one of them (class_index, "
+                "class_name, --class) together with the point."
+            )
+        return classes[0]
 
     def _inside(self, whole: Tensor, class_index: int, inside: Tensor) -> Tensor:
         part = whole & inside.to(whole.device)
@@ -174,10 +204,9 @@ class Segmentation:
         if bool(whole[point]):
             objects = component_numbers(whole)
             return objects == objects[point]
-        here = int(self.class_map()[point])
+        here = ", ".join(map(self._label, self.classes_at(point)))
         raise EmptyTargetError(
-            f"the model gives pixel {point} to "
-            f"{'no class' if here < 0 else f'class {self._label(here)}'}, not to "
+            f"the model gives pixel {point} to {f'class {here}' if here else 'no class'}, not to "
             f"{self._label(class_index)}. Choose a pixel inside the object."
         )
 
@@ -207,17 +236,20 @@ class Segmentation:
 
 
 @entrance("segment")
-def segment(model: SegmentationModel, image: Tensor) -> Segmentation:
+def segment(model: SegmentationModel | nn.Module, image: AnyImage) -> Segmentation:
     """The prediction of a model for an image, by one forward pass.
 
     Args:
-        model: the model.
-        image: (C, *spatial) float, in the units of the model's mean and std.
+        model: the model, or a torch module that takes images as they are.
+        image: (C, *spatial) float, in the units of the model's mean and std; or what stands for it
+            (see `as_image`): bytes, a picture, a path.
 
     Raises:
         InputError: the image has another shape or type, or is not finite.
         ModelError: the network fails on it.
     """
+    model = as_model(model)
+    image = as_image(image, model)
     return Segmentation(model, logits_of(model, image), image.device)
 
 
@@ -243,8 +275,8 @@ def logits_of(model: SegmentationModel, image: Tensor) -> Tensor:
 
 @entrance("predicted_target")
 def predicted_target(
-    model: SegmentationModel,
-    image: Tensor,
+    model: SegmentationModel | nn.Module,
+    image: AnyImage,
     class_index: int | None = None,
     *,
     class_name: str | None = None,
@@ -259,8 +291,7 @@ def predicted_target(
     `Segmentation.target` for each.
 
     Args:
-        model: the model.
-        image: (C, *spatial) float, in the units of the model's mean and std.
+        model, image: see `segment`.
         class_index, class_name: the class, by one of the two; with `point` both may be left out:
             the class is then that of the pixel.
         point: a pixel (*spatial); the connected object that holds it is taken.

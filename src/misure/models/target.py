@@ -13,7 +13,8 @@ from torch import Tensor
 from misure.errors import InputError, entrance
 from misure.images.regions import area_fraction, dice
 from misure.models.device import to_device
-from misure.models.logits import class_region, find_tensor, to_classes
+from misure.models.logits import class_region, to_classes
+from misure.models.outputs import find_tensor
 from misure.models.preprocessing import resize
 
 

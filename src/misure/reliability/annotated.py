@@ -11,24 +11,29 @@ An object of a run is compared with
 Ignored pixels (-1) count neither way.
 """
 
+import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from misure._util.quoted import quoted
+from misure.datasets.label_files import LabelFiles
 from misure.datasets.sample import Dataset, Sample
-from misure.errors import InputError
+from misure.errors import InputError, MisureError, MisureWarning, reason_of
+from misure.images.numbering import Numbering, NumberingError
 from misure.images.regions import component_numbers, dice
 from misure.runs.folder import RunFolder
-from misure.runs.record import DoneObject
+from misure.runs.record import DoneObject, RunSettings
 
 
 def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
     """Key of each finished object -> its Dice with the annotation, in [0, 1].
 
-    Samples without an annotation are left out, and objects that lie on ignored pixels only.
+    Samples without an annotation are left out, and objects that lie on ignored pixels only. A
+    sample whose annotation cannot be used is left out with a warning, unless none can.
 
     Args:
         run: a run folder.
@@ -36,36 +41,111 @@ def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
 
     Raises:
         RunFolderError: no run, or a damaged file in it.
-        InputError: the data set lacks a sample or a class of the run, or an annotation does not
-            fit its image.
+        InputError: the data set lacks a sample or a class of the run, numbers of an annotation fit
+            no class, or no annotation fits its image.
     """
     folder = RunFolder(run)
     is_whole = not folder.settings().instances
+    if isinstance(dataset, LabelFiles) and dataset.numbering is None:
+        dataset = dataset.with_numbering(numbering_of(folder))
     class_names = list(getattr(dataset, "class_names", ()))
     records_by_sample = _done_by_sample(folder)
     indices = {key: index for index, key in enumerate(dataset.keys)}
     _check_known(records_by_sample, indices, folder.address)
+    class_of = _annotated_classes(records_by_sample.values(), class_names)
     dices: dict[str, float] = {}
+    unread: dict[str, MisureError] = {}
     for key, records in records_by_sample.items():
-        sample = dataset[indices[key]]
-        if sample.annotation is None:
-            continue
         regions = {record.key: folder.read_map(record.map)["target"] for record in records}
-        for record in records:
-            _check_alignment(record, regions[record.key], sample)
-        for of_class in _by_class(records):
-            class_index = _annotated_class(of_class[0], class_names)
-            matched = matched_dices(
-                [regions[record.key] for record in of_class],
-                _annotated_objects(sample, class_index, is_whole),
-                sample.annotation >= 0,
-            )
-            dices |= {
-                record.key: value
-                for record, value in zip(of_class, matched, strict=True)
-                if value is not None
-            }
+        try:
+            sample = dataset[indices[key]]
+            for record in records:
+                _check_alignment(record, regions[record.key], sample)
+        except NumberingError:  # may be true of all
+            raise
+        except MisureError as error:
+            unread[key] = error
+            continue
+        if sample.annotation is not None:
+            dices |= _dices_of_sample(records, regions, sample, class_of, is_whole)
+    _tell_unread(unread, len(records_by_sample))
     return dices
+
+
+def _dices_of_sample(
+    records: Sequence[DoneObject],
+    regions: Mapping[str, Tensor],
+    sample: Sample,
+    class_of: Mapping[int, int],
+    is_whole: bool,
+) -> dict[str, float]:
+    """Key of each object of a sample -> its Dice, without those on ignored pixels only."""
+    dices: dict[str, float] = {}
+    if sample.annotation is None:
+        return dices
+    judged = sample.annotation >= 0
+    for of_class in _by_class(records):
+        annotated = _annotated_objects(sample, class_of[of_class[0].class_index], is_whole)
+        matched = matched_dices([regions[record.key] for record in of_class], annotated, judged)
+        dices |= {
+            record.key: value
+            for record, value in zip(of_class, matched, strict=True)
+            if value is not None
+        }
+    return dices
+
+
+def _tell_unread(unread: dict[str, MisureError], num_samples: int) -> None:
+    """Warns of annotations that cannot be used; raises the first error if none can.
+
+    Raises:
+        MisureError: the first.
+    """
+    if not unread:
+        return
+    key, first = next(iter(unread.items()))
+    if len(unread) == num_samples:
+        raise first
+    warnings.warn(
+        f"the annotations of {len(unread)} of {num_samples} samples cannot be used and are left "
+        f"out; the first is that of {key}: {reason_of(first)}",
+        MisureWarning,
+        stacklevel=3,
+    )
+
+
+def numbering_of(
+    run: RunFolder,
+    *,
+    ignore: Sequence[int] | None = None,
+    label_offset: int | None = None,
+    label_map: Mapping[int, int] | None = None,
+) -> Numbering:
+    """How annotations of a run's images are numbered, unless they say it themselves.
+
+    Args:
+        run: its settings know the network's `label_offset`, its records the number of classes.
+        ignore: numbers that are not judged; None: 255, in pictures that hold other classes.
+        label_offset: None: that of the network.
+        label_map: number in the file -> class index; None: no map.
+    """
+    settings = run.settings()
+    return Numbering(
+        ignore=None if ignore is None else tuple(ignore),
+        offset=_offset_of(settings) if label_offset is None else label_offset,
+        label_map=label_map,
+        num_classes=_num_classes(run) or len(settings.class_names) or None,
+    )
+
+
+def _num_classes(run: RunFolder) -> int | None:
+    done = (record for record in run.records() if isinstance(record, DoneObject))
+    return next((record.num_classes for record in done), None)
+
+
+def _offset_of(settings: RunSettings) -> int:
+    offset = settings.model_settings.get("label_offset", 0)
+    return offset if isinstance(offset, int) else 0
 
 
 def _done_by_sample(folder: RunFolder) -> dict[str, list[DoneObject]]:
@@ -99,9 +179,11 @@ def _check_known(
 def _check_alignment(record: DoneObject, region: Tensor, sample: Sample) -> None:
     """Raises an InputError unless the annotation lies pixel by pixel on the image."""
     if sample.annotation is not None and region.shape != sample.annotation.shape:
+        is_turned = tuple(region.shape) == tuple(sample.annotation.shape[::-1])
+        hint = " Is the photograph turned by its EXIF tag and the annotation not?"
         raise InputError(
             f"expected an annotation of {tuple(region.shape)} for {sample.key}, got "
-            f"{tuple(sample.annotation.shape)}. Is it of another image?"
+            f"{tuple(sample.annotation.shape)}.{hint if is_turned else ' Is it of another image?'}"
         )
     if record.affine is None or sample.affine is None:
         return
@@ -190,13 +272,19 @@ def _annotated_objects(sample: Sample, class_index: int, is_whole: bool) -> list
     return regions or component_numbers(whole)
 
 
-def _annotated_class(record: DoneObject, class_names: Sequence[str]) -> int:
-    """The index of a record's class among the classes of the annotations."""
+def _annotated_classes(
+    records_by_sample: Iterable[Sequence[DoneObject]], class_names: Sequence[str]
+) -> dict[int, int]:
+    """Class in the records -> its index among the classes of the annotations, by its name."""
+    found = {
+        record.class_index: record.class_name for records in records_by_sample for record in records
+    }
     if not class_names:
-        return record.class_index
-    if record.class_name not in class_names:
-        raise InputError(
-            f"expected annotations with the classes of the run, {record.class_name!r} is not among "
-            f"{', '.join(class_names)}."
-        )
-    return class_names.index(record.class_name)
+        return {class_index: class_index for class_index in found}
+    for name in found.values():
+        if name not in class_names:
+            raise InputError(
+                f"expected annotations with the classes of the run, {name!r} is not among "
+                f"{quoted(', '.join(class_names))}."
+            )
+    return {class_index: list(class_names).index(name) for class_index, name in found.items()}

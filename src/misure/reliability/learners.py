@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from misure._util.optional import require
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError
 from misure.reliability.score_functions import Linear, ScoreFunction, Tree, Trees
 
@@ -156,7 +157,10 @@ LEARNERS: dict[str, Callable[[LearningTable], Learner]] = {
 def check_learner(name: str) -> None:
     """Raises an InputError for an unknown name."""
     if name not in LEARNERS:
-        raise InputError(f"expected a learner among {', '.join(LEARNERS)}, got {name!r}.")
+        raise InputError(
+            f"expected a learner among {', '.join(LEARNERS)}, got {name!r}."
+            f"{did_you_mean(name, LEARNERS)}"
+        )
 
 
 def folds_of(groups: np.ndarray, seed: int, num_folds: int = _NUM_FOLDS) -> Folds:

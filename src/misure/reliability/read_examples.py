@@ -1,15 +1,18 @@
 """Reading examples: the objects of runs, and their Dices with the annotations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from misure.datasets import Dataset, Reading, open_dataset
 from misure.datasets.label_files import LabelFiles
+from misure.datasets.nifti import LabelledVolumes, Slices
 from misure.datasets.sample import case_of
 from misure.errors import InputError, entrance
-from misure.reliability.annotated import object_dices
+from misure.images.numbering import Numbering
+from misure.reliability.annotated import numbering_of, object_dices
 from misure.reliability.examples import Examples
 from misure.reliability.scoring import check_settings, feature_settings
 from misure.runs.folder import RunFolder
@@ -18,7 +21,14 @@ from misure.runs.run import read_run
 
 
 @entrance("read_examples")
-def read_examples(runs: Sequence[str | Path], annotations: Sequence[str | Dataset]) -> Examples:
+def read_examples(
+    runs: Sequence[str | Path],
+    annotations: Sequence[str | Dataset],
+    *,
+    ignore: Sequence[int] | None = None,
+    label_offset: int | None = None,
+    label_map: Mapping[int, int] | None = None,
+) -> Examples:
     """The annotated objects of some runs.
 
     Objects of one image or patient form one group, whichever run they are in: a corrupted image is
@@ -28,6 +38,11 @@ def read_examples(runs: Sequence[str | Path], annotations: Sequence[str | Datase
         runs: run folders, all with the same settings.
         annotations: for each run, or one for all: spec of a data set, a data set, or a folder of
             annotations (see `LabelFiles`).
+        ignore: numbers in annotations whose pixels are not judged; None: 255, in pictures that hold
+            other classes; empty: none.
+        label_offset: what to add to the numbers to get class indices; None: as the network of each
+            run says. Pixels that it takes below 0 are not judged.
+        label_map: number in the file -> class index, instead of the offset; None: no map.
 
     Raises:
         RunFolderError: no run, or a damaged file in it.
@@ -42,7 +57,7 @@ def read_examples(runs: Sequence[str | Path], annotations: Sequence[str | Datase
     settings = feature_settings(runs[0])
     for run in runs[1:]:
         check_settings(run, settings)
-    opened = _Opened()
+    opened = _Opened({"ignore": ignore, "label_offset": label_offset, "label_map": label_map})
     records: list[ObjectRecord] = []
     dices: list[float] = []
     for number, run in enumerate(runs):
@@ -66,8 +81,9 @@ def read_examples(runs: Sequence[str | Path], annotations: Sequence[str | Datase
 class _Opened:
     """Data sets of annotations, each opened once for all runs."""
 
-    def __init__(self) -> None:
-        self._datasets: dict[tuple[str, int | None], Dataset] = {}
+    def __init__(self, numbering: dict[str, Any]) -> None:
+        self._numbering = numbering
+        self._datasets: dict[tuple[str, int | None, Numbering], Dataset] = {}
 
     def annotations(self, run: str | Path, source: str | Dataset) -> Dataset:
         """The annotations of a run.
@@ -79,7 +95,9 @@ class _Opened:
         Raises:
             InputError: a folder of annotations for a run over slices.
         """
-        slice_index = RunFolder(run).settings().slice_index
+        folder = RunFolder(run)
+        slice_index = folder.settings().slice_index
+        numbering = numbering_of(folder, **self._numbering)
         if isinstance(source, str) and Path(source).is_dir():
             if slice_index is not None:
                 raise InputError(
@@ -87,12 +105,26 @@ class _Opened:
                     "volumes; a folder holds annotations of whole volumes. Name "
                     "nifti:IMAGES,LABELS."
                 )
-            return LabelFiles(
-                Path(source), [*dict.fromkeys(record.sample for record in read_run(run))]
-            )
+            keys = [*dict.fromkeys(record.sample for record in read_run(run))]
+            images = Path(folder.settings().source)
+            return LabelFiles(Path(source), keys, numbering, images if images.is_dir() else None)
+        if isinstance(source, LabelFiles):
+            return source.with_numbering(numbering) if source.numbering is None else source
         if not isinstance(source, str):
-            return source
-        key = source, slice_index
+            return self._checked(source)
+        key = source, slice_index, numbering
         if key not in self._datasets:
-            self._datasets[key] = open_dataset(source, Reading(slice_index=slice_index))
+            reading = Reading(slice_index=slice_index, numbering=numbering)
+            self._datasets[key] = self._checked(open_dataset(source, reading))
         return self._datasets[key]
+
+    def _checked(self, dataset: Dataset) -> Dataset:
+        """Raises an InputError if it is said how a data set is numbered that knows it itself."""
+        said = [name for name, value in self._numbering.items() if value is not None]
+        class_names: Sequence[str] = getattr(dataset, "class_names", ())
+        if said and (class_names or not isinstance(dataset, LabelledVolumes | Slices)):
+            raise InputError(
+                f"expected no {said[0]} for {type(dataset).__name__}, whose annotations know their "
+                "classes. Leave it out, or name a folder of annotations."
+            )
+        return dataset

@@ -7,8 +7,9 @@ in their dashes.
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from scipy.ndimage import label
+
+from misure.reports.canvas import Axes
 
 TARGET_COLOUR = "#D55E00"  # vermilion, solid
 REGION_COLOUR = "#56B4E9"  # sky blue, dashed

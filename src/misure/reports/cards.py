@@ -1,91 +1,196 @@
-"""What the report's script draws cards of: the objects of a page, their values and pictures."""
+"""The objects of the report: their figures in columns, and their pictures in parts of a few."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from misure.reports.figures import LABELS, figures_of, notes_of, transfer_source
 from misure.reports.planes import encoded_image, encoded_planes
-from misure.reports.statistics import named_shares
-from misure.runs.folder import RunFolder
+from misure.reports.statistics import SEEN, named_shares
+from misure.runs.alignment import AlignedObject, RunInRow
 from misure.runs.record import DoneObject, ExplainedObject, FailedObject, ObjectRecord
 
-_PREDICTED = ("predicted_dice", "low", "high", "failure_probability", "reasons")
+Review = Mapping[str, Mapping[str, Any]]
+"""Key -> what a reliability model predicts: a row of `score_run`."""
+
+_NONE, _REGIONS, _MAP, _FAILED = "-rmf"  # what a run has of an object
 
 
-def cards_of(
-    folders: Sequence[RunFolder],
-    records: Sequence[Mapping[str, ObjectRecord]],
-    keys: Sequence[str],
-    size_px: int,
+class Numbered:
+    """Texts, each once, with their numbers."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __call__(self, text: str) -> int:
+        return self._numbers.setdefault(text, len(self._numbers))
+
+    @property
+    def texts(self) -> list[str]:
+        """By their numbers."""
+        return list(self._numbers)
+
+
+def natural_order(objects: Sequence[AlignedObject]) -> list[AlignedObject]:
+    """Objects by their keys, numbers in them by size: `a 2` before `a 10`."""
+    return sorted(objects, key=lambda one: _natural(one.first.key))
+
+
+def _natural(key: str) -> list[tuple[int, int, str]]:
+    parts = re.split(r"([0-9]+)", key.casefold())
+    return [
+        (1, len(digits), digits) if i % 2 and (digits := part.lstrip("0") or "0") else (0, 0, part)
+        for i, part in enumerate(parts)
+    ]
+
+
+def columns_of(
+    objects: Sequence[AlignedObject], reviews: Sequence[Review], names: Numbered
 ) -> dict[str, Any]:
-    """The `images` of a page, each once, and its `objects`, which number them.
+    """What is searched and sorted: `keys`, `classes`, `labels` of figures, and `runs`.
 
     Args:
-        folders: of the runs.
-        records: for each run, key -> record.
-        keys: of the objects.
+        objects: in the order of the page.
+        reviews: for each run what is predicted of its objects.
+        names: of classes; those that are met get a number.
+    """
+    runs = [_run_columns(objects, number, review, names) for number, review in enumerate(reviews)]
+    known = {name for run in runs for name in run["figures"]}
+    return {
+        "keys": [one.first.key for one in objects],
+        "classes": [names(one.first.class_name) for one in objects],
+        "labels": [[name, label] for name, label in LABELS.items() if name in known],
+        "runs": runs,
+        "names": names.texts,
+    }
+
+
+def _run_columns(
+    objects: Sequence[AlignedObject], number: int, review: Review, names: Numbered
+) -> dict[str, Any]:
+    """The columns of one run, each as long as the page; what few objects have is by number."""
+    status: list[str] = []
+    figures: dict[str, list[float | None]] = {}
+    sparse: dict[str, dict[int, Any]] = {
+        "key": {}, "class": {}, "failed": {}, "notes": {}, "context": {}, "transfer": {},
+    }  # fmt: skip
+    for place, one in enumerate(objects):
+        record = one.records[number]
+        status.append(_status(record))
+        if record is None:
+            continue
+        known = figures_of(record, one.overlaps[number], review.get(record.key))
+        for name, value in known.items():
+            figures.setdefault(name, [None] * len(objects))[place] = value
+        for column, cell in _sparse_cells(record, one.first, names).items():
+            sparse[column][place] = cell
+    return {"status": "".join(status), "figures": figures, **sparse}
+
+
+def _status(record: ObjectRecord | None) -> str:
+    if record is None:
+        return _NONE
+    if isinstance(record, FailedObject):
+        return _FAILED
+    return _REGIONS if isinstance(record, ExplainedObject) else _MAP
+
+
+def _sparse_cells(record: ObjectRecord, first: ObjectRecord, names: Numbered) -> dict[str, Any]:
+    """What only some objects have: another key or class than the first run's, a reason ..."""
+    cells: dict[str, Any] = {}
+    if record.key != first.key:
+        cells["key"] = record.key
+    if record.class_name != first.class_name:
+        cells["class"] = names(record.class_name)
+    if isinstance(record, FailedObject):
+        cells["failed"] = record.reason
+    if notes := notes_of(record):
+        cells["notes"] = notes
+    if isinstance(record, ExplainedObject):
+        shares = sorted(named_shares(record).items(), key=lambda pair: -pair[1])
+        if seen := [(names(name), round(share, 4)) for name, share in shares if share >= SEEN]:
+            cells["context"] = seen
+        cells["transfer"] = names(transfer_source(record))
+    return cells
+
+
+def picture_parts(
+    runs: Sequence[RunInRow],
+    objects: Sequence[AlignedObject],
+    reviews: Sequence[Review],
+    size_px: int,
+    num_of_part: int,
+) -> Iterator[dict[str, Any]]:
+    """The `images` and the `objects` of each part of the page, one part after the other.
+
+    Args:
+        runs: side by side.
+        objects: in the order of the page.
+        reviews: for each run what is predicted of its objects.
         size_px: longer side of the pictures.
+        num_of_part: objects of a part.
 
     Raises:
         RunFolderError: a file of a run is missing or damaged.
     """
-    numbers: dict[str, int] = {}
-    images: list[str] = []
-    objects = []
-    for key in keys:
-        entries, image = [], None
-        for folder, by_key in zip(folders, records, strict=True):
-            record = by_key.get(key)
-            entries.append(None if record is None else _entry(folder, record, size_px))
-            if isinstance(record, DoneObject) and image is None:
-                name = f"{folder.address}/{record.thumbnail}"
-                if name not in numbers:
-                    numbers[name] = len(images)
-                    images.append(encoded_image(folder, record.thumbnail, size_px))
-                image = numbers[name]
-        first = next(by_key[key] for by_key in records if key in by_key)
-        objects.append({"key": key, "class": first.class_name, "image": image, "runs": entries})
-    return {"images": images, "objects": objects}
+    for start in range(0, len(objects), num_of_part):
+        images = Images(size_px)
+        some = objects[start : start + num_of_part]
+        entries = [
+            [
+                _entry(run, record, review, images, size_px)
+                for run, record, review in zip(runs, one.records, reviews, strict=True)
+            ]
+            for one in some
+        ]
+        yield {"images": images.encoded, "objects": entries}
 
 
-def add_reliability(cards: dict[str, Any], reviews: Sequence[Sequence[Mapping[str, Any]]]) -> None:
-    """Puts what a reliability model predicts beside the other values of each object.
+class Images:
+    """The images of a part, each once.
 
     Args:
-        cards: see `cards_of`.
-        reviews: rows of `score_run` for each run.
+        size_px: longer side.
     """
-    rows_by_key = [{row["key"]: row for row in rows} for rows in reviews]
-    for card in cards["objects"]:
-        for entry, rows in zip(card["runs"], rows_by_key, strict=True):
-            if entry and (row := rows.get(card["key"])):
-                entry |= {name: row[name] for name in _PREDICTED}
+
+    def __init__(self, size_px: int) -> None:
+        self._size_px = size_px
+        self._by_file: dict[tuple[str, str], int] = {}
+        self._by_content = Numbered()
+
+    @property
+    def encoded(self) -> list[str]:
+        """By their numbers."""
+        return self._by_content.texts
+
+    def number(self, run: RunInRow, name: str) -> int:
+        """The number of a thumbnail of a run."""
+        file = str(run.folder.address), name
+        if file not in self._by_file:
+            self._by_file[file] = self._by_content(encoded_image(run.folder, name, self._size_px))
+        return self._by_file[file]
 
 
-def _entry(folder: RunFolder, record: ObjectRecord, size_px: int) -> dict[str, Any]:
-    """The values of one object in one run, and its planes."""
-    if isinstance(record, FailedObject):
-        return {"failed": record.reason}
-    entry = {
-        "passes": record.cost.pass_equivalents,
-        "planes": encoded_planes(folder, record, size_px),
-        "target_area": record.target.area_fraction,
+def _entry(
+    run: RunInRow,
+    record: ObjectRecord | None,
+    review: Review,
+    images: Images,
+    size_px: int,
+) -> dict[str, Any] | None:
+    """The pictures of one object in one run, and what the large view says of it."""
+    if not isinstance(record, DoneObject):
+        return None
+    entry: dict[str, Any] = {
+        "image": images.number(run, record.thumbnail),
+        "planes": encoded_planes(run.folder, record, size_px),
     }
-    if not isinstance(record, ExplainedObject):
-        return entry
-    small, large = record.minimally_sufficient_region, record.sufficient_region
-    return entry | {
-        "relative_area": small.relative_area,
-        "area": small.area_fraction,
-        "outside": small.outside_target_fraction,
-        "dice": small.dice,
-        "num_parts": small.num_parts,
-        "growth_px": large.growth_px,
-        "sufficient_area": large.area_fraction,
-        "silhouette_dice": record.silhouette_dice,
-        "transfer_dice": record.transfer_dice,
-        "curve": [
-            [point.dice_threshold, point.area_fraction, point.dice]
+    if isinstance(record, ExplainedObject) and record.sufficiency_curve:
+        entry["curve"] = [
+            [point.dice_threshold, round(point.area_fraction, 6), round(point.dice, 6)]
             for point in record.sufficiency_curve
-        ],
-        "context": sorted(named_shares(record).items(), key=lambda pair: -pair[1]),
-    }
+        ]
+        entry["threshold"] = record.dice_threshold
+    if row := review.get(record.key):
+        entry["reasons"] = row["reasons"]
+    return entry

@@ -1,13 +1,9 @@
 """A comparison as a picture: objects by methods, one colour scale."""
 
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from misure._util.tables import arrow
@@ -16,9 +12,12 @@ from misure.metrics import METRICS
 from misure.metrics.comparison.comparison import Comparison, PicturedObject
 from misure.metrics.comparison.row import Row
 from misure.reports.axes import MAP_COLOURS, TARGET_COLOUR, draw_outline, show_image
+from misure.reports.canvas import Axes, ConstrainedLayoutEngine, Figure, Normalize, ScalarMappable
 
 _SCALE = Normalize(0, 1)
 _TOP = 0.99  # of the positive values: what is drawn as the largest
+_BAR_LABEL = "matters more → (each map relative to its own largest values)"
+_CHARACTERS_OF_AN_INCH = 10  # of the label, with some to spare
 _CAPTIONED = ("sufficient_area", "iou")
 
 
@@ -47,7 +46,7 @@ def save_comparison_picture(comparison: Comparison, path: Path) -> None:
     bar = figure.colorbar(
         ScalarMappable(_SCALE, MAP_COLOURS), ax=grid[:, -1].tolist(), fraction=0.08, aspect=30
     )
-    bar.set_label("matters more → (each map relative to its own largest values)", fontsize=8)
+    bar.set_label(fill(_BAR_LABEL, max(12, round(_CHARACTERS_OF_AN_INCH * size[1]))), fontsize=8)
     figure.savefig(path, format="png", dpi=100)
 
 

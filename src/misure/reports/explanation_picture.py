@@ -3,19 +3,17 @@
 Volumes are shown by the slice that holds most of the target.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import Presentation
+from misure.explanation.record import reduction_note
 from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
 from misure.images.regions import area_fraction
@@ -29,6 +27,7 @@ from misure.reports.axes import (
     rgb,
     show_image,
 )
+from misure.reports.canvas import Axes, Figure, Normalize, ScalarMappable
 
 _LABELLED = 0.002  # share of the picture from which a class gets its name
 
@@ -40,6 +39,9 @@ _PANELS = (
     "minimally_sufficient_region",
     "shown",
 )
+PANEL_FILES = tuple(f"{name}.png" for name in _PANELS)
+
+_NOT_TRIED = "#999999"
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,12 @@ class _View:
 
     image: np.ndarray
     shown: np.ndarray
-    class_map: np.ndarray
+    by_class: dict[int, np.ndarray]
     target: np.ndarray
     sufficient_region: np.ndarray
     minimally_sufficient_region: np.ndarray
     saliency_map: np.ndarray
+    tried: np.ndarray
     slice_note: str
 
 
@@ -91,15 +94,36 @@ def _title(explanation: Explanation, view: _View) -> str:
     target = explanation.target
     name = target.class_name
     label = name if name == str(target.class_index) else f"{name} (class {target.class_index})"
-    area = area_fraction(explanation.minimally_sufficient_region)
-    beginning = f"{explanation.values.image}: " if explanation.values.image else ""
+    region = explanation.minimally_sufficient_region
+    image = Path(explanation.values.image).name
+    beginning = f"{image}: " if image else ""
+    note = reduction_note(explanation.values)
     return (
         f"{beginning}why is this {label}?{view.slice_note}\n"
-        f"minimally sufficient region: {area:.1%} of the image, "
+        f"{region_words(explanation)}: {area_fraction(region):.1%} of the "
+        f"{'image' if region.ndim == 2 else 'volume'}, "
         f"{explanation.relative_area:.2f} x the target, Dice {explanation.dice:.3f} "
         f"when shown alone; its outline alone: {explanation.silhouette_dice:.3f}; "
-        f"{explanation.num_parts} parts"
+        f"{explanation.num_parts} {'part' if explanation.num_parts == 1 else 'parts'}"
+        + (f"\n{note}" if note else "")
     )
+
+
+def region_words(explanation: Explanation) -> str:
+    """What the smaller region is called: minimal only if something was taken away from it."""
+    small = explanation.values.minimally_sufficient_region
+    minimality = explanation.minimality
+    if small.is_reduced or (minimality and minimality.is_one_minimal):
+        return "minimally sufficient region"
+    return "sufficient region, not reduced"
+
+
+def _grown(explanation: Explanation) -> str:
+    """How far the sufficient region was grown, in the unit that is known."""
+    if explanation.growth_mm is not None:
+        return f"{explanation.growth_mm:.1f} mm"
+    unit = "px" if explanation.target.region.ndim == 2 else "voxels"
+    return f"{explanation.growth_px:.0f} {unit}"
 
 
 def _draw(
@@ -109,16 +133,21 @@ def _draw(
     if name == "image":
         show_image(axes, view.image)
         draw_outline(axes, view.target, TARGET_COLOUR, "solid")
-        axes.set_title(f"image, target outlined ({explanation.target.region.sum():,} px)")
+        region = explanation.target.region
+        unit = "px" if region.ndim == 2 else "voxels"
+        axes.set_title(f"image, target outlined ({region.sum():,} {unit})")
     elif name == "segmentation":
         _draw_segmentation(axes, view, segmentation, explanation.target.class_index)
     elif name == "saliency_map":
         norm = Normalize(0, max(1e-9, float(view.saliency_map.max())))
         axes.imshow(view.saliency_map, cmap=MAP_COLOURS, norm=norm, interpolation="nearest")
+        _draw_not_tried(axes, ~view.tried)
         bar = ScalarMappable(norm, MAP_COLOURS)
         axes.figure.colorbar(bar, ax=axes, shrink=0.8, label="matters more →")
         draw_outline(axes, view.target, TARGET_COLOUR, "solid")
-        axes.set_title(f"saliency map (preset {explanation.preset})")
+        is_tried = bool(view.tried.all())
+        note = f"preset {explanation.preset}" if is_tried else "grey: not tried"
+        axes.set_title(f"saliency map ({note})")
     elif name == "shown":
         show_image(axes, view.shown)
         axes.set_title(f"what the model was shown (Dice {explanation.dice:.3f})")
@@ -128,28 +157,37 @@ def _draw(
         show_image(axes, view.image, dimmed=~getattr(view, name))
         draw_outline(axes, getattr(view, name), REGION_COLOUR, "dashed")
         draw_outline(axes, view.target, TARGET_COLOUR, "solid")
-        words = name.replace("_", " ")
-        grown = f", grown {explanation.growth_px:.0f} px" if name == "sufficient_region" else ""
+        is_large = name == "sufficient_region"
+        words = "sufficient region" if is_large else region_words(explanation)
+        grown = f", grown {_grown(explanation)}" if is_large else ""
         axes.set_title(f"{words}: {area_fraction(region):.1%}, Dice {dice:.3f}{grown}")
 
 
 def _draw_segmentation(
     axes: Axes, view: _View, segmentation: Segmentation, target_class: int
 ) -> None:
-    """The target's class first, then the larger classes; class 0, mostly a background, is left."""
+    """The target's class first, then the larger classes; class 0, mostly a background, is left.
+
+    Where classes overlap (multilabel) their colours are mixed, and each class is outlined.
+    """
     pale = 0.35 * view.image + 0.65 * view.image.mean()
     show_image(axes, pale)
-    classes, counts = np.unique(view.class_map, return_counts=True)
-    large = [i for i in np.argsort(-counts) if counts[i] >= _LABELLED * view.class_map.size]
-    others = [int(classes[i]) for i in large if classes[i] > 0 and classes[i] != target_class]
-    for class_index, colour in zip([target_class, *others], CLASS_COLOURS, strict=False):
-        inside = view.class_map == class_index
-        if not inside.any():
-            continue
-        tint = np.zeros((*inside.shape, 4))
-        tint[inside] = (*rgb(colour), 0.65)
-        axes.imshow(tint, interpolation="nearest")
-        depth = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+    multilabel = segmentation.model.multilabel
+    counts = {index: int(inside.sum()) for index, inside in view.by_class.items()}
+    large = sorted(
+        (index for index in counts if counts[index] >= _LABELLED * view.target.size),
+        key=lambda index: -counts[index],
+    )
+    others = [i for i in large if i != target_class and not segmentation.model.is_background(i)]
+    coloured = [*zip([target_class, *others], CLASS_COLOURS, strict=False)]
+    coloured = [pair for pair in coloured if counts.get(pair[0])]
+    if coloured:
+        axes.imshow(_tint(view, coloured), interpolation="nearest")
+    for class_index, colour in coloured:
+        inside = view.by_class[class_index]
+        if multilabel:
+            draw_outline(axes, inside, colour, "solid")
+        depth = distance_transform_edt(np.pad(_own(view, class_index, coloured), 1))[1:-1, 1:-1]
         row, column = np.unravel_index(depth.argmax(), depth.shape)
         axes.text(
             column,
@@ -165,6 +203,48 @@ def _draw_segmentation(
     axes.set_title("segmentation")
 
 
+def _own(view: _View, class_index: int, coloured: Sequence[tuple[int, str]]) -> np.ndarray:
+    """Where the name of a class goes: its pixels that are of no other class, if there are any."""
+    inside = view.by_class[class_index]
+    others = [view.by_class[index] for index, _ in coloured if index != class_index]
+    alone = inside & ~np.logical_or.reduce(others) if others else inside
+    return alone if alone.any() else inside
+
+
+def _tint(view: _View, coloured: Sequence[tuple[int, str]]) -> np.ndarray:
+    """The colours (H, W, 4) of the classes: the mean of them where several overlap."""
+    total = np.zeros((*view.target.shape, 3))
+    num = np.zeros(view.target.shape)
+    for class_index, colour in coloured:
+        inside = view.by_class[class_index]
+        total[inside] += rgb(colour)
+        num += inside
+    return np.dstack([total / np.maximum(num, 1)[..., None], 0.65 * (num > 0)])
+
+
+def _draw_not_tried(axes: Axes, not_tried: np.ndarray) -> None:
+    """Pixels that the search found out nothing about: grey, whatever the map says of them."""
+    if not not_tried.any():
+        return
+    grey = np.zeros((*not_tried.shape, 4))
+    grey[not_tried] = (*rgb(_NOT_TRIED), 1.0)
+    axes.imshow(grey, interpolation="nearest")
+
+
+def _by_class(
+    segmentation: Segmentation, take: Callable[[Tensor], Tensor]
+) -> dict[int, np.ndarray]:
+    """Class -> its pixels (H, W) bool in the plane that is shown; a pixel may be of several."""
+    if segmentation.model.multilabel:
+        planes = {
+            index: take(segmentation.class_region(index)).cpu().numpy()
+            for index in range(segmentation.num_classes)
+        }
+        return {index: plane for index, plane in planes.items() if plane.any()}
+    class_map = take(segmentation.class_map()).cpu().numpy()
+    return {int(index): class_map == index for index in np.unique(class_map)}
+
+
 def _view(
     explanation: Explanation,
     presentation: Presentation,
@@ -175,15 +255,16 @@ def _view(
     take, note = viewing_plane(explanation.target.region, order)
     low, high = grey_range(presentation.image)
     planes: dict[str, Tensor] = {
-        "class_map": segmentation.class_map(),
         "target": explanation.target.region,
         "sufficient_region": explanation.sufficient_region,
         "minimally_sufficient_region": region,
         "saliency_map": explanation.saliency_map,
+        "tried": explanation.tried,
     }
     return _View(
         image=as_colours(take(presentation.image), low, high),
         shown=as_colours(take(presentation.show_regions([region])[0]), low, high),
         slice_note=note,
+        by_class=_by_class(segmentation, take),
         **{name: take(plane).cpu().numpy() for name, plane in planes.items()},
     )

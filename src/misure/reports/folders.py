@@ -12,7 +12,10 @@ from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.tables import as_csv, as_markdown
 from misure.models.segmentation import Segmentation
 from misure.reports.comparison_picture import save_comparison_picture
-from misure.reports.explanation_picture import save_pictures
+from misure.reports.explanation_picture import PANEL_FILES, save_pictures
+
+RESULT_FILES = ("explanation.json", "explanation.npz", "overview.png", *PANEL_FILES)
+COMPARISON_FILES = tuple(f"comparison.{ending}" for ending in ("json", "csv", "md", "png"))
 
 
 def save_result(
@@ -27,7 +30,8 @@ def save_result(
     """Writes `explanation.json`, `explanation.npz`, `overview.png` and the single panels.
 
     For a NIfTI file it also writes `target.nii.gz`, `sufficient_region.nii.gz`,
-    `minimally_sufficient_region.nii.gz` and `saliency_map.nii.gz`, to lay over it.
+    `minimally_sufficient_region.nii.gz` and `saliency_map.nii.gz`, to lay over it, and
+    `tried.nii.gz` where the search did not try every voxel.
 
     Args:
         explanation: what to write.
@@ -49,6 +53,8 @@ def _save_volumes(explanation: Explanation, volume: NiftiFile, folder: Path) -> 
     tensors = {
         name: tensor.cpu() for name, tensor in explanation.tensors().items() if name != "ignored"
     }
+    if bool(explanation.tried.all()):
+        del tensors["tried"]
     if explanation.values.slice_index is not None:
         shape, number = volume.shape[:3], explanation.values.slice_index
         tensors = {

@@ -1,9 +1,13 @@
-"""The report: runs as one page to look at, self-contained, from the run folders alone.
+"""The report: runs as one page to look at, from the run folders alone.
 
-Several runs stand side by side, the same objects aligned by their keys.
+Several runs stand side by side, the same objects aligned (see `misure.runs.alignment`). A page of
+a few objects is self-contained. One of more has its pictures in a folder beside it, in small files
+that the page loads as the reader scrolls; what is searched and sorted is always in the page.
 """
 
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +16,23 @@ import jinja2
 from misure._util.files import durable_file
 from misure._version import __version__
 from misure.errors import InputError, RunFolderError, entrance
+from misure.methods import METHODS
 from misure.reliability import ReliabilityModel, score_run
-from misure.reports.cards import add_reliability, cards_of
+from misure.reports.cards import Numbered, columns_of, natural_order, picture_parts
+from misure.reports.picture_folder import PictureFolder, remove_pictures
 from misure.reports.statistics import at_a_glance
-from misure.runs.folder import RunFolder
-from misure.runs.record import ObjectRecord
-from misure.runs.run import read_run
+from misure.runs.alignment import RunInRow, align
 
-OBJECTS_OF_A_PAGE = 2000
+OBJECTS_IN_ONE_FILE = 1000
+"""Most objects whose pictures are in the page itself."""
+
+_OBJECTS_OF_A_PART = 32
 _FOR_REVIEW = 1000  # objects in the list; misure reliability score writes all of them
 
-_SIZES_PX = ((150, 384), (600, 256), (OBJECTS_OF_A_PAGE, 128))
-"""Number of objects on a page, at most, and the longer side of their pictures."""
+_SIZES_PX = ((150, 384), (600, 256), (5000, 192))
+"""Number of objects, at most, and the longer side of their pictures."""
+
+_LEAST_SIZE_PX = 128
 
 
 @entrance("write_report")
@@ -33,9 +42,10 @@ def write_report(
     *,
     reliability: ReliabilityModel | None = None,
 ) -> list[Path]:
-    """Writes the report of one run or of several, and gives the pages, the first one `out`.
+    """Writes the report of one run or of several, and gives the files, the page `out` first.
 
-    More than `OBJECTS_OF_A_PAGE` objects make more pages, `report-2.html` beside `report.html`.
+    With more than `OBJECTS_IN_ONE_FILE` objects the pictures are in the folder `report_files`
+    beside `report.html`, which belongs to the page.
 
     Args:
         runs: run folders.
@@ -45,58 +55,97 @@ def write_report(
 
     Raises:
         RunFolderError: a folder is no run, or holds nothing yet.
-        InputError: no run, a file that cannot be written, or a run that the reliability model
-            cannot judge.
+        InputError: no run, a file that cannot be written, a folder of pictures that holds other
+            files, or a run that the reliability model cannot judge.
     """
-    folders, out = [RunFolder(run) for run in runs], Path(out)
-    if not folders:
+    out = Path(out)
+    if not runs:
         raise InputError("expected at least one run folder, got none.")
-    if not out.parent.is_dir():
+    if not out.parent.is_dir() or out.is_dir():
         raise InputError(f"expected a file in an existing folder, got {out}.")
-    records = [{record.key: record for record in read_run(run)} for run in runs]
-    keys = sorted({key for by_key in records for key in by_key})
-    if not keys:
+    opened = [RunInRow.open(run) for run in runs]
+    objects = natural_order(align(opened))
+    if not objects:
         raise RunFolderError(f"expected a run with records, {runs[0]} has none yet.")
-    starts = range(0, len(keys), OBJECTS_OF_A_PAGE)
-    pages = [out if not i else out.with_stem(f"{out.stem}-{i + 1}") for i in range(len(starts))]
-    reviews = [score_run(run, reliability) if reliability else [] for run in runs]
-    page_of = {key: pages[i // OBJECTS_OF_A_PAGE].name for i, key in enumerate(keys)}
-    parts = zip(_names(runs), folders, records, reviews, strict=True)
-    overview = {
-        "runs": [_section(*run, page_of) for run in parts],
-        "reliability": reliability,
-        "pages": [page.name for page in pages],
-        "num_objects": len(keys),
-        "version": __version__,
-    }
-    for start, page in zip(starts, pages, strict=True):
-        here = keys[start : start + OBJECTS_OF_A_PAGE]
-        size_px = next(px for most, px in _SIZES_PX if len(here) <= most)
-        cards = cards_of(folders, records, here, size_px)
-        add_reliability(cards, reviews)
-        text = _template().render(
-            **overview, page=page.name, first=start + 1, num_here=len(here), data=cards
+    rows = [score_run(run, reliability) if reliability else [] for run in runs]
+    reviews = [{row["key"]: row for row in of_run} for of_run in rows]
+    names = Numbered()
+    sections = [
+        _section(*of_run, names=names)
+        for of_run in zip(_names(runs), opened, rows, _places(opened, objects), strict=True)
+    ]
+    data = columns_of(objects, reviews, names) | {"build": secrets.token_hex(8)}
+    size_px = next((px for most, px in _SIZES_PX if len(objects) <= most), _LEAST_SIZE_PX)
+    parts = picture_parts(opened, objects, reviews, size_px, _OBJECTS_OF_A_PART)
+    with _pictures(out, data, parts, is_apart=len(objects) > OBJECTS_IN_ONE_FILE) as (
+        inside,
+        files,
+    ):
+        data |= {"of_part": _OBJECTS_OF_A_PART, "folder": files[0].parent.name if files else ""}
+        page = _template().stream(
+            runs=sections,
+            reliability=reliability,
+            num_objects=len(objects),
+            version=__version__,
+            nonce=secrets.token_urlsafe(16),
+            data=data,
+            parts=inside,
         )
-        with durable_file(page) as unfinished:
-            unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
-    return pages
+        with (
+            durable_file(out) as unfinished,
+            unfinished.open("w", encoding="utf-8", errors="backslashreplace") as file,
+        ):
+            file.writelines(page)
+    return [out, *files]
+
+
+@contextmanager
+def _pictures(
+    out: Path, data: Mapping[str, Any], parts: Iterator[dict[str, Any]], *, is_apart: bool
+) -> Iterator[tuple[list[dict[str, Any]], list[Path]]]:
+    """The parts that go into the page, and the files of those beside it."""
+    folder = out.with_name(f"{out.stem}_files")
+    if is_apart:
+        with PictureFolder(folder) as pictures:
+            for number, part in enumerate(parts):
+                pictures.write(number, data["build"], part)
+            yield [], pictures.files
+        return
+    yield list(parts), []
+    remove_pictures(folder)  # of a larger report before
 
 
 def _section(
     name: str,
-    folder: RunFolder,
-    records: Mapping[str, ObjectRecord],
+    run: RunInRow,
     review: Sequence[Mapping[str, Any]],
-    page_of: Mapping[str, str],
+    places: Mapping[str, int],
+    *,
+    names: Numbered,
 ) -> dict[str, Any]:
     """What the template shows of one run."""
+    method = METHODS.get(run.settings.method)
     return {
         "name": name,
-        "settings": folder.settings(),
-        **at_a_glance([*records.values()]),
-        "review": [{**row, "page": page_of[row["key"]]} for row in review[:_FOR_REVIEW]],
+        "settings": run.settings,
+        "kind": method.kind if method else "",
+        **at_a_glance(run.records),
+        "number_of": names,
+        "review": [{**row, "place": places[row["key"]]} for row in review[:_FOR_REVIEW]],
         "num_likely": sum(row["failure_probability"] >= 0.5 for row in review),
     }
+
+
+def _places(runs: Sequence[RunInRow], objects: Sequence[Any]) -> list[dict[str, int]]:
+    """For each run key -> place on the page."""
+    return [
+        {
+            record.key: place
+            for place, one in enumerate(objects)
+            if (record := one.records[number]) is not None
+        }
+        for number in range(len(runs))
+    ]
 
 
 def _template() -> jinja2.Template:
@@ -108,6 +157,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda share: f"{100 * share:.0f} %"
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment.get_template("report.html")
 
 

@@ -7,6 +7,7 @@ minimally sufficient region.
 
 import base64
 import io
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -16,7 +17,6 @@ from misure.errors import RunFolderError
 from misure.explanation.nested import map_value
 from misure.images.orientation import AS_STORED
 from misure.images.planes import viewing_plane
-from misure.models.preprocessing import resize
 from misure.runs.folder import RunFolder
 from misure.runs.record import DoneObject, ExplainedObject
 
@@ -37,6 +37,7 @@ def encoded_planes(folder: RunFolder, record: DoneObject, size_px: int) -> str:
         RunFolderError: the object's map is missing or damaged.
     """
     arrays = folder.read_map(record.map)
+    _check_own(arrays, record, folder)
     saliency_map = arrays.pop("saliency_map")
     take, _ = viewing_plane(arrays["target"], record.viewing_order or AS_STORED)
     curve = record.sufficiency_curve if isinstance(record, ExplainedObject) else []
@@ -45,20 +46,35 @@ def encoded_planes(folder: RunFolder, record: DoneObject, size_px: int) -> str:
     scale = min(1.0, size_px / max(height, width))
     sides = [max(1, round(scale * side)) for side in (height, width)]
 
-    def small(plane: torch.Tensor) -> np.ndarray:
-        return resize(take(plane).float()[None, None], sides)[0, 0].numpy()
+    def share(region: torch.Tensor) -> np.ndarray:
+        """Of each small pixel, in [0, 1]."""
+        picture = Image.fromarray(take(region).numpy().astype(np.uint8) * 255)
+        return np.asarray(picture.resize(sides[::-1], Image.Resampling.BOX)) / np.float32(255)
 
     flags = np.zeros(sides, np.uint8)
     for bit, name in enumerate(_ARRAYS):
         if name in arrays:
-            flags |= (small(arrays[name]) >= _SHOWN).astype(np.uint8) << bit
+            flags |= (share(arrays[name]) >= _SHOWN).astype(np.uint8) << bit
     nested = np.zeros(sides, np.uint8)
     for level in levels:
-        nested += small(saliency_map >= level) >= _SHOWN
-    values = small(saliency_map.clamp(min=0))
+        nested += share(saliency_map >= level) >= _SHOWN
+    plane = Image.fromarray(take(saliency_map.clamp(min=0)).float().numpy())
+    values = np.asarray(plane.resize(sides[::-1], Image.Resampling.BOX))
     levels_shown = (_SHADES * values / max(float(values.max()), 1e-30)).round()
     brightness = (255 / _SHADES * levels_shown).round().astype(np.uint8)
     return _encoded(Image.fromarray(np.stack([brightness, flags, nested], 2)), "PNG")
+
+
+def _check_own(arrays: Mapping[str, torch.Tensor], record: DoneObject, folder: RunFolder) -> None:
+    """Raises a RunFolderError unless a map is that of its record."""
+    num_pixels = int(arrays["target"].sum())
+    missing = set(_ARRAYS) - set(arrays) if isinstance(record, ExplainedObject) else set()
+    if num_pixels != record.target.pixels or missing:
+        wrong = f"it has no {min(missing)}" if missing else f"its target has {num_pixels:,} pixels"
+        raise RunFolderError(
+            f"expected the map of {record.key}, an object of {record.target.pixels:,} pixels, in "
+            f"{record.map} of {folder.address}, but {wrong}."
+        )
 
 
 def encoded_image(folder: RunFolder, name: str, size_px: int) -> str:
@@ -79,5 +95,5 @@ def encoded_image(folder: RunFolder, name: str, size_px: int) -> str:
 
 def _encoded(picture: Image.Image, kind: str) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **({"quality": 75} if kind == "JPEG" else {"optimize": True}))
+    picture.save(buffer, kind, **({"quality": 75} if kind == "JPEG" else {"compress_level": 7}))
     return base64.b64encode(buffer.getvalue()).decode()

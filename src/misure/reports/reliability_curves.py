@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from misure._util.files import durable_file
 from misure.reliability.evaluation import Evaluation
 from misure.reliability.scores import reliability_bins, risk_coverage
 from misure.reports.axes import CLASS_COLOURS
+from misure.reports.canvas import Figure
 
 _DRAWN = ("soft_dice", "confidence", "explanation", "confidence + explanation", "all")
 

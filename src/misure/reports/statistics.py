@@ -8,7 +8,8 @@ from typing import Any
 from misure.runs.context import context_shares
 from misure.runs.record import DoneObject, ExplainedObject, FailedObject, ObjectRecord
 
-_SEEN = 0.01  # share of a region on another class from which its object counts
+SEEN = 0.01
+"""Share of a region on another class from which its object counts there."""
 
 
 def at_a_glance(records: Sequence[ObjectRecord]) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def context_matrix(by_class: Mapping[str, Sequence[ExplainedObject]]) -> dict[st
         cells = [
             {
                 "share": sum(share.get(column, 0.0) for share in shares) / len(shares),
-                "num": sum(share.get(column, 0.0) >= _SEEN for share in shares),
+                "num": sum(share.get(column, 0.0) >= SEEN for share in shares),
             }
             for column in columns
         ]
@@ -84,4 +85,7 @@ def context_matrix(by_class: Mapping[str, Sequence[ExplainedObject]]) -> dict[st
 def named_shares(record: ExplainedObject) -> dict[str, float]:
     """Name of another class -> share in [0, 1] of the minimal region that lies on it."""
     names = {entry.class_index: entry.class_name for entry in record.context}
-    return {names[index]: share for index, share in context_shares(record).items()}
+    shares: dict[str, float] = defaultdict(float)  # two classes may have one name
+    for index, share in context_shares(record).items():
+        shares[names[index]] += share
+    return dict(shares)

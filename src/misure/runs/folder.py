@@ -14,7 +14,7 @@ import hashlib
 import io
 import json
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,6 +40,11 @@ from misure.runs.record import (
 )
 from misure.runs.record_index import RECORDS, RecordIndex, read_line, warn_of_torn, what_of
 from misure.runs.storage import open_storage, read_lines
+
+_IN_MAP = {
+    *("target", "ignored", "sufficient_region", "minimally_sufficient_region"),
+    "saliency_map",
+}
 
 
 class RunFolder:
@@ -160,7 +165,8 @@ class RunFolder:
             name: `map` of its record.
 
         Raises:
-            RunFolderError: the file is missing or damaged, or holds no target and map.
+            RunFolderError: the file is missing or damaged, or holds no target and map, or arrays
+                of other shapes or types.
         """
         try:
             arrays = read_arrays(io.BytesIO(self.storage.read(name)))
@@ -169,18 +175,29 @@ class RunFolder:
                 for array, values in arrays.items()
                 if values.dtype.kind in "bf"
             }
-            missing = {"target", "saliency_map"} - set(tensors)
-            if missing:
-                raise ValueError(f"it has no {min(missing)}")
-            if len({tensor.shape for tensor in tensors.values()}) > 1:
-                raise ValueError("its regions and its map differ in their sides")
-            if not torch.isfinite(tensors["saliency_map"]).all():
-                raise ValueError("its saliency map is not finite")
+            _check_map(tensors)
         except (OSError, ValueError) as error:
             raise RunFolderError(
                 f"expected a map in {name} of {self.address}, but {error}."
             ) from error
         return tensors
+
+
+def _check_map(tensors: Mapping[str, Tensor]) -> None:
+    """Raises a ValueError unless regions and map are those of one image or volume."""
+    if missing := {"target", "saliency_map"} - set(tensors):
+        raise ValueError(f"it has no {min(missing)}")
+    shape = tensors["target"].shape
+    if len(shape) not in (2, 3) or 0 in shape:
+        raise ValueError(f"its target is {tuple(shape)}")
+    for name in _IN_MAP & set(tensors):
+        tensor = tensors[name]
+        if tensor.shape != shape:
+            raise ValueError("its regions and its map differ in their sides")
+        if tensor.is_floating_point() != (name == "saliency_map"):
+            raise ValueError(f"its {name} is {tensor.dtype}")
+    if not bool(tensors["saliency_map"].isfinite().all()):
+        raise ValueError("its saliency map is not finite")
 
 
 class RunWriter:

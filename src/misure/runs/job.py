@@ -36,6 +36,7 @@ class RunJob:
         model_options: options of the network.
         device: see `load_model`; with several GPUs each worker takes the next one.
         slice_index: axial slice of NIfTI volumes.
+        image_options: `frame` and `depth` of pictures (see `read_image`).
         num_threads: threads of a worker on the CPU. Part of the settings, since sums over another
             number of threads differ in their last digits.
         revisions: sample -> how often it has been explained anew once this job is done, if at all.
@@ -48,6 +49,7 @@ class RunJob:
     model_options: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
     slice_index: int | None = None
+    image_options: Mapping[str, Any] = field(default_factory=dict)
     num_threads: int = 1
     revisions: Mapping[str, int] = field(default_factory=dict)
 
@@ -75,7 +77,8 @@ class RunJob:
         """The samples."""
         if not isinstance(self.source, str):
             return self.source
-        return open_dataset(self.source, Reading.for_model(model, self.slice_index))
+        reading = Reading.for_model(model, self.slice_index, self.image_options)
+        return open_dataset(self.source, reading)
 
     def open_worker(self, worker: int = 0) -> RunWorker:
         """A worker; its run must have begun."""
@@ -91,6 +94,7 @@ class RunJob:
             **structs.asdict(self.plan) | {"method_options": self.plan.plain_options()},
             source=self.source if isinstance(self.source, str) else type(self.source).__name__,
             slice_index=self.slice_index,
+            image_options=dict(self.image_options),
             model=spec or model.name,
             model_settings={key: value for key, value in settings.items() if key != "device"},
             class_names=list(model.class_names),

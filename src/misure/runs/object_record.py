@@ -12,6 +12,7 @@ from misure.datasets.sample import Sample
 from misure.errors import RunFolderError, reason_of
 from misure.explanation.explanation import Explanation
 from misure.explanation.record import CostRecord, TargetRecord
+from misure.images.spacing import known_spacing
 from misure.methods.result import MethodResult
 from misure.models.augmentation import augmented_dices
 from misure.models.confidence import prediction_record
@@ -121,7 +122,7 @@ def write_object(
             class_index=run_object.target.class_index,
             class_name=run_object.target.class_name,
             instance=run_object.instance,
-            target=TargetRecord.of(run_object.target),
+            target=TargetRecord.of(run_object.target, known_spacing(sample.spacing_mm)),
             prediction=signs.prediction,
             augmented_dice=signs.augmented_dice,
             revision=revision,
@@ -149,12 +150,13 @@ def _done(
         "instance": run_object.instance,
         "map": writer.save("maps", run_object.key, ".npz", (explanation or explained).save),
         "thumbnail": writer.save_thumbnail(image_key, thumbnail(sample, target)),
-        "target": TargetRecord.of(explained.target),
+        "target": TargetRecord.of(explained.target, known_spacing(sample.spacing_mm)),
         "cost": cost.counts(),
         "affine": None if sample.affine is None else sample.affine.tolist(),
         "viewing_order": sample.order if target.region.ndim == 3 else None,
         "prediction": signs.prediction,
         "augmented_dice": signs.augmented_dice,
+        "num_classes": segmentation.num_classes,
         "timing": Timing(seconds=cost.seconds),
     }
     if isinstance(explained, MethodResult):

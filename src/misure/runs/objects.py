@@ -59,7 +59,7 @@ def asked_target(
     """The one object that a sample asks about.
 
     It is the object at the sample's `point`, of the class that the annotation has there. Without a
-    point, or if an instance is given, it is of the largest class but class 0.
+    point, or if an instance is given, it is of the largest class but the background.
 
     Args:
         sample: the image and what is known of it.

@@ -21,8 +21,8 @@ class RunPlan(Record, frozen=True, kw_only=True):
     Attributes:
         objects: which objects of a sample: `all`; or `asked`, one a sample, as `explain` and
             `compare` choose it (see `asked_target`).
-        classes: names or numbers of the classes to explain; empty: all but class 0. With `asked` at
-            most one.
+        classes: names or numbers of the classes to explain; empty: all but the background.
+            With `asked` at most one.
         instances: each connected object by itself, instead of each class as a whole.
         instance: with `asked` only this connected object of the class, 0 the largest.
         min_area: smallest object, as a fraction of the image, in [0, 1); `asked` takes any.

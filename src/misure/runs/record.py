@@ -8,11 +8,11 @@ at their default are left out, and a line's `status` says which kind it is:
 - `finished`: all objects of a sample have their lines (`FinishedSample`).
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from misure._util.records import Record
+from misure._util.records import Count, Fraction, Record
 from misure.explanation.evidence import PresentedSufficiency
 from misure.explanation.record import (
     CurvePoint,
@@ -35,6 +35,7 @@ class RunSettings(RunPlan, frozen=True, kw_only=True):
     Attributes:
         source: spec of the data set; for samples in memory the name of their class.
         slice_index: axial slice of NIfTI volumes; None: whole volumes.
+        image_options: `frame` and `depth` of pictures (see `read_image`), if given.
         model: spec of the network, or its name.
         model_settings: how the network is used (see `SegmentationModel.settings`).
         class_names: of the network; empty if it names none.
@@ -47,6 +48,7 @@ class RunSettings(RunPlan, frozen=True, kw_only=True):
 
     source: str
     slice_index: int | None
+    image_options: dict[str, Any] = msgspec.field(default_factory=dict)
     model: str
     model_settings: dict[str, Any]
     class_names: list[str]
@@ -97,7 +99,7 @@ class Prediction(Record, frozen=True, kw_only=True):
     soft_dice: float
     compactness: float
     at_image_edge: float
-    num_parts: int
+    num_parts: Count
 
 
 class ContextEntry(Record, frozen=True, kw_only=True):
@@ -106,12 +108,12 @@ class ContextEntry(Record, frozen=True, kw_only=True):
     Attributes:
         class_index, class_name: of the class in the network's own segmentation; -1 and `none` for
             pixels without a class.
-        pixels: of the region on it.
+        pixels: of the region on it; where classes overlap, a pixel counts for each of its classes.
     """
 
-    class_index: int
+    class_index: Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
     class_name: str
-    pixels: int
+    pixels: Count
 
 
 class Timing(Record, frozen=True, kw_only=True):
@@ -148,6 +150,7 @@ class DoneObject(
         prediction: what the prediction alone says of the object.
         augmented_dice: Dice with what the network segments on changed images, by change; None
             unless asked for.
+        num_classes: K, the classes that the network tells apart.
         layer: the layer that the method used, if it uses one.
         timing: seconds; `read_run` leaves it out.
         reason: empty, as nothing failed.
@@ -157,9 +160,9 @@ class DoneObject(
 
     key: str
     sample: str
-    class_index: int
+    class_index: Count
     class_name: str
-    instance: int | None
+    instance: Count | None
     map: str
     thumbnail: str
     target: TargetRecord
@@ -168,10 +171,17 @@ class DoneObject(
     viewing_order: ViewingOrder | None
     prediction: Prediction
     augmented_dice: dict[str, float] | None = None
+    num_classes: int | None = None
     layer: str = ""
     timing: Timing | None = None
     reason: str = ""
     revision: int = 0
+
+    def __post_init__(self) -> None:
+        if self.viewing_order and sorted(axis for axis, _ in self.viewing_order) != [0, 1, 2]:
+            raise ValueError(f"viewing_order {self.viewing_order} does not name each axis once")
+        if self.affine is not None and [len(row) for row in self.affine] != [4] * 4:
+            raise ValueError("affine is not 4 x 4")
 
     @property
     def status(self) -> str:
@@ -185,20 +195,24 @@ class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
     Attributes:
         baseline_image, dice_threshold, sufficient_region, minimally_sufficient_region,
         sufficiency_curve, minimality, sufficiency_by_presentation, silhouette_dice, transfer_dice,
-        silhouette_dice_by_content: as in `ExplanationRecord`.
+        transfer_from, transfer_resized, silhouette_dice_by_content, spacing_mm: as in
+            `ExplanationRecord`.
         context: on which classes the minimal region lies outside its object.
     """
 
     baseline_image: str
-    dice_threshold: float
+    dice_threshold: Fraction
     sufficient_region: SufficientRegionRecord
     minimally_sufficient_region: MinimallySufficientRegionRecord
     sufficiency_curve: list[CurvePoint]
     minimality: Minimality | None
     sufficiency_by_presentation: list[PresentedSufficiency]
-    silhouette_dice: float
-    transfer_dice: float
+    silhouette_dice: Fraction
+    transfer_dice: Fraction
+    transfer_from: str
+    transfer_resized: bool
     silhouette_dice_by_content: dict[str, float]
+    spacing_mm: list[float] | None
     context: list[ContextEntry]
 
 
@@ -219,9 +233,9 @@ class FailedObject(
     key: str
     sample: str
     reason: str
-    class_index: int | None = None
+    class_index: Count | None = None
     class_name: str = ""
-    instance: int | None = None
+    instance: Count | None = None
     target: TargetRecord | None = None
     prediction: Prediction | None = None
     augmented_dice: dict[str, float] | None = None

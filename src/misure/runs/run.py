@@ -57,6 +57,7 @@ def run(
     model_options: Mapping[str, Any] | None = None,
     device: str = "auto",
     slice_index: int | None = None,
+    image_options: Mapping[str, Any] | None = None,
     execution: Execution | None = None,
     on_progress: OnProgress | None = None,
 ) -> Progress:
@@ -72,6 +73,7 @@ def run(
         plan: what to explain, and how; None: the plan of all defaults.
         model_options, device: see `load_model`.
         slice_index: axial slice of NIfTI volumes; None: whole volumes.
+        image_options: `frame` and `depth` of pictures (see `read_image`).
         execution: who works, and on which samples; None: one process of its own, on all.
         on_progress: called at the beginning and after every sample.
 
@@ -93,6 +95,7 @@ def run(
         model_options=dict(model_options or {}),
         device=device,
         slice_index=slice_index,
+        image_options=dict(image_options or {}),
         num_threads=execution.num_threads,
     )
     if job.is_in_memory and not execution.is_in_this_process:

@@ -1,16 +1,14 @@
 """The maps of a run over volumes as NIfTI files, to lay over the volumes in any viewer."""
 
 import hashlib
-import io
 import re
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from misure._util.arrays import read_arrays
-from misure.errors import InputError, RunFolderError, reason_of
+from misure.errors import InputError, RunFolderError
 from misure.images.nifti_write import write_regions
+from misure.images.orientation import viewing_order
 from misure.runs.folder import RunFolder
 from misure.runs.record import DoneObject
 
@@ -36,13 +34,12 @@ def write_run_volumes(run: str | Path, out: Path) -> int:
         if not isinstance(record, DoneObject) or record.affine is None:
             continue
         try:
-            arrays = read_arrays(io.BytesIO(folder.storage.read(record.map)))
-            tensors = {name: torch.from_numpy(arrays[name]) for name in _WRITTEN if name in arrays}
-            affine = np.array(record.affine, np.float64).reshape(4, 4)
-        except (OSError, ValueError, TypeError) as error:
-            raise RunFolderError(
-                f"expected a map in {record.map} of {run}, and an affine, but {reason_of(error)}."
-            ) from error
+            affine = np.array(record.affine, np.float64)
+            viewing_order(affine, run)
+        except InputError as error:
+            raise RunFolderError(str(error)) from error
+        arrays = folder.read_map(record.map)
+        tensors = {name: arrays[name] for name in _WRITTEN if name in arrays}
         subfolder = out / _file_name(record.key)
         subfolder.mkdir(parents=True, exist_ok=True)
         write_regions(tensors, affine, subfolder, f"misure: {record.class_name}")

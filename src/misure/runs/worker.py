@@ -7,13 +7,15 @@ objects of a sample are always explained together.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec import structs
 from torch import Tensor
 
-from misure.datasets.sample import Dataset, SampleList, files_of
+from misure.datasets.sample import Dataset, Sample, SampleList, files_of
 from misure.errors import RunFolderError, entrance, reason_of
 from misure.explanation.explanation import Explanation
+from misure.images.spacing import known_spacing
 from misure.methods import METHODS
 from misure.methods.result import MethodResult
 from misure.models.device import to_device
@@ -23,6 +25,7 @@ from misure.models.target import Target
 from misure.runs.folder import RunFolder, RunWriter
 from misure.runs.object_record import Explained, signs_of, write_object
 from misure.runs.objects import RunObject, objects_of
+from misure.runs.other_images import OtherImages
 from misure.runs.plan import RunPlan
 from misure.runs.record import FailedObject, FinishedSample
 from misure.runs.source_files import described
@@ -61,6 +64,7 @@ class RunWorker:
         self._keys, self._revisions = dataset.keys, revisions or {}
         self._writer = RunWriter(folder)
         self._class_indices = [model.find_class(name) for name in plan.classes]
+        self._others = OtherImages(dataset)
 
     @entrance("")  # so that recorded reasons are the same in every process
     def work(self, index: int, key: str) -> SampleOutcome:
@@ -87,13 +91,15 @@ class RunWorker:
             segmentation = Segmentation(self._model, logits, image.device)
             objects = objects_of(sample, segmentation, self._plan, self._class_indices)
             signs = signs_of(self._model, image, logits, sample, objects, self._plan)
+            of_sample = self._options_of_sample(index, sample) if objects else {}
             del logits  # large, and of no use while the objects are explained
         except Exception as error:
             _raise_if_broken(error)
             return _record_failed_sample(self._writer, finished, reason_of(error))
+        explained = self._explain(image, key, objects, of_sample)
         records = [
             write_object(self._writer, sample, segmentation, *parts, revision=finished.revision)
-            for parts in zip(objects, signs, self._explain(image, key, objects), strict=True)
+            for parts in zip(objects, signs, explained, strict=True)
         ]
         self._writer.append([*records, structs.replace(finished, num_objects=len(records))])
         num_failed = sum(isinstance(record, FailedObject) for record in records)
@@ -108,28 +114,48 @@ class RunWorker:
                 "changed. Give the same command again."
             )
 
-    def _explain(self, image: Tensor, key: str, objects: Sequence[RunObject]) -> list[Explained]:
+    def _options_of_sample(self, index: int, sample: Sample) -> dict[str, Any]:
+        """Options that a method which finds regions takes of the sample, and of another one."""
+        if not METHODS[self._plan.method].finds_regions:
+            return {}
+        options: dict[str, Any] = {}
+        if (spacing_mm := known_spacing(sample.spacing_mm)) is not None:
+            options["spacing_mm"] = spacing_mm
+        if "other_image" not in self._plan.method_options:
+            other = self._others.of(index, sample.image)
+            if other is not None:
+                options["other_image"], options["other_image_name"] = other
+        return options
+
+    def _explain(
+        self, image: Tensor, key: str, objects: Sequence[RunObject], of_sample: Mapping[str, Any]
+    ) -> list[Explained]:
         """What explains each object; a few are explained together, one by one if that fails."""
         explained: list[Explained] = []
         for start in range(0, len(objects), _AT_ONCE):
             batch = objects[start : start + _AT_ONCE]
             try:
-                explained += self._explain_targets(image, key, [part.target for part in batch])
+                targets = [part.target for part in batch]
+                explained += self._explain_targets(image, key, targets, of_sample)
             except Exception as error:
                 _raise_if_broken(error)
-                explained += [error] if len(batch) == 1 else self._one_by_one(image, key, batch)
+                explained += (
+                    [error] if len(batch) == 1 else self._one_by_one(image, key, batch, of_sample)
+                )
         return explained
 
-    def _one_by_one(self, image: Tensor, key: str, objects: Sequence[RunObject]) -> list[Explained]:
-        return [self._explain(image, key, [run_object])[0] for run_object in objects]
+    def _one_by_one(
+        self, image: Tensor, key: str, objects: Sequence[RunObject], of_sample: Mapping[str, Any]
+    ) -> list[Explained]:
+        return [self._explain(image, key, [part], of_sample)[0] for part in objects]
 
     def _explain_targets(
-        self, image: Tensor, key: str, targets: Sequence[Target]
+        self, image: Tensor, key: str, targets: Sequence[Target], of_sample: Mapping[str, Any]
     ) -> Sequence[Explanation | MethodResult]:
         plan, seed = self._plan, self._plan.seed_of(key)
         method = METHODS[plan.method]
         shared = method.options_among({"dice_threshold": plan.dice_threshold})
-        options = {**shared, **plan.method_options}
+        options = {**shared, **of_sample, **plan.method_options}
         if plan.objects == "asked":
             return [method(self._model, image, target, seed=seed, **options) for target in targets]
         return method.explain_many(self._model, image, targets, seed=seed, **options)

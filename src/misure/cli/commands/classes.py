@@ -25,12 +25,15 @@ def classes(
     model_options: dict[str, Any],
     device: str,
     slice_index: int | None,
+    image_options: dict[str, Any],
     quiet: bool,
 ) -> None:
     """What the network finds in an image: classes, areas, number of objects."""
     from misure.models.segmentation import segment
 
-    model, pixels = load_model_and_image(image, spec, model_options, device, slice_index)
+    model, pixels = load_model_and_image(
+        image, spec, model_options, device, slice_index, image_options
+    )
     classes = segment(model, pixels).found_classes()
     if not quiet:
         rows = [

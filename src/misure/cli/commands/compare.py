@@ -9,6 +9,7 @@ from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names, settings_of_methods
 from misure.cli.commands.options import (
     dice_threshold_option,
+    force_option,
     out_option,
     quiet_option,
     seed_option,
@@ -60,6 +61,7 @@ _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equi
 @dice_threshold_option
 @seed_option
 @out_option("Folder to write to.", "comparison")
+@force_option
 @quiet_option
 def compare(
     images: tuple[Path, ...],
@@ -68,6 +70,7 @@ def compare(
     model_options: dict[str, Any],
     device: str,
     slice_index: int | None,
+    image_options: dict[str, Any],
     class_: str | None,
     instance: int | None,
     methods: list[str] | None,
@@ -77,6 +80,7 @@ def compare(
     dice_threshold: float,
     seed: int,
     out: Path,
+    force: bool,
     quiet: bool,
 ) -> None:
     """Compare methods on images or a data set: one object of each image, every metric of each map.
@@ -87,7 +91,7 @@ def compare(
     from misure.datasets import Dataset, ImageFiles, Reading, open_dataset
     from misure.metrics.comparison.compare import DEFAULT_METHODS, DEFAULT_METRICS, compare
     from misure.models.loaders import load_model
-    from misure.reports.folders import save_comparison
+    from misure.reports.folders import COMPARISON_FILES, save_comparison
 
     baseline_image = search.pop("baseline_image", "mean")
     if search:
@@ -101,9 +105,18 @@ def compare(
         spec = "triangle"  # the network that comes with misure
     if spec is None:
         raise InputError("expected a network, got none. Name it with --model.")
-    with writing_folder(out) as folder, progress(quiet) as on_step:
+    made_with = {
+        "images": list(map(str, images)), "dataset": dataset, "model": spec,
+        "model_options": model_options, "slice_index": slice_index, "class": class_,
+        "instance": instance, "methods": methods, "metrics": metrics, "options": options,
+        "baseline_image": baseline_image, "dice_threshold": dice_threshold, "seed": seed,
+    }  # fmt: skip
+    writing = writing_folder(
+        out, command="compare", settings=made_with, force=force, names=COMPARISON_FILES
+    )
+    with writing as folder, progress(quiet) as on_step:
         model = load_model(spec, **({"device": device} | model_options))
-        reading = Reading.for_model(model, slice_index)
+        reading = Reading.for_model(model, slice_index, image_options)
         samples: Dataset = (
             open_dataset(dataset, reading) if dataset else ImageFiles(images, reading=reading)
         )

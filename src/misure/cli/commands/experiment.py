@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from misure.cli.commands.filled_help import FilledCommand
-from misure.cli.commands.options import out_option, quiet_option
+from misure.cli.commands.options import force_option, out_option, quiet_option
 from misure.cli.terminal import progress, say
 
 
@@ -33,6 +33,7 @@ from misure.cli.terminal import progress, say
     help="Where networks run: auto, cpu, cuda, cuda:1 ...",
 )
 @out_option("Folder of the experiment.  [default: NAME]")
+@force_option
 @quiet_option
 def experiment(
     name: str,
@@ -42,6 +43,7 @@ def experiment(
     workers: int,
     device: str,
     out: Path | None,
+    force: bool,
     quiet: bool,
 ) -> None:
     """Run one of the paper's experiments, or one of your own.
@@ -49,11 +51,13 @@ def experiment(
     NAME is one of {experiments}, or a .toml file. The folder holds networks, runs, tables, figures
     and reports. If the experiment is interrupted, the same command continues it.
     """
+    from misure._util.folders import refuse_foreign_folder
     from misure.lab.experiments import read_plan, run_experiment
 
     plan = read_plan(name)
     plan = plan.quickly() if quick else plan
     out = out or Path(plan.name)
+    refuse_foreign_folder(out, ("experiment.toml",), force=force)
     with progress(quiet) as on_step:
         run_experiment(
             plan,

@@ -1,7 +1,8 @@
 """`misure explain`."""
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,6 +10,7 @@ from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import numbers, settings
 from misure.cli.commands.options import (
     dice_threshold_option,
+    force_option,
     image_argument,
     load_model_and_image,
     out_option,
@@ -19,6 +21,12 @@ from misure.cli.commands.options import (
 )
 from misure.cli.terminal import progress, say, summary
 from misure.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from misure.images.nifti import NiftiFile
+    from misure.models.model import SegmentationModel
 
 
 @click.command(cls=FilledCommand)
@@ -47,8 +55,20 @@ from misure.errors import InputError
     metavar="KEY=VALUE",
     help="Any other option of the preset, e.g. growth=bracket; `misure presets -v` lists them.",
 )
+@click.option(
+    "--other-image",
+    type=click.Path(path_type=Path),
+    metavar="IMAGE",
+    help="Another image, to show in the outline of the region: what is then still segmented is no "
+    "evidence of its content. Scaled and cropped if need be.  [default: the image itself, turned "
+    "by 180 degrees]",
+)
 @seed_option
-@out_option("Folder to write to.  [default: misure-IMAGE]")
+@out_option(
+    "Folder to write to.  [default: misure-IMAGE-CLASS, and which object: -INSTANCE, -at-POINT "
+    "or -in-BOX]"
+)
+@force_option
 @quiet_option
 def explain(
     image: Path,
@@ -56,6 +76,7 @@ def explain(
     model_options: dict[str, Any],
     device: str,
     slice_index: int | None,
+    image_options: dict[str, Any],
     class_: str | None,
     point: tuple[int, ...] | None,
     box: tuple[int, ...] | None,
@@ -63,8 +84,10 @@ def explain(
     dice_threshold: float,
     search: dict[str, Any],
     options: dict[str, Any],
+    other_image: Path | None,
     seed: int,
     out: Path | None,
+    force: bool,
     quiet: bool,
 ) -> None:
     """Explain one segmentation: why did the network draw this object?
@@ -75,10 +98,10 @@ def explain(
     from misure._util.folders import writing_folder
     from misure.explanation.explain import explain
     from misure.explanation.presentation import make_presentations
-    from misure.images.nifti import NiftiFile, is_nifti, nifti_stem
+    from misure.images.nifti import NiftiFile, is_nifti
     from misure.images.orientation import AS_STORED
     from misure.models.segmentation import segment
-    from misure.reports.folders import save_result
+    from misure.reports.folders import RESULT_FILES, save_result
 
     if class_ is None and point is None:
         raise InputError(
@@ -86,18 +109,31 @@ def explain(
             "finds."
         )
     options |= search
-    out = out or Path(f"misure-{nifti_stem(image.name) or 'image'}")
-    with writing_folder(out) as folder, progress(quiet) as on_step:
-        model, pixels = load_model_and_image(image, spec, model_options, device, slice_index)
+    model, pixels = load_model_and_image(
+        image, spec, model_options, device, slice_index, image_options
+    )
+    segmentation = segment(model, pixels)
+    target = segmentation.target(
+        None if class_ is None else model.find_class(class_), point=point, box=box,
+        instance=instance,
+    )  # fmt: skip
+    chosen = {"slice": slice_index, "instance": instance, "point": point, "box": box}
+    out = out or _default_out(image, target.class_name or str(target.class_index), chosen)
+    made_with = chosen | {
+        "image": str(image), "model": spec, "model_options": model_options,
+        "image_options": image_options,
+        "class_index": target.class_index, "dice_threshold": dice_threshold, "options": options,
+        "other_image": None if other_image is None else str(other_image), "seed": seed,
+    }  # fmt: skip
+    writing = writing_folder(
+        out, command="explain", settings=made_with, force=force, names=RESULT_FILES
+    )
+    with writing as folder, progress(quiet) as on_step:
         volume = NiftiFile(image) if is_nifti(image) else None
-        order = volume.order if volume else AS_STORED
-        segmentation = segment(model, pixels)
-        target = segmentation.target(
-            None if class_ is None else model.find_class(class_),
-            point=point,
-            box=box,
-            instance=instance,
-        )
+        spacing_mm = _spacing_of(volume, slice_index) if volume else None
+        if other_image is not None:
+            options["other_image"] = _read_other(other_image, model, slice_index)
+            options["other_image_name"] = str(other_image)
         explanation = explain(
             model,
             pixels,
@@ -105,7 +141,7 @@ def explain(
             dice_threshold=dice_threshold,
             seed=seed,
             on_step=on_step,
-            **options,
+            **{"spacing_mm": spacing_mm} | options,
         )
         explanation = explanation.with_values(image=str(image), slice_index=slice_index)
         presentation = make_presentations(
@@ -114,7 +150,50 @@ def explain(
             baseline_image=explanation.settings["baseline_image"],
             edge_px=explanation.settings["edge_px"],
             seed=seed,
+            spacing_mm=explanation.values.spacing_mm,
         )[0]
+        order = volume.order if volume else AS_STORED
         save_result(explanation, presentation, segmentation, folder, order=order, volume=volume)
     if not quiet:
         say(summary(explanation.values, out))
+
+
+def _default_out(image: Path, class_name: str, chosen: dict[str, Any]) -> Path:
+    """`misure-IMAGE-CLASS`, and what else was chosen, so that no two objects share a folder."""
+    from misure.images.nifti import nifti_stem
+
+    parts = ["misure", nifti_stem(image.name) or "image"]
+    if chosen["slice"] is not None:
+        parts.append(f"slice{chosen['slice']}")
+    parts.append(class_name)
+    if chosen["instance"] is not None:
+        parts.append(str(chosen["instance"]))
+    for name, word in (("point", "at"), ("box", "in")):
+        if chosen[name] is not None:
+            parts.append("-".join([word, *map(str, chosen[name])]))
+    return Path(re.sub(r"[^\w.-]+", "_", "-".join(parts)))
+
+
+def _spacing_of(volume: "NiftiFile", slice_index: int | None) -> tuple[float, ...] | None:
+    """Millimetres between the voxels of a volume, or between the pixels of its slice."""
+    from misure.images.orientation import affine_of_slice, spacing_mm
+    from misure.images.spacing import known_spacing
+
+    if slice_index is None:
+        return known_spacing(spacing_mm(volume.affine))
+    shape = volume.shape[:3]
+    sides = spacing_mm(affine_of_slice(volume.affine, slice_index, volume.order, shape))
+    return known_spacing(sides[1:])
+
+
+def _read_other(path: Path, model: "SegmentationModel", slice_index: int | None) -> "Tensor":
+    """Another image, read as the network wants it."""
+    from misure.images.nifti import is_nifti
+    from misure.images.read import read_image
+
+    return read_image(
+        path,
+        num_channels=model.num_channels,
+        slice_index=slice_index if is_nifti(path) else None,
+        intensity=model.intensity,
+    )

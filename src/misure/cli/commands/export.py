@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from misure.cli.commands.options import force_option
 from misure.cli.terminal import counted, say
 from misure.errors import InputError
 
@@ -15,16 +16,23 @@ from misure.errors import InputError
 @click.option(
     "--nifti", type=click.Path(path_type=Path), help="Write regions and maps of volumes into it."
 )
-def export(run: str, csv_file: Path | None, parquet: Path | None, nifti: Path | None) -> None:
+@force_option
+def export(
+    run: str, csv_file: Path | None, parquet: Path | None, nifti: Path | None, force: bool
+) -> None:
     """Write the values of a run as a table, one row an object, one column a value.
 
     For NIfTI volumes it also writes the regions and maps, to lay over the volumes.
     """
+    from misure._util.folders import refuse_foreign_file, writing_folder
     from misure.runs.table import RunTable
     from misure.runs.volumes import write_run_volumes
 
     if csv_file is None and parquet is None and nifti is None:
         raise InputError("expected --csv FILE, --parquet FILE or --nifti DIR, got none.")
+    for path, mark in ((csv_file, b"target.class_index"), (parquet, b"PAR1")):
+        if path:
+            refuse_foreign_file(path, mark, force=force)
     if csv_file or parquet:
         with RunTable.open(run) as table:
             if csv_file:
@@ -34,4 +42,7 @@ def export(run: str, csv_file: Path | None, parquet: Path | None, nifti: Path | 
             written = " and ".join(str(path) for path in (csv_file, parquet) if path)
             say(f"{written}: {counted(table.num_rows, 'object')}")
     if nifti:
-        say(f"{nifti}: {counted(write_run_volumes(run, nifti), 'object')}")
+        made_with = {"run": run}
+        with writing_folder(nifti, command="export", settings=made_with, force=force) as folder:
+            num_written = write_run_volumes(run, folder)
+        say(f"{nifti}: {counted(num_written, 'object')}")

@@ -4,18 +4,22 @@ from pathlib import Path
 
 import click
 
+from misure.cli.commands.options import force_option
 from misure.cli.terminal import counted, say
 
 
 @click.command()
 @click.argument("run")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A .jsonl file.")
-def merge(run: str, out: Path) -> None:
+@force_option
+def merge(run: str, out: Path, force: bool) -> None:
     """Write the records of all writers of a run as one file, one line an object, sorted by key.
 
     Copy shards that were run into folders of their own into one folder first.
     """
+    from misure._util.folders import refuse_foreign_file
     from misure.runs.table import comparable_records, write_jsonl
 
+    refuse_foreign_file(out, b'"status"', force=force)
     num_written = write_jsonl(comparable_records(run), out)
     say(f"{out}: {counted(num_written, 'object')}")

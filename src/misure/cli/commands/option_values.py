@@ -21,6 +21,23 @@ def numbers(name: str) -> Callable[..., tuple[int, ...] | None]:
     return parse
 
 
+def numbers_or_none(_ctx: Any, _param: Any, value: str | None) -> tuple[int, ...] | None:
+    """A click callback for whole numbers with commas, or the word none for no number."""
+    parse = numbers("numbers, such as 255,0, or none")
+    return () if value == "none" else parse(_ctx, _param, value)
+
+
+def number_map(_ctx: Any, _param: Any, value: str | None) -> dict[int, int] | None:
+    """A click callback for NUMBER=CLASS pairs with commas between them."""
+    if value is None:
+        return None
+    try:
+        pairs = [part.split("=") for part in value.split(",")]
+        return {int(number): int(class_index) for number, class_index in pairs}
+    except ValueError as error:
+        raise click.BadParameter(f"expected NUMBER=CLASS, got {value!r}.") from error
+
+
 def part_of(_ctx: Any, _param: Any, value: str | None) -> tuple[int, int] | None:
     """A click callback for I/N, two whole numbers."""
     if value is None:

@@ -27,6 +27,12 @@ SEED = click.IntRange(0, 2**32 - 1)
 seed_option = click.option(
     "--seed", type=SEED, default=0, show_default=True, help="Seed of everything random."
 )
+force_option = click.option(
+    "--force",
+    is_flag=True,
+    help="Write even if other results, or files of others, are there. In a folder only misure's "
+    "own files are replaced.",
+)
 dice_threshold_option = click.option(
     "--dice-threshold",
     type=float,
@@ -58,6 +64,15 @@ _model_options = [
         type=int,
         help="Axial slice of a NIfTI volume, counted from the feet.",
     ),
+    click.option(
+        "--image-option",
+        "image_options",
+        multiple=True,
+        callback=settings,
+        metavar="KEY=VALUE",
+        help="How pictures are read: frame=N or frame=channels of those with several, depth=BITS "
+        "of those darker than their type.",
+    ),
 ]
 
 
@@ -74,8 +89,19 @@ _search_options = [
         help="How regions are searched for: {presets}.  [default: smallest, or forward_only if the "
         "network gives no gradients]",
     ),
-    click.option("--max-passes", type=int, help="Budget in pass equivalents."),
-    click.option("--grain-px", type=int, help="Side of the smallest piece of a region, in pixels."),
+    click.option(
+        "--max-passes",
+        type=int,
+        help="Most pass equivalents (forward passes + 2 x backward passes) for one object. All "
+        "that is done for it counts: both searches, the evidence, the nested regions, minimality, "
+        "--one-minimal and --compare-presentations; segmenting the image once does not.  [default: "
+        "what the preset usually takes]",
+    ),
+    click.option(
+        "--grain-px",
+        type=int,
+        help="Side of the smallest piece of a region, in pixels (smallest sides of a voxel).",
+    ),
     click.option("--edge-px", type=int, help="Width of the soft edge of a region, in pixels."),
     click.option(
         "--one-minimal",
@@ -135,17 +161,17 @@ def with_model(*, required: bool = True) -> Callable[[Command], Command]:
 
 
 def load_model_and_image(
-    image: Path, spec: str, options: dict[str, Any], device: str, slice_index: int | None
+    image: Path,
+    spec: str,
+    options: dict[str, Any],
+    device: str,
+    slice_index: int | None,
+    image_options: dict[str, Any],
 ) -> tuple[Any, Any]:
     """The model, and the image on its device."""
-    from misure.images.read import read_image
+    from misure.datasets.sample import Reading
     from misure.models.loaders import load_model
 
     model = load_model(spec, **({"device": device} | options))
-    pixels = read_image(
-        image,
-        num_channels=model.num_channels,
-        slice_index=slice_index,
-        intensity=model.intensity,
-    )
+    pixels = Reading.for_model(model, slice_index, image_options).image(image)
     return model, pixels.to(model.device)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from misure.cli.commands.option_values import names
-from misure.cli.commands.options import quiet_option, seed_option
+from misure.cli.commands.options import force_option, quiet_option, seed_option
 from misure.cli.terminal import say
 
 
@@ -29,12 +29,16 @@ def prepare() -> None:
     metavar="0001,0002",
     help="Cases for testing, all others for training.  [default: the published split]",
 )
+@force_option
 @quiet_option
-def synapse(raw: str, out: Path, labels: str, test: list[str] | None, quiet: bool) -> None:
+def synapse(
+    raw: str, out: Path, labels: str, test: list[str] | None, force: bool, quiet: bool
+) -> None:
     """Prepare the Synapse multi-organ CT: RAW is a folder of NIfTI files, or IMAGE,LABELS.
 
     Cases that are already in OUT are kept. If it is interrupted, the same command continues.
     """
+    _refuse_foreign(out, force)
     _prepare(raw, out, labels, test, quiet)
 
 
@@ -47,19 +51,38 @@ def synapse(raw: str, out: Path, labels: str, test: list[str] | None, quiet: boo
 @click.option("--slices", default=40, show_default=True, help="Slices of a volume.")
 @seed_option
 @click.option("--raw-only", is_flag=True, help="Write only OUT/raw.")
+@force_option
 @quiet_option
 def phantom(
-    out: Path, cases: int, size: int, slices: int, seed: int, raw_only: bool, quiet: bool
+    out: Path,
+    cases: int,
+    size: int,
+    slices: int,
+    seed: int,
+    raw_only: bool,
+    force: bool,
+    quiet: bool,
 ) -> None:
     """Generate abdomens in the format of the Synapse files: OUT/raw, and OUT prepared from them."""
     from misure.datasets.synapse.phantom_files import write_phantoms
 
+    _refuse_foreign(out, force)
     raw = out / "raw"
     write_phantoms(raw, cases, size_px=size, num_slices=slices, seed=seed)
     if not quiet:
         say(f"{raw}: {cases} phantoms, no patients")
     if not raw_only:
         _prepare(str(raw), out, "btcv", None, quiet)
+
+
+def _refuse_foreign(out: Path, force: bool) -> None:
+    from misure._util.folders import refuse_foreign_folder
+    from misure.datasets.synapse.dataset import TEST_FOLDER, TRAIN_FOLDER
+    from misure.datasets.synapse.raw import PHANTOM_NOTE
+    from misure.datasets.synapse.record import RECORD_NAME
+
+    own = (RECORD_NAME, PHANTOM_NOTE, f"raw/{PHANTOM_NOTE}", TEST_FOLDER, TRAIN_FOLDER)
+    refuse_foreign_folder(out, own, force=force)
 
 
 def _prepare(raw: str, out: Path, labels: str, test: list[str] | None, quiet: bool) -> None:

@@ -1,12 +1,20 @@
 """`misure reliability fit`, `score` and `evaluate`."""
 
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import click
 
 from misure.cli.commands.filled_help import FilledCommand
-from misure.cli.commands.option_values import names
-from misure.cli.commands.options import out_option, quiet_option, seed_option
+from misure.cli.commands.option_values import names, number_map, numbers_or_none
+from misure.cli.commands.options import (
+    Command,
+    force_option,
+    out_option,
+    quiet_option,
+    seed_option,
+)
 from misure.cli.terminal import progress, say
 
 _runs = click.argument("runs", nargs=-1, required=True)
@@ -18,6 +26,43 @@ _annotations = click.option(
     help="Data set with annotations, e.g. coco:FOLDER, or a folder of them; one for all runs, or "
     "one for each.",
 )
+_numbering = [
+    click.option(
+        "--ignore",
+        metavar="NUMBERS",
+        callback=numbers_or_none,
+        help="Numbers in annotations that mean not judged, with commas, or none.  [default: 255 "
+        "in pictures that hold other classes]",
+    ),
+    click.option(
+        "--label-offset",
+        type=int,
+        metavar="N",
+        help="Added to the numbers in annotations, e.g. -1 if they begin at 1.  [default: as the "
+        "network says]",
+    ),
+    click.option(
+        "--label-map",
+        metavar="NUMBER=CLASS",
+        callback=number_map,
+        help="Class index of each number in annotations, with commas, e.g. 255=1.",
+    ),
+]
+
+
+def _with_numbering(command: Command) -> Command:
+    """Adds the flags that say what the numbers in annotations mean, as one dictionary."""
+
+    @wraps(command)
+    def gathered(*args: Any, **values: Any) -> None:
+        names = ("ignore", "label_offset", "label_map")
+        command(*args, numbering={name: values.pop(name) for name in names}, **values)
+
+    for option in reversed(_numbering):
+        gathered = option(gathered)
+    return gathered
+
+
 _cut = click.option(
     "--cut",
     default=0.8,
@@ -40,6 +85,7 @@ def reliability() -> None:
 @reliability.command(cls=FilledCommand)
 @_runs
 @_annotations
+@_with_numbering
 @_cut
 @_coverage
 @click.option(
@@ -57,25 +103,30 @@ def reliability() -> None:
     required=True,
     help="File of the model, e.g. trust.json.",
 )
+@force_option
 def fit(
     runs: tuple[str, ...],
     annotations: tuple[str, ...],
+    numbering: dict[str, Any],
     cut: float,
     coverage: float,
     features: list[str],
     learner: str,
     seed: int,
     out: Path,
+    force: bool,
 ) -> None:
     """Fit a model that predicts the Dice of an object from its features.
 
     RUNS are run folders over annotated images.
     """
+    from misure._util.folders import refuse_foreign_file
     from misure.reliability import fit_reliability, names_of, read_examples
 
+    refuse_foreign_file(out, b'"misure_version"', force=force)
     wanted = names_of(features)
     model = fit_reliability(
-        read_examples(runs, annotations),
+        read_examples(runs, annotations, **numbering),
         wanted,
         learner=learner,
         cut=cut,
@@ -98,15 +149,18 @@ def fit(
     "--model", type=click.Path(path_type=Path), required=True, help="File that fit wrote."
 )
 @out_option("CSV file of the list.", "review.csv")
-def score(run: str, model: Path, out: Path) -> None:
+@force_option
+def score(run: str, model: Path, out: Path, force: bool) -> None:
     """List the objects of a run, the likeliest to have failed first.
 
     Each has its predicted Dice, an interval, the probability of failure and the main reasons.
     misure report RUN --reliability MODEL shows the same list with pictures.
     """
+    from misure._util.folders import refuse_foreign_file
     from misure.reliability import ReliabilityModel, score_run
     from misure.reliability.tables import write_review
 
+    refuse_foreign_file(out, b"rank,key", force=force)
     fitted = ReliabilityModel.load(model)
     rows = score_run(run, fitted)
     write_review(rows, out)
@@ -128,6 +182,7 @@ def score(run: str, model: Path, out: Path) -> None:
 @reliability.command()
 @_runs
 @_annotations
+@_with_numbering
 @click.option(
     "--test",
     "tests",
@@ -152,10 +207,12 @@ def score(run: str, model: Path, out: Path) -> None:
 )
 @seed_option
 @out_option("Folder for tables and curves.", "reliability")
+@force_option
 @quiet_option
 def evaluate(
     runs: tuple[str, ...],
     annotations: tuple[str, ...],
+    numbering: dict[str, Any],
     tests: tuple[str, ...],
     test_annotations: tuple[str, ...],
     cut: float,
@@ -163,6 +220,7 @@ def evaluate(
     resamples: int,
     seed: int,
     out: Path,
+    force: bool,
     quiet: bool,
 ) -> None:
     """Measure how well reliability is predicted, and what the explanation adds to confidence.
@@ -170,15 +228,28 @@ def evaluate(
     Cross-validated by image; with --test, fitted on RUNS and tested on other runs.
     """
     from misure._util.files import write_text
+    from misure._util.folders import writing_folder
     from misure.reliability import evaluate_reliability, read_examples
     from misure.reliability.tables import evaluation_markdown, write_evaluation
     from misure.reports.reliability_curves import save_curves
 
     if test_annotations and not tests:
         raise click.UsageError("--test-annotations needs --test: name the runs that they annotate.")
-    examples = read_examples(runs, annotations)
-    test = read_examples(tests, test_annotations or annotations) if tests else None
-    with progress(quiet) as on_step:
+    made_with = {
+        "runs": runs, "annotations": annotations, "tests": tests, "cut": cut,
+        "test_annotations": test_annotations, "coverage": coverage, "resamples": resamples,
+        "seed": seed, "numbering": numbering,
+    }  # fmt: skip
+    writing = writing_folder(
+        out,
+        command="reliability evaluate",
+        settings=made_with,
+        force=force,
+        names=("evaluation.md", "evaluation.csv", "curves.png"),
+    )
+    with writing as folder, progress(quiet) as on_step:
+        examples = read_examples(runs, annotations, **numbering)
+        test = read_examples(tests, test_annotations or annotations, **numbering) if tests else None
         evaluation = evaluate_reliability(
             examples,
             test,
@@ -188,10 +259,9 @@ def evaluate(
             seed=seed,
             on_step=on_step,
         )
-    out.mkdir(parents=True, exist_ok=True)
-    text = evaluation_markdown(evaluation)
-    write_text(out / "evaluation.md", text)
-    write_evaluation(evaluation, out / "evaluation.csv")
-    save_curves(evaluation, out / "curves.png")
+        text = evaluation_markdown(evaluation)
+        write_text(folder / "evaluation.md", text)
+        write_evaluation(evaluation, folder / "evaluation.csv")
+        save_curves(evaluation, folder / "curves.png")
     if not quiet:
         say(text)

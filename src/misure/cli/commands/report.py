@@ -1,10 +1,11 @@
 """`misure report`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from misure.cli.commands.options import out_option
+from misure.cli.commands.options import force_option, out_option
 from misure.cli.terminal import say
 
 
@@ -17,11 +18,20 @@ from misure.cli.terminal import say
     help="What misure reliability fit wrote: also list what to review, the worst first.",
 )
 @out_option("The page to write.", "report.html")
-def report(runs: tuple[str, ...], model: Path | None, out: Path) -> None:
+@force_option
+def report(runs: tuple[str, ...], model: Path | None, out: Path, force: bool) -> None:
     """Write one run, or several side by side, as a page to look at; it needs no network."""
+    from misure._util.folders import refuse_foreign_file
     from misure.reliability import ReliabilityModel
     from misure.reports.page import write_report
 
+    refuse_foreign_file(out, b"<title>misure", force=force)
     reliability = ReliabilityModel.load(model) if model else None
-    pages = write_report(runs, out, reliability=reliability)
-    say("\n".join(f"{page}: {page.stat().st_size / 1e6:.1f} MB" for page in pages))
+    page, *pictures = write_report(runs, out, reliability=reliability)
+    say(f"{page}: {_megabytes([page])}")
+    if pictures:
+        say(f"{pictures[0].parent}: {_megabytes(pictures)} of pictures, part of the page")
+
+
+def _megabytes(files: Sequence[Path]) -> str:
+    return f"{sum(file.stat().st_size for file in files) / 1e6:.1f} MB"

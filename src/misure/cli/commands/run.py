@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from misure.runs.record import RunSettings
 
 _SHOWN_FAILURES = 5
-_BACKGROUND = ("background", "bg", "unlabeled", "unlabelled", "void", "none")
 
 
 @click.command(name="run", cls=FilledCommand)
@@ -112,6 +111,7 @@ def run(
     model_options: dict[str, Any],
     device: str,
     slice_index: int | None,
+    image_options: dict[str, Any],
     classes: tuple[str, ...],
     instances: bool,
     min_area: float,
@@ -174,6 +174,7 @@ def run(
             model_options=model_options,
             device=device,
             slice_index=slice_index,
+            image_options=image_options,
             execution=execution,
             on_progress=on_progress,
         )
@@ -190,18 +191,18 @@ def run(
             f"{counted(done.num_objects, 'object')} explained, {done.num_failed} failed. {out} now "
             f"holds {counted(num_done, 'explained object')} and {counted(num_failed, 'failure')}."
         )
-        for line in [*first, *left_out(folder.settings())]:
+        for line in [*first, *_left_out(folder.settings())]:
             say(printable(line))
     if num_failed:
         ctx.exit(1)
 
 
-def left_out(settings: "RunSettings") -> list[str]:
-    """The line that names the class which a run left out, unless that is called background."""
-    if settings.classes or settings.model_settings.get("multilabel"):
-        return []
+def _left_out(settings: "RunSettings") -> list[str]:
+    """The line that names the class which a run left out, unless its name is a background's."""
+    from misure.models.background import is_named_background
+
     name = settings.class_names[0] if settings.class_names else ""
-    if name.strip(" _").lower() in _BACKGROUND:
+    is_all = settings.classes or settings.model_settings.get("multilabel")
+    if is_all or is_named_background(name):
         return []
-    known = f" ({name})" if name else ""
-    return [f"Class 0{known} was left out, as the background is; --class 0 explains it."]
+    return [f"Class 0 ({name}) was left out, as the background is; --class 0 explains it."]

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from misure.cli.commands.filled_help import FilledCommand
-from misure.cli.commands.options import out_option, quiet_option, seed_option
+from misure.cli.commands.options import force_option, out_option, quiet_option, seed_option
 from misure.cli.terminal import progress, say
 
 
@@ -46,6 +46,7 @@ from misure.cli.terminal import progress, say
     help="Where it trains: auto, cpu, cuda, cuda:1 ...",
 )
 @out_option("Folder of the network.  [default: DATASET-NETWORK]")
+@force_option
 @quiet_option
 def train(
     dataset: str,
@@ -58,6 +59,7 @@ def train(
     seed: int,
     device: str,
     out: Path | None,
+    force: bool,
     quiet: bool,
 ) -> None:
     """Train a network on a data set with annotations.
@@ -65,9 +67,11 @@ def train(
     DATASET is one of {trainable}. The network is tested on cases that it has not seen. If
     training is killed, the same command continues it. Use the result with --model trained:FOLDER.
     """
+    from misure._util.folders import refuse_foreign_folder
     from misure.lab.training import train
 
     out = out or Path(f"{dataset.partition(':')[0]}-{network}")
+    refuse_foreign_folder(out, ("card.json", "checkpoint.pt", "test.txt"), force=force)
     with progress(quiet) as on_step:
         result = train(
             dataset,

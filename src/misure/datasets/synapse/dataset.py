@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from misure.datasets.nifti import LabelledVolumes, Slices, refuse_slice, slice_key
+from misure.datasets.nifti import LabelledVolumes, Slices, slice_key
 from misure.datasets.registry import dataset
-from misure.datasets.sample import AS_IT_IS, Dataset, Reading, Sample
+from misure.datasets.sample import AS_IT_IS, Dataset, Reading, Sample, files_of, refuse_slice
 from misure.datasets.synapse.files import (
     as_sample,
     opened_volume,
@@ -139,7 +139,7 @@ class SynapseSlices:
 
     def files(self, index: int) -> list[Path]:
         """The file that a slice is read from."""
-        return self._samples.files(index)
+        return files_of(self._samples, index)
 
     def __getitem__(self, index: int) -> Sample:
         return self._samples[index]

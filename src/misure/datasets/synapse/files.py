@@ -14,11 +14,12 @@ import torch
 
 from misure._util.arrays import read_arrays
 from misure._util.optional import require
+from misure._util.quoted import quoted
 from misure.datasets.sample import Sample
 from misure.datasets.synapse.labels import CLASS_NAMES
 from misure.datasets.synapse.record import read_record
 from misure.errors import InputError
-from misure.images.labels import as_labels
+from misure.images.numbering import as_labels
 from misure.images.orientation import affine_of_slice
 from misure.images.read import VOXEL_LIMIT
 
@@ -46,7 +47,7 @@ def opened_volume(path: Path) -> Iterator[tuple[Any, Any, int]]:
             if not all(isinstance(array, h5py.Dataset) for array in arrays):
                 raise InputError(
                     f"expected data sets image and label in {path}, got "
-                    f"{', '.join(file) or 'none'}."
+                    f"{quoted(', '.join(file) or 'none')}."
                 )
             image, label = arrays
             if any(array.external or array.is_virtual for array in arrays):
@@ -59,7 +60,8 @@ def opened_volume(path: Path) -> Iterator[tuple[Any, Any, int]]:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:  # of damaged files
         raise InputError(
-            f"expected an HDF5 file with image and label, but {path} cannot be read: {error}"
+            f"expected an HDF5 file with image and label, but {path} cannot be read: "
+            f"{quoted(error)}"
         ) from error
 
 
@@ -74,7 +76,7 @@ def read_slice(path: Path) -> tuple[np.ndarray, np.ndarray]:
         image, label = arrays["image"], arrays["label"]
     except (ValueError, KeyError) as error:
         raise InputError(
-            f"expected arrays image and label in {path}, but it cannot be used: {error}"
+            f"expected arrays image and label in {path}, but it cannot be used: {quoted(error)}"
         ) from error
     _check_arrays(image, label, path, num_axes=2)
     return image, label

@@ -93,7 +93,7 @@ def prepare_synapse(
         labels: the label map of the raw files (see `label_map`).
         test: cases for testing, such as `0001`, all others being for training; None: the published
             split, in which unknown cases are for testing.
-        on_case: called with the name of each case before it is prepared.
+        on_case: called with the name of each case once its files are read, before it is written.
 
     Raises:
         InputError: files that cannot be used; a folder prepared with other settings, or one that
@@ -125,8 +125,8 @@ def prepare_synapse(
         if _is_complete(out, pair.case, cases.get(pair.case), files):
             num_kept += 1
             continue
-        on_case(pair.case)
         sample = volumes[index]
+        on_case(pair.case)
         before = cases.pop(pair.case, None)  # until its files are complete again
         if before and before.files != files:
             replaced.append(pair.case)

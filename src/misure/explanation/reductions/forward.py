@@ -21,6 +21,7 @@ from misure.explanation.reduction import (
 from misure.explanation.removal import Budget, remove_blocks
 from misure.images.grid import default_grain_px
 from misure.images.regions import distance_px
+from misure.images.spacing import short_side_px
 
 _COARSEST = 4  # blocks on the short side, to begin with
 
@@ -31,42 +32,52 @@ class ForwardReduction(SearchingReduction):
 
     Attributes:
         grain_px: side of the smallest block; 0: 1/128 of the short side.
-        max_passes: pass equivalents for the whole explanation of a target except its minimality;
-            when they are spent, the best region so far is returned.
     """
 
     grain_px: int = 0
-    max_passes: int = 400
 
     doing: ClassVar[str] = "removing"
     needs_gradients: ClassVar[bool] = False
+    usual_passes: ClassVar[int | None] = 400
+    least_shown: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        check_search_options(self.grain_px, self.max_passes)
+        check_search_options(self.grain_px)
 
     def search(
         self, probe: Probe, sufficient: SufficientRegion, account: Account
     ) -> Search[MinimallySufficientRegion]:
         spatial = probe.target.region.shape
-        grain_px = self.grain_px or default_grain_px(spatial)
-        nearness = 1 / (1 + distance_px(probe.target.region))
+        grain_px = self.grain_px or default_grain_px(spatial, probe.sampling)
+        nearness = 1 / (1 + distance_px(probe.target.region, probe.sampling))
         nothing = torch.zeros_like(sufficient.region)
         (reply,) = yield Query([nothing], content_controls=True)
         is_done = probe.suffices(reply)
         held = [nothing if is_done else sufficient.region]
-        cell_px = max(grain_px, min(spatial) // _COARSEST)
-        budget = Budget(account, self.max_passes, probe.num_views)
+        needs_nothing, tried = is_done, torch.zeros_like(nothing)
+        cell_px = max(grain_px, short_side_px(spatial, probe.sampling) // _COARSEST)
+        limit = self.usual_passes if account.limit is None else account.limit
+        budget = Budget(account, limit, probe.num_views)
         while not is_done:
-            region, _, is_one_minimal = yield from remove_blocks(
+            region, _, is_one_minimal, removed = yield from remove_blocks(
                 probe, held[0], nearness, cell_px, budget
             )
+            tried |= removed
             held.insert(0, region)
             if not is_one_minimal:
                 break
             is_done = cell_px == grain_px
             cell_px = max(grain_px, cell_px // 2)
-        region, dice = yield from smallest_that_holds(probe, held, sufficient)
-        stopped_by = "end" if is_done else "max_passes"
+        region, dice = yield from smallest_that_holds(probe, held, sufficient, account)
+        order = nearness * sufficient.region * (1 + region) / 2
+        # nearness is where the search begins, and nothing that it found out
+        found = sufficient.region * (1 + region) / 2
         return MinimallySufficientRegion(
-            region, nearness * sufficient.region * (1 + region) / 2, dice, grain_px, stopped_by
+            region=region,
+            saliency_map=order if is_done and not needs_nothing else found,
+            dice=dice,
+            grain_px=grain_px,
+            stopped_by="end" if is_done else "max_passes",
+            tried=tried | ~region,
+            order=order,
         )

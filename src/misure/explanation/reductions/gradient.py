@@ -32,11 +32,13 @@ from misure.explanation.reduction import (
     MinimallySufficientRegion,
     SearchingReduction,
     check_search_options,
+    map_in_units,
     smallest_that_holds,
 )
 from misure.images.grid import Grid, default_grain_px, smooth, top_cells
 from misure.images.regions import distance_px
 
+_USUAL_PASSES = 160
 _PASSES_OF_A_STEP = 3
 _USUAL_SHARE = 0.625
 _SEVERAL = 3
@@ -64,24 +66,25 @@ class GradientReduction(SearchingReduction):
 
     Attributes:
         grain_px: side of a cell, the smallest piece of a region; 0: 1/128 of the short side.
-        max_passes: pass equivalents for the whole explanation of a target except its minimality;
-            when they are spent, the best region so far is returned. Once several regions have
-            sufficed, the search ends after 5/8 of them. Each baseline image and each content
-            control takes 3 in every step.
         patience: steps without a region smaller by `min_gain` after which the search ends.
         min_gain: see `patience`.
+
+    When the passes of its budget are spent, the best region so far is returned. Once several
+    regions have sufficed, the search ends after 5/8 of them. Each baseline image and each content
+    control takes 3 in every step.
     """
 
     grain_px: int = 0
-    max_passes: int = 160
     patience: int = 12
     min_gain: float = 0.02
 
     doing: ClassVar[str] = "shrinking"
     needs_gradients: ClassVar[bool] = True
+    usual_passes: ClassVar[int | None] = _USUAL_PASSES
+    least_shown: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        check_search_options(self.grain_px, self.max_passes)
+        check_search_options(self.grain_px)
         if self.patience < 1 or not 0 <= self.min_gain < 1:
             raise InputError(
                 f"expected patience of 1 or more and min_gain in [0, 1), got "
@@ -92,31 +95,49 @@ class GradientReduction(SearchingReduction):
         self, probe: Probe, sufficient: SufficientRegion, account: Account
     ) -> Search[MinimallySufficientRegion]:
         spatial = probe.target.region.shape
-        grid = Grid(sufficient.region, self.grain_px or default_grain_px(spatial))
-        score, stopped_by = _nearness(probe.target.region, grid), "end"
+        grain_px = self.grain_px or default_grain_px(spatial, probe.sampling)
+        grid = Grid(sufficient.region, grain_px, probe.sampling)
+        score = start = _nearness(probe.target.region, grid)
+        stopped_by, learnt = "end", torch.zeros_like(start)
         nothing = torch.zeros_like(sufficient.region)
         (reply,) = yield Query([nothing], content_controls=True)
         held = [nothing]
         if not probe.suffices(reply):
-            score, held, stopped_by = yield from self._descend(probe, grid, score, account)
+            score, last, held, stopped_by = yield from self._descend(probe, grid, start, account)
+            learnt = last - start
+        is_through = bool(held)
         if not held:
             held = yield from self._grow_again(probe, sufficient, grid, account)
-        region, dice = yield from smallest_that_holds(probe, held, sufficient)
-        saliency_map = grid.values(_positive(score, grid))
-        return MinimallySufficientRegion(region, saliency_map, dice, grid.cell_px, stopped_by)
+        region, dice = yield from smallest_that_holds(probe, held, sufficient, account)
+        order = grid.values(map_in_units(score, grid))
+        # the start, nearness to the target, is nothing that the search found out
+        found = order if is_through and bool(region.any()) else _map_of(learnt, grid)
+        return MinimallySufficientRegion(
+            region=region,
+            saliency_map=found,
+            dice=dice,
+            grain_px=grid.cell_px,
+            stopped_by=stopped_by,
+            tried=~region | (grid.values(learnt) != 0),
+            order=order,
+        )
 
-    def _budget(self, num_held: int) -> int:
+    def _limit(self, account: Account) -> int:
+        """Pass equivalents that all of it may spend."""
+        return _USUAL_PASSES if account.limit is None else account.limit
+
+    def _budget(self, account: Account, num_held: int) -> int:
         """Pass equivalents that the steps may spend, given how many regions have sufficed."""
         if num_held == 0:
-            return round((1 - _SHARE_OF_GROWING) * self.max_passes)
-        return round((_USUAL_SHARE if num_held >= _SEVERAL else 1) * self.max_passes)
+            return round((1 - _SHARE_OF_GROWING) * self._limit(account))
+        return round((_USUAL_SHARE if num_held >= _SEVERAL else 1) * self._limit(account))
 
     def _grow_again(
         self, probe: Probe, sufficient: SufficientRegion, grid: Grid, account: Account
     ) -> Search[list[Tensor]]:
         """The first region around the target that holds, of as many as the budget allows."""
-        distance = distance_px(probe.target.region)
-        num = max(0, account.passes_left(self.max_passes)) // probe.num_views
+        distance = distance_px(probe.target.region, probe.sampling)
+        num = max(0, account.passes_left(self._limit(account))) // probe.num_views
         first, last = probe.edge_px, sufficient.growth_px
         step_px = max(grid.cell_px, (last - first) / (num + 1))
         growths = [first + i * step_px for i in range(1, num + 1) if first + i * step_px < last]
@@ -131,15 +152,15 @@ class GradientReduction(SearchingReduction):
 
     def _descend(
         self, probe: Probe, grid: Grid, score: Tensor, account: Account
-    ) -> Search[tuple[Tensor, list[Tensor], str]]:
-        """The score of the best region, the regions that held (smallest first), why it ended."""
+    ) -> Search[tuple[Tensor, Tensor, list[Tensor], str]]:
+        """The score of the best region, the last one, what held (smallest first), why it ended."""
         num_inside = int(grid.inside.sum())
         num_cells, fewest = max(1, int(_START * num_inside)), num_inside
         contrast = _contrast_share(probe, grid)
         momentum = torch.zeros_like(score)
         best_score, held = score, list[Tensor]()
         a_step = _PASSES_OF_A_STEP * probe.num_views
-        passes_left = account.passes_left(self._budget(0))
+        passes_left = account.passes_left(self._budget(account, 0))
         since_gain, misses = 0, 0
         leak = _LEAK if passes_left >= _STEPS_FOR_A_LEAK * a_step else 0
         seen = probe.presentations[0].visibility  # the same in all of them
@@ -147,9 +168,9 @@ class GradientReduction(SearchingReduction):
         if passes_left >= _PASSES_OF_A_STEP * len(probe.presentations):
             (reply,) = yield Query([_HALF_SEEN * everything], gradient=True)
             score = score + _direction(reply, grid, contrast)
-        while account.passes_left(self._budget(len(held))) >= a_step:
+        while account.passes_left(self._budget(account, len(held))) >= a_step:
             if held and since_gain > self.patience:
-                return best_score, held, "patience"
+                return best_score, score, held, "patience"
             region = grid.region(top_cells(score.where(grid.inside, -torch.inf), num_cells))
             shown = torch.maximum(seen(region), leak * everything) if leak else region
             (reply,) = yield Query([shown], gradient=True, content_controls=not leak)
@@ -168,12 +189,12 @@ class GradientReduction(SearchingReduction):
                 num_cells = min(int(_GROW * num_cells) + 1, int(_BELOW_THE_BEST * fewest) + 1)
             momentum = _MOMENTUM * momentum + (1 - _MOMENTUM) * _direction(reply, grid, contrast)
             score = score + momentum / (1 + misses / _CALMING_MISSES)
-        return best_score, held, "max_passes"
+        return best_score, score, held, "max_passes"
 
 
 def _nearness(target: Tensor, grid: Grid) -> Tensor:
     """The first score: 0 on cells of the target, falling to -1 at the farthest cell."""
-    distance = distance_px(grid.cells(target))
+    distance = distance_px(grid.cells(target), grid.sampling_of_cells)
     return -distance / distance[grid.inside].max().clamp(min=1)
 
 
@@ -195,7 +216,7 @@ def _direction(reply: Reply, grid: Grid, contrast: Tensor) -> Tensor:
         raise InputError("expected a reply with a gradient, got none.")
     gradient = grid.sums(reply.gradient)
     own = gradient / _size(gradient, grid)
-    smoothed = smooth(gradient, _SMOOTHING) * contrast
+    smoothed = smooth(gradient, _SMOOTHING, grid.sampling_of_cells) * contrast
     return own + _SMOOTHED_SHARE * smoothed / _size(smoothed, grid)
 
 
@@ -205,8 +226,9 @@ def _size(of_cells: Tensor, grid: Grid) -> Tensor:
     return (squares.sum() / grid.inside.sum()).sqrt() + torch.finfo(of_cells.dtype).tiny
 
 
-def _positive(score: Tensor, grid: Grid) -> Tensor:
-    """The score moved and scaled into [0.01, 1] inside the limit; its order stays."""
-    low, high = score[grid.inside].min(), score[grid.inside].max()
-    scaled = (score - low) / (high - low).clamp(min=torch.finfo(score.dtype).eps)
-    return 0.01 + 0.99 * scaled
+def _map_of(learnt: Tensor, grid: Grid) -> Tensor:
+    """The map (*spatial) of what gradients said of each cell.
+
+    Cells of which they said nothing stand between those that they spoke for and against.
+    """
+    return grid.values(map_in_units(learnt, grid))

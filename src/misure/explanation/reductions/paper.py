@@ -11,7 +11,7 @@ at hand does not give every setting, `docs/method.md` says how sure each default
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import ClassVar
@@ -28,6 +28,9 @@ from misure.images.regions import soft_dice
 from misure.models.model import SegmentationModel
 from misure.models.preprocessing import resize
 
+_PASSES_OF_A_STEP = 3
+_REGIONS_CHECKED = 20
+
 
 @dataclass(frozen=True)
 class PaperReduction:
@@ -35,7 +38,7 @@ class PaperReduction:
 
     Attributes:
         grid_size: length of the mask's short side; never more than the image's.
-        num_iterations: steps of AdamW.
+        num_iterations: steps of AdamW; fewer if the budget ends.
         learning_rate: of AdamW.
         foreground_weight: a_fg.
         background_weight: a_bg.
@@ -57,6 +60,8 @@ class PaperReduction:
     smallest_visibility: float = 0.2
 
     needs_gradients: ClassVar[bool] = True
+    usual_passes: ClassVar[int | None] = None
+    least_shown: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         if self.grid_size < 1 or self.num_iterations < 0 or self.learning_rate <= 0:
@@ -81,15 +86,41 @@ class PaperReduction:
         Makes `num_iterations` forward and backward passes for each probe, then about twenty forward
         passes.
         """
+        nums = [self._num_steps(*parts) for parts in zip(probes, accounts, strict=True)]
+        maps: dict[int, Tensor] = {}
         with model.borrowed():
-            maps = self._learn(model, probes, sufficient, accounts, on_step)
+            for num in set(nums):  # those with as many steps learn together
+                alike = [i for i, own in enumerate(nums) if own == num]
+                learnt = self._learn(
+                    model,
+                    [probes[i] for i in alike],
+                    [sufficient[i] for i in alike],
+                    [accounts[i] for i in alike],
+                    num,
+                    on_step,
+                )
+                maps |= dict(zip(alike, learnt, strict=True))
             searches = [
-                top_region(probe, saliency_map, found)
-                for probe, saliency_map, found in zip(probes, maps, sufficient, strict=True)
+                top_region(probe, maps[i], sufficient[i], accounts[i])
+                for i, probe in enumerate(probes)
             ]
-            return run_searches(
+            found = run_searches(
                 model, probes, searches, doing="checking", accounts=accounts, on_step=on_step
             )
+        return [
+            replace(
+                result,
+                stopped_by="max_passes" if num < self.num_iterations else result.stopped_by,
+                tried=None if num else ~grown.region,
+            )
+            for result, num, grown in zip(found, nums, sufficient, strict=True)
+        ]
+
+    def _num_steps(self, probe: Probe, account: Account) -> int:
+        """The steps that the budget allows."""
+        a_step = _PASSES_OF_A_STEP * len(probe.presentations)
+        of_checking = _REGIONS_CHECKED * probe.num_views
+        return account.affordable(self.num_iterations, a_step, kept=of_checking)
 
     def _learn(
         self,
@@ -97,6 +128,7 @@ class PaperReduction:
         probes: Sequence[Probe],
         sufficient: Sequence[SufficientRegion],
         accounts: Sequence[Account],
+        num_steps: int,
         on_step: OnStep | None,
     ) -> list[Tensor]:
         """The learnt map (*spatial) float32 of each probe, at the image's own pixels."""
@@ -106,9 +138,9 @@ class PaperReduction:
         with torch.inference_mode(False), torch.enable_grad():
             mask = torch.nn.Parameter(self._initial_masks(probes, sufficient).to(model.device))
             optimizer = torch.optim.AdamW([mask], lr=self.learning_rate)
-            for step in range(self.num_iterations):
+            for step in range(num_steps):
                 if on_step:
-                    on_step("shrinking", step, self.num_iterations)
+                    on_step("shrinking", step, num_steps)
 
                 def gradient(part: slice, scene: _Scene) -> Tensor:
                     leaf = mask[part].detach().requires_grad_()

@@ -32,6 +32,7 @@ from typing import Annotated, Any, Self
 from msgspec import Meta, field, structs
 
 from misure._util.records import Record, convert, unusable
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, entrance
 from misure.methods import METHODS
 from misure.metrics import GROUPS, METRICS
@@ -140,7 +141,7 @@ class PlanFile(Record, frozen=True, kw_only=True):
         spread: explain samples from all over the data set instead of the first ones, since
             neighbouring slices are alike and belong to one patient.
         instances: explain each connected object instead of each class as a whole.
-        classes: names or numbers of the classes to explain; empty: all but class 0.
+        classes: names or numbers of the classes to explain; empty: all but the background.
         min_area: smallest object that is explained, as a fraction of the image.
         method_options: method -> its options.
         model_options: arguments of `load_model`.
@@ -248,6 +249,7 @@ def read_plan(name: str) -> ExperimentPlan:
     if not path.is_file():
         raise InputError(
             f"expected one of {', '.join(list_experiments())}, or a .toml file, got {name!r}."
+            f"{did_you_mean(name, list_experiments())}"
         )
     what = f"a plan of an experiment in {path}"
     try:

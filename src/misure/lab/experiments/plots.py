@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from misure._util.files import durable_file
 from misure._util.tables import arrow
@@ -14,6 +13,7 @@ from misure.metrics import METRICS
 from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.statistics import Summary, common_rows, summarise_rows
 from misure.reports.axes import CLASS_COLOURS
+from misure.reports.canvas import Figure
 
 _MARKERS = "osD^vP*X"
 

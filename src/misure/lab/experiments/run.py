@@ -19,7 +19,7 @@ from misure.lab.experiments.table import as_short_csv, as_short_markdown
 from misure.metrics.comparison.compare_runs import compare_runs
 from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.tables import as_csv, as_markdown
-from misure.models.loaders import load_model
+from misure.models.loaders import load_model, runs_code
 from misure.models.networks.trained_network import trained_on
 from misure.reports.comparison_picture import save_comparison_picture
 from misure.reports.page import write_report
@@ -28,6 +28,9 @@ from misure.runs.plan import RunPlan
 from misure.runs.run import run
 
 Say = Callable[[str], None]
+
+
+_NEEDED = {"data": "a data set of yours", "model": "a network of yours"}
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,9 @@ class Placeholders:
             value = getattr(self, name)
             if f"{{{name}}}" in filled and not value:
                 raise InputError(
-                    f"expected --{name}, since the experiment needs {spec}. docs/experiments.md "
-                    "lists what each experiment needs and where to get it."
+                    f"expected --{name}, since the experiment needs {_NEEDED[name]}. "
+                    "docs/results/experiments.md lists what each experiment needs and where to "
+                    "get it."
                 )
             filled = filled.replace(f"{{{name}}}", value)
         if "{out}" in filled and "," in str(self.out):
@@ -156,7 +160,13 @@ def _network(
 ) -> str:
     """The spec of a part's network, trained first if the plan says so."""
     if part.train is None:
-        return placeholders.fill(part.model)
+        spec = placeholders.fill(part.model)
+        if runs_code(spec) and spec != placeholders.model:  # the plan may be somebody else's
+            raise InputError(
+                f"expected a network that is data alone in a plan, part {part.name} names {spec}, "
+                f"which runs code. If you trust it, say so: --model {spec}."
+            )
+        return spec
     from misure.lab.training import train
 
     folder = placeholders.out / "networks" / part.name

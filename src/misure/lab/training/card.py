@@ -7,7 +7,6 @@ from typing import Any
 
 import jinja2
 import msgspec
-from matplotlib.figure import Figure
 
 from misure._util.files import durable_file, write_text
 from misure._util.records import Record, convert, unusable
@@ -16,6 +15,7 @@ from misure._util.tables import markdown_table, plain, write_csv_file
 from misure.lab.training.fit import FitSettings, History
 from misure.models.networks.registry import NETWORKS
 from misure.models.networks.trained_network import TrainedNetwork
+from misure.reports.canvas import Figure
 
 
 class TrainingCard(FitSettings, frozen=True, kw_only=True):

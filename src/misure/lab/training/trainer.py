@@ -13,6 +13,7 @@ from torch import nn
 from misure._util.files import durable_file, write_text
 from misure._util.records import plain, settings_difference
 from misure._util.seeds import seed_device
+from misure._util.suggestions import did_you_mean
 from misure._version import __version__
 from misure.datasets.sample import Dataset, case_of
 from misure.datasets.triangle.dataset import TriangleDataset
@@ -210,7 +211,10 @@ def _model(net: nn.Module, about: TrainedNetwork) -> SegmentationModel:
 def _kind(network: str, learning_rate: float | None) -> NetworkKind:
     """The kind of network of a name; the learning rate is checked too."""
     if network not in NETWORKS:
-        raise InputError(f"expected a network among {', '.join(NETWORKS)}, got {network!r}.")
+        raise InputError(
+            f"expected a network among {', '.join(NETWORKS)}, got {network!r}."
+            f"{did_you_mean(network, NETWORKS)}"
+        )
     if learning_rate is not None and not 0 < learning_rate < inf:
         raise InputError(f"expected a learning rate above 0, got {learning_rate}.")
     return NETWORKS[network]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from msgspec import structs
 
+from misure._util.suggestions import did_you_mean
 from misure.datasets.sample import Dataset, Sample, as_dataset
 from misure.errors import InputError, entrance
 from misure.explanation.probe import OnStep
@@ -57,7 +58,7 @@ def compare(
         methods: names in `METHODS`; `all`.
         metrics: names in `METRICS`, or of groups of them; `all`.
         class_index: what to explain; by default the object at the sample's `point`, or without a
-            point the largest class but class 0.
+            point the largest class but the background.
         instance: only one connected object, 0 is the largest.
         dice_threshold: Dice from which a target counts as preserved.
         baseline_image: what replaces pixels that are removed. Both are given to the metrics, and to
@@ -134,7 +135,10 @@ def _method_names(methods: Sequence[str], options: Mapping[str, Any]) -> list[st
     unknown = [repr(name) for name in [*names, *options] if name not in METHODS]
     if unknown or not names:
         got = unknown[0] if unknown else "none"
-        raise InputError(f"expected methods among {', '.join(METHODS)}, got {got}.")
+        raise InputError(
+            f"expected methods among {', '.join(METHODS)}, got {got}."
+            f"{did_you_mean(got.strip(chr(39)), METHODS) if unknown else ''}"
+        )
     if unused := set(options) - set(names):
         raise InputError(
             f"expected options of the methods that are compared ({', '.join(names)}), "

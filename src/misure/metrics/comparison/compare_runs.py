@@ -5,6 +5,7 @@ alike (see `measure`), and what was measured is kept beside the records, so a co
 stopped and continued.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -13,11 +14,13 @@ from typing import Any
 
 import torch
 from msgspec import structs
+from torch import Tensor
 
 from misure._util.records import plain
 from misure.datasets.sample import Dataset, Sample, case_of
 from misure.errors import InputError, reason_of
 from misure.explanation.probe import OnStep, Probe
+from misure.images.spacing import known_spacing
 from misure.methods.result import MethodResult
 from misure.metrics import MeasuredMap, Metric
 from misure.metrics.comparison.compared_run import ComparedRun, check_alike
@@ -31,8 +34,10 @@ from misure.models.target import Target
 from misure.runs.folder import RunFolder
 from misure.runs.left_to_do import check_images
 from misure.runs.maps import recorded_cost
+from misure.runs.other_images import OtherImages
 from misure.runs.record import DoneObject, ObjectRecord, RunSettings
 
+ReadOther = Callable[[Tensor], tuple[Tensor, str] | None]
 _Records = dict[str, ObjectRecord]  # method -> record of one object
 
 
@@ -69,7 +74,7 @@ def compare_runs(
     opened = [ComparedRun.open(RunFolder(path), method_options or {}) for path in runs]
     check_alike([run.settings for run in opened])
     measuring = _Measuring(model, metrics_of(metrics), opened[0].settings, baseline_image)
-    comparing = _Comparing(opened, measuring)
+    comparing, others = _Comparing(opened, measuring), OtherImages(dataset)
     objects = _by_sample(opened)
     numbers = {key: number for number, key in enumerate(dataset.keys)}
     if unknown := set(objects) - set(numbers):
@@ -80,11 +85,13 @@ def compare_runs(
         check_images(run.folder, dataset, {numbers[key]: key for key in objects})
     total = sum(len(records) for of_sample in objects.values() for records in of_sample.values())
     for sample_key in sorted(objects, key=numbers.__getitem__):
-        read = cache(partial(dataset.__getitem__, numbers[sample_key]))  # once, if at all
+        number = numbers[sample_key]
+        read = cache(partial(dataset.__getitem__, number))  # once, if at all
+        read_other = partial(others.of, number)
         for key, records in sorted(objects[sample_key].items()):
             if on_step:
                 on_step("measuring", len(comparing.rows), total)
-            comparing.add(key, read, records)
+            comparing.add(key, read, read_other, records)
     settings = {
         "methods": {run.method: run.summary() for run in opened},
         "metrics": {metric.name: metric.record() for metric in measuring.metrics},
@@ -115,9 +122,17 @@ class _Measuring:
         )
         self._model, self._dice_threshold = model, settings.dice_threshold
         self._probe: tuple[str, Probe] | None = None
+        self._needs_another = any(
+            "dice_by_content" in inspect.signature(metric.function).parameters for metric in metrics
+        )
 
     def measure(
-        self, run: ComparedRun, key: str, read: Callable[[], Sample], result: MethodResult
+        self,
+        run: ComparedRun,
+        key: str,
+        read: Callable[[], Sample],
+        read_other: ReadOther,
+        result: MethodResult,
     ) -> MapMetrics:
         """The metrics of one map of an object; none of them, and why, if nothing can be measured.
 
@@ -125,15 +140,19 @@ class _Measuring:
             run: that the map is of.
             key: of the object.
             read: reads its sample.
+            read_other: reads another image to put in place of an image (see `OtherImages`).
             result: its map.
         """
         values: dict[str, float | None] = {}
-        passes = 0
+        passes, transfer_from = 0, ""
         try:
             sample = read()
+            probe = self._probe_of(key, sample, read_other, result.target)
+            if self._needs_another and probe.content_controls:
+                transfer_from = probe.content_controls.transfer_from
             subject = MeasuredMap(
                 self._model,
-                self._probe_of(key, sample, result.target),
+                probe,
                 result,
                 partial(run.remake, result),
                 relevance_of(sample, result.target),
@@ -142,10 +161,15 @@ class _Measuring:
         except Exception as raised:  # of a data set of the user's own too
             error = reason_of(raised)
         return MapMetrics(
-            key=key, measured_with=self.measured_with, metrics=values, error=error, passes=passes
+            key=key,
+            measured_with=self.measured_with,
+            metrics=values,
+            error=error,
+            passes=passes,
+            transfer_from=transfer_from,
         )
 
-    def _probe_of(self, key: str, sample: Sample, target: Target) -> Probe:
+    def _probe_of(self, key: str, sample: Sample, read_other: ReadOther, target: Target) -> Probe:
         if self._probe and self._probe[0] == key:
             probe = self._probe[1]
             if torch.equal(probe.target.region.cpu(), target.region):
@@ -157,6 +181,8 @@ class _Measuring:
             dice_threshold=self._dice_threshold,
             baseline_image=self.measured_with.baseline_image,
             seed=self.measured_with.seed,
+            other=read_other(sample.image) if self._needs_another else None,
+            spacing_mm=known_spacing(sample.spacing_mm),
         )
         self._probe = (key, probe)
         return probe
@@ -171,7 +197,9 @@ class _Comparing:
         self.rows: list[Row] = []
         self.pictured: list[PicturedObject] = []
 
-    def add(self, key: str, read: Callable[[], Sample], records: _Records) -> None:
+    def add(
+        self, key: str, read: Callable[[], Sample], read_other: ReadOther, records: _Records
+    ) -> None:
         """One object: a row for each run; maps are read only for what is not known yet."""
         is_pictured = len(self.pictured) < NUM_PICTURED
         results: dict[str, MethodResult] = {}
@@ -184,7 +212,7 @@ class _Comparing:
             if isinstance(record, DoneObject) and (measured is None or is_pictured):
                 result = results[run.method] = run.result(record)
                 if measured is None:
-                    measured = self._measuring.measure(run, key, read, result)
+                    measured = self._measuring.measure(run, key, read, read_other, result)
                     measured = structs.replace(measured, revision=record.revision)
                     known.add(measured)
             self.rows.append(_row(key, run.method, target, record, measured))
@@ -243,4 +271,5 @@ def _row(
         layer=record.layer,
         peak_memory_mb=record.timing.peak_memory_mb if record.timing else None,
         metric_passes=measured.passes,
+        transfer_from=measured.transfer_from,
     )

@@ -35,6 +35,8 @@ class MapMetrics(Record, frozen=True, kw_only=True):
         error: which metrics failed and why; empty if none did.
         passes: pass equivalents spent on measuring.
         revision: of the object's record.
+        transfer_from: the other image of `transfer_dice`, if that was measured (see
+            `ExplanationRecord`).
     """
 
     key: str
@@ -43,6 +45,7 @@ class MapMetrics(Record, frozen=True, kw_only=True):
     error: str
     passes: int
     revision: int = 0
+    transfer_from: str = ""
 
 
 class KnownMetrics:

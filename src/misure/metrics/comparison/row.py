@@ -21,6 +21,8 @@ class Row:
         layer: the layer whose feature map was used; empty if the method uses none.
         peak_memory_mb: while the map was made; None if that was not measured.
         metric_passes: pass equivalents spent on measuring.
+        transfer_from: key of the sample whose image `transfer_dice` put into the region; `turned`:
+            the image itself by half a turn; empty if it was not measured.
     """
 
     image: str
@@ -33,6 +35,7 @@ class Row:
     layer: str = ""
     peak_memory_mb: float | None = None
     metric_passes: int = 0
+    transfer_from: str = ""
 
     def record(self) -> dict[str, Any]:
         """As plain values."""

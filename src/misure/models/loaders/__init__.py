@@ -1,8 +1,8 @@
 """Loading models by spec: `load_model("NAME:ARGUMENT")`, one file for each loader.
 
 `python:`, `function:`, `torchscript:` and `export:` run code of the file that the user names: use
-them with files that you trust. The others read weights alone, from safetensors or with
-`weights_only=True`, and unpickle nothing.
+them with files that you trust. A plan that somebody else wrote cannot name them (`runs_code`). The
+others read data alone: safetensors, ONNX, or weights with `weights_only=True`.
 """
 
 # The order of these names is the order of the registry, and of every table.
@@ -17,6 +17,22 @@ from misure.models.loaders import (  # noqa: F401  # isort: skip
     function,
 )
 
-from misure.models.loaders.registry import LOADERS, OPTIONS, Loader, load_model, loader
+from misure.models.loaders.registry import (
+    CODE_LOADERS,
+    LOADERS,
+    OPTIONS,
+    Loader,
+    load_model,
+    loader,
+    runs_code,
+)
 
-__all__ = ["LOADERS", "OPTIONS", "Loader", "load_model", "loader"]
+__all__ = [
+    "CODE_LOADERS",
+    "LOADERS",
+    "OPTIONS",
+    "Loader",
+    "load_model",
+    "loader",
+    "runs_code",
+]

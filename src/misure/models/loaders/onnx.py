@@ -1,10 +1,12 @@
-"""`onnx:FILE`: with gradients by onnx2torch if that can be imported, else by onnxruntime.
+"""`onnx:FILE`: by onnxruntime, without gradients: only presets that need none can be used.
 
-onnx2torch imports torchvision. Without gradients only presets that need none can be used.
+The file is data: operators of its own code are not loaded, and weights are read from its own folder
+alone.
 """
 
-from collections.abc import Callable
-from importlib import import_module
+import re
+from collections.abc import Sequence
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +21,22 @@ from misure.models.loaders.fixed_shape import OneByOne, settings_for_shape
 from misure.models.loaders.registry import loader
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+_CHANNELS = (1, 3, 4)
+_MOST_CHANNELS = 16
+_LOCATION = rb"\x0a\x08location\x12([\x80-\xff]?[\x00-\x7f])"  # protobuf: key, length of the value
 
 
 class OnnxNetwork:
     """An onnxruntime session as a function of an image batch."""
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
+    def __init__(self, session: Any, *, channels_last: bool = False) -> None:
+        self._session, self._channels_last = session, channels_last
         self._input = session.get_inputs()[0]
         self._names = [output.name for output in session.get_outputs()]
 
     def __call__(self, images: Tensor) -> dict[str, Tensor] | Tensor:
-        array = images.detach().cpu().numpy().astype(_TYPES[self._input.type])
+        images = images.movedim(1, -1) if self._channels_last else images
+        array = images.detach().cpu().numpy().astype(_TYPES[self._input.type], order="C")
         outputs = self._session.run(None, {self._input.name: array})
         tensors = dict(zip(self._names, map(torch.from_numpy, outputs), strict=True))
         return next(iter(tensors.values())) if len(tensors) == 1 else tensors
@@ -38,15 +44,17 @@ class OnnxNetwork:
 
 @loader("onnx", usage="onnx:FILE", extra="onnx")
 def load(argument: str, device: torch.device) -> tuple[Any, dict[str, Any]]:
-    """An ONNX network; without gradients unless onnx2torch is installed.
+    """An ONNX network, run by onnxruntime; without gradients.
 
-    The input size is known if it was exported for one.
+    The input size is known if it was exported for one. Inputs (N, *spatial, C) are recognised by
+    their 1, 3 or 4 channels.
 
     Raises:
         InputError: the file is missing or damaged, or does not take one batch of floats.
         MissingDependencyError: onnxruntime is missing.
     """
     path = existing_file(argument)
+    check_external_data(path)
     runtime = require("onnxruntime", extra="onnx", purpose="load onnx: models")
     fast = ["CUDAExecutionProvider"] if device.type == "cuda" else []
     providers = [name for name in fast if name in runtime.get_available_providers()]
@@ -64,19 +72,51 @@ def load(argument: str, device: torch.device) -> tuple[Any, dict[str, Any]]:
             f"{', '.join(f'{entry.name}: {entry.type}' for entry in inputs)}."
         )
     shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
-    settings, takes_one = settings_for_shape(shape, path)
-    net: Callable[[Tensor], Any] | None = _with_gradients(path)
-    if net is None:
-        net = OnnxNetwork(session)
-        settings |= {"differentiable": False, "device": "cpu"}
+    is_last = _is_channels_last(shape)
+    settings, takes_one = settings_for_shape(_channels_first(shape) if is_last else shape, path)
+    net = OnnxNetwork(session, channels_last=is_last)
+    settings |= {"differentiable": False, "device": "cpu"}
     return (OneByOne(net) if takes_one else net), settings
 
 
-def _with_gradients(path: Path) -> torch.nn.Module | None:
-    try:
-        onnx2torch = import_module("onnx2torch")
-    except (ImportError, RuntimeError):
-        return None
-    with reading(f"an ONNX network that onnx2torch knows in {path}"):
-        net: torch.nn.Module = onnx2torch.convert(path)
-    return net
+def _is_channels_last(shape: Sequence[int | None]) -> bool:
+    """Whether an input can only be (N, *spatial, C): few channels at the end, none in front."""
+    if len(shape) not in (4, 5):
+        return False
+    first, last = shape[1], shape[-1]
+    return last in _CHANNELS and (first is None or first > _MOST_CHANNELS)
+
+
+def _channels_first(shape: Sequence[int | None]) -> list[int | None]:
+    return [shape[0], shape[-1], *shape[1:-1]]
+
+
+def check_external_data(path: Path) -> None:
+    """Refuses a file that would read data from outside its own folder.
+
+    ONNX may keep weights in other files, which it names by relative paths.
+
+    Raises:
+        InputError: such a path is absolute, or leads out of the folder.
+    """
+    folder = path.resolve().parent
+    for location in _external_locations(path):
+        if not (folder / location).resolve().is_relative_to(folder):
+            raise InputError(
+                f"expected the weights of {path} in its own folder, it names {location[:80]!r}. "
+                "Do not open the file, or save it with its data inside."
+            )
+
+
+def _external_locations(path: Path) -> list[str]:
+    """The files that an ONNX file names: entries `location` of its external data."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        return [
+            data[found.end() : found.end() + _length(found.group(1))].decode(errors="replace")
+            for found in re.finditer(_LOCATION, data)
+        ]
+
+
+def _length(varint: bytes) -> int:
+    """The number that protobuf writes as these one or two bytes, seven bits each."""
+    return sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(varint))

@@ -1,8 +1,10 @@
 """The registry of loaders: a spec such as `hf:FOLDER` names a model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import signature
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import torch
@@ -10,17 +12,18 @@ from torch import Tensor
 
 from misure._util.docstrings import first_sentence
 from misure._util.registry import Registry
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, entrance
 from misure.models.device import choose_device
 from misure.models.model import SegmentationModel
 
-LoadFunction = Callable[[str, torch.device], tuple[Callable[[Tensor], Any], dict[str, Any]]]
+LoadFunction = Callable[..., tuple[Callable[[Tensor], Any], dict[str, Any]]]
 Function = TypeVar("Function", bound=LoadFunction)
 
 OPTIONS = tuple(
     option
     for option in signature(SegmentationModel).parameters
-    if option not in ("net", "device", "differentiable", "name")
+    if option not in ("net", "call", "device", "differentiable", "name")
 )
 """Arguments of SegmentationModel that may be passed to load_model."""
 
@@ -45,10 +48,23 @@ class Loader:
     extra: str = ""
 
     def __call__(
-        self, argument: str, device: torch.device
+        self, argument: str, device: torch.device, options: Mapping[str, Any] = MappingProxyType({})
     ) -> tuple[Callable[[Tensor], Any], dict[str, Any]]:
-        """The network that the rest of a spec names, and what is known of it."""
-        return self.function(argument, device)
+        """The network that the rest of a spec names, and what is known of it.
+
+        Args:
+            argument: the rest of the spec.
+            device: where it will compute.
+            options: of load_model; the loader sees those that are in `options` of this entry.
+        """
+        seen = {name: options[name] for name in self.options if name in options}
+        return self.function(argument, device, **seen)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Options of load_model that the loader wants to see: its keyword-only arguments."""
+        parameters = signature(self.function).parameters.values()
+        return tuple(each.name for each in parameters if each.kind is each.KEYWORD_ONLY)
 
 
 LOADERS: Registry[Loader] = Registry("loader", "misure.loaders")
@@ -60,7 +76,8 @@ def loader(name: str, *, usage: str, extra: str = "") -> Callable[[Function], Fu
 
     The function stays as it is: (rest of the spec after the colon, device) -> the network, from
     images (N, C, *spatial) to logits (N, K, *spatial'), and arguments of SegmentationModel that are
-    known for it. The first sentence of its docstring says what it loads.
+    known for it. The first sentence of its docstring says what it loads. Keyword-only arguments are
+    options of load_model that it wants to see; those that SegmentationModel lacks are its own.
 
     Args:
         name: the part of a spec before the colon.
@@ -93,7 +110,8 @@ def load_model(
             `hf:FOLDER`, `torchscript:FILE`, `python:FILE.py:FUNCTION`; `LOADERS[name].usage` says
             how.
         device: where to put it; `auto` takes a GPU if there is one.
-        options: arguments of SegmentationModel; they override those stored with the network.
+        options: arguments of SegmentationModel; they override those stored with the network. For
+            `hf:` also `processor` (see docs/reference/loaders.md).
 
     Raises:
         InputError: an unknown name, a missing or damaged file, an unknown option.
@@ -103,22 +121,64 @@ def load_model(
     name, _, argument = spec.partition(":")
     if name not in LOADERS or (not argument and LOADERS[name].usage != name):
         usages = ", ".join(entry.usage for entry in LOADERS.values())
-        raise InputError(f"expected {usages}, got {spec!r}.")
+        raise InputError(f"expected {usages}, got {spec[:200]!r}.{_hint(spec)}")
     torch_device = choose_device(device)
-    net, settings = LOADERS[name](argument, torch_device)
+    net, settings = LOADERS[name](argument, torch_device, options)
     if isinstance(net, SegmentationModel):
         is_elsewhere = device != "auto" and net.device != torch_device
         _refuse_options(spec, [*options, *["device"] * is_elsewhere])
         return net
-    unknown = [option for option in options if option not in OPTIONS]
+    own = [option for option in LOADERS[name].options if option not in OPTIONS]
+    unknown = [option for option in options if option not in (*OPTIONS, *own)]
     if unknown:
         raise InputError(
-            f"expected options of SegmentationModel ({', '.join(OPTIONS)}), got {unknown[0]!r}."
+            f"expected options of SegmentationModel ({', '.join([*OPTIONS, *own])}), got "
+            f"{unknown[0]!r}.{did_you_mean(unknown[0], [*OPTIONS, *own])}"
         )
+    options = {option: value for option, value in options.items() if option not in own}
     if isinstance(net, torch.nn.Module):
         net.to(torch_device)
     arguments: dict[str, Any] = {"name": spec, "device": torch_device} | settings | options
     return SegmentationModel(net, **arguments)
+
+
+CODE_LOADERS = ("python", "function", "torchscript", "export")
+"""Loaders that run code of the file that their spec names."""
+
+_OF_SUFFIX = {
+    ".onnx": "onnx",
+    ".pt2": "export",
+    ".pt": "torchscript",
+    ".ts": "torchscript",
+    ".safetensors": "trained",
+}
+
+
+def runs_code(spec: str) -> bool:
+    """Whether loading the network that a spec names runs code of a file."""
+    return spec.partition(":")[0].strip().lower() in CODE_LOADERS
+
+
+def _hint(spec: str) -> str:
+    """The spec that was meant, if it can be told."""
+    name, colon, argument = spec.partition(":")
+    if name in LOADERS:
+        return ""
+    if spec and Path(spec).is_dir():
+        return f" Did you mean {f'{_scheme_of_folder(Path(spec))}:{spec}'!r}?"
+    file, _, function = spec.rpartition(":")
+    scheme = _OF_SUFFIX.get(Path(spec).suffix.lower())
+    if file.lower().endswith(".py") and function.isidentifier():
+        scheme = "python"
+    like = did_you_mean(name, LOADERS) if colon or not scheme else ""
+    if like:
+        return like.replace("'?", f"{colon}{argument[:150]}'?")
+    return f" Did you mean {f'{scheme}:{spec}'!r}?" if scheme else ""
+
+
+def _scheme_of_folder(folder: Path) -> str:
+    is_trained = (folder / "model.safetensors").is_file() and not (folder / "config.json").exists()
+    return "trained" if is_trained else "hf"
 
 
 def _refuse_options(spec: str, given: list[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from misure._util.optional import require
+from misure._util.suggestions import did_you_mean
 from misure.errors import InputError
 from misure.models.networks.unet import UNet
 
@@ -49,7 +50,10 @@ def build_network(
         MissingDependencyError: MONAI is missing.
     """
     if name not in NETWORKS:
-        raise InputError(f"expected a network among {', '.join(NETWORKS)}, got {name!r}.")
+        raise InputError(
+            f"expected a network among {', '.join(NETWORKS)}, got {name!r}."
+            f"{did_you_mean(name, NETWORKS)}"
+        )
     return NETWORKS[name].build(num_channels, num_classes, spatial_dims, input_size)
 
 

@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+import warnings
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -25,12 +26,14 @@ def work_in_process(
     job, keys = pickle.loads(packed)  # noqa: S301
 
     from misure._util.freed_memory import keep_freed_memory
+    from misure._util.warning_lines import warnings_as_lines
     from misure.errors import MisureError, entrance
 
     keep_freed_memory()
     try:
-        with entrance(""), job.threads():
-            worker = job.open_worker(number)
+        with entrance(""), job.threads(), warnings_as_lines():
+            with warnings.catch_warnings(action="ignore"):  # said at the start, of the whole
+                worker = job.open_worker(number)
             connection.send(os.getpid())
             while (index := connection.recv()) is not None:
                 connection.send(worker.work(index, keys[index]))

@@ -1,0 +1,67 @@
+"""What is handed over in place of a target: a class, or a mask of the pixels that are meant."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.models.model import SegmentationModel
+from misure.models.segmentation import Segmentation, segment
+from misure.models.target import Target
+
+AnyTarget = Target | str | int | Tensor | np.ndarray
+
+
+def as_target(model: SegmentationModel, image: Tensor, target: Any) -> Target:
+    """The target that is meant.
+
+    A Target is itself. A class, by name or number, is all of it that the model finds in the image.
+    A mask (*spatial) of bool is the part inside it of the class that the model gives to most of its
+    pixels. The last two take a forward pass, which is not counted in any cost.
+
+    Raises:
+        EmptyTargetError: the model finds nothing of the class.
+        InputError: another kind of target; a mask of another shape, of background, or without a
+            class on more than half of its pixels.
+    """
+    if isinstance(target, Target):
+        return target
+    mask = torch.from_numpy(target.copy()) if isinstance(target, np.ndarray) else target
+    is_class = isinstance(target, (str, int, np.integer)) and not isinstance(target, bool)
+    if not is_class and not (isinstance(mask, Tensor) and mask.dtype == torch.bool):
+        got = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(target)
+        raise InputError(
+            f"expected a Target, a class by name or number, or a mask (*spatial) of bool, got "
+            f"{got}. predicted_target makes one."
+        )
+    segmentation = segment(model, image)
+    if isinstance(mask, Tensor):
+        return _inside(segmentation, mask.as_subclass(Tensor).to(image.device))
+    return segmentation.target(model.find_class(target if isinstance(target, str) else int(target)))
+
+
+def _inside(segmentation: Segmentation, mask: Tensor) -> Target:
+    """The part inside a mask of the class that the model gives to most of its pixels."""
+    model = segmentation.model
+    if tuple(mask.shape) != segmentation.spatial:
+        raise InputError(
+            f"expected a mask of the image's shape {segmentation.spatial}, got {tuple(mask.shape)}."
+        )
+    num_pixels = int(mask.sum())
+    if not num_pixels:
+        raise InputError("expected a mask of at least one pixel, got an empty one.")
+    nums = [
+        int((segmentation.class_region(k) & mask).sum()) for k in range(segmentation.num_classes)
+    ]
+    index = max(range(len(nums)), key=nums.__getitem__)
+    share, name = nums[index] / num_pixels, model.class_name(index)
+    if share <= 0.5 or model.is_background(index):
+        raise InputError(
+            f"expected a mask on something that {model.name} finds, it gives {share:.0%} of the "
+            f"mask's pixels to class {name} and less to any other. Targets are what the model "
+            "finds: take one with predicted_target, which also explains background."
+        )
+    whole = segmentation.class_region(index)
+    return Target(index, whole & mask, whole & ~mask, name, model.multilabel)

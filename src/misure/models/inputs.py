@@ -1,0 +1,135 @@
+"""What is handed over in place of a model or an image, and what it stands for.
+
+One place decides for all public functions: a bare torch module becomes a model, a picture or an
+array becomes (C, *spatial) floats. What could mean two things is refused with the sentence that
+says how to write either. `given_target` does the same for targets.
+"""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+
+from misure.errors import InputError
+from misure.images.read import check_image, read_image
+from misure.models.model import SegmentationModel
+
+AnyImage = Tensor | np.ndarray | Image.Image | str | PathLike[str]
+
+_CHANNELS = (1, 3, 4)
+_MOST_CHANNELS = 16
+
+
+def as_model(model: Any) -> SegmentationModel:
+    """The model that is meant: a SegmentationModel, or a module that takes images as they are.
+
+    Raises:
+        InputError: anything else.
+    """
+    if isinstance(model, SegmentationModel):
+        return model
+    if isinstance(model, nn.Module):
+        return SegmentationModel(model)
+    cure = "load_model(...)" if isinstance(model, (str, PathLike)) else "SegmentationModel(...)"
+    raise InputError(
+        f"expected a SegmentationModel or a torch module, got {type(model).__name__}. Make one "
+        f"with {cure}."
+    )
+
+
+def as_image(image: Any, model: SegmentationModel) -> Tensor:
+    """The image (C, *spatial) float32 that is meant.
+
+    - Tensors and arrays of floats: (C, *spatial); (H, W) is one channel.
+    - Tensors and arrays of uint8: (H, W), (C, H, W) or (H, W, C) with 1, 3 or 4 channels, divided
+      by 255.
+    - Pictures of Pillow, and paths: as `read_image` reads them for the model.
+
+    Raises:
+        InputError: anything else, what could be either, or what is not finite.
+    """
+    if isinstance(image, (str, PathLike)):
+        given = read_image(Path(image), num_channels=model.num_channels, intensity=model.intensity)
+    elif isinstance(image, Image.Image):
+        given = _of_picture(image, model.num_channels)
+    elif isinstance(image, (Tensor, np.ndarray)):
+        given = _of_numbers(image)
+    else:
+        raise InputError(
+            f"expected an image (C, [D,] H, W) as a tensor or an array, a picture or a path, got "
+            f"{type(image).__name__}."
+        )
+    check_image(given)
+    _check_axes(given, model)
+    return given
+
+
+def _of_picture(picture: Image.Image, num_channels: int | None) -> Tensor:
+    if picture.mode.startswith(("I", "F")):
+        raise InputError(
+            f"expected a picture of 8 bits a channel, got one of mode {picture.mode}. Give its "
+            "numbers as an array of floats, or its file to read_image."
+        )
+    upright = ImageOps.exif_transpose(picture)
+    is_grey = upright.mode in ("1", "L", "LA")
+    channels = num_channels or (1 if is_grey else 3)
+    if channels not in (1, 3):
+        raise InputError(f"expected an image with {channels} channels, got a picture.")
+    pixels: np.ndarray = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
+    return torch.from_numpy(np.atleast_3d(pixels).transpose(2, 0, 1).astype(np.float32) / 255)
+
+
+def _of_numbers(image: "Tensor | np.ndarray") -> Tensor:
+    if isinstance(image, np.ndarray):
+        if image.dtype.kind not in "buif":
+            raise InputError(f"expected an image of numbers, got {image.dtype}.")
+        native = np.array(image, dtype=image.dtype.newbyteorder("="), order="C")
+        tensor = torch.from_numpy(native.astype(np.float32) if native.dtype.kind == "f" else native)
+    else:
+        plain = image.as_subclass(Tensor)
+        tensor = plain.clone() if plain.is_inference() else plain.detach()
+    if tensor.dtype == torch.uint8:
+        tensor = _of_bytes(tensor)
+    if tensor.ndim == 2 and tensor.is_floating_point():
+        tensor = tensor[None]
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _of_bytes(image: Tensor) -> Tensor:
+    """Floats in [0, 1] of bytes (H, W), (C, H, W) or (H, W, C)."""
+    shape = tuple(image.shape)
+    is_first, is_last = (
+        image.ndim == 3 and num in _CHANNELS for num in (image.shape[0], image.shape[-1])
+    )
+    if image.ndim != 2 and is_first == is_last:
+        raise InputError(
+            f"expected bytes (C, H, W) or (H, W, C) with 1, 3 or 4 channels, got {shape}, which is "
+            f"{'either' if is_first else 'neither'}. Give floats (C, *spatial)."
+        )
+    if int(image.max()) == 1:
+        raise InputError(
+            f"expected bytes from 0 to 255, got none above 1 in {shape}. Give floats (C, *spatial)."
+        )
+    first = image.movedim(-1, 0) if is_last else image
+    return (first[None] if image.ndim == 2 else first).float() / 255
+
+
+def _check_axes(image: Tensor, model: SegmentationModel) -> None:
+    """Refuses channels that come last and a batch axis that is one too many."""
+    shape, num_channels = tuple(image.shape), model.num_channels
+    wanted = (num_channels,) if num_channels else _CHANNELS
+    is_last = image.ndim == 3 and shape[-1] in wanted and shape[0] not in wanted
+    if is_last and (num_channels or shape[0] > _MOST_CHANNELS):
+        raise InputError(
+            f"expected an image (C, H, W), got {shape}, whose channels seem to be last. Move "
+            "them: image.transpose(2, 0, 1) of an array, image.movedim(-1, 0) of a tensor."
+        )
+    if image.ndim == 4 and num_channels and shape[0] == 1 != num_channels == shape[1]:
+        raise InputError(
+            f"expected an image (C, H, W), got {shape}: the batch axis is one too many. Give "
+            "image[0]."
+        )

@@ -1,0 +1,140 @@
+"""The figures of an object that the report searches and sorts by, and the notes on it."""
+
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import Any
+
+from misure.runs.record import DoneObject, ExplainedObject, ObjectRecord
+
+_OF_REGIONS = {
+    "outside": "minimally_sufficient_region.outside_target_fraction",
+    "relative_area": "minimally_sufficient_region.relative_area",
+    "growth_px": "sufficient_region.growth_px",
+    "silhouette_dice": "silhouette_dice",
+    "transfer_dice": "transfer_dice",
+    "dice": "minimally_sufficient_region.dice",
+    "num_parts": "minimally_sufficient_region.num_parts",
+    "area": "minimally_sufficient_region.area_fraction",
+    "grain_px": "minimally_sufficient_region.grain_px",
+    "sufficient_area": "sufficient_region.area_fraction",
+    "sufficient_dice": "sufficient_region.dice",
+}
+_IN_MM = {
+    "growth_mm": "sufficient_region.growth_mm",
+    "area_mm2": "minimally_sufficient_region.area_mm2",
+    "volume_mm3": "minimally_sufficient_region.volume_mm3",
+}
+_OF_ALL = {
+    "target_area": "target.area_fraction",
+    "target_pixels": "target.pixels",
+    "passes": "cost.pass_equivalents",
+    "max_probability": "prediction.max_probability",
+    "margin": "prediction.margin",
+    "entropy": "prediction.entropy",
+    "border_max_probability": "prediction.border_max_probability",
+    "border_margin": "prediction.border_margin",
+    "border_entropy": "prediction.border_entropy",
+    "soft_dice": "prediction.soft_dice",
+    "compactness": "prediction.compactness",
+    "at_image_edge": "prediction.at_image_edge",
+    "object_parts": "prediction.num_parts",
+}
+"""Name of a figure -> where a record has it."""
+
+_PREDICTED = ("failure_probability", "predicted_dice", "low", "high")  # by `score_run`
+
+NOT_REDUCED = "not reduced"
+"""The note on a minimally sufficient region that is the sufficient region itself."""
+
+LABELS = {
+    "outside": "evidence outside the object",
+    "relative_area": "needed, × object",
+    "growth_px": "growth, px",
+    "growth_mm": "growth, mm",
+    "silhouette_dice": "outline alone, Dice",
+    "transfer_dice": "other content, Dice",
+    "dice": "Dice",
+    "num_parts": "parts",
+    "area": "needed, share of the image",
+    "area_mm2": "needed, mm²",
+    "volume_mm3": "needed, mm³",
+    "grain_px": "grain, px",
+    "sufficient_area": "sufficient region, share of the image",
+    "sufficient_dice": "sufficient region, Dice",
+    "removable": "blocks that can still go, share",
+    "target_area": "size of the object, share of the image",
+    "target_pixels": "size of the object, px",
+    "passes": "pass equivalents",
+    "max_probability": "probability",
+    "margin": "margin",
+    "entropy": "entropy",
+    "border_max_probability": "probability at the contour",
+    "border_margin": "margin at the contour",
+    "border_entropy": "entropy at the contour",
+    "soft_dice": "soft Dice",
+    "compactness": "compactness",
+    "at_image_edge": "at the edge of the image",
+    "object_parts": "parts of the object",
+    "augmented_dice": "on changed images, mean Dice",
+    "overlap": "overlap with the other run's object, IoU",
+    "failure_probability": "chance of failure",
+    "predicted_dice": "predicted Dice",
+    "low": "predicted Dice, low end",
+    "high": "predicted Dice, high end",
+}
+"""Name of a figure -> what it is, in the order in which the report lists them."""
+
+
+def figures_of(
+    record: ObjectRecord, overlap: float | None, review: Mapping[str, Any] | None
+) -> dict[str, float]:
+    """Name -> number of an object, of those that it has.
+
+    Args:
+        record: of the object.
+        overlap: IoU with the object of another run beside which it stands.
+        review: its row of `score_run`.
+    """
+    values: dict[str, float | None] = {"overlap": overlap}
+    if isinstance(record, DoneObject):
+        values |= {name: attrgetter(path)(record) for name, path in _OF_ALL.items()}
+        if dices := record.augmented_dice:
+            values["augmented_dice"] = sum(dices.values()) / len(dices)
+    if isinstance(record, ExplainedObject):
+        values |= {name: attrgetter(path)(record) for name, path in _OF_REGIONS.items()}
+        values |= {name: _known(record, path) for name, path in _IN_MM.items()}
+        if record.minimality and record.minimality.cells_tested:
+            values["removable"] = record.minimality.removable / record.minimality.cells_tested
+    if review:
+        values |= {name: review[name] for name in _PREDICTED}
+    return {name: round(value, 6) for name, value in values.items() if value is not None}
+
+
+def notes_of(record: ObjectRecord) -> list[str]:
+    """What keeps a region from being called minimal, each as a few words; mostly none."""
+    if not isinstance(record, ExplainedObject):
+        return []
+    region, minimality = record.minimally_sufficient_region, record.minimality
+    notes = []
+    if region.area_fraction >= record.sufficient_region.area_fraction:
+        notes.append(NOT_REDUCED)
+    if region.stopped_by == "max_passes":
+        notes.append("stopped by the limit of passes")
+    if minimality is not None and minimality.removable:
+        tested, can_go = minimality.cells_tested, minimality.removable
+        notes.append(f"{can_go} of {tested} blocks tested can still go")
+    return notes
+
+
+def transfer_source(record: ExplainedObject) -> str:
+    """What stands in the region's outline for `transfer_dice`, in words."""
+    source = _known(record, "transfer_from") or "turned"
+    return {"turned": "this image turned by 180°", "tensor": "another image"}.get(source, source)
+
+
+def _known(record: ExplainedObject, path: str) -> Any:
+    """What lies at a path in a record; None if it has no such field."""
+    try:
+        return attrgetter(path)(record)
+    except AttributeError:
+        return None

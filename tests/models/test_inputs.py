@@ -1,0 +1,118 @@
+"""What is accepted in place of a model, an image and a target."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import misure
+import toys
+
+BASE = toys.square_image()
+PIXELS = (BASE[0].numpy() * 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        BASE.numpy(),
+        BASE.numpy().astype(np.float64),
+        BASE.numpy().astype(">f4"),
+        BASE[0].numpy(),
+        BASE.double(),
+        BASE.half(),
+        BASE.clone().requires_grad_(),
+        PIXELS,
+        PIXELS[None],
+        PIXELS[..., None],
+        torch.from_numpy(PIXELS)[None],
+        Image.fromarray(PIXELS),
+        Image.fromarray(PIXELS).convert("RGB"),
+    ],
+)
+def test_images_in_other_clothes_are_the_same_image(image):
+    net = toys.OwnBrightness()
+    model = misure.SegmentationModel(net, class_names="dark,bright")
+    options = {"preset": "sufficient_region", "num_minimality_tests": 0}
+    expected = misure.explain(model, BASE, 1, **options)
+    for target in ("bright", 1, np.int64(1), BASE[0] > 0, (BASE[0] > 0).numpy()):
+        found = misure.explain(model, image, target, **options)
+        assert torch.equal(found.sufficient_region, expected.sufficient_region)
+        assert found.cost.pass_equivalents == expected.cost.pass_equivalents
+    bare = misure.explain(net, image, 1, **options)
+    assert torch.equal(bare.sufficient_region, expected.sufficient_region)
+    assert getattr(image, "grad", None) is None
+
+
+def test_paths_and_colours(tmp_path):
+    colours = np.zeros((30, 40, 3), np.uint8)
+    colours[5:9, 20:30, 2] = 255
+    Image.fromarray(colours).save(tmp_path / "a.png")
+    model = misure.SegmentationModel(lambda x: torch.cat([0.5 - x[:, 2:], x[:, 2:] - 0.5], 1))
+    for image in (tmp_path / "a.png", str(tmp_path / "a.png"), colours, Image.fromarray(colours)):
+        region = misure.predicted_target(model, image, 1).region
+        assert region.shape == (30, 40)
+        assert region.sum() == 40
+        assert region[5:9, 20:30].all()
+    assert misure.METHODS["rise"](model, colours, 1, num_masks=4).saliency_map.shape == (30, 40)
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (np.zeros((3, 9, 3), np.uint8), "which is either"),
+        (np.zeros((9, 9, 9), np.uint8), "which is neither"),
+        (np.eye(9, dtype=np.uint8), "got none above 1"),
+        (np.zeros((40, 30, 3), np.float32), "whose channels seem to be last"),
+        (np.array(["a"]), "expected an image of numbers, got <U1"),
+        (
+            np.zeros((1, 9, 9), np.int64),
+            "expected an image .C, .D,. H, W. of floats, got torch.int",
+        ),
+        (Image.fromarray(np.zeros((9, 9), np.int32)), "expected a picture of 8 bits a channel"),
+        ([1, 2], "a picture or a path, got list"),
+        (None, "a picture or a path, got NoneType"),
+        ("no-such.png", "expected an image file, found none at no-such.png"),
+    ],
+)
+def test_images_that_may_be_something_else_are_refused(image, words):
+    with pytest.raises(misure.InputError, match=words):
+        misure.segment(toys.model_of(toys.OwnBrightness()), image)
+
+
+def test_a_batch_axis_that_is_one_too_many():
+    with pytest.raises(misure.ModelError, match="one too many: give image.0."):
+        misure.segment(misure.SegmentationModel(nn.Conv2d(1, 2, 1)), BASE[None])
+    model = misure.SegmentationModel(nn.Conv2d(3, 2, 1), num_channels=3)
+    with pytest.raises(misure.InputError, match="the batch axis is one too many. Give image.0."):
+        misure.segment(model, torch.rand(1, 3, 9, 9))
+
+
+def test_other_models_and_targets_are_refused():
+    model = toys.model_of(toys.OwnBrightness())
+    with pytest.raises(misure.InputError, match="got str. Make one with load_model"):
+        misure.explain("triangle", BASE, 1)
+    with pytest.raises(misure.InputError, match="got function. Make one with SegmentationModel"):
+        misure.segment(lambda x: x, BASE)
+    for target in (1.5, None, True, torch.ones(30, 30)):
+        with pytest.raises(misure.InputError, match="^explain: expected a Target, a class by name"):
+            misure.explain(model, BASE, target)
+    with pytest.raises(misure.InputError, match="expected a mask of the image's shape"):
+        misure.explain(model, BASE, torch.ones(3, 3, dtype=torch.bool))
+    with pytest.raises(misure.InputError, match="at least one pixel, got an empty one"):
+        misure.explain(model, BASE, torch.zeros(30, 30, dtype=torch.bool))
+    with pytest.raises(misure.InputError, match="gives 97% of the mask's pixels to class 0"):
+        misure.explain(model, BASE, torch.ones(30, 30, dtype=torch.bool))
+    with pytest.raises(misure.InputError, match="expected images .* as a tensor, got ndarray"):
+        model(BASE[None].numpy())
+    with pytest.raises(misure.EmptyTargetError, match="^explain: the model finds no pixel"):
+        misure.explain(model, torch.zeros(1, 9, 9), 1)
+
+
+def test_a_mask_is_the_part_of_the_class_inside_it():
+    mask = torch.zeros(30, 30, dtype=torch.bool)
+    mask[10:15, 8:13] = True
+    found = misure.explain(toys.OwnBrightness(), BASE, mask, preset="sufficient_region")
+    assert torch.equal(found.target.region, mask & (BASE[0] > 0))
+    assert torch.equal(found.target.ignored, ~mask & (BASE[0] > 0))

@@ -1,0 +1,45 @@
+"""Runs to report, and a browser where there is one."""
+
+import pytest
+
+import toys
+from browsing import CHROMIUM, DRIVER, NAMES, QUICK, Broken, SeaAndShip, samples
+from misure.runs.plan import RunPlan
+from misure.runs.run import run
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """Two runs over the same images, one of which cannot be read, with names that are markup."""
+    folder = tmp_path_factory.mktemp("runs")
+    names = ("sky", "ship</script><b>", "sea & co")
+    model = toys.model_of(SeaAndShip(), class_names=names)
+    for name, threshold in zip(NAMES, (0.9, 0.6), strict=True):
+        run(
+            Broken(samples("a 1.png", "b 2.png", "c 10.png")), model, folder / name,
+            RunPlan(
+                classes=["1", "2"], instances=True, dice_threshold=threshold, method_options=QUICK
+            ),
+        )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("needs Debian's chromium and chromium-driver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--window-size=1300,4000",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()

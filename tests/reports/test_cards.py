@@ -1,0 +1,71 @@
+"""What the cards of the report say."""
+
+from msgspec.structs import replace
+
+from browsing import cards, until
+from misure.explanation.removal import Minimality
+from misure.reports.cards import natural_order
+from misure.reports.figures import LABELS, figures_of, notes_of
+from misure.reports.page import write_report
+from misure.runs.alignment import AlignedObject
+from misure.runs.run import read_run
+from painted import ROWS, THING_SKY, Painted, run_painted
+
+
+def _done(folder):
+    return next(one for one in read_run(folder / "first") if one.status == "done")
+
+
+def test_what_was_not_reduced_is_noted(folder):
+    record = _done(folder)
+    small = replace(record.minimally_sufficient_region, stopped_by="end", area_fraction=0.1)
+    large = replace(record.sufficient_region, area_fraction=0.2)
+    known = replace(
+        record, minimally_sufficient_region=small, sufficient_region=large, minimality=None
+    )
+    assert notes_of(known) == []
+    tried = Minimality(cell_px=2, cells_left=20, cells_tested=16, removable=16, passes=16)
+    assert notes_of(replace(known, minimality=tried)) == ["16 of 16 blocks tested can still go"]
+    whole = replace(small, area_fraction=0.2, stopped_by="max_passes")
+    assert notes_of(replace(known, minimally_sufficient_region=whole)) == [
+        "not reduced", "stopped by the limit of passes",
+    ]  # fmt: skip
+
+
+def test_every_figure_has_a_label_and_is_read(folder):
+    record = replace(
+        _done(folder),
+        augmented_dice={"flip": 0.5, "shift": 1.0},
+        minimality=Minimality(cell_px=2, cells_left=9, cells_tested=8, removable=2, passes=8),
+    )
+    predicted = dict.fromkeys(("failure_probability", "predicted_dice", "low", "high"), 0.5)
+    figures = figures_of(record, 0.3, predicted)
+    in_mm = {"growth_mm", "area_mm2", "volume_mm3"}  # if the spacing is known
+    assert set(figures) | in_mm == set(LABELS)
+    assert (figures["augmented_dice"], figures["removable"], figures["overlap"]) == (
+        0.75,
+        0.25,
+        0.3,
+    )
+
+
+def test_networks_side_by_side_show_the_same_object(browser, tmp_path):
+    """The second network numbers classes otherwise and finds a part of the right thing only."""
+    run_painted(tmp_path / "a", *THING_SKY)
+    net = Painted((1, 0), without=[(ROWS, slice(22, 28))])
+    run_painted(tmp_path / "b", net, ("", "sky", "thing"))
+    (page,) = write_report([tmp_path / "a", tmp_path / "b"], tmp_path / "r.html")
+    browser.get(page.as_uri())
+    until(lambda: cards(browser))
+    assert cards(browser) == ["thing · a#1.0", "thing · a#1.1", "sky · a#2.0"]
+    notes = browser.execute_script(
+        "return [...document.querySelectorAll('.card .notes')].map((one) => one.textContent)"
+    )
+    assert notes == ["here thing · a#2.1, overlap 0.50", "here thing · a#2.0", "here sky · a#1.0"]
+
+
+def test_natural_order_of_names(folder):
+    keys = ["b", "a 10", "a 2", "a 002b", "A 1", "9" * 5000, "٣"]
+    objects = [AlignedObject([replace(_done(folder), key=key)], [None]) for key in keys]
+    ordered = [one.first.key for one in natural_order(objects)]
+    assert ordered == ["9" * 5000, "A 1", "a 2", "a 002b", "a 10", "b", "٣"]

@@ -1,0 +1,67 @@
+"""What the pictures of an explanation say, and what they show of overlapping classes."""
+
+import matplotlib.figure
+import torch
+from torch import nn
+
+import misure
+import toys
+from misure.explanation.presentation import make_presentation
+from misure.images.orientation import AS_STORED
+from misure.reports.explanation_picture import _tint, _view, region_words, save_pictures
+from misure.reports.folders import save_result
+
+
+def _titles(monkeypatch):
+    """Every title that is set from now on."""
+    said = []
+    whole = matplotlib.figure.Figure.suptitle
+
+    def note(figure, text, **options):
+        said.append(text)
+        return whole(figure, text, **options)
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "suptitle", note)
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", lambda *_, **__: None)  # slow
+    return said
+
+
+def test_the_title_names_the_file_alone_and_what_was_not_reduced(tmp_path, monkeypatch):
+    said = _titles(monkeypatch)
+    model, image = toys.model_of(toys.OwnBrightness()), toys.square_image()
+    segmentation = misure.segment(model, image)
+    found = misure.explain(model, image, segmentation.target(1), preset="sufficient_region")
+    found = found.with_values(image="/home/a/very/long/path/street.png")
+    save_pictures(found, make_presentation(model, image), segmentation, tmp_path)
+    assert said[0].startswith("street.png: why is this")
+    assert "sufficient region, not reduced: " in said[0]
+    assert "no smaller region was searched for" in said[0]
+    assert region_words(found) == "sufficient region, not reduced"
+
+
+def test_a_volume_has_voxels_and_a_volume(tmp_path, monkeypatch):
+    said = _titles(monkeypatch)
+    model, image = toys.model_of(toys.OwnBrightness()), toys.square_image(3)
+    segmentation = misure.segment(model, image)
+    found = misure.explain(model, image, segmentation.target(1), max_passes=60)
+    save_result(found, make_presentation(model, image), segmentation, tmp_path)
+    assert "% of the volume" in said[0]
+    assert "region of the image" not in said[0]
+
+
+def test_the_colours_of_overlapping_classes_are_mixed():
+    class Overlap(nn.Module):
+        def forward(self, images):
+            return torch.cat([images - 0.3, images - 0.7], 1)
+
+    image = torch.zeros(1, 12, 12)
+    image[0, 1:9, 1:9], image[0, 3:6, 3:6] = 0.5, 1.0
+    model = misure.SegmentationModel(Overlap(), multilabel=True, class_names=("whole", "core"))
+    segmentation = misure.segment(model, image)
+    found = misure.explain(model, image, segmentation.target(0), max_passes=60)
+    view = _view(found, make_presentation(model, image), segmentation, AS_STORED)
+    assert {index: int(region.sum()) for index, region in view.by_class.items()} == {0: 64, 1: 9}
+    tint = _tint(view, [(0, "#ff0000"), (1, "#0000ff")])
+    assert tint[2, 2].tolist() == [1, 0, 0, 0.65]
+    assert tint[4, 4].tolist() == [0.5, 0, 0.5, 0.65]
+    assert tint[10, 10, 3] == 0
