@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 import misure
-from misure._util.tables import markdown_table
 from misure.runs.plan import RunPlan
 from misure.runs.run import run
 
@@ -61,9 +60,9 @@ def main() -> None:
                 str(num // OBJECTS_A_SAMPLE),
             ],
         }
-        rows = [[command, *measured(arguments)] for command, arguments in commands.items()]
-        header = ["", "peak memory, MB", "processor time, s", "time, s"]
-        print("\n".join(markdown_table(header, rows)))
+        print("| | peak memory, MB | processor time, s | time, s |\n|---|---|---|---|")
+        for command, arguments in commands.items():
+            print(f"| `{command}` | {' | '.join(measured(arguments))} |", flush=True)
 
 
 def write_large_run(out: Path, num: int) -> int:

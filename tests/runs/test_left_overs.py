@@ -66,7 +66,7 @@ def test_files_and_folders_clear_up_what_was_left_of_themselves(tmp_path):
     (tmp_path / names[2]).mkdir()
     with durable_file(tmp_path / "a.csv") as unfinished:
         unfinished.write_text("whole")
-    with writing_folder(tmp_path / "out") as folder:
+    with writing_folder(tmp_path / "out", command="explain", settings={}) as folder:
         (folder / "file").write_text("whole")
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", names[1], "out"}
 
