@@ -9,7 +9,7 @@ def quoted(text: object, limit: int = 200) -> str:
     The middle of a longer one is left out; empty text becomes the name of its type.
 
     >>> quoted("a header\n of " + 9000 * "x", 24)
-    'a header o ... xxxxxxxx'
+    'a header of ... xxxxxxxx'
     """
     line = " ".join(str(text).split()) or type(text).__name__
     return cut(line, limit)
