@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from browsing import cards, until
 from misure.explanation.removal import Minimality
 from misure.reports.cards import natural_order
-from misure.reports.figures import LABELS, figures_of, notes_of
+from misure.reports.figures import LABELS, figures_of, notes_of, transfer_source
 from misure.reports.page import write_report
 from misure.runs.alignment import AlignedObject
 from misure.runs.run import read_run
@@ -18,35 +18,47 @@ def _done(folder):
 
 def test_what_was_not_reduced_is_noted(folder):
     record = _done(folder)
-    small = replace(record.minimally_sufficient_region, stopped_by="end", area_fraction=0.1)
-    large = replace(record.sufficient_region, area_fraction=0.2)
-    known = replace(
-        record, minimally_sufficient_region=small, sufficient_region=large, minimality=None
-    )
+    passes = record.cost.pass_equivalents
+    small = replace(record.minimally_sufficient_region, stopped_by="end", is_reduced=True)
+    known = replace(record, minimally_sufficient_region=small, minimality=None)
     assert notes_of(known) == []
     tried = Minimality(cell_px=2, cells_left=20, cells_tested=16, removable=16, passes=16)
-    assert notes_of(replace(known, minimality=tried)) == ["16 of 16 blocks tested can still go"]
-    whole = replace(small, area_fraction=0.2, stopped_by="max_passes")
-    assert notes_of(replace(known, minimally_sufficient_region=whole)) == [
-        "not reduced", "stopped by the limit of passes",
+    assert notes_of(replace(known, minimality=tried)) == [
+        "16 of 16 tested blocks can still be removed"
+    ]
+    whole = replace(known, minimally_sufficient_region=replace(small, is_reduced=False))
+    assert notes_of(replace(whole, minimality=tried)) == [
+        f"not reduced within {passes} passes", "16 of 16 tested blocks can still be removed",
     ]  # fmt: skip
 
 
+def test_the_image_of_the_transfer_is_named(folder):
+    record = _done(folder)
+    assert transfer_source(replace(record, transfer_from="turned")) == "this image turned by 180°"
+    assert transfer_source(replace(record, transfer_from="b.png")) == "b.png"
+    resized = replace(record, transfer_from="tensor", transfer_resized=True)
+    assert transfer_source(resized) == "another image, scaled and cropped"
+
+
 def test_every_figure_has_a_label_and_is_read(folder):
+    record = _done(folder)
+    small, large = record.minimally_sufficient_region, record.sufficient_region
     record = replace(
-        _done(folder),
+        record,
         augmented_dice={"flip": 0.5, "shift": 1.0},
         minimality=Minimality(cell_px=2, cells_left=9, cells_tested=8, removable=2, passes=8),
+        minimally_sufficient_region=replace(small, area_mm2=1.0, volume_mm3=2.0),
+        sufficient_region=replace(large, growth_mm=3.0),
     )
     predicted = dict.fromkeys(("failure_probability", "predicted_dice", "low", "high"), 0.5)
     figures = figures_of(record, 0.3, predicted)
-    in_mm = {"growth_mm", "area_mm2", "volume_mm3"}  # if the spacing is known
-    assert set(figures) | in_mm == set(LABELS)
+    assert set(figures) == set(LABELS)
     assert (figures["augmented_dice"], figures["removable"], figures["overlap"]) == (
         0.75,
         0.25,
         0.3,
     )
+    assert figures["growth_mm"] == 3.0
 
 
 def test_networks_side_by_side_show_the_same_object(browser, tmp_path):
@@ -62,6 +74,10 @@ def test_networks_side_by_side_show_the_same_object(browser, tmp_path):
         "return [...document.querySelectorAll('.card .notes')].map((one) => one.textContent)"
     )
     assert notes == ["here thing · a#2.1, overlap 0.50", "here thing · a#2.0", "here sky · a#1.0"]
+    browser.execute_script("document.querySelector('.card').click()")
+    until(lambda: len(browser.find_elements("css selector", "#large canvas")) == 4)
+    captions = [one.text for one in browser.find_elements("css selector", "#large figcaption")]
+    assert captions == ["image", "saliency map"] * 2
 
 
 def test_natural_order_of_names(folder):

@@ -180,7 +180,7 @@ def test_a_damaged_record_is_one_sentence(volume, tmp_path):
     (records,) = (tmp_path / "run").glob("records-*.jsonl")
     lines = [json.loads(line) for line in records.read_text().splitlines()]
     for change, words in (
-        ({"affine": [[1, 2], [3]]}, "expected a map in"),
+        ({"affine": [[1, 2], [3]]}, "affine is not 4 x 4"),
         ({"affine": "x"}, "Expected `array | null`, got `str` - at `$.affine`"),
         ({"map": None}, "Expected `str`, got `null` - at `$.map`"),
     ):

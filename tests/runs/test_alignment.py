@@ -7,6 +7,7 @@ import torch
 import misure
 import toys
 from misure.datasets import Sample, SampleList
+from misure.metrics.comparison.compare_runs import compare_runs
 from misure.runs.alignment import RunInRow, _overlaps, _Target, align
 from misure.runs.plan import RunPlan
 from misure.runs.run import run
@@ -110,3 +111,14 @@ def test_overlaps_are_those_of_a_plain_loop(tmp_path):
     targets = [_Target(one.shape, np.flatnonzero(one)) for one in regions]
     wanted = [[(a & b).sum() / (a | b).sum() for b in regions[2:]] for a in regions[:2]]
     assert np.allclose(_overlaps(targets[:2], targets[2:]), wanted)
+
+
+def test_methods_are_not_compared_on_other_objects(tmp_path):
+    """Networks without weights look alike but for what they find."""
+    run_painted(tmp_path / "a", *THING_SKY)
+    net = Painted((0, 1), without=[(ROWS, slice(22, 28))])
+    run_painted(tmp_path / "b", net, THING_SKY[1], method="random")
+    samples = SampleList([Sample("a", painted_image())])
+    model = toys.model_of(net, class_names=THING_SKY[1])
+    with pytest.raises(misure.InputError, match=r"'a#1.0' has 96 pixels .* for edges and 80 of"):
+        compare_runs(model, samples, [tmp_path / "a", tmp_path / "b"], metrics=["gini"])

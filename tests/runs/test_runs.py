@@ -376,7 +376,11 @@ def test_a_folder_that_misure_0_1_0_wrote_is_refused(model, tmp_path):
     old = {"format": 1, "settings": {**settings, "misure_version": "0.1.0"}}
     file.write_text(json.dumps(old))
     words = "was written by misure 0.1.0 .format 1.. Make the run again"
-    for use in (read_run, lambda path: _run(path, model), lambda path: write_report([path], tmp_path / "r.html")):
+    for use in (
+        read_run,
+        lambda path: _run(path, model),
+        lambda path: write_report([path], tmp_path / "r.html"),
+    ):
         with pytest.raises(misure.MisureError, match=words):
             use(tmp_path / "run")
 

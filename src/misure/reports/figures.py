@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
 
+from misure.explanation.record import reduction_note
 from misure.runs.record import DoneObject, ExplainedObject, ObjectRecord
 
 _OF_REGIONS = {
@@ -18,8 +19,6 @@ _OF_REGIONS = {
     "grain_px": "minimally_sufficient_region.grain_px",
     "sufficient_area": "sufficient_region.area_fraction",
     "sufficient_dice": "sufficient_region.dice",
-}
-_IN_MM = {
     "growth_mm": "sufficient_region.growth_mm",
     "area_mm2": "minimally_sufficient_region.area_mm2",
     "volume_mm3": "minimally_sufficient_region.volume_mm3",
@@ -42,9 +41,6 @@ _OF_ALL = {
 """Name of a figure -> where a record has it."""
 
 _PREDICTED = ("failure_probability", "predicted_dice", "low", "high")  # by `score_run`
-
-NOT_REDUCED = "not reduced"
-"""The note on a minimally sufficient region that is the sufficient region itself."""
 
 LABELS = {
     "outside": "evidence outside the object",
@@ -102,7 +98,6 @@ def figures_of(
             values["augmented_dice"] = sum(dices.values()) / len(dices)
     if isinstance(record, ExplainedObject):
         values |= {name: attrgetter(path)(record) for name, path in _OF_REGIONS.items()}
-        values |= {name: _known(record, path) for name, path in _IN_MM.items()}
         if record.minimality and record.minimality.cells_tested:
             values["removable"] = record.minimality.removable / record.minimality.cells_tested
     if review:
@@ -112,29 +107,12 @@ def figures_of(
 
 def notes_of(record: ObjectRecord) -> list[str]:
     """What keeps a region from being called minimal, each as a few words; mostly none."""
-    if not isinstance(record, ExplainedObject):
-        return []
-    region, minimality = record.minimally_sufficient_region, record.minimality
-    notes = []
-    if region.area_fraction >= record.sufficient_region.area_fraction:
-        notes.append(NOT_REDUCED)
-    if region.stopped_by == "max_passes":
-        notes.append("stopped by the limit of passes")
-    if minimality is not None and minimality.removable:
-        tested, can_go = minimality.cells_tested, minimality.removable
-        notes.append(f"{can_go} of {tested} blocks tested can still go")
-    return notes
+    note = reduction_note(record) if isinstance(record, ExplainedObject) else ""
+    return note.split("; ") if note else []
 
 
 def transfer_source(record: ExplainedObject) -> str:
     """What stands in the region's outline for `transfer_dice`, in words."""
-    source = _known(record, "transfer_from") or "turned"
-    return {"turned": "this image turned by 180°", "tensor": "another image"}.get(source, source)
-
-
-def _known(record: ExplainedObject, path: str) -> Any:
-    """What lies at a path in a record; None if it has no such field."""
-    try:
-        return attrgetter(path)(record)
-    except AttributeError:
-        return None
+    known = {"turned": "this image turned by 180°", "tensor": "another image"}
+    source = known.get(record.transfer_from, record.transfer_from)
+    return f"{source}, scaled and cropped" if record.transfer_resized else source

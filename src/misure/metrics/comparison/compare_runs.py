@@ -203,7 +203,7 @@ class _Comparing:
         """One object: a row for each run; maps are read only for what is not known yet."""
         is_pictured = len(self.pictured) < NUM_PICTURED
         results: dict[str, MethodResult] = {}
-        target = next((plain(record.target) for record in records.values() if record.target), None)
+        target = _shared_target(key, records)
         for run, known in self._runs:
             record = records.get(run.method)
             if record is None:
@@ -229,6 +229,27 @@ class _Comparing:
             self.pictured.append(PicturedObject(key, read(), target, maps))
         except Exception:  # its rows say why, if they needed the image
             return
+
+
+def _shared_target(key: str, records: _Records) -> dict[str, Any] | None:
+    """What the records of one object say of its target; None if it was found by no run.
+
+    Raises:
+        InputError: they are of different targets, so their networks are not the same.
+    """
+    targets = {method: record.target for method, record in records.items() if record.target}
+    if not targets:
+        return None
+    first, target = next(iter(targets.items()))
+    for method, other in targets.items():
+        if other != target:
+            raise InputError(
+                f"expected runs of one network, whose objects are the same, but {key!r} has "
+                f"{target.pixels:,} pixels of {target.class_name!r} for {first} and "
+                f"{other.pixels:,} of {other.class_name!r} for {method}. Make the runs again."
+            )
+    described: dict[str, Any] = plain(target)
+    return described
 
 
 def _by_sample(runs: Sequence[ComparedRun]) -> dict[str, dict[str, _Records]]:

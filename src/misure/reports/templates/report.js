@@ -36,8 +36,8 @@ const titleOf = (object) => titled(data.keys[object], data.names[data.classes[ob
 const MOST_PARTS = 60; // kept in memory
 const parts = new Map(); // number -> promise of its pictures, the latest used last
 const waiting = new Map(); // number -> what to call when its file has come
-document.querySelectorAll("script.pictures").forEach((element, i) => parts.set(i, Promise.resolve(element)));
-const isInPage = parts.size > 0;
+const inPage = [...document.querySelectorAll("script.pictures")];
+const isInPage = inPage.length > 0;
 
 globalThis.misurePictures = (number, build, part) => waiting.get(number)?.(build === data.build ? part : null);
 
@@ -60,17 +60,11 @@ function loadPart(number) {
   });
 }
 
-async function partOf(object) {
+// The promise of a part's pictures: one for all that ask for them.
+function partOf(object) {
   const number = Math.floor(object / data.of_part);
-  if (isInPage) {
-    const part = await parts.get(number);
-    if (!(part instanceof Element)) return part;
-    const values = JSON.parse(part.textContent);
-    parts.set(number, Promise.resolve(values));
-    part.textContent = "";
-    return values;
-  }
-  const part = parts.get(number) ?? loadPart(number);
+  const read = isInPage ? () => Promise.resolve(JSON.parse(inPage[number].textContent)) : () => loadPart(number);
+  const part = parts.get(number) ?? read();
   parts.delete(number);
   parts.set(number, part);
   if (parts.size > MOST_PARTS) parts.delete(parts.keys().next().value);
@@ -195,7 +189,7 @@ const WHICH = {
   done: ["explained", isDone],
   failed: ["failed", (object, run) => statusOf(object, run) === FAILED],
   noted: ["not reduced to the end", (object, run) => notesOf(object, run).length > 0],
-  unreduced: ["not reduced at all", (object, run) => notesOf(object, run).includes("not reduced")],
+  unreduced: ["not reduced at all", (object, run) => notesOf(object, run).some((note) => note.startsWith("not reduced"))],
   alone: ["no counterpart", (object, run) => statusOf(object, run) === NONE],
 };
 const allRuns = runs.map((_, i) => i);
