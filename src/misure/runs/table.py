@@ -25,7 +25,7 @@ from misure.runs.record_index import RecordIndex
 
 ColumnKind = Literal["text", "integer", "number", "bool", "none"]
 _AS_TEXT = json.JSONEncoder()
-_ROWS_AT_ONCE = 5000
+_ROWS_AT_ONCE = 2000
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:
