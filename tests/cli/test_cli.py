@@ -178,6 +178,36 @@ def test_results_are_never_written_over_other_results_or_files_of_others(picture
         assert (foreign / "overview.png").read_text() == "mine"
 
 
+def test_another_image_for_the_transfer_dice_is_named(picture, tmp_path):
+    other = tmp_path / "other.png"
+    Image.fromarray((TriangleDataset(2)[1].image[0].numpy() * 255).astype(np.uint8)).save(other)
+    common = ("explain", picture, "--model", "triangle", "--class", 1, *FAST)
+    done = run(*common, "--out", tmp_path / "out", "--other-image", other)
+    assert done.exit_code == 0, done.output
+    values = json.loads((tmp_path / "out" / "explanation.json").read_text())
+    assert values["transfer_from"] == str(other)
+    for option in ("seed=3", "depth=NaN"):
+        refused = run(*common, "--out", tmp_path / "no", "--option", option)
+        assert refused.exit_code == 2, refused.output
+
+
+def test_a_run_is_not_written_among_other_files(picture, tmp_path):
+    (tmp_path / "images").mkdir()
+    picture.rename(tmp_path / "images" / "a.png")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".DS_Store").touch()  # put there by the system
+    run_it = ("run", tmp_path / "images", "--model", "triangle", "--out", out, "--method", "edges")
+    (out / "notes.txt").write_text("mine")
+    refused = run(*run_it)
+    assert refused.exit_code == 2
+    assert "holds other files (notes.txt). Name another folder." in " ".join(refused.output.split())
+    assert {path.name for path in out.iterdir()} == {".DS_Store", "notes.txt"}
+    (out / "notes.txt").unlink()
+    assert run(*run_it).exit_code == 0
+    assert run(*run_it).exit_code == 0
+
+
 def test_what_the_system_refuses_is_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     done = run("experiment", "triangle", "--out", tmp_path / "file" / "out")

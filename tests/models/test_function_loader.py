@@ -52,7 +52,7 @@ def test_what_is_no_function_is_an_error(file, function, message):
         load_model(f"function:{file}:{function}")
 
 
-def test_a_result_that_is_no_array_of_floats_is_an_error(file):
+def test_a_result_that_is_no_array_of_scores_is_an_error(file):
     model = load_model(f"function:{file}:whole_numbers")
-    with pytest.raises(misure.ModelError, match="expected an array of floats .* returned int64"):
+    with pytest.raises(misure.ModelError, match="expected logits .* returned a int64 tensor"):
         misure.predicted_target(model, toys.square_image(), 1)

@@ -393,3 +393,9 @@ class Stretching(Constant):
 def test_what_cannot_be_followed_is_named(processor, words):
     with pytest.raises(misure.InputError, match=words):
         follow(processor, num_channels=3)
+
+
+@pytest.mark.parametrize("key", ["do_reduce_labels", "reduce_labels"])
+def test_labels_keep_their_offset_whatever_prepares_the_images(tmp_path, key):
+    load = folder_of(tmp_path, SMALL | {key: True})
+    assert [load(processor=p).label_offset for p in (None, False, "default")] == [-1, -1, -1]

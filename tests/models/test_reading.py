@@ -226,3 +226,11 @@ def test_label_maps_of_volumes_and_their_explanation():
     )
     assert found.preset == "forward_only"
     assert found.dice >= 0.9
+
+
+def test_class_numbers_are_no_scores_of_classes_of_their_own():
+    model = misure.SegmentationModel(
+        lambda images: (images[:, 0] > 0.5).long(), num_classes=2, multilabel=True
+    )
+    with pytest.raises(misure.ModelError, match="returned one class number .* multilabel=False"):
+        misure.segment(model, torch.rand(1, 8, 8))

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import misure
 import toys
 from misure._util.files import durable_file
 from misure._util.folders import writing_folder
-from misure._util.unfinished import unfinished_name
+from misure._util.unfinished import clear_unfinished, unfinished_name
 from misure.datasets import Sample, open_dataset
 from misure.datasets.sample import files_of
 from misure.datasets.subset import Subset
@@ -178,3 +179,21 @@ def test_files_are_named_by_data_sets_that_have_some(tmp_path):
     assert files_of(corrupted, 0) == [tmp_path / "a.bmp"]
     assert files_of(open_dataset("triangle:1"), 0) == []
     assert RunFolder(tmp_path).storage.is_local
+
+
+def test_what_a_living_process_writes_is_never_cleared(tmp_path):
+    folder = tmp_path / unfinished_name("out")
+    folder.mkdir()
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(folder, (two_days_ago, two_days_ago))
+    assert clear_unfinished(tmp_path) == 0
+    assert folder.is_dir()
+
+
+def test_a_folder_with_a_left_over_inside_is_empty(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / _name_of_the_dead("out")).mkdir()
+    with writing_folder(out, command="explain", settings={}) as folder:
+        (folder / "file").write_text("whole")
+    assert sorted(path.name for path in out.iterdir()) == [".misure.json", "file"]

@@ -561,6 +561,7 @@ def _command(folder, out, *more):
     return [sys.executable, "-m", "misure", *_arguments(folder, out, *more)]
 
 
+@pytest.mark.slow
 def test_a_sample_that_kills_its_workers_is_recorded_and_the_others_are_done(folder):
     done = CliRunner().invoke(main, _arguments(folder, "run", "--workers", "2"))
     assert done.exit_code == 1, done.output
@@ -580,6 +581,7 @@ def test_a_worker_imports_nothing_that_draws_or_renders():
     assert not {"matplotlib", "jinja2", "click", "pandas"} & set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_workers_that_die_before_they_begin_end_the_run(folder):
     (folder / "net.py").write_text(
         "import os, signal\nos.kill(os.getpid(), signal.SIGKILL) if __import__('multiprocessing').parent_process() else None\n"
@@ -590,6 +592,7 @@ def test_workers_that_die_before_they_begin_end_the_run(folder):
     assert "no worker can begin: the worker process was killed by signal 9" in done.output
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_write_ends_the_run_with_one_sentence(folder, working_here):
     (folder / "images" / "3.png").unlink()
     limit = 4000  # bytes, more than the settings and less than a map with its record

@@ -63,6 +63,8 @@ def writing_folder(
     folder = folder.absolute()
     if folder.exists() and not folder.is_dir():
         raise InputError(f"expected a folder to write to, {folder} is a file. Name another.")
+    if folder.exists():
+        clear_unfinished(folder, folder.name)
     before = _list_of(folder)
     if not force:
         _refuse_another(folder, before, command, settings)
@@ -115,11 +117,10 @@ def _refuse_another(
 ) -> None:
     """Raises an InputError if a folder holds anything but results of the same command."""
     if before is None:
-        others = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
-        if others:
+        if others := _visible(folder):
             raise InputError(
                 f"expected a new or empty folder, or one of the same command, {folder} holds other "
-                f"files ({_some(others)}). Name another with --out, or write beside them with "
+                f"files ({_some(others)}). Name another, or write beside them with "
                 "--force."
             )
         return
@@ -131,7 +132,7 @@ def _refuse_another(
     if difference:
         raise InputError(
             f"expected a new or empty folder, or one of the same command, {folder} holds other "
-            f"results: {difference}. Name another with --out, or replace them with --force."
+            f"results: {difference}. Name another, or replace them with --force."
         )
 
 
@@ -142,7 +143,7 @@ def _refuse_foreign_files(folder: Path, before: WrittenFolder | None, names: Ite
     if in_the_way:
         raise InputError(
             f"expected no file of somebody else's in the way, {folder} holds {_some(in_the_way)}. "
-            "Move them, or name another folder with --out."
+            "Move them, or name another folder."
         )
 
 
@@ -159,24 +160,38 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
             parent.rmdir()
 
 
+def _visible(folder: Path) -> list[str]:
+    """The files in a folder, but for hidden ones, which systems put into folders by themselves."""
+    if not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def refuse_foreign_folder(folder: Path, own: Iterable[str], *, force: bool) -> None:
+def refuse_foreign_folder(
+    folder: Path,
+    own: Iterable[str],
+    *,
+    force: bool = False,
+    cure: str = "Name another, or write beside them with --force.",
+) -> None:
     """Raises an InputError if a folder to write to holds files, and none that its command wrote.
 
     Args:
         folder: where a command goes on that writes its files one by one.
         own: patterns of names, one of which is in each folder of that command.
         force: whether any folder may be written to.
+        cure: what to do, for the message.
     """
     if force or not folder.is_dir() or any(any(folder.glob(pattern)) for pattern in own):
         return
-    if others := sorted(path.name for path in folder.iterdir()):
+    if others := _visible(folder):
         raise InputError(
             f"expected a new or empty folder, or one of the same command, {folder} holds other "
-            f"files ({_some(others)}). Name another, or write beside them with --force."
+            f"files ({_some(others)}). {cure}"
         )
 
 
@@ -195,5 +210,5 @@ def refuse_foreign_file(path: Path, mark: bytes, *, force: bool) -> None:
     if start and mark not in start:
         raise InputError(
             f"expected a new file, or one that the same command wrote, {path} is something else. "
-            "Name another with --out, or replace it with --force."
+            "Name another, or replace it with --force."
         )

@@ -1,12 +1,15 @@
 """Warnings of libraries: kept from the user, or told as misure's own, with the file they are of."""
 
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from misure._util.quoted import quoted
 from misure.errors import MisureWarning
+
+_ONE_AT_A_TIME = threading.RLock()  # what catches warnings changes them for all threads
 
 
 @contextmanager
@@ -20,7 +23,7 @@ def quiet(
         about: the file that is read, for its sentence.
         refused: warnings that are raised, if any.
     """
-    with warnings.catch_warnings(record=True) as caught:
+    with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if refused is not None:
             warnings.simplefilter("error", refused)

@@ -58,8 +58,8 @@ def _beginning(name: str) -> str:
 
 
 def _is_left_behind(path: Path, machine: str, process: int) -> bool:
-    if machine == _machine() and not _is_alive(process):
-        return True
+    if machine == _machine():
+        return not _is_alive(process)
     try:
         return time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER_S
     except OSError:  # somebody else has removed it

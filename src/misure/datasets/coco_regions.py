@@ -47,6 +47,12 @@ def _with_area(drawn: Any, name: str) -> Any:
     """What an annotation draws, without polygons of one or two points, which have no pixels."""
     if not isinstance(drawn, list):
         return drawn
+    if not drawn:
+        warnings.warn(
+            f"{name} has no polygon, only a box perhaps, and is left out.",
+            MisureWarning,
+            stacklevel=2,
+        )
     kept = [polygon for polygon in drawn if not _is_line(polygon)]
     if len(kept) < len(drawn):
         warnings.warn(

@@ -123,8 +123,8 @@ def warn_of_left_out(folder: Path, files: Sequence[Path], num_taken: int) -> Non
     """Warns of files in a folder that may be images and are not taken, if there are any."""
     if files:
         warnings.warn(
-            f"left out of {folder}: {by_suffix(files)}; {num_taken} are taken. What is an image is "
-            f"read as {', '.join(SUFFIXES)}.",
+            f"left out of {folder}: {by_suffix(files)}; {num_taken} are taken. Files that end in "
+            f"{', '.join(SUFFIXES)} are read.",
             MisureWarning,
             stacklevel=2,
         )

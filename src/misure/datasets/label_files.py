@@ -81,8 +81,8 @@ class LabelFiles:
             return Sample(self.keys[index], torch.zeros(1, 1, 1))
         numbering = self.numbering or Numbering()
         if not is_nifti(path):
-            self._tell_turned(self.keys[index], path)
             classes = read_class_picture(path, numbering)
+            self._tell_turned(self.keys[index], path, classes.shape[0] == classes.shape[1])
             return Sample(self.keys[index], classes[None].float(), classes)
         labels, affine = read_labels(path, numbering.ignore)
         labels = numbering.classes(labels, path)
@@ -90,12 +90,16 @@ class LabelFiles:
             self.keys[index], labels[None].float(), labels, affine=torch.from_numpy(affine)
         )
 
-    def _tell_turned(self, key: str, path: Path) -> None:
-        """Warns if an image is turned by its EXIF tag, and its annotation has no such tag."""
+    def _tell_turned(self, key: str, path: Path, is_square: bool) -> None:
+        """Warns if an image is turned by its EXIF tag, and nothing shows how its annotation lies.
+
+        Sides that a turn exchanges (tags 5 to 8) show it, unless they are equal.
+        """
         image = (self._images or self._folder) / key
         if not (self._images and image.name.lower().endswith(PICTURE_SUFFIXES) and image.is_file()):
             return
-        if exif_turn(image) != 1 and exif_turn(path) == 1:
+        turn = exif_turn(image)
+        if turn != 1 and (turn < 5 or is_square) and exif_turn(path) == 1:
             warnings.warn(
                 f"{image} is turned by its EXIF tag, {path} has none and is taken for one of the "
                 "turned image. If it is drawn on the pixels as they are stored, save the image "

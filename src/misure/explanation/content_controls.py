@@ -78,8 +78,8 @@ def make_content_controls(
     """
     if other_image is not None and not isinstance(other_image, Tensor):
         raise InputError(
-            f"expected other_image to be a tensor, got {other_image!r}. It can be "
-            "given from Python only."
+            f"expected other_image to be a tensor, got {other_image!r}. On the "
+            "command line name a file with --other-image."
         )
     is_resized = other_image is not None and other_image.shape != image.shape
     if other_image is None:

@@ -91,7 +91,7 @@ class NiftiFile:
         names = [_directions(form, self.path) for form in forms]
         if len(set(names)) > 1:
             raise InputError(
-                "expected a header that says one way how the volume lies, but the axes run to "
+                "expected an sform and a qform that agree, but the axes run to "
                 f"{names[0]} by the sform of {self.path} and to {names[1]} by its qform. Find out "
                 "which is right and set the code of the other to 0, for example with nibabel."
             )

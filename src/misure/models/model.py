@@ -232,7 +232,7 @@ class SegmentationModel:
                 images[:1].to(self.device, torch.float32),
                 name=self.name,
                 wants_gradients=self.differentiable,
-                batches=self.batch_size != 1,
+                batches=self._size_of_batches(images.shape[2:]) > 1,
                 is_half=self.autocast is not None or self.dtype.itemsize < 4,
             )
             self._is_looked_at, self._fixes_random = True, found.fixes_random
@@ -370,13 +370,16 @@ class SegmentationModel:
         Raises:
             ModelError: memory runs out for a single image.
         """
-        num_pixels = max(prod(spatial), self.preprocessing.placement(spatial).num_pixels)
-        size = self.batch_size or max(1, min(_BATCH_LIMIT, _BATCH_PIXELS // num_pixels))
+        size = self._size_of_batches(spatial)
         size = min(size, self._fitting.get(tuple(spatial), size))
         results, size_left = in_batches(work, num_images, size)
         if size_left < size:  # do not run out of memory again on the next images of this shape
             self._fitting[tuple(spatial)] = size_left
         return results
+
+    def _size_of_batches(self, spatial: Shape) -> int:
+        num_pixels = max(prod(spatial), self.preprocessing.placement(spatial).num_pixels)
+        return self.batch_size or max(1, min(_BATCH_LIMIT, _BATCH_PIXELS // num_pixels))
 
     def _run(self, inputs: Tensor) -> Any:
         kind = self.device.type

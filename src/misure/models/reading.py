@@ -105,6 +105,11 @@ class OutputForm:
         return logits, form
 
     def _needed_classes(self, tensor: Tensor) -> int:
+        if self.multilabel:
+            raise ModelError(
+                f"expected a score for each class, {self.name} returned one class number for each "
+                "pixel. Say multilabel=False."
+            )
         if self.known_classes is None:
             raise ModelError(
                 f"expected logits or probabilities, {self.name} returned class numbers up to "

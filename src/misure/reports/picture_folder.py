@@ -73,7 +73,8 @@ class PictureFolder:
 
 def remove_pictures(path: Path) -> None:
     """Removes the folder of an earlier report, if there is one and nothing else is in it."""
-    if path.is_dir() and all(_FILE.fullmatch(file.name) for file in path.iterdir()):
+    names = [file.name for file in path.iterdir()] if path.is_dir() else []
+    if names and all(map(_FILE.fullmatch, names)):
         shutil.rmtree(path)
 
 

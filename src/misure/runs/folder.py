@@ -26,6 +26,7 @@ from PIL import Image
 from torch import Tensor
 
 from misure._util.arrays import read_arrays
+from misure._util.folders import refuse_foreign_folder
 from misure._util.records import Record, decode, encode, plain, settings_difference
 from misure.errors import InputError, RunFolderError
 from misure.runs.record import (
@@ -39,7 +40,7 @@ from misure.runs.record import (
     RunSettings,
 )
 from misure.runs.record_index import RECORDS, RecordIndex, read_line, warn_of_torn, what_of
-from misure.runs.storage import open_storage, read_lines
+from misure.runs.storage import local_path, open_storage, read_lines
 
 _IN_MAP = {
     *("target", "ignored", "sufficient_region", "minimally_sufficient_region"),
@@ -62,9 +63,13 @@ class RunFolder:
         """Makes the folder, or checks that it is one of a run with the same settings.
 
         Raises:
-            RunFolderError: other settings (the message names the difference), or a folder that
-                holds something else.
+            RunFolderError: other settings (the message names the difference).
+            InputError: a folder that holds something else.
         """
+        if self.storage.is_local:
+            refuse_foreign_folder(
+                local_path(self.address), ("run.json", RECORDS), cure="Name another folder."
+            )
         file = RunFile(format=FORMAT, settings=settings)
         text = json.dumps(plain(file), indent=2, allow_nan=False) + "\n"
         try:

@@ -193,10 +193,11 @@ class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
     """The line of an object that was explained by a method that finds regions.
 
     Attributes:
-        baseline_image, dice_threshold, sufficient_region, minimally_sufficient_region,
-        sufficiency_curve, minimality, sufficiency_by_presentation, silhouette_dice, transfer_dice,
-        transfer_from, transfer_resized, silhouette_dice_by_content, spacing_mm: as in
-            `ExplanationRecord`.
+        baseline_image, dice_threshold, sufficient_region: as in `ExplanationRecord`.
+        minimally_sufficient_region, sufficiency_curve: as in `ExplanationRecord`.
+        minimality, sufficiency_by_presentation, silhouette_dice: as in `ExplanationRecord`.
+        transfer_dice, transfer_from, transfer_resized: as in `ExplanationRecord`.
+        silhouette_dice_by_content, spacing_mm: as in `ExplanationRecord`.
         context: on which classes the minimal region lies outside its object.
     """
 

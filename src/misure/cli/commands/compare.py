@@ -106,8 +106,9 @@ def compare(
     if spec is None:
         raise InputError("expected a network, got none. Name it with --model.")
     made_with = {
-        "images": list(map(str, images)), "dataset": dataset, "model": spec,
-        "model_options": model_options, "slice_index": slice_index, "class": class_,
+        "images": [str(path.resolve()) for path in images], "dataset": dataset, "model": spec,
+        "model_options": model_options, "image_options": image_options,
+        "slice_index": slice_index, "class": class_,
         "instance": instance, "methods": methods, "metrics": metrics, "options": options,
         "baseline_image": baseline_image, "dice_threshold": dice_threshold, "seed": seed,
     }  # fmt: skip

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from misure.images.nifti import NiftiFile
     from misure.models.model import SegmentationModel
 
+_FLAGS = ("seed", "dice_threshold", "other_image", "preset", "model", "image", "target", "on_step")
+
 
 @click.command(cls=FilledCommand)
 @image_argument
@@ -108,6 +110,11 @@ def explain(
             "expected --class or --point, got neither. `misure classes` lists what the network "
             "finds."
         )
+    if taken := [name for name in _FLAGS if name in options]:
+        raise InputError(
+            f"expected options of the preset with --option, got {taken[0]}, which is none. `misure "
+            "explain --help` lists the flags, `misure presets -v` the options."
+        )
     options |= search
     model, pixels = load_model_and_image(
         image, spec, model_options, device, slice_index, image_options
@@ -120,10 +127,10 @@ def explain(
     chosen = {"slice": slice_index, "instance": instance, "point": point, "box": box}
     out = out or _default_out(image, target.class_name or str(target.class_index), chosen)
     made_with = chosen | {
-        "image": str(image), "model": spec, "model_options": model_options,
+        "image": str(image.resolve()), "model": spec, "model_options": model_options,
         "image_options": image_options,
         "class_index": target.class_index, "dice_threshold": dice_threshold, "options": options,
-        "other_image": None if other_image is None else str(other_image), "seed": seed,
+        "other_image": None if other_image is None else str(other_image.resolve()), "seed": seed,
     }  # fmt: skip
     writing = writing_folder(
         out, command="explain", settings=made_with, force=force, names=RESULT_FILES
@@ -131,9 +138,10 @@ def explain(
     with writing as folder, progress(quiet) as on_step:
         volume = NiftiFile(image) if is_nifti(image) else None
         spacing_mm = _spacing_of(volume, slice_index) if volume else None
+        given: dict[str, Any] = {"spacing_mm": spacing_mm} | options
         if other_image is not None:
-            options["other_image"] = _read_other(other_image, model, slice_index)
-            options["other_image_name"] = str(other_image)
+            given["other_image"] = _read_other(other_image, model, slice_index)
+            given["other_image_name"] = str(other_image)
         explanation = explain(
             model,
             pixels,
@@ -141,7 +149,7 @@ def explain(
             dice_threshold=dice_threshold,
             seed=seed,
             on_step=on_step,
-            **{"spacing_mm": spacing_mm} | options,
+            **given,
         )
         explanation = explanation.with_values(image=str(image), slice_index=slice_index)
         presentation = make_presentations(

@@ -30,7 +30,7 @@ def export(
 
     if csv_file is None and parquet is None and nifti is None:
         raise InputError("expected --csv FILE, --parquet FILE or --nifti DIR, got none.")
-    for path, mark in ((csv_file, b"target.class_index"), (parquet, b"PAR1")):
+    for path, mark in ((csv_file, b"status,key,sample"), (parquet, b"PAR1")):
         if path:
             refuse_foreign_file(path, mark, force=force)
     if csv_file or parquet:

@@ -83,10 +83,14 @@ def _pair(text: str, form: str) -> tuple[str, Any]:
     return key, _value(value)
 
 
+def _no_number(text: str) -> Any:
+    raise click.BadParameter(f"expected a finite number or a word, got {text}.")
+
+
 def _value(text: str) -> Any:
     for attempt in (text, f"[{text}]"):
         try:
-            return json.loads(attempt)
+            return json.loads(attempt, parse_constant=_no_number)
         except ValueError:
             continue
     return text

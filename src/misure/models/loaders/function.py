@@ -24,9 +24,10 @@ class NumpyFunction:
 
     def __call__(self, images: Tensor) -> Tensor:
         logits = self._function(images.detach().cpu().numpy())
-        if not isinstance(logits, np.ndarray) or logits.dtype.kind != "f":
+        if not isinstance(logits, np.ndarray) or logits.dtype.kind not in "buif":
             raise ModelError(
-                "expected an array of floats (N, K, *spatial), the function "
+                "expected an array of scores (N, K, *spatial) or of class numbers (N, *spatial), "
+                "the function "
                 f"returned {getattr(logits, 'dtype', type(logits).__name__)}."
             )
         return torch.from_numpy(np.ascontiguousarray(logits))
@@ -36,7 +37,8 @@ class NumpyFunction:
 def load(argument: str, _device: torch.device) -> tuple[Any, dict[str, Any]]:
     """A Python function of yours from NumPy images to logits; no gradients.
 
-    Images are (N, C, *spatial) float32, logits (N, K, *spatial). This runs the file.
+    Images are (N, C, *spatial) float32, logits (N, K, *spatial); class numbers (N, *spatial) will
+    do, with `num_classes`. This runs the file.
 
     Raises:
         InputError: no such file or function, or the file raises.

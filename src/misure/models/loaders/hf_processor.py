@@ -46,9 +46,11 @@ def preprocessing_settings(
         InputError: a processor that cannot be opened, or that misure cannot follow.
     """
     _check_option(processor)
-    if processor is False:
-        return {}
     keys = _read(files)
+    reduces = (keys or {}).get("do_reduce_labels", (keys or {}).get("reduce_labels", False))
+    offset = {"label_offset": -1} if reduces else {}
+    if processor is False:
+        return offset
     is_assumed = keys is None and processor is None
     if is_assumed and set(_BY_HAND) <= set(given):
         return {}
@@ -60,7 +62,8 @@ def preprocessing_settings(
     opened = _open(argument, keys, config, transformers)
     if is_assumed:
         _warn_of_defaults(argument, opened)
-    settings: dict[str, Any] = {
+    by_default = offset if processor == _DEFAULT else {}
+    settings: dict[str, Any] = by_default | {
         "preprocessing": follow(
             opened,
             num_channels=getattr(config, "num_channels", None) or 3,
