@@ -314,7 +314,7 @@ def test_file_names_may_have_folders(folder, content):
     assert dataset.keys == ["sub/b.jpg", "sub/deep/a.jpg"]
     assert [one.name for one in dataset[0].objects] == ["1", "2"]
     Image.new("RGB", (9, 9)).save(folder / "val2017" / "b.jpg")
-    with pytest.warns(misure.errors.MisureWarning, match="1 photographs that .* first is b.jpg"):
+    with pytest.warns(misure.errors.MisureWarning, match="1 of 3 photographs.* first is b.jpg"):
         open_dataset(f"coco:{folder}")
 
 
@@ -350,3 +350,21 @@ def test_annotations_that_are_drawn_on_the_turned_photograph(folder, content):
     _write(folder, content)
     with pytest.raises(misure.InputError, match=r"got 30 x 20 \(20 x 30 as its EXIF tag turns it"):
         open_dataset(f"coco:{folder}")[1]
+
+
+def test_an_unused_category_with_the_name_of_another_is_left_out(folder, content):
+    used = content["annotations"][0]["category_id"]
+    name = next(one["name"] for one in content["categories"] if one["id"] == used)
+    content["categories"].insert(0, {"id": 999, "name": name, "supercategory": "none"})
+    _write(folder, content)
+    assert open_dataset(f"coco-all:{folder}").class_names.count(name) == 1
+
+
+def test_an_annotation_with_a_box_alone_is_told(folder, content):
+    content["annotations"][0]["segmentation"] = []
+    _write(folder, content)
+    dataset = open_dataset(f"coco-all:{folder}")
+    number = [one["id"] for one in content["images"]].index(content["annotations"][0]["image_id"])
+    key = content["images"][number]["file_name"]
+    with pytest.warns(misure.errors.MisureWarning, match="has no polygon, only a box perhaps"):
+        dataset[dataset.keys.index(key)]

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import torch
+from msgspec import structs
 from torch import Tensor
 
 from misure._util.optional import require
@@ -206,6 +207,7 @@ def _read(file: Path) -> _Instances:
     except OSError as error:
         raise unusable(what, error) from error
     instances = decode(content, _Instances, what)
+    instances = structs.replace(instances, categories=_without_doubles(instances))
     check_categories(instances.categories, what)
     check_images(
         [photograph.id for photograph in instances.images],
@@ -218,6 +220,17 @@ def _read(file: Path) -> _Instances:
             reason = f"annotation {annotation.id} is of no category that is listed"
             raise unusable(what, ValueError(reason))
     return instances
+
+
+def _without_doubles(instances: _Instances) -> list[_Category]:
+    """The categories, but for those that no annotation has and whose name another one has."""
+    used = {annotation.category_id for annotation in instances.annotations}
+    names = {category.name for category in instances.categories if category.id in used}
+    return [
+        category
+        for category in instances.categories
+        if category.id in used or category.name not in names
+    ]
 
 
 def _paint(

@@ -60,8 +60,8 @@ class Photographs:
         unlisted = sorted(present - set(self._key_of.values()))
         if unlisted:
             warnings.warn(
-                f"left out of {folder}: {len(unlisted)} photographs that {file.name} does not "
-                f"list; the first is {unlisted[0]}.",
+                f"left out of {folder}: {len(unlisted)} of {len(present)} photographs, which "
+                f"{file.name} does not list; the first is {unlisted[0]}.",
                 MisureWarning,
                 stacklevel=3,
             )

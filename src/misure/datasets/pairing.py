@@ -16,11 +16,11 @@ from pathlib import Path
 from misure.datasets.image_files import warn_of_left_out
 from misure.errors import InputError, MissingDataError
 from misure.images.nifti import is_nifti, nifti_stem
+from misure.images.pictures import OTHER_VOLUMES
 
 _CHANNEL = re.compile(r"(.+)_(\d{4})")
 _IMAGE = re.compile(r"(?:img|image|ct|volume)[_-]?(\d.*)", re.IGNORECASE)
 _LABELS = re.compile(r"(?:label|labels|seg|segmentation)[_-]?(\d.*)", re.IGNORECASE)
-_OTHER_VOLUMES = {".dcm", ".mha", ".mhd", ".nrrd", ".mgz", ".mgh", ".img", ".hdr"}
 _FOLDERS = (("imagesTr", "labelsTr"), ("images", "labels"), ("img", "label"))
 _INSIDE = ("", "Training", "RawData/Training")
 
@@ -113,7 +113,7 @@ def _other_volumes(folder: Path) -> list[Path]:
     return [
         path
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in _OTHER_VOLUMES and not path.name.startswith(".")
+        if path.suffix.lower() in OTHER_VOLUMES and not path.name.startswith(".")
     ]
 
 

@@ -113,7 +113,7 @@ def _renamed(
     if unknown:
         raise NumberingError(
             f"expected labels among {_first(sorted(complete))}, got {_first(unknown)} in {path}. "
-            "Name the label map that the file has."
+            "Add it to label_map (--label-map NUMBER=CLASS)."
         )
     return {number: complete[number] for number in judged}
 

@@ -79,9 +79,13 @@ def opened_picture(path: Path, expected: str) -> Iterator[Image.Image]:
         raise InputError(f"{expected}, but {path} cannot be read: {quoted(error)}") from error
 
 
+OTHER_VOLUMES = {".dcm", ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".mgh", ".img", ".hdr"}
+"""Endings of medical images that are not read."""
+
+
 def how_to_convert(path: Path) -> str:
     """What to do with a file that is not read, by the ending of its name."""
-    if path.suffix.lower() in (".dcm", ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".mgh", ".img"):
+    if path.suffix.lower() in OTHER_VOLUMES - {".hdr"}:
         return "Convert it to NIfTI (.nii.gz), for example with dcm2niix, SimpleITK or nibabel."
     if path.suffix.lower() == ".hdr":
         return "Convert the .hdr and its .img to NIfTI (.nii.gz), for example with nibabel."

@@ -48,7 +48,7 @@ Show = Callable[[Tensor, bool], Tensor]
 def look(
     show: Show, image: Tensor, *, name: str, wants_gradients: bool, batches: bool, is_half: bool
 ) -> FirstLook:
-    """What an image shows of a network, in at most six passes; warns of what may be wrong.
+    """What an image shows of a network, in at most eight passes; warns of what may be wrong.
 
     Args:
         show: shows images (N, C, *spatial) to the network; gradients flow where torch records them.

@@ -20,7 +20,8 @@ Sides = Sequence[int]
 def covers(sides: Sides, input_sides: Sides) -> bool:
     """Whether an output with these sides can be the whole input at one stride, up to rounding.
 
-    Strides are whole numbers, or multiples of 1 / 4 from 2 on that are the same for unlike axes.
+    Strides are whole numbers, or one multiple of 1 / 4, at least 2, shared by axes of different
+    length.
     An output may also be finer than the input by a whole number.
     """
     pairs = list(zip(sides, input_sides, strict=True))
