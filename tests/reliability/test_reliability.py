@@ -529,7 +529,9 @@ def test_an_annotation_is_turned_as_its_exif_tag_says(tmp_path):
     (tmp_path / "images").mkdir()
     Image.new("RGB", (6, 4)).save(tmp_path / "images" / "a.jpg", exif=exif)
     assert LabelFiles(tmp_path, ["a.jpg"], images=tmp_path / "images")[0].annotation.any()
-    Image.fromarray(numbers.T).save(tmp_path / "a.png")
+    Image.fromarray(numbers.T).save(tmp_path / "a.png")  # its sides are those of the turned image
+    assert LabelFiles(tmp_path, ["a.jpg"], images=tmp_path / "images")[0].annotation.any()
+    Image.fromarray(numbers[:, :4]).save(tmp_path / "a.png")
     with pytest.warns(MisureWarning, match=r"a\.jpg is turned by its EXIF tag, .*a\.png has none"):
         LabelFiles(tmp_path, ["a.jpg"], images=tmp_path / "images")[0]
 

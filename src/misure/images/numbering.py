@@ -78,9 +78,9 @@ class Numbering:
             return set()
         last = (self.num_classes or 0) - 1 - self.offset
         if last >= NOT_JUDGED or set(present) <= {0, NOT_JUDGED}:
-            is_of_all = last >= NOT_JUDGED
-            meaning = "is also a class" if is_of_all else "may be the object of a mask"
-            raise (NumberingError if is_of_all else InputError)(
+            meaning = "is also a class" if last >= NOT_JUDGED else "may be the object of a mask"
+            is_alone = set(present) == {NOT_JUDGED}  # says nothing of the other pictures
+            raise (InputError if is_alone else NumberingError)(
                 f"expected class numbers, got {_first(present)} in {path}, where 255 {meaning} or "
                 "means that a pixel is not judged. Say label_map={255: 1} (--label-map 255=1) or "
                 "ignore=(255,) (--ignore 255)."
