@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 import misure
 from misure.images import orientation
@@ -185,9 +185,10 @@ def test_pages_may_be_channels(tmp_path):
 
 
 def test_previews_are_no_frames(tmp_path):
-    small = Image.fromarray(GREY[:1])
-    small.encoderinfo = {"tiffinfo": {254: 1}}  # a reduced copy
-    Image.fromarray(GREY).save(tmp_path / "a.tif", save_all=True, append_images=[small])
+    with TiffImagePlugin.AppendingTiffWriter(tmp_path / "a.tif") as file:
+        for pixels, kind in ((GREY, 0), (GREY[:1], 1)):  # 1: a reduced copy
+            Image.fromarray(pixels).save(file, "TIFF", tiffinfo={254: kind})
+            file.newFrame()
     with Image.open(tmp_path / "a.tif") as file:
         assert file.n_frames == 2
     assert misure.read_image(tmp_path / "a.tif").shape == (1, 3, 4)
