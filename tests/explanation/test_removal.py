@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import toys
 from misure.explanation.probe import Account
-from misure.explanation.removal import Budget, measure_minimality, remove_blocks
+from misure.explanation.removal import measure_minimality, remove_blocks
 
 SIZE = 40
 
@@ -73,11 +73,11 @@ class _Counted:
 
 
 def test_the_budget_is_kept():
-    probe, account = toys.far_trial(size=SIZE), Account()
+    probe, account = toys.far_trial(size=SIZE), Account(limit=50)
     needed = _needed(0, 20)
     everything = torch.ones_like(needed)
     (region, _, is_one_minimal, tried), num_passes = toys.drive(
-        remove_blocks(probe, everything, everything.float(), 2, Budget(account, 50)),
+        remove_blocks(probe, everything, everything.float(), 2, account),
         _Counted(account, lambda region: not (needed & ~region).any()),
     )
     assert num_passes <= 50

@@ -7,8 +7,9 @@ t, and that region was shown to the model. Between two such values, and below th
 the search orders the pixels; that order was not shown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 
 import numpy as np
@@ -21,6 +22,9 @@ from misure.images.regions import distance_px
 from misure.images.spacing import Sampling
 
 THRESHOLDS = (0.5, 0.7, 0.8, 0.9, 0.95)
+
+Affordable = Callable[[int], int]
+"""From a number of regions to how many of them may still be shown."""
 
 _SHARES = (0.35, 0.55, 0.75, 0.9)
 _STEPS_WITHIN = 2
@@ -70,17 +74,17 @@ def find_nested_regions(
             different regions, or ends at a lower threshold.
         num_views: passes that one region takes.
     """
-    budget = _Budget(account or Account(), num_views)
+    affordable = partial((account or Account()).affordable, passes_each=num_views)
     grid = Grid(limit, grain_px, sampling)
     score = grid.sums(saliency_map) / grid.num_px.clamp(min=1)
     lower = sorted((t for t in set(thresholds) if t < found.dice_threshold), reverse=True)
     higher = sorted(t for t in set(thresholds) if t > found.dice_threshold)
     family = [found]
     if lower:
-        smaller = yield from _tried(_smaller(found.region, grid, score), budget)
+        smaller = yield from _tried(_smaller(found.region, grid, score), affordable)
         for threshold in lower:
             fitting = [(r, a) for r, a in smaller if int(r.sum()) <= int(family[0].region.sum())]
-            one = yield from _smallest(fitting, threshold, budget)
+            one = yield from _smallest(fitting, threshold, affordable)
             family.insert(0, one or replace(family[0], dice_threshold=threshold))
     if higher:
         larger = _larger(found.region, grid, score)
@@ -89,10 +93,10 @@ def find_nested_regions(
             if found.dice >= threshold:
                 family.append(replace(found, dice_threshold=threshold))
                 continue
-            tried = tried or (yield from _tried(larger, budget))
+            tried = tried or (yield from _tried(larger, affordable))
             fitting = [(r, a) for r, a in tried if int(r.sum()) >= int(family[-1].region.sum())]
             everything = (torch.ones_like(limit), Reply(1.0))
-            one = yield from _smallest([*fitting, everything], threshold, budget)
+            one = yield from _smallest([*fitting, everything], threshold, affordable)
             if one is None:  # a target that the model does not quite draw
                 break
             family.append(one)
@@ -128,19 +132,8 @@ def map_value(dice_threshold: float) -> float:
     return float(np.float32(max(1 - dice_threshold, 0.001)))
 
 
-@dataclass(frozen=True)
-class _Budget:
-    """How many regions may still be shown."""
-
-    account: Account
-    num_views: int
-
-    def of(self, wanted: int) -> int:
-        return self.account.affordable(wanted, self.num_views)
-
-
-def _tried(regions: list[Tensor], budget: _Budget) -> Search[list[tuple[Tensor, Reply]]]:
-    regions = regions[: budget.of(len(regions))]
+def _tried(regions: list[Tensor], affordable: Affordable) -> Search[list[tuple[Tensor, Reply]]]:
+    regions = regions[: affordable(len(regions))]
     if not regions:
         return []
     replies = yield Query(regions)
@@ -148,11 +141,11 @@ def _tried(regions: list[Tensor], budget: _Budget) -> Search[list[tuple[Tensor, 
 
 
 def _smallest(
-    tried: list[tuple[Tensor, Reply]], threshold: float, budget: _Budget
+    tried: list[tuple[Tensor, Reply]], threshold: float, affordable: Affordable
 ) -> Search[NestedRegion | None]:
     """The smallest of the tried regions, in order of size, that suffices when shown alone."""
     for region, reply in tried:
-        if reply.dice >= threshold and budget.of(1):
+        if reply.dice >= threshold and affordable(1):
             (alone,) = yield Query([region], alone=True)
             if alone.dice >= threshold:
                 return NestedRegion(threshold, region, alone.dice)

@@ -39,7 +39,7 @@ from misure.explanation.record import (
     sizes_in_mm,
 )
 from misure.explanation.reduction import MinimallySufficientRegion
-from misure.explanation.removal import Budget, Minimality, measure_minimality, remove_blocks
+from misure.explanation.removal import Minimality, measure_minimality, remove_blocks
 from misure.explanation.run_searches import run_searches
 from misure.images.grid import GRAINS, default_grain_px
 from misure.images.regions import area_fraction, component_numbers
@@ -200,10 +200,9 @@ class Explainer:
             return minimal, (
                 yield from measure_minimality(probe, minimal.region, cell_px, num, self.seed)
             )
-        budget = Budget(account, account.limit, probe.num_views)
         importance = minimal.saliency_map if minimal.order is None else minimal.order
         region, num_blocks, is_one_minimal, _ = yield from remove_blocks(
-            probe, minimal.region, importance, cell_px, budget
+            probe, minimal.region, importance, cell_px, account
         )
         (reply,) = yield Query([region], alone=True, content_controls=True)
         if not probe.suffices(reply):  # it held in a batch, but not alone

@@ -63,13 +63,10 @@ class Reduction(Protocol):
 
     Attributes:
         needs_gradients: whether it needs a network with gradients.
-        usual_passes: pass equivalents, stage 1 and the evidence included, within which it stays
-            where no limit is asked for; None: it ends by itself.
         least_shown: regions that it must at least be able to show, besides its result.
     """
 
     needs_gradients: ClassVar[bool]
-    usual_passes: ClassVar[int | None]
     least_shown: ClassVar[int]
 
     def __call__(
@@ -95,9 +92,20 @@ class Reduction(Protocol):
 
 
 class SearchingReduction(ABC):
-    """A reduction that is one search for each probe, all of them advancing together."""
+    """A reduction that is one search for each probe, all of them advancing together.
+
+    Attributes:
+        doing: what progress says.
+        usual_passes: pass equivalents, stage 1 and the evidence included, within which it stays
+            if no limit is asked for.
+    """
 
     doing: ClassVar[str]
+    usual_passes: ClassVar[int]
+
+    def limit_of(self, account: Account) -> int:
+        """Pass equivalents that may be spent on a target in all."""
+        return self.usual_passes if account.limit is None else account.limit
 
     @abstractmethod
     def search(
@@ -145,7 +153,6 @@ class NoReduction:
     """
 
     needs_gradients: ClassVar[bool] = False
-    usual_passes: ClassVar[int | None] = None
     least_shown: ClassVar[int] = 0
 
     def __call__(

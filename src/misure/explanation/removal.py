@@ -53,7 +53,11 @@ pixels (*spatial) bool whose removal was tried at all, in a group or by themselv
 
 
 def remove_blocks(
-    probe: Probe, region: Tensor, importance: Tensor, cell_px: int, budget: "Budget | None" = None
+    probe: Probe,
+    region: Tensor,
+    importance: Tensor,
+    cell_px: int,
+    account: Account | None = None,
 ) -> Search[Removed]:
     """The part (*spatial) of a region that is left when no block of it can be removed any more.
 
@@ -62,8 +66,8 @@ def remove_blocks(
         region: (*spatial) bool, one that suffices.
         importance: (*spatial) float: the least important blocks are removed first.
         cell_px: side of a block.
-        budget: the regions that may be shown; when it is spent, blocks may be left that can go.
-            None: as many as it takes.
+        account: whose limit is kept; when it is spent, blocks may be left that can go. None: there
+            is no limit.
     """
     grid = Grid(region, cell_px, probe.sampling)
     score = grid.sums(importance).flatten()
@@ -72,44 +76,17 @@ def remove_blocks(
     least_first = lot[score[lot].argsort(stable=True)].tolist()
     order = [i for i in least_first if bool(kept.view(-1)[i])]
     size = ceil(len(order) / AT_ONCE)
-    budget = budget or Budget()
+    account = account or Account()
     while order:
         groups = [order[i : i + size] for i in range(0, len(order), size)]
-        removed = yield from _sweep(probe, grid, kept, tried, groups, budget)
+        removed = yield from _sweep(probe, grid, kept, tried, groups, account)
         order = [i for i in order if i not in removed]
-        if budget.is_spent:
+        if account.was_short:
             return grid.region(kept), len(order), False, grid.region(tried)
         if size == 1 and not removed:
             break
         size = max(1, size // 2)
     return grid.region(kept), len(order), True, grid.region(tried)
-
-
-class Budget:
-    """The regions that a removal may still show.
-
-    Args:
-        account: what has been spent on the target; None: there is no limit.
-        max_passes: pass equivalents that may be spent on the target in all; None: no limit.
-        num_views: passes that one region takes.
-
-    Attributes:
-        is_spent: whether a region could not be shown any more.
-    """
-
-    def __init__(
-        self, account: Account | None = None, max_passes: int | None = None, num_views: int = 1
-    ) -> None:
-        self._account, self._max_passes, self._num_views = account, max_passes, num_views
-        self.is_spent = False
-
-    def of(self, wanted: int) -> int:
-        """How many of these regions may still be shown."""
-        if self._account is None or self._max_passes is None:
-            return wanted
-        left = max(0, self._account.passes_left(self._max_passes)) // self._num_views
-        self.is_spent = left < wanted
-        return min(wanted, left)
 
 
 def _sweep(
@@ -118,7 +95,7 @@ def _sweep(
     kept: Tensor,
     tried: Tensor,
     groups: list[list[int]],
-    budget: Budget,
+    account: Account,
 ) -> Search[set[int]]:
     """Removes from `kept` the groups that are not needed; returns their cell numbers.
 
@@ -130,7 +107,7 @@ def _sweep(
     gone: set[int] = set()
     waiting = list(groups)
     while waiting:
-        num = budget.of(min(AT_ONCE, len(waiting)))
+        num = account.affordable(min(AT_ONCE, len(waiting)), probe.num_views)
         batch, waiting = waiting[:num], waiting[num:]
         if not batch:
             break
@@ -142,7 +119,7 @@ def _sweep(
             together = [i for group in free for i in group]
             if len(free) == 1:  # just shown by itself
                 holds = True
-            elif budget.of(1):
+            elif account.affords(probe.num_views):
                 region = grid.region(_without(kept, together))
                 (reply,) = yield Query([region], content_controls=True)
                 holds = probe.suffices(reply)

@@ -5,7 +5,7 @@ still predicts the target, then blocks of half that side, and so on down to the 
 the least important blocks go first: those farthest from the target.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -18,7 +18,7 @@ from misure.explanation.reduction import (
     check_search_options,
     smallest_that_holds,
 )
-from misure.explanation.removal import Budget, remove_blocks
+from misure.explanation.removal import remove_blocks
 from misure.images.grid import default_grain_px
 from misure.images.regions import distance_px
 from misure.images.spacing import short_side_px
@@ -38,7 +38,7 @@ class ForwardReduction(SearchingReduction):
 
     doing: ClassVar[str] = "removing"
     needs_gradients: ClassVar[bool] = False
-    usual_passes: ClassVar[int | None] = 400
+    usual_passes: ClassVar[int] = 400
     least_shown: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
@@ -56,11 +56,12 @@ class ForwardReduction(SearchingReduction):
         held = [nothing if is_done else sufficient.region]
         needs_nothing, tried = is_done, torch.zeros_like(nothing)
         cell_px = max(grain_px, short_side_px(spatial, probe.sampling) // _COARSEST)
-        limit = self.usual_passes if account.limit is None else account.limit
-        budget = Budget(account, limit, probe.num_views)
+        limited = replace(
+            account, limit=self.limit_of(account), was_short=False
+        )  # both count together
         while not is_done:
             region, _, is_one_minimal, removed = yield from remove_blocks(
-                probe, held[0], nearness, cell_px, budget
+                probe, held[0], nearness, cell_px, limited
             )
             tried |= removed
             held.insert(0, region)

@@ -38,7 +38,6 @@ from misure.explanation.reduction import (
 from misure.images.grid import Grid, default_grain_px, smooth, top_cells
 from misure.images.regions import distance_px
 
-_USUAL_PASSES = 160
 _PASSES_OF_A_STEP = 3
 _USUAL_SHARE = 0.625
 _SEVERAL = 3
@@ -80,7 +79,7 @@ class GradientReduction(SearchingReduction):
 
     doing: ClassVar[str] = "shrinking"
     needs_gradients: ClassVar[bool] = True
-    usual_passes: ClassVar[int | None] = _USUAL_PASSES
+    usual_passes: ClassVar[int] = 160
     least_shown: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
@@ -122,22 +121,18 @@ class GradientReduction(SearchingReduction):
             order=order,
         )
 
-    def _limit(self, account: Account) -> int:
-        """Pass equivalents that all of it may spend."""
-        return _USUAL_PASSES if account.limit is None else account.limit
-
     def _budget(self, account: Account, num_held: int) -> int:
         """Pass equivalents that the steps may spend, given how many regions have sufficed."""
         if num_held == 0:
-            return round((1 - _SHARE_OF_GROWING) * self._limit(account))
-        return round((_USUAL_SHARE if num_held >= _SEVERAL else 1) * self._limit(account))
+            return round((1 - _SHARE_OF_GROWING) * self.limit_of(account))
+        return round((_USUAL_SHARE if num_held >= _SEVERAL else 1) * self.limit_of(account))
 
     def _grow_again(
         self, probe: Probe, sufficient: SufficientRegion, grid: Grid, account: Account
     ) -> Search[list[Tensor]]:
         """The first region around the target that holds, of as many as the budget allows."""
         distance = distance_px(probe.target.region, probe.sampling)
-        num = max(0, account.passes_left(self._limit(account))) // probe.num_views
+        num = max(0, account.passes_left(self.limit_of(account))) // probe.num_views
         first, last = probe.edge_px, sufficient.growth_px
         step_px = max(grid.cell_px, (last - first) / (num + 1))
         growths = [first + i * step_px for i in range(1, num + 1) if first + i * step_px < last]

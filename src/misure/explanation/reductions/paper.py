@@ -60,7 +60,6 @@ class PaperReduction:
     smallest_visibility: float = 0.2
 
     needs_gradients: ClassVar[bool] = True
-    usual_passes: ClassVar[int | None] = None
     least_shown: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
