@@ -39,8 +39,8 @@ from misure.runs.record import (
     RunHeader,
     RunSettings,
 )
-from misure.runs.record_index import RECORDS, RecordIndex, read_line, warn_of_torn, what_of
-from misure.runs.storage import local_path, open_storage, read_lines
+from misure.runs.record_index import RECORDS, RecordIndex, lines_of_all, read_line, what_of
+from misure.runs.storage import local_path, open_storage
 
 _IN_MAP = {
     *("target", "ignored", "sufficient_region", "minimally_sufficient_region"),
@@ -121,17 +121,8 @@ class RunFolder:
         Raises:
             RunFolderError: a field of a line is missing, unknown or of another type.
         """
-        decoder = msgspec.json.Decoder(kind)
-        for name, file in self.storage.open_all(pattern):
-            what, num_torn = what_of(self.address, name), 0
-            for _, text in read_lines(file):
-                line = read_line(text, decoder, kind, what)
-                if line is None:
-                    num_torn += 1
-                else:
-                    yield line
-            if num_torn:
-                warn_of_torn(num_torn, what)
+        lines = lines_of_all(self.storage, self.address, pattern, kind)
+        return (line for *_, line in lines)
 
     def index(self) -> RecordIndex:
         """The order of the records, to go through them more than once; to be closed after use."""

@@ -133,18 +133,11 @@ class RecordIndex:
 
     def _fill(self) -> None:
         self._base.executescript(_TABLES)
-        decoder = msgspec.json.Decoder(_Signs)
-        for name, file in self._storage.open_all(RECORDS):
-            self._names.append(name)
-            what, num_torn = what_of(self._address, name), 0
-            for start, line in read_lines(file):
-                signs = read_line(line, decoder, _Signs, what)
-                if signs is None:
-                    num_torn += 1
-                else:
-                    self._add(signs, start, line)
-            if num_torn:
-                warn_of_torn(num_torn, what)
+        lines = lines_of_all(self._storage, self._address, RECORDS, _Signs)
+        for name, start, line, signs in lines:
+            if not self._names or self._names[-1] != name:
+                self._names.append(name)
+            self._add(signs, start, line)
         self._base.execute("COMMIT")
 
     def _add(self, signs: _Signs, start: int, line: bytes) -> None:
@@ -212,13 +205,34 @@ def _text(encoded: bytes) -> str:
     return encoded.decode("utf-8", "surrogatepass")
 
 
-def warn_of_torn(num_torn: int, what: str) -> None:
-    """Warns that lines of a file are no JSON.
+def lines_of_all(
+    storage: Storage, address: object, pattern: str, kind: Any
+) -> Iterator[tuple[str, int, bytes, Any]]:
+    """File, place there, text and meaning of the complete lines of all writers, file by file.
 
     Args:
-        num_torn: their number.
-        what: as `what_of`.
+        storage: of the run folder.
+        address: of it, for messages.
+        pattern: names of files in the folder.
+        kind: definition of a line, as for msgspec.
+
+    Raises:
+        RunFolderError: a line is something else. Lines that are no JSON are warned of.
     """
+    decoder = msgspec.json.Decoder(kind)
+    for name, file in storage.open_all(pattern):
+        what, num_torn = what_of(address, name), 0
+        for start, text in read_lines(file):
+            line = read_line(text, decoder, kind, what)
+            if line is None:
+                num_torn += 1
+            else:
+                yield name, start, text, line
+        if num_torn:
+            _warn_of_torn(num_torn, what)
+
+
+def _warn_of_torn(num_torn: int, what: str) -> None:
     warnings.warn(
         f"expected {what}, got {num_torn} damaged line{'s' * (num_torn > 1)} in it, which "
         f"{'are' if num_torn > 1 else 'is'} left out. The command of the run makes again what "
