@@ -42,6 +42,23 @@ def model_of(net: nn.Module, **options: object) -> misure.SegmentationModel:
     return misure.SegmentationModel(net, **options)  # type: ignore[arg-type]
 
 
+class Overlap(nn.Module):
+    """Two classes that overlap: the whole is brighter than 0.3, its core brighter than 0.7."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.cat([images - 0.3, images - 0.7], 1)
+
+    @classmethod
+    def model(cls) -> misure.SegmentationModel:
+        return misure.SegmentationModel(cls(), multilabel=True, class_names=("whole", "core"))
+
+    @staticmethod
+    def image(size: int) -> Tensor:
+        image = torch.zeros(1, size, size)
+        image[0, 1:9, 1:9], image[0, 3:6, 3:6] = 0.5, 1.0
+        return image
+
+
 def far_trial(size: int = 200, edge_px: int = 0) -> Probe:
     """A small target in the corner of a large image; the model does not matter."""
     region = torch.zeros(size, size, dtype=torch.bool)

@@ -9,10 +9,10 @@ import torch
 import transformers
 from PIL import Image
 from torch.nn.functional import adaptive_avg_pool2d
-from transformers import SegformerConfig, SegformerForSemanticSegmentation
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
 
+import hf_folders
 import misure
 from misure.models.loaders.hf_layout import follow
 from misure.models.loaders.hf_processor import preprocessing_settings
@@ -148,19 +148,9 @@ def test_a_crop_of_the_centre_is_refused_with_its_key():
 
 
 def folder_of(path, keys=None, *, name="preprocessor_config.json", id2label=None, **options):
-    names = id2label or {0: "sky", 1: "sea", 2: "ship"}
-    config = SegformerConfig(
-        id2label=names,
-        label2id={name: index for index, name in names.items()},
-        hidden_sizes=[8, 8, 16, 16],
-        depths=[1] * 4,
-        num_attention_heads=[1, 2, 4, 8],
-        decoder_hidden_size=16,
-    )
     path.mkdir(exist_ok=True)
-    SegformerForSemanticSegmentation(config).save_pretrained(path)
-    if keys is not None:
-        (path / name).write_text(json.dumps(keys))
+    hf_folders.segformer(path, id2label=id2label)
+    hf_folders.write_processor(path, keys, name)
     return lambda **more: misure.load_model(f"hf:{path}", device="cpu", **options | more)
 
 
@@ -247,22 +237,6 @@ def test_the_old_form_of_maskformer(tmp_path):
         assert used.processor["size_divisor"] == 16
 
 
-def eomt_folder(path, **keys):
-    config = transformers.EomtConfig(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        image_size=64,
-        patch_size=16,
-        num_queries=5,
-        num_blocks=1,
-    )
-    transformers.EomtForUniversalSegmentation(config).save_pretrained(path)
-    keys |= {"image_processor_type": "EomtImageProcessor"}
-    (path / "preprocessor_config.json").write_text(json.dumps(keys))
-    return misure.load_model(f"hf:{path}", device="cpu")
-
-
 @pytest.mark.parametrize(
     ("keys", "num_inputs"),
     [
@@ -271,7 +245,9 @@ def eomt_folder(path, **keys):
     ],
 )
 def test_photographs_of_any_shape_for_a_network_of_squares(tmp_path, keys, num_inputs):
-    model = eomt_folder(tmp_path, **keys)
+    hf_folders.eomt(tmp_path)
+    hf_folders.write_processor(tmp_path, keys | {"image_processor_type": "EomtImageProcessor"})
+    model = misure.load_model(f"hf:{tmp_path}", device="cpu")
     image = as_image(picture(48, 72)).requires_grad_()
     inputs = seen_by(model, picture(48, 72))
     assert inputs.shape == (num_inputs, 3, 64, 64)

@@ -16,13 +16,10 @@ from torch import nn
 from transformers import (
     BertConfig,
     ConvNextConfig,
-    EomtConfig,
-    EomtForUniversalSegmentation,
     Mask2FormerConfig,
     Mask2FormerForUniversalSegmentation,
     MobileNetV2Config,
     MobileNetV2ForSemanticSegmentation,
-    SegformerConfig,
     SegformerForImageClassification,
     SegformerForSemanticSegmentation,
     SwinConfig,
@@ -30,6 +27,7 @@ from transformers import (
     UperNetForSemanticSegmentation,
 )
 
+import hf_folders
 import misure
 from misure.models.loaders import LOADERS, runs_code
 from misure.models.networks.trained_network import SHIPPED, load_trained
@@ -104,18 +102,8 @@ def test_a_header_of_another_form_is_one_sentence(tmp_path, change, words):
 
 
 def _segformer_folder(folder, network=SegformerForSemanticSegmentation, processor=None):
-    config = SegformerConfig(
-        num_labels=3,
-        id2label={0: "sky", 1: "sea", 2: "ship"},
-        hidden_sizes=[8, 8, 16, 16],
-        depths=[1] * 4,
-        num_attention_heads=[1, 2, 4, 8],
-        decoder_hidden_size=16,
-    )
-    net = network(config).eval()
-    net.save_pretrained(folder)
-    if processor is not None:
-        (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    net = hf_folders.segformer(folder, network)
+    hf_folders.write_processor(folder, processor)
     return net
 
 
@@ -437,17 +425,7 @@ def _mask2former_folder(folder):
 
 
 def _eomt_folder(folder):
-    config = EomtConfig(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        image_size=64,
-        patch_size=16,
-        num_queries=5,
-        num_blocks=1,
-        id2label={0: "wall", 1: "car", 2: "sky"},
-    )
-    EomtForUniversalSegmentation(config).save_pretrained(folder)
+    hf_folders.eomt(folder, id2label={0: "wall", 1: "car", 2: "sky"})
 
 
 @pytest.mark.parametrize("make", [_mask2former_folder, _eomt_folder])

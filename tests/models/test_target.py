@@ -161,13 +161,7 @@ def test_multilabel_classes_overlap():
 
 
 def test_where_objects_of_several_classes_overlap_a_point_needs_a_class():
-    class Overlap(nn.Module):
-        def forward(self, images):
-            return torch.cat([images - 0.3, images - 0.7], 1)
-
-    image = torch.zeros(1, 10, 10)
-    image[0, 1:9, 1:9], image[0, 3:6, 3:6] = 0.5, 1.0
-    model = misure.SegmentationModel(Overlap(), multilabel=True, class_names=("whole", "core"))
+    model, image = toys.Overlap.model(), toys.Overlap.image(10)
     segmentation = misure.segment(model, image)
     assert segmentation.target(point=(1, 1)).class_name == "whole"
     assert segmentation.target(class_name="core", point=(4, 4)).region.sum() == 9

@@ -3,9 +3,10 @@
 from msgspec.structs import replace
 
 from browsing import cards, until
+from misure.explanation.record import transfer_source
 from misure.explanation.removal import Minimality
 from misure.reports.cards import natural_order
-from misure.reports.figures import LABELS, figures_of, notes_of, transfer_source
+from misure.reports.figures import LABELS, figures_of, notes_of
 from misure.reports.page import write_report
 from misure.runs.alignment import AlignedObject
 from misure.runs.run import read_run

@@ -1,8 +1,6 @@
 """What the pictures of an explanation say, and what they show of overlapping classes."""
 
 import matplotlib.figure
-import torch
-from torch import nn
 
 import misure
 import toys
@@ -50,13 +48,7 @@ def test_a_volume_has_voxels_and_a_volume(tmp_path, monkeypatch):
 
 
 def test_the_colours_of_overlapping_classes_are_mixed():
-    class Overlap(nn.Module):
-        def forward(self, images):
-            return torch.cat([images - 0.3, images - 0.7], 1)
-
-    image = torch.zeros(1, 12, 12)
-    image[0, 1:9, 1:9], image[0, 3:6, 3:6] = 0.5, 1.0
-    model = misure.SegmentationModel(Overlap(), multilabel=True, class_names=("whole", "core"))
+    model, image = toys.Overlap.model(), toys.Overlap.image(12)
     segmentation = misure.segment(model, image)
     found = misure.explain(model, image, segmentation.target(0), max_passes=60)
     view = _view(found, make_presentation(model, image), segmentation, AS_STORED)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from misure.runs.run import OnProgress, Progress
 
 _LINE_EVERY_S = 30.0
-_NUM_PRESENTATIONS = 6  # that --compare-presentations shows
 
 
 def say(text: str = "", *, err: bool = False) -> None:
@@ -129,6 +128,7 @@ def summary(values: "ExplanationRecord", out: Path) -> str:
 
 def _notes(values: "ExplanationRecord") -> list[str]:
     """How far the region is from minimal, and where a search ended early."""
+    from misure.explanation.evidence import NUM_COMPARED
     from misure.explanation.record import reduction_note
 
     small, lines = values.minimally_sufficient_region, []
@@ -140,9 +140,9 @@ def _notes(values: "ExplanationRecord") -> list[str]:
     if values.sufficient_region.stopped_by == "max_passes":
         lines.append("The budget ended the growth: less than this sufficient_region may do.")
     wanted = values.settings.get("compare_presentations")
-    if wanted and len(values.sufficiency_by_presentation) < _NUM_PRESENTATIONS:
+    if wanted and len(values.sufficiency_by_presentation) < NUM_COMPARED:
         lines.append(
-            f"Of {_NUM_PRESENTATIONS} presentations {len(values.sufficiency_by_presentation)} are "
+            f"Of {NUM_COMPARED} presentations {len(values.sufficiency_by_presentation)} are "
             "shown: with the others the whole image does not suffice, or the budget ended."
         )
     return lines
@@ -158,9 +158,11 @@ def _growth(values: "ExplanationRecord") -> str:
 
 def _other_image(values: "ExplanationRecord") -> str:
     """Which image `transfer_dice` was measured with."""
-    if values.transfer_from == "turned":
-        return "this one turned by 180 degrees; --other-image names another"
-    return values.transfer_from + (", scaled and cropped" if values.transfer_resized else "")
+    from misure.explanation.content_controls import TURNED
+    from misure.explanation.record import transfer_source
+
+    more = "; --other-image names another" if values.transfer_from == TURNED else ""
+    return transfer_source(values) + more
 
 
 def _in_mm(part: "TargetRecord | MinimallySufficientRegionRecord") -> str:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from misure._util.records import Amount, Count, Fraction, Record, decode
 from misure.errors import InputError
+from misure.explanation.content_controls import TURNED
 from misure.explanation.evidence import PresentedSufficiency
 from misure.explanation.removal import Minimality
 from misure.images.spacing import size_mm
@@ -248,6 +249,23 @@ def reduction_note(record: Reduced) -> str:
             "removed"
         )
     return "; ".join(notes)
+
+
+class Transferred(Protocol):
+    """What says which other image was shown in an outline: of an explanation or of a run."""
+
+    @property
+    def transfer_from(self) -> str: ...
+
+    @property
+    def transfer_resized(self) -> bool: ...
+
+
+def transfer_source(record: Transferred) -> str:
+    """What stands in the region's outline for `transfer_dice`, in words."""
+    known = {TURNED: "this image turned by 180°", "tensor": "another image"}
+    source = known.get(record.transfer_from, record.transfer_from)
+    return f"{source}, scaled and cropped" if record.transfer_resized else source
 
 
 def sizes_in_mm(region: Tensor, spacing_mm: Sequence[float] | None) -> dict[str, float | None]:

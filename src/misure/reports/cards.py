@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from misure.reports.figures import LABELS, figures_of, notes_of, transfer_source
+from misure.explanation.record import transfer_source
+from misure.reports.figures import LABELS, figures_of, notes_of
 from misure.reports.planes import encoded_image, encoded_planes
 from misure.reports.statistics import SEEN, named_shares
 from misure.runs.alignment import AlignedObject, RunInRow

@@ -109,10 +109,3 @@ def notes_of(record: ObjectRecord) -> list[str]:
     """What keeps a region from being called minimal, each as a few words; mostly none."""
     note = reduction_note(record) if isinstance(record, ExplainedObject) else ""
     return note.split("; ") if note else []
-
-
-def transfer_source(record: ExplainedObject) -> str:
-    """What stands in the region's outline for `transfer_dice`, in words."""
-    known = {"turned": "this image turned by 180°", "tensor": "another image"}
-    source = known.get(record.transfer_from, record.transfer_from)
-    return f"{source}, scaled and cropped" if record.transfer_resized else source
