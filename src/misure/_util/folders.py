@@ -63,16 +63,14 @@ def writing_folder(
     folder = folder.absolute()
     if folder.exists() and not folder.is_dir():
         raise InputError(f"expected a folder to write to, {folder} is a file. Name another.")
-    if folder.exists():
-        clear_unfinished(folder, folder.name)
+    parent = folder if folder.exists() else folder.parent  # a folder may be a disk of its own
+    clear_unfinished(parent, folder.name)
     before = _list_of(folder)
     if not force:
         _refuse_another(folder, before, command, settings)
     _refuse_foreign_files(folder, before, names)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        parent = folder if folder.exists() else folder.parent  # a folder may be a disk of its own
-        clear_unfinished(parent, folder.name)
         unfinished = parent / unfinished_name(folder.name)
         unfinished.mkdir()
     except OSError as error:

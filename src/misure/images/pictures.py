@@ -185,11 +185,22 @@ def _pixels(
             grey = scaled_levels(levels, depth or known, path)
         grey = 1 - grey if white_is_zero else grey
         return np.repeat(grey[None], 3 if num_channels == 3 else 1, 0).astype(np.float32)
-    channels = num_channels or (1 if upright.mode in ("1", "L", "LA") else 3)
-    pixels = np.asarray(upright.convert(_MODE_OF_CHANNELS.get(channels, "RGB")))
+    pixels = byte_pixels(upright, num_channels)
     if is_wide:
         check_wide(pixels, depth, path)
-    return np.atleast_3d(pixels).transpose(2, 0, 1).astype(np.float32) / 255
+    return pixels.astype(np.float32) / 255
+
+
+def byte_pixels(picture: Image.Image, num_channels: int | None) -> np.ndarray:
+    """The pixels (C, H, W) uint8 of a picture of 8 bits a channel, of one channel or of three.
+
+    Args:
+        picture: as it is to be looked at.
+        num_channels: 1 for grey levels, any other number for colours; None: as the picture has.
+    """
+    channels = num_channels or (1 if picture.mode in ("1", "L", "LA") else 3)
+    pixels = np.asarray(picture.convert(_MODE_OF_CHANNELS.get(channels, "RGB")))
+    return np.atleast_3d(pixels).transpose(2, 0, 1)
 
 
 def exif_turn(path: Path) -> int:

@@ -15,13 +15,12 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from misure.errors import InputError
+from misure.images.pictures import byte_pixels
 from misure.images.read import check_image, read_image
 from misure.models.model import SegmentationModel
+from misure.models.sides import CHANNELS, seem_channels_last
 
 AnyImage = Tensor | np.ndarray | Image.Image | str | PathLike[str]
-
-_CHANNELS = (1, 3, 4)
-_MOST_CHANNELS = 16
 
 
 def as_model(model: Any) -> SegmentationModel:
@@ -74,13 +73,10 @@ def _of_picture(picture: Image.Image, num_channels: int | None) -> Tensor:
             f"expected a picture of 8 bits a channel, got one of mode {picture.mode}. Give its "
             "numbers as an array of floats, or its file to read_image."
         )
-    upright = ImageOps.exif_transpose(picture)
-    is_grey = upright.mode in ("1", "L", "LA")
-    channels = num_channels or (1 if is_grey else 3)
-    if channels not in (1, 3):
-        raise InputError(f"expected an image with {channels} channels, got a picture.")
-    pixels: np.ndarray = np.asarray(upright.convert("L" if channels == 1 else "RGB"))
-    return torch.from_numpy(np.atleast_3d(pixels).transpose(2, 0, 1).astype(np.float32) / 255)
+    if num_channels not in (None, 1, 3):
+        raise InputError(f"expected an image with {num_channels} channels, got a picture.")
+    pixels = byte_pixels(ImageOps.exif_transpose(picture), num_channels)
+    return torch.from_numpy(pixels.astype(np.float32) / 255)
 
 
 def _of_numbers(image: "Tensor | np.ndarray") -> Tensor:
@@ -103,7 +99,7 @@ def _of_bytes(image: Tensor) -> Tensor:
     """Floats in [0, 1] of bytes (H, W), (C, H, W) or (H, W, C)."""
     shape = tuple(image.shape)
     is_first, is_last = (
-        image.ndim == 3 and num in _CHANNELS for num in (image.shape[0], image.shape[-1])
+        image.ndim == 3 and num in CHANNELS for num in (image.shape[0], image.shape[-1])
     )
     if image.ndim != 2 and is_first == is_last:
         raise InputError(
@@ -121,9 +117,8 @@ def _of_bytes(image: Tensor) -> Tensor:
 def _check_axes(image: Tensor, model: SegmentationModel) -> None:
     """Refuses channels that come last and a batch axis that is one too many."""
     shape, num_channels = tuple(image.shape), model.num_channels
-    wanted = (num_channels,) if num_channels else _CHANNELS
-    is_last = image.ndim == 3 and shape[-1] in wanted and shape[0] not in wanted
-    if is_last and (num_channels or shape[0] > _MOST_CHANNELS):
+    known_last = shape[-1] == num_channels != shape[0]
+    if image.ndim == 3 and (known_last if num_channels else seem_channels_last(shape)):
         raise InputError(
             f"expected an image (C, H, W), got {shape}, whose channels seem to be last. Move "
             "them: image.transpose(2, 0, 1) of an array, image.movedim(-1, 0) of a tensor."

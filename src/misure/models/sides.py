@@ -16,6 +16,21 @@ from misure.models.outputs import possible_channels
 
 Sides = Sequence[int]
 
+CHANNELS = (1, 3, 4)
+"""How many channels images mostly have."""
+
+_MOST_CHANNELS = 16
+
+
+def seem_channels_last(shape: Sequence[int | None]) -> bool:
+    """Whether an image can only be (*spatial, C): few channels at the end, none in front.
+
+    Args:
+        shape: its axes; None: of any length.
+    """
+    first = shape[0]
+    return shape[-1] in CHANNELS and (first is None or first > _MOST_CHANNELS)
+
 
 def covers(sides: Sides, input_sides: Sides) -> bool:
     """Whether an output with these sides can be the whole input at one stride, up to rounding.

@@ -132,13 +132,10 @@ def _method_names(methods: Sequence[str], options: Mapping[str, Any]) -> list[st
         InputError: an unknown name, no name, or options of a method that is not compared.
     """
     names = list(METHODS) if "all" in methods else list(dict.fromkeys(methods))
-    unknown = [repr(name) for name in [*names, *options] if name not in METHODS]
+    unknown = [name for name in [*names, *options] if name not in METHODS]
     if unknown or not names:
-        got = unknown[0] if unknown else "none"
-        raise InputError(
-            f"expected methods among {', '.join(METHODS)}, got {got}."
-            f"{did_you_mean(got.strip(chr(39)), METHODS) if unknown else ''}"
-        )
+        got = f"{unknown[0]!r}.{did_you_mean(unknown[0], METHODS)}" if unknown else "none."
+        raise InputError(f"expected methods among {', '.join(METHODS)}, got {got}")
     if unused := set(options) - set(names):
         raise InputError(
             f"expected options of the methods that are compared ({', '.join(names)}), "

@@ -5,7 +5,6 @@ Nothing is downloaded: the files of the network are in a folder, or in the libra
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from misure._util.optional import require
+from misure._util.suggestions import nearest
 from misure.errors import InputError, MissingDataError
 from misure.models.loaders.file import reading
 from misure.models.loaders.hf_processor import NAME, NESTED_NAME, preprocessing_settings
@@ -135,8 +135,8 @@ def _check_present(argument: str, transformers: Any) -> None:
         return
     parent = Path(argument).parent
     folders = [path.name for path in parent.glob("*/") if path.is_dir()] if parent.is_dir() else []
-    near = get_close_matches(Path(argument).name, folders, n=1)
-    meant = f" Did you mean hf:{parent / near[0]}?" if near and near[0] != argument else ""
+    near = nearest(Path(argument).name, folders)
+    meant = f" Did you mean hf:{parent / near}?" if near not in (None, argument) else ""
     raise MissingDataError(
         f"expected a folder {argument} with config.json, model.safetensors and {NAME}, or the id "
         "of a network in the cache of Hugging Face, found neither; nothing is downloaded "

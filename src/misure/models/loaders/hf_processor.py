@@ -12,12 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from misure._util.quiet import quiet
 from misure.errors import InputError, MisureWarning
 from misure.models.loaders.hf_layout import follow
 
 NAME, NESTED_NAME = "preprocessor_config.json", "processor_config.json"
 _BY_HAND = ("mean", "std", "input_size")
-_OLD_KEYS = {"reduce_labels": "do_reduce_labels", "size_divisibility": "size_divisor"}
+_REDUCES = "do_reduce_labels"
+_OLD_KEYS = {"reduce_labels": _REDUCES, "size_divisibility": "size_divisor"}
 _DEFAULT, _TYPE = "default", "image_processor_type"
 
 
@@ -47,14 +49,13 @@ def preprocessing_settings(
     """
     _check_option(processor)
     keys = _read(files)
-    reduces = (keys or {}).get("do_reduce_labels", (keys or {}).get("reduce_labels", False))
-    offset = {"label_offset": -1} if reduces else {}
+    reduces = {_REDUCES: True} if keys and keys.get(_REDUCES) else {}  # however images are prepared
     if processor is False:
-        return offset
+        return {"label_offset": -1} if reduces else {}
     is_assumed = keys is None and processor is None
     if is_assumed and set(_BY_HAND) <= set(given):
         return {}
-    keys = {} if processor == _DEFAULT else dict(keys or {})
+    keys = reduces if processor == _DEFAULT else dict(keys or {})
     if isinstance(processor, Mapping):
         keys |= dict(processor)
         kind = {_TYPE: keys[_TYPE]} if _TYPE in keys else {}
@@ -62,8 +63,7 @@ def preprocessing_settings(
     opened = _open(argument, keys, config, transformers)
     if is_assumed:
         _warn_of_defaults(argument, opened)
-    by_default = offset if processor == _DEFAULT else {}
-    settings: dict[str, Any] = by_default | {
+    settings: dict[str, Any] = {
         "preprocessing": follow(
             opened,
             num_channels=getattr(config, "num_channels", None) or 3,
@@ -71,7 +71,7 @@ def preprocessing_settings(
             record=_record(opened),
         )
     }
-    if getattr(opened, "do_reduce_labels", False):
+    if getattr(opened, _REDUCES, False):
         settings["label_offset"] = -1
     return settings
 
@@ -137,8 +137,7 @@ def _open(argument: str, keys: Mapping[str, Any], config: Any, transformers: Any
     with TemporaryDirectory() as folder:
         Path(folder, NAME).write_text(json.dumps(keys), encoding="utf-8")
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of old keys, which are honoured
+            with quiet():  # of old keys, which are honoured
                 opened = transformers.AutoImageProcessor.from_pretrained(
                     folder, config=config, trust_remote_code=False, local_files_only=True, **choice
                 )

@@ -4,7 +4,6 @@
 - Pictures of one colour give the number that each grey level becomes in each channel.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from misure._util.quiet import quiet
 from misure.errors import InputError
 from misure.models.preprocessing import Placement, Preprocessing
 
@@ -43,8 +43,7 @@ def show_to(processor: Any, **keys: Any) -> Show:
         image = Image.fromarray(picture) if is_photograph else picture
         form = {} if is_photograph else {"input_data_format": "channels_last"}
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with quiet():
                 output = processor(images=[image], return_tensors="pt", **form, **keys)
             inputs = output["pixel_values"]
             offsets = output.get("patch_offsets") or ()

@@ -19,10 +19,9 @@ from misure.errors import InputError
 from misure.models.loaders.file import existing_file, reading
 from misure.models.loaders.fixed_shape import OneByOne, settings_for_shape
 from misure.models.loaders.registry import loader
+from misure.models.sides import seem_channels_last
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
-_CHANNELS = (1, 3, 4)
-_MOST_CHANNELS = 16
 _LOCATION = rb"\x0a\x08location\x12([\x80-\xff]?[\x00-\x7f])"  # protobuf: key, length of the value
 
 
@@ -72,19 +71,11 @@ def load(argument: str, device: torch.device) -> tuple[Any, dict[str, Any]]:
             f"{', '.join(f'{entry.name}: {entry.type}' for entry in inputs)}."
         )
     shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
-    is_last = _is_channels_last(shape)
+    is_last = len(shape) in (4, 5) and seem_channels_last(shape[1:])
     settings, takes_one = settings_for_shape(_channels_first(shape) if is_last else shape, path)
     net = OnnxNetwork(session, channels_last=is_last)
     settings |= {"differentiable": False, "device": "cpu"}
     return (OneByOne(net) if takes_one else net), settings
-
-
-def _is_channels_last(shape: Sequence[int | None]) -> bool:
-    """Whether an input can only be (N, *spatial, C): few channels at the end, none in front."""
-    if len(shape) not in (4, 5):
-        return False
-    first, last = shape[1], shape[-1]
-    return last in _CHANNELS and (first is None or first > _MOST_CHANNELS)
 
 
 def _channels_first(shape: Sequence[int | None]) -> list[int | None]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from misure._util.docstrings import first_sentence
 from misure._util.registry import Registry
-from misure._util.suggestions import did_you_mean
+from misure._util.suggestions import did_you_mean, nearest
 from misure.errors import InputError, entrance
 from misure.models.device import choose_device
 from misure.models.model import SegmentationModel
@@ -170,9 +170,9 @@ def _hint(spec: str) -> str:
     scheme = _OF_SUFFIX.get(Path(spec).suffix.lower())
     if file.lower().endswith(".py") and function.isidentifier():
         scheme = "python"
-    like = did_you_mean(name, LOADERS) if colon or not scheme else ""
+    like = nearest(name, LOADERS) if colon or not scheme else None
     if like:
-        return like.replace("'?", f"{colon}{argument[:150]}'?")
+        return f" Did you mean {f'{like}{colon}{argument[:150]}'!r}?"
     return f" Did you mean {f'{scheme}:{spec}'!r}?" if scheme else ""
 
 
