@@ -8,7 +8,7 @@ import click
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.options import (
     image_argument,
-    load_model_and_image,
+    load_model_and_reading,
     quiet_option,
     with_model,
 )
@@ -31,10 +31,8 @@ def classes(
     """What the network finds in an image: classes, areas, number of objects."""
     from misure.models.segmentation import segment
 
-    model, pixels = load_model_and_image(
-        image, spec, model_options, device, slice_index, image_options
-    )
-    classes = segment(model, pixels).found_classes()
+    model, reading = load_model_and_reading(spec, model_options, device, slice_index, image_options)
+    classes = segment(model, reading.image(image).to(model.device)).found_classes()
     if not quiet:
         rows = [
             [str(entry.class_index), entry.class_name, f"{entry.num_pixels:,}",

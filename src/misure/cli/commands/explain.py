@@ -1,8 +1,9 @@
 """`misure explain`."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,7 +13,7 @@ from misure.cli.commands.options import (
     dice_threshold_option,
     force_option,
     image_argument,
-    load_model_and_image,
+    load_model_and_reading,
     out_option,
     quiet_option,
     seed_option,
@@ -21,12 +22,6 @@ from misure.cli.commands.options import (
 )
 from misure.cli.terminal import progress, say, summary
 from misure.errors import InputError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from misure.images.nifti import NiftiFile
-    from misure.models.model import SegmentationModel
 
 _FLAGS = ("seed", "dice_threshold", "other_image", "preset", "model", "image", "target", "on_step")
 
@@ -98,10 +93,11 @@ def explain(
     NIfTI input it also writes the regions and the map as NIfTI.
     """
     from misure._util.folders import writing_folder
+    from misure.datasets import ImageFiles
     from misure.explanation.explain import explain
     from misure.explanation.presentation import make_presentations
     from misure.images.nifti import NiftiFile, is_nifti
-    from misure.images.orientation import AS_STORED
+    from misure.images.spacing import known_spacing
     from misure.models.segmentation import segment
     from misure.reports.folders import RESULT_FILES, save_result
 
@@ -116,9 +112,9 @@ def explain(
             "explain --help` lists the flags, `misure presets -v` the options."
         )
     options |= search
-    model, pixels = load_model_and_image(
-        image, spec, model_options, device, slice_index, image_options
-    )
+    model, reading = load_model_and_reading(spec, model_options, device, slice_index, image_options)
+    sample = ImageFiles([image], reading=reading)[0]
+    pixels = sample.image.to(model.device)
     segmentation = segment(model, pixels)
     target = segmentation.target(
         None if class_ is None else model.find_class(class_), point=point, box=box,
@@ -136,11 +132,10 @@ def explain(
         out, command="explain", settings=made_with, force=force, names=RESULT_FILES
     )
     with writing as folder, progress(quiet) as on_step:
-        volume = NiftiFile(image) if is_nifti(image) else None
-        spacing_mm = _spacing_of(volume, slice_index) if volume else None
-        given: dict[str, Any] = {"spacing_mm": spacing_mm} | options
+        given: dict[str, Any] = {"spacing_mm": known_spacing(sample.spacing_mm)} | options
         if other_image is not None:
-            given["other_image"] = _read_other(other_image, model, slice_index)
+            number = slice_index if is_nifti(other_image) else None
+            given["other_image"] = replace(reading, slice_index=number).image(other_image)
             given["other_image_name"] = str(other_image)
         explanation = explain(
             model,
@@ -160,8 +155,14 @@ def explain(
             seed=seed,
             spacing_mm=explanation.values.spacing_mm,
         )[0]
-        order = volume.order if volume else AS_STORED
-        save_result(explanation, presentation, segmentation, folder, order=order, volume=volume)
+        save_result(
+            explanation,
+            presentation,
+            segmentation,
+            folder,
+            order=sample.order,
+            volume=NiftiFile(image) if is_nifti(image) else None,
+        )
     if not quiet:
         say(summary(explanation.values, out))
 
@@ -180,28 +181,3 @@ def _default_out(image: Path, class_name: str, chosen: dict[str, Any]) -> Path:
         if chosen[name] is not None:
             parts.append("-".join([word, *map(str, chosen[name])]))
     return Path(re.sub(r"[^\w.-]+", "_", "-".join(parts)))
-
-
-def _spacing_of(volume: "NiftiFile", slice_index: int | None) -> tuple[float, ...] | None:
-    """Millimetres between the voxels of a volume, or between the pixels of its slice."""
-    from misure.images.orientation import affine_of_slice, spacing_mm
-    from misure.images.spacing import known_spacing
-
-    if slice_index is None:
-        return known_spacing(spacing_mm(volume.affine))
-    shape = volume.shape[:3]
-    sides = spacing_mm(affine_of_slice(volume.affine, slice_index, volume.order, shape))
-    return known_spacing(sides[1:])
-
-
-def _read_other(path: Path, model: "SegmentationModel", slice_index: int | None) -> "Tensor":
-    """Another image, read as the network wants it."""
-    from misure.images.nifti import is_nifti
-    from misure.images.read import read_image
-
-    return read_image(
-        path,
-        num_channels=model.num_channels,
-        slice_index=slice_index if is_nifti(path) else None,
-        intensity=model.intensity,
-    )

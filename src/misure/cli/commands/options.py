@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from misure.cli.commands.option_values import settings
+
+if TYPE_CHECKING:
+    from misure.datasets.sample import Reading
+    from misure.models.model import SegmentationModel
 
 Command = Callable[..., None]
 
@@ -160,18 +164,16 @@ def with_model(*, required: bool = True) -> Callable[[Command], Command]:
     return add
 
 
-def load_model_and_image(
-    image: Path,
+def load_model_and_reading(
     spec: str,
     options: dict[str, Any],
     device: str,
     slice_index: int | None,
     image_options: dict[str, Any],
-) -> tuple[Any, Any]:
-    """The model, and the image on its device."""
+) -> tuple["SegmentationModel", "Reading"]:
+    """The model, and how its images are read."""
     from misure.datasets.sample import Reading
     from misure.models.loaders import load_model
 
     model = load_model(spec, **({"device": device} | options))
-    pixels = Reading.for_model(model, slice_index, image_options).image(image)
-    return model, pixels.to(model.device)
+    return model, Reading.for_model(model, slice_index, image_options)
