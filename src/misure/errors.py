@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_LONGEST_REASON = 500
+_LONGEST_REASON, _LONGEST_SHOWN = 500, 1500
 _JOINERS = "\u200c\u200d"  # between the letters of some scripts, and the parts of an emoji
 _HAS_ENTERED: ContextVar[bool] = ContextVar("_HAS_ENTERED", default=False)
 
@@ -49,6 +49,11 @@ def cut(text: str, limit: int) -> str:
         return text
     end = limit // 3
     return f"{text[: limit - end - 5].rstrip()} ... {text[-end:]}"
+
+
+def for_terminal(text: str) -> str:
+    """Text as a user gets to see it: cut at 1,500 characters, controls as escapes."""
+    return printable(cut(text, _LONGEST_SHOWN))
 
 
 def printable(text: str) -> str:

@@ -140,7 +140,7 @@ def _refuse_foreign_files(folder: Path, before: WrittenFolder | None, names: Ite
     in_the_way = [name for name in names if name not in own and (folder / name).exists()]
     if in_the_way:
         raise InputError(
-            f"expected no file of somebody else's in the way, {folder} holds {_some(in_the_way)}. "
+            f"expected no files of others in the way, {folder} holds {_some(in_the_way)}. "
             "Move them, or name another folder."
         )
 

@@ -30,7 +30,7 @@ def clear_unfinished(folder: Path, name: str = "") -> int:
     """Removes what writers that are no more have left in a folder, and counts it.
 
     A writer is no more if its process on this machine has ended; a file of another machine is
-    left behind if nobody has written to it for a day.
+    left behind if it has not been written to for a day.
 
     Args:
         folder: that is looked through, not what lies below; it need not exist.
@@ -62,7 +62,7 @@ def _is_left_behind(path: Path, machine: str, process: int) -> bool:
         return not _is_alive(process)
     try:
         return time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER_S
-    except OSError:  # somebody else has removed it
+    except OSError:  # another process has removed it
         return False
 
 

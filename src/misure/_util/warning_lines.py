@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from misure.errors import MisureWarning, cut, printable
-
-_LONGEST_LINE = 1500
+from misure.errors import MisureWarning, for_terminal
 
 
 @contextmanager
@@ -20,7 +18,7 @@ def warnings_as_lines() -> Iterator[None]:
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         if issubclass(category, MisureWarning):
-            line = printable(cut(" ".join(str(message).split()), _LONGEST_LINE))
+            line = for_terminal(" ".join(str(message).split()))
             sys.stderr.write(f"misure: warning: {line}\n")
 
     with warnings.catch_warnings():

@@ -27,10 +27,9 @@ from misure.cli.commands.report import report
 from misure.cli.commands.run import run
 from misure.cli.commands.train import train
 from misure.cli.terminal import say
-from misure.errors import MisureError, cut, entrance, printable
+from misure.errors import MisureError, entrance, for_terminal
 
 _INTERRUPTED, _TERMINATED = 130, 143
-_LONGEST_MESSAGE = 1500
 _CONTINUED = ("run", "train", "prepare", "experiment")
 """Commands that go on where they stopped, if they are given once more."""
 
@@ -57,9 +56,9 @@ class _OneSentence(click.Group):
         except BrokenPipeError:  # the reader, such as `head`, has seen enough: click ends quietly
             raise
         except (MisureError, OSError) as error:
-            raise _BadInput(_one_line(_sentence(error))) from error
+            raise _BadInput(for_terminal(" ".join(_sentence(error).split()))) from error
         except click.ClickException as error:
-            vars(error)["message"] = "\n".join(map(_shown, error.message.split("\n")))
+            vars(error)["message"] = "\n".join(map(for_terminal, error.message.split("\n")))
             raise
         except KeyboardInterrupt:
             _say_ended("interrupted", ctx.invoked_subcommand)
@@ -68,14 +67,6 @@ class _OneSentence(click.Group):
             if error.code == _TERMINATED:
                 _say_ended("ended by SIGTERM", ctx.invoked_subcommand)
             raise
-
-
-def _one_line(text: str) -> str:
-    return _shown(" ".join(text.split()))
-
-
-def _shown(text: str) -> str:
-    return printable(cut(text, _LONGEST_MESSAGE))
 
 
 def _say_ended(how: str, command: str | None) -> None:

@@ -78,9 +78,8 @@ class LabelledVolumes:
         """Numbers of the axial slices with annotated foreground; only the labels are read."""
         NiftiFile(self.pairs[index].channels[0]).check_oriented()
         labels, affine = self._labels(self.pairs[index])
-        if (
-            self._numbering.offset < 0 and self._numbering.label_map is None
-        ):  # then class 0 is no background
+        is_shifted = self._numbering.offset < 0 and self._numbering.label_map is None
+        if is_shifted:  # then class 0 is no background
             labels = labels + 1
         return slices_with_foreground(
             lay_out(labels, viewing_order(affine, self.pairs[index].labels))

@@ -1,8 +1,8 @@
 """The budget of one target: which part of `max_passes` each stage of an explanation may spend.
 
 Every pass that is made for the target counts. What must follow is kept back before a stage begins,
-so a stage can only spend what nobody else needs. Without `max_passes` nothing is limited but the
-search of stage 2, which then keeps within its usual number of passes.
+so a stage can only spend what no other stage needs. Without `max_passes` only one thing is limited:
+the search of stage 2, which then keeps within its usual number of passes.
 """
 
 from misure.explanation.evidence import NUM_COMPARED

@@ -149,14 +149,14 @@ class Account:
         return max_passes - self.reserved_passes - self.cost.pass_equivalents
 
     def affords(self, passes: int) -> bool:
-        """Whether so many pass equivalents may still be spent; notes it if not."""
+        """Whether these pass equivalents may still be spent; notes it if not."""
         return self.affordable(1, passes) == 1
 
     def affordable(self, wanted: int, passes_each: int, *, kept: int = 0) -> int:
-        """How many of so many regions may still be shown; notes it if not all of them.
+        """How many of N regions may still be shown; notes it if not all of them.
 
         Args:
-            wanted: number of regions.
+            wanted: N.
             passes_each: pass equivalents that one takes.
             kept: pass equivalents to be left over.
         """

@@ -109,7 +109,7 @@ def top_cells(score: Tensor, num_cells: int) -> Tensor:
 
 @lru_cache(maxsize=64)
 def lot_of(number: int, device: torch.device | str = "cpu") -> Tensor:
-    """A fixed random order (number,) int64 of so many cells, in which ties are broken."""
+    """A fixed random order (number,) int64 of cells, in which ties are broken."""
     return torch.randperm(number, generator=torch.Generator().manual_seed(number)).to(device)
 
 

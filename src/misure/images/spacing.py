@@ -56,7 +56,7 @@ def sampling_of(spacing_mm: Sequence[float] | None) -> Sampling | None:
 
 
 def size_mm(num_pixels: int, spacing_mm: Sequence[float] | None) -> float | None:
-    """The area in mm², or the volume in mm³, of so many pixels; None if the spacing is unknown."""
+    """The area in mm², or the volume in mm³, of N pixels; None if the spacing is unknown."""
     return None if spacing_mm is None else num_pixels * prod(spacing_mm)
 
 

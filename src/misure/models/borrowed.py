@@ -100,25 +100,20 @@ def _is_followed(value: Any) -> bool:
 
 
 @contextmanager
-def borrowed(
-    net: Callable[..., Any], modules: Sequence[nn.Module], device: torch.device
-) -> Iterator[None]:
+def borrowed(modules: Sequence[nn.Module], device: torch.device) -> Iterator[None]:
     """A context in which modules are in evaluation mode and their parameters need no gradients.
 
-    One thread at a time borrows a network. Afterwards the mode of every module, the gradient flag
-    of every parameter, the values of every buffer (running statistics; not those of more than 4
-    million numbers) and torch's random state are what they were before, also after an exception.
+    Afterwards the mode of every module, the gradient flag of every parameter, the values of every
+    buffer (running statistics; not those of more than 4 million numbers) and torch's random state
+    are what they were before, also after an exception.
 
     Args:
-        net: what computes.
-        modules: the torch modules in it.
+        modules: the torch modules of a network, whose lock this thread holds (see `lock_of`).
         device: where the network computes.
     """
     every = [each for module in modules for each in module.modules()]
     accelerators = [device] if device.type == "cuda" else []
-    with ExitStack() as stack:
-        stack.enter_context(lock_of(net, modules))
-        stack.enter_context(torch.random.fork_rng(devices=accelerators))
+    with torch.random.fork_rng(devices=accelerators):
         training = [each for each in every if getattr(each, "training", False)]
         flags = [(one, one.requires_grad) for module in modules for one in module.parameters()]
         buffers = _copied_buffers(every)

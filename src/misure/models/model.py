@@ -350,7 +350,7 @@ class SegmentationModel:
             if self._is_borrowed:  # by this thread
                 yield
                 return
-            with borrowed(self.net, self._modules, self.device):
+            with borrowed(self._modules, self.device):
                 self._is_borrowed = True
                 try:
                     yield

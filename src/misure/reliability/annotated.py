@@ -139,7 +139,7 @@ def numbering_of(
 
 
 def _num_classes(run: RunFolder) -> int | None:
-    done = (record for record in run.records() if isinstance(record, DoneObject))
+    done = (record for record in run.each_record() if isinstance(record, DoneObject))
     return next((record.num_classes for record in done), None)
 
 

@@ -161,7 +161,7 @@ def _network(
     """The spec of a part's network, trained first if the plan says so."""
     if part.train is None:
         spec = placeholders.fill(part.model)
-        if runs_code(spec) and spec != placeholders.model:  # the plan may be somebody else's
+        if runs_code(spec) and spec != placeholders.model:  # others may have written the plan
             raise InputError(
                 f"expected a network that is data alone in a plan, part {part.name} names {spec}, "
                 f"which runs code. If you trust it, say so: --model {spec}."

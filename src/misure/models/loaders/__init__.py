@@ -1,7 +1,8 @@
 """Loading models by spec: `load_model("NAME:ARGUMENT")`, one file for each loader.
 
 `python:`, `function:`, `torchscript:` and `export:` run code of the file that the user names: use
-them with files that you trust. A plan that somebody else wrote cannot name them (`runs_code`). The
+them with files that you trust. The plan of an experiment may name them only if the user does, too
+(`runs_code`). The
 others read data alone: safetensors, ONNX, or weights with `weights_only=True`.
 """
 
