@@ -93,6 +93,14 @@ def test_commands_print_through_one_function():
     assert direct == ["terminal.py"]
 
 
+def test_an_interrupt_while_a_module_is_imported_is_exit_code_130(tmp_path):
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "net.py").write_text("def make():\n    exec('raise KeyboardInterrupt')\n")
+    command = [sys.executable, "-m", "misure", "classes", "a.png", "--model", "python:net.py:make"]
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "misure: interrupted.\n")
+
+
 @pytest.mark.parametrize(
     ("command", "more"),
     [("run", " The same command goes on where it stopped."), ("classes", "")],

@@ -62,6 +62,7 @@ class _OneSentence(click.Group):
             raise
         except KeyboardInterrupt:
             _say_ended("interrupted", ctx.invoked_subcommand)
+            _forget_interrupt()
             raise click.exceptions.Exit(_INTERRUPTED) from None
         except SystemExit as error:
             if error.code == _TERMINATED:
@@ -72,6 +73,16 @@ class _OneSentence(click.Group):
 def _say_ended(how: str, command: str | None) -> None:
     goes_on = " The same command goes on where it stopped." if command in _CONTINUED else ""
     say(f"misure: {how}.{goes_on}", err=True)
+
+
+def _forget_interrupt() -> None:
+    """Lets Python end with the exit code that is asked for.
+
+    An interrupt that comes out of `exec`, as dataclasses use it while modules are imported, is
+    noted by Python, and `python -m` then ends by that signal, though it was handled. Any further
+    text that is executed clears the note.
+    """
+    exec("")  # noqa: S102
 
 
 def _name_messages(command: click.Command, name: str) -> None:
