@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+import misure
+import toys
 from misure._util import freed_memory
 
 PROGRAM = """
@@ -52,3 +54,74 @@ def test_without_glibc_nothing_is_asked(monkeypatch):
     monkeypatch.setattr(freed_memory.sys, "platform", "darwin")
     assert not freed_memory.keep_freed_memory()
     freed_memory.release_freed_memory()
+
+
+FOR_A_WHILE = """
+import os, resource, sys, torch
+from misure._util import freed_memory
+from misure._util.freed_memory import freed_memory_kept, keep_freed_memory
+asked = []
+ask = freed_memory._ask_for
+freed_memory._ask_for = lambda settings: asked.append(settings) or ask(settings)
+def faults():
+    for _ in range(2):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(5):
+            torch.zeros(25_000_000).add_(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() // 2**20
+plain = faults()
+with freed_memory_kept(), freed_memory_kept():
+    kept, within = faults(), resident()
+print(plain, kept, faults(), within - resident(), len(asked))
+if len(sys.argv) > 1:
+    keep_freed_memory()
+    with freed_memory_kept():
+        pass
+    print(faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc")
+def test_memory_is_kept_for_a_while_and_then_given_back():
+    call = [sys.executable, "-c", FOR_A_WHILE, "for good"]
+    plain, kept, after, given_back, num_asked, for_good = map(
+        int, subprocess.check_output(call).split()
+    )
+    assert kept < plain / 10
+    assert for_good < plain / 10  # not undone
+    assert after > plain / 2
+    assert given_back > 80  # of 95 MB
+    assert num_asked == 2  # the inner context asks for nothing
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MALLOC_TRIM_THRESHOLD_", "131072"), ("GLIBC_TUNABLES", "glibc.malloc.mmap_max=65536")],
+)
+def test_what_the_environment_says_of_memory_is_left_as_it_is(monkeypatch, name, value):
+    asked = []
+    monkeypatch.setattr(freed_memory._State, "is_kept_for_good", False)
+    monkeypatch.setattr(freed_memory, "_ask_for", asked.append)
+    with freed_memory.freed_memory_kept():
+        assert len(asked) == 1
+    monkeypatch.setenv(name, value)
+    with freed_memory.freed_memory_kept():
+        assert len(asked) == 2  # the first context has ended
+
+
+def test_an_explanation_keeps_memory_on_a_cpu_and_a_single_pass_does_not(monkeypatch):
+    asked = []
+    monkeypatch.setattr(freed_memory._State, "is_kept_for_good", False)
+    monkeypatch.setattr(freed_memory, "_is_set_by_the_user", lambda: False)
+    monkeypatch.setattr(freed_memory, "_ask_for", asked.append)
+    model, image = toys.model_of(toys.OwnBrightness()), toys.square_image()
+    target = misure.predicted_target(model, image, 1)
+    model(image[None])
+    assert asked == []
+    misure.explain(model, image, target)
+    assert asked == [freed_memory._KEPT, freed_memory._USUAL]
+    with pytest.raises(KeyError), model.borrowed():
+        raise KeyError
+    assert len(asked) == 4

@@ -77,6 +77,11 @@ class Probe:
         return ~self.target.ignored
 
     @cached_property
+    def considers_all(self) -> bool:
+        """Whether no pixel is ignored."""
+        return not bool(self.target.ignored.any())
+
+    @cached_property
     def num_target_pixels(self) -> int:
         """Pixels of the target."""
         return int(self.target.region.sum())

@@ -136,8 +136,10 @@ def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:
     for i, probe in enumerate(view.probe for view in views):
         target = probe.target
         predicted = class_region(logits[i : i + 1], target.class_index, target.multilabel)[0]
-        masks = (target.region.to(predicted.device), probe.considered.to(predicted.device))
-        counts.append(torch.stack([torch.count_nonzero(predicted & mask) for mask in masks]))
+        both = predicted & target.region.to(predicted.device)
+        if not probe.considers_all:
+            predicted = predicted & probe.considered.to(predicted.device)
+        counts.append(torch.stack([torch.count_nonzero(both), torch.count_nonzero(predicted)]))
     counted = torch.stack(counts).tolist()  # the only copy to the host of a step
     return [
         2 * both / (predicted + view.probe.num_target_pixels)

@@ -8,6 +8,10 @@ is found is put right as far as possible, and told in one sentence (a `MisureWar
 - other logits the second time: the random numbers of torch, NumPy and Python are fixed, and images
   are shown one by one;
 - other logits beside another image: images are shown one by one.
+
+A network that may be faster on images that lie by pixel in memory (see `memory_format`) is shown
+the image in that form, too: if it fails, or answers otherwise, it gets images by channel. That is
+no fault, and nothing is said.
 """
 
 import warnings
@@ -34,19 +38,28 @@ class FirstLook:
         no_gradients: why the network gives none; empty: it does, or it was not asked for any.
         fixes_random: whether random numbers must be fixed in every pass.
         one_by_one: whether images must be shown one at a time.
+        by_pixel: whether images are shown by pixel (see `memory_format`).
     """
 
     no_gradients: str = ""
     fixes_random: bool = False
     one_by_one: bool = False
+    by_pixel: bool = False
 
 
-Show = Callable[[Tensor, bool], Tensor]
-"""(images, whether random numbers are fixed) -> logits."""
+Show = Callable[[Tensor, bool, bool], Tensor]
+"""(images, whether random numbers are fixed, whether they lie by pixel) -> logits."""
 
 
 def look(
-    show: Show, image: Tensor, *, name: str, wants_gradients: bool, batches: bool, is_half: bool
+    show: Show,
+    image: Tensor,
+    *,
+    name: str,
+    wants_gradients: bool,
+    batches: bool,
+    is_half: bool,
+    by_pixel: bool = False,
 ) -> FirstLook:
     """What an image shows of a network, in at most eight passes; warns of what may be wrong.
 
@@ -57,6 +70,7 @@ def look(
         wants_gradients: whether it is said to give gradients.
         batches: whether several images may be shown at a time.
         is_half: whether it computes in half precision.
+        by_pixel: whether it may be faster on images that lie by pixel.
 
     Raises:
         ModelError: the network fails on the image.
@@ -65,9 +79,11 @@ def look(
     with torch.inference_mode(False), torch.random.fork_rng(devices=_devices(image)):
         looking.one = looking.logits(looking.image)
         fixes_random = looking.is_random()
+        if by_pixel and not fixes_random:
+            looking.turn_to_pixels()
         one_by_one = fixes_random or (batches and looking.depends_on_the_batch())
         no_gradients = looking.why_no_gradients(fixes_random) if wants_gradients else ""
-    return FirstLook(no_gradients, fixes_random, one_by_one)
+    return FirstLook(no_gradients, fixes_random, one_by_one, looking.by_pixel)
 
 
 def _devices(image: Tensor) -> list[torch.device]:
@@ -78,6 +94,7 @@ class _Looking:
     """A network and an image, while they are looked at."""
 
     one: Tensor  # the logits of the image
+    by_pixel = False
 
     def __init__(self, show: Show, image: Tensor, name: str, is_half: bool) -> None:
         self.show, self.image, self.name = show, image, name
@@ -88,7 +105,7 @@ class _Looking:
 
     def logits(self, images: Tensor, *, fixed: bool = False) -> Tensor:
         with torch.no_grad():
-            return self.show(images, fixed)
+            return self.show(images, fixed, self.by_pixel)
 
     def differ(self, a: Tensor, b: Tensor) -> bool:
         """Whether logits differ by more than the noise of floating-point numbers."""
@@ -118,6 +135,18 @@ class _Looking:
             "export the network in evaluation mode."
         )
         return True
+
+    def turn_to_pixels(self) -> None:
+        """Shows images by pixel from now on, if the network can take them and answers the same."""
+        by_channel, self.by_pixel = self.one, True
+        try:
+            self.one = self.logits(self.image)
+        except MisureError:  # it asks for another view of memory than there is
+            self.by_pixel = False
+        else:
+            self.by_pixel = not self.differ(by_channel, self.one)
+        if not self.by_pixel:
+            self.one = by_channel
 
     def depends_on_the_batch(self) -> bool:
         """Whether the image must be shown alone: else the batch fails, or changes its logits."""
@@ -162,7 +191,7 @@ class _Looking:
         leaf = self.image.clone().requires_grad_()
         try:
             with torch.enable_grad():
-                logits = self.show(leaf, fixed)
+                logits = self.show(leaf, fixed, self.by_pixel)
                 if not logits.requires_grad:
                     return (
                         "its logits do not record any, as under no_grad or inference_mode, after "

@@ -96,12 +96,18 @@ def class_region(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
     own = logits[:, class_index]
     if multilabel:
         return own > 0
-    region = torch.ones_like(own, dtype=torch.bool)
-    if class_index > 0:
-        region &= own > logits[:, :class_index].amax(1)
-    if class_index < logits.shape[1] - 1:
-        region &= own >= logits[:, class_index + 1 :].amax(1)
-    return region
+    before, after = logits[:, :class_index], logits[:, class_index + 1 :]
+    wins = [own > _largest(before)] if before.shape[1] else []
+    if after.shape[1]:
+        wins.append(own >= _largest(after))
+    if not wins:
+        return torch.ones_like(own, dtype=torch.bool)
+    return wins[0] if len(wins) == 1 else wins[0].logical_and_(wins[1])
+
+
+def _largest(logits: Tensor) -> Tensor:
+    """The largest of K logits (N, K, *spatial) at each pixel; no copy if K is 1."""
+    return logits[:, 0] if logits.shape[1] == 1 else logits.amax(1)
 
 
 def class_margin(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
@@ -118,7 +124,7 @@ def class_margin(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
     if multilabel or logits.shape[1] == 1:
         return own
     before, after = logits[:, :class_index], logits[:, class_index + 1 :]
-    rivals = [part.amax(1) for part in (before, after) if part.shape[1]]
+    rivals = [_largest(part) for part in (before, after) if part.shape[1]]
     return own - (rivals[0] if len(rivals) == 1 else torch.maximum(*rivals))
 
 

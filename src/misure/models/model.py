@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from misure._util.freed_memory import freed_memory_kept
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, MisureError, ModelError, entrance
 from misure.images.intensity import check_rule
@@ -28,6 +29,7 @@ from misure.models.cost import Cost, Counters
 from misure.models.device import autocast_type, device_and_dtype
 from misure.models.first_look import look
 from misure.models.logits import class_probability, class_region
+from misure.models.memory_format import by_pixel, is_faster_by_pixel
 from misure.models.preprocessing import Preprocessing, make_preprocessing
 from misure.models.reading import OutputForm
 from misure.models.sides import mirrored
@@ -35,7 +37,8 @@ from misure.models.sides import mirrored
 T = TypeVar("T")
 Shape = Sequence[int]
 
-_BATCH_PIXELS = 4_000_000
+_BATCH_PIXELS = {"cpu": 300_000}
+_BATCH_PIXELS_ELSEWHERE = 4_000_000
 _BATCH_LIMIT = 16
 
 
@@ -74,7 +77,8 @@ class SegmentationModel:
             indices; -1 where its annotations begin at 1 and 0 is "other" (`do_reduce_labels`).
         device: where a function computes; a module computes where its parameters are.
         autocast: `bfloat16` or `float16`: torch may compute in this type.
-        batch_size: images at a time; None: at most 16, and about 4 million pixels.
+        batch_size: images at a time; None: at most 16, and 4 million pixels, or on a CPU 300,000:
+            what fits there into the memory that a pass before it gave back.
         differentiable: whether gradients flow through `net`; the first pass checks it.
         name: of the network in results; None: the name of its type.
 
@@ -154,7 +158,7 @@ class SegmentationModel:
         self._counters = Counters()
         self._fitting: dict[tuple[int, ...], int] = {}
         self._is_borrowed = self._is_looked_at = False
-        self._fixes_random = self._is_shown_one_by_one = False
+        self._fixes_random = self._is_shown_one_by_one = self._is_shown_by_pixel = False
 
     @property
     def output(self) -> str | int | None:
@@ -199,12 +203,15 @@ class SegmentationModel:
                 f"expected images with {self.num_channels} channels, got "
                 f"{images.shape[1]}: (C, *spatial) = {tuple(images.shape[1:])}."
             )
-        with self.borrowed():
+        with self._borrowed():
             self.examine(images[:1])
             if images.requires_grad and torch.is_grad_enabled():
                 self.check_gradients()
             parts = torch.split(images, 1 if self._is_shown_one_by_one else len(images))
-            logits = torch.cat([self._logits(part, fixed=self._fixes_random) for part in parts])
+            each = [
+                self._logits(part, self._fixes_random, self._is_shown_by_pixel) for part in parts
+            ]
+            logits = each[0] if len(each) == 1 else torch.cat(each)
         thread = get_ident()
         self._counters.add(thread, forward=len(images))
         if logits.requires_grad:
@@ -224,18 +231,20 @@ class SegmentationModel:
         Raises:
             InputError, ModelError: as when the model is called.
         """
-        with self.borrowed():
+        with self._borrowed():
             if self._is_looked_at:
                 return
             found = look(
-                lambda shown, fixed: self._logits(shown, fixed=fixed),
+                self._logits,
                 images[:1].to(self.device, torch.float32),
                 name=self.name,
                 wants_gradients=self.differentiable,
                 batches=self._size_of_batches(images.shape[2:]) > 1,
                 is_half=self.autocast is not None or self.dtype.itemsize < 4,
+                by_pixel=images.ndim == 4 and is_faster_by_pixel(self._modules, self.device),
             )
             self._is_looked_at, self._fixes_random = True, found.fixes_random
+            self._is_shown_by_pixel = found.by_pixel
             if found.one_by_one:
                 self.batch_size, self._is_shown_one_by_one = 1, True
             if found.no_gradients:
@@ -254,12 +263,13 @@ class SegmentationModel:
         why = f": {self.no_gradients_because}" if self.no_gradients_because else ""
         raise InputError(f"expected a network with gradients, {self.name} gives none{why}. {cure}")
 
-    def _logits(self, images: Tensor, *, fixed: bool) -> Tensor:
+    def _logits(self, images: Tensor, fixes_random: bool, is_by_pixel: bool) -> Tensor:
         """Logits at the images' own pixels; nothing is counted."""
         inputs = self.preprocessing.to_input(images.to(self.device, torch.float32))
         bordered = mirrored(inputs, self.border_px) if self.border_px else inputs
-        with self._random_numbers(fixed):
-            output = self._run(bordered.to(self.dtype))
+        given = bordered.to(self.dtype)
+        with self._random_numbers(fixes_random):
+            output = self._run(by_pixel(given) if is_by_pixel else given)
         logits, self._form = self._form.read(output, inputs)
         return self.preprocessing.to_image(logits, images.shape[2:])
 
@@ -344,8 +354,15 @@ class SegmentationModel:
     def borrowed(self) -> Iterator[None]:
         """A context in which the network stays borrowed, instead of for each pass on its own.
 
-        Another thread that wants the network waits until it is given back.
+        Another thread that wants the network waits until it is given back. On a CPU, memory that
+        one pass frees is kept for the next (see `freed_memory_kept`).
         """
+        on_a_cpu = self.device.type == "cpu"
+        with self._borrowed(), freed_memory_kept() if on_a_cpu else nullcontext():
+            yield
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[None]:
         with lock_of(self.net, self._modules):
             if self._is_borrowed:  # by this thread
                 yield
@@ -379,7 +396,8 @@ class SegmentationModel:
 
     def _size_of_batches(self, spatial: Shape) -> int:
         num_pixels = max(prod(spatial), self.preprocessing.placement(spatial).num_pixels)
-        return self.batch_size or max(1, min(_BATCH_LIMIT, _BATCH_PIXELS // num_pixels))
+        most_pixels = _BATCH_PIXELS.get(self.device.type, _BATCH_PIXELS_ELSEWHERE)
+        return self.batch_size or max(1, min(_BATCH_LIMIT, most_pixels // num_pixels))
 
     def _run(self, inputs: Tensor) -> Any:
         kind = self.device.type
