@@ -121,6 +121,25 @@ def test_presets_baseline_images_and_options(picture, tmp_path):
     assert record["cost"]["backward_passes"] == 0
 
 
+def test_a_region_is_found_on_what_it_shows_filled_in_and_shown_on_other_baseline_images(
+    picture, sample, tmp_path
+):
+    done = run(
+        "explain", picture, "--model", "triangle", "--point", _point(sample), "--out",
+        tmp_path / "out", "--preset", "sufficient_region", "--baseline-image", "filled",
+        "--option", "num_minimality_tests=0",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    values = misure.Explanation.load(tmp_path / "out" / "explanation.npz").values
+    small = values.minimally_sufficient_region
+    assert small.dice_by_baseline_image == {"filled": small.dice}
+    others = small.dice_on_other_baseline_images
+    assert list(others) == ["mean", "blurred", "noise"]
+    assert ", ".join(f"{name} {dice:.3f}" for name, dice in others.items()) in done.output
+    leans = max(others.values()) < 0.8
+    assert ("The region suffices on filled alone" in done.output) == leans
+
+
 def test_budget_grain_and_several_baseline_images(picture, sample, tmp_path):
     done = run(
         "explain", picture, "--model", "triangle", "--point", _point(sample), "--out",
@@ -516,7 +535,7 @@ def test_compare_on_the_data_set_knows_the_network_and_what_matters(tmp_path):
         (["--dataset", "triangle:1", "--methods", "no"], "expected methods among"),
         (["--dataset", "triangle:1", "--metrics", "no"], "expected metrics among"),
         (["--dataset", "triangle:1", "--option", "x=3"], "expected an option of preset"),
-        (["--dataset", "triangle:1", "--max-passes", "0"], "expected max_passes of 37 or more"),
+        (["--dataset", "triangle:1", "--max-passes", "0"], "expected max_passes of 40 or more"),
         (["--dataset", "triangle:1", "--option", "rise.3"], "expected [METHOD.]KEY=VALUE"),
         (["a.png", "--model", "triangle"], "got none; the first: "),
     ],

@@ -29,14 +29,16 @@ def test_noise_has_the_images_own_mean_and_spread_and_its_seed():
     assert torch.allclose(made.std((1, 2)), IMAGE.std((1, 2)), atol=0.05)
 
 
-@pytest.mark.parametrize("name", ["mean", "black", "blurred", "noise"])
+@pytest.mark.parametrize("name", ["mean", "black", "blurred", "noise", "filled"])
 def test_volumes_too(name):
     volume = torch.rand(1, 8, 9, 10)
     assert make_baseline_image(name, volume).shape == volume.shape
 
 
 def test_bad_baseline_images():
-    with pytest.raises(misure.InputError, match="expected one of mean, black, blurred, noise or"):
+    with pytest.raises(
+        misure.InputError, match="expected one of mean, black, blurred, noise, filled"
+    ):
         make_baseline_image("white", IMAGE)
     with pytest.raises(misure.InputError, match="expected a baseline image of shape"):
         make_baseline_image(torch.zeros(3, 5, 5), IMAGE)

@@ -1,6 +1,7 @@
 import json
 import zipfile
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -56,6 +57,36 @@ def test_areas(explanation):
     assert record["target"]["area_fraction"] == 25 / 900
     assert record["minimally_sufficient_region"]["area_fraction"] == 34 / 900
     assert record["silhouette_dice"] == max(record["silhouette_dice_by_content"].values())
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "expected"),
+    [
+        (
+            {"mean": 0.92},
+            {"blurred": 0.31, "noise": 0.0, "filled": 0.12},
+            "on mean alone (blurred 0.31, noise 0.00, filled 0.12): it leans on that fill.",
+        ),
+        (
+            {"mean": 0.92, "filled": 0.95},
+            {"blurred": 0.79, "noise": 0.0},
+            "on mean and filled alone (blurred 0.79, noise 0.00): it leans on those fills.",
+        ),
+        ({"mean": 0.92}, {"blurred": 0.31, "noise": 0.0, "filled": 0.81}, ""),
+        ({"mean": 0.92, "blurred": 0.9, "noise": 0.9, "filled": 0.9}, {}, ""),
+    ],
+)
+def test_a_region_that_holds_on_its_own_baseline_image_alone_is_said_to_lean_on_it(
+    explanation, own, others, expected
+):
+    small = msgspec.structs.replace(
+        explanation.values.minimally_sufficient_region,
+        dice_by_baseline_image=own,
+        dice_on_other_baseline_images=others,
+    )
+    changed = explanation.with_values(minimally_sufficient_region=small, dice_threshold=0.9)
+    assert changed.dice_on_other_baseline_images == others
+    assert changed.baseline_image_note == (f"The region suffices {expected}" if expected else "")
 
 
 def test_an_interrupted_save_leaves_the_old_file(explanation, tmp_path, monkeypatch):

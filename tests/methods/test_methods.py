@@ -416,6 +416,11 @@ def test_edges_are_sobels():
             {"baseline_image": "mean,noise"},
             "expected one baseline image for this method",
         ),
+        (
+            "integrated_gradients",
+            {"baseline_image": "filled"},
+            "expected one baseline image for this method, the same whatever is shown, got filled",
+        ),
         ("rise", {"num_masks": "abc"}, "expected option num_masks to be like 1000, got 'abc'"),
         ("rise", {"keep_probability": float("nan")}, "expected option keep_probability"),
         ("seg_grad_cam", {"layer": 0}, "got 0. Write layer="),

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from browsing import cards, until
 from misure.explanation.record import transfer_source
 from misure.explanation.removal import Minimality
-from misure.reports.cards import natural_order
+from misure.reports.cards import Numbered, columns_of, natural_order
 from misure.reports.figures import LABELS, figures_of, notes_of
 from misure.reports.page import write_report
 from misure.runs.alignment import AlignedObject
@@ -33,6 +33,20 @@ def test_what_was_not_reduced_is_noted(folder):
     ]  # fmt: skip
 
 
+def test_a_region_that_leans_on_its_baseline_image_is_said_to(folder):
+    record = _done(folder)
+    lost = dict.fromkeys(record.minimally_sufficient_region.dice_on_other_baseline_images, 0.25)
+    assert list(lost) == ["blurred", "noise", "filled"]
+    names = Numbered()
+    for dices, said in ((lost, ["it leans on that fill."]), (lost | {"noise": 1.0}, [])):
+        small = replace(record.minimally_sufficient_region, dice_on_other_baseline_images=dices)
+        one = replace(record, minimally_sufficient_region=small)
+        columns = columns_of([AlignedObject([one], [None])], [{}], names)
+        leans = columns["runs"][0]["leans"]
+        assert [text.split(": ")[1] for text in leans.values()] == said
+        assert columns["runs"][0]["figures"]["dice_on_noise"] == [dices["noise"]]
+
+
 def test_the_image_of_the_transfer_is_named(folder):
     record = _done(folder)
     assert transfer_source(replace(record, transfer_from="turned")) == "this image turned by 180°"
@@ -48,7 +62,12 @@ def test_every_figure_has_a_label_and_is_read(folder):
         record,
         augmented_dice={"flip": 0.5, "shift": 1.0},
         minimality=Minimality(cell_px=2, cells_left=9, cells_tested=8, removable=2, passes=8),
-        minimally_sufficient_region=replace(small, area_mm2=1.0, volume_mm3=2.0),
+        minimally_sufficient_region=replace(
+            small,
+            area_mm2=1.0,
+            volume_mm3=2.0,
+            dice_on_other_baseline_images={"mean": 0.1, "blurred": 0.2, "noise": 0, "filled": 0.3},
+        ),
         sufficient_region=replace(large, growth_mm=3.0),
     )
     predicted = dict.fromkeys(("failure_probability", "predicted_dice", "low", "high"), 0.5)

@@ -1,21 +1,24 @@
 """Baseline images: what stands where pixels are removed.
 
 No choice is neutral: a flat colour with a hard edge damages what is shown, so it asks for a larger
-region than a soft edge or a blurred image does.
+region than a soft edge or a blurred image does. Most are one image, whatever is shown. `filled` is
+made anew for each region, from the pixels that are shown.
 """
 
 from collections.abc import Callable, Sequence
 
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError
+from misure.explanation.filling import fill_in
 from misure.images.spacing import Sampling, short_side_px
 
 BLUR_FRACTION = 0.1
 """Standard deviation of the `blurred` baseline, as a fraction of the image's short side."""
+
+_REACH = 4.0  # standard deviations beyond which the Gaussian is cut off
 
 
 def make_baseline_image(
@@ -32,7 +35,8 @@ def make_baseline_image(
         kind: `mean` (zero after the model's normalisation: the mean colour that the model was
             trained with, 0 for a model without; the paper's), `black` (0), `blurred` (Gaussian,
             `BLUR_FRACTION` of the short side), `noise` (Gaussian, with the image's own mean and
-            standard deviation in each channel), or a tensor that broadcasts to the image.
+            standard deviation in each channel), `filled` (see `MADE_OF_SHOWN`; here what stands
+            there when nothing is shown: `mean`), or a tensor that broadcasts to the image.
         image: (C, *spatial).
         mean: C numbers, or one, in the units of the image; only `mean` looks at it.
         seed: of the noise.
@@ -79,10 +83,24 @@ def _blurred(
     image: Tensor, _mean: Sequence[float], _seed: int, sampling: Sampling | None = None
 ) -> Tensor:
     wide = BLUR_FRACTION * short_side_px(image.shape[1:], sampling)
-    sigma = [wide / unit for unit in sampling or (1,) * (image.ndim - 1)]
-    axes = tuple(range(1, image.ndim))
-    blurred = ndimage.gaussian_filter(image.cpu().numpy(), sigma, axes=axes, mode="nearest")
-    return torch.from_numpy(blurred).to(image)
+    blurred = image
+    for axis, unit in enumerate(sampling or (1,) * (image.ndim - 1), start=1):
+        averages = _gaussian_averages(image.shape[axis], wide / unit).to(image)
+        blurred = torch.tensordot(blurred, averages, dims=([axis], [1])).movedim(-1, axis)
+    return blurred.contiguous()
+
+
+def _gaussian_averages(length: int, sigma: float) -> Tensor:
+    """The matrix (length, length) that blurs a line; what is beyond its ends is as the ends.
+
+    For a blur this wide a matrix product is several times as fast as a filter, on any device.
+    """
+    reach = int(_REACH * sigma + 0.5)
+    offsets = torch.arange(-reach, reach + 1)
+    weights = torch.exp(-0.5 * (offsets / sigma).double() ** 2)
+    seen = (torch.arange(length)[:, None] + offsets).clamp(0, length - 1)
+    averages = torch.zeros(length, length, dtype=torch.float64)
+    return averages.scatter_add_(1, seen, (weights / weights.sum()).expand(length, -1))
 
 
 def _noise(image: Tensor, _mean: Sequence[float], seed: int) -> Tensor:
@@ -99,5 +117,13 @@ BASELINE_IMAGES: dict[str, Callable[[Tensor, Sequence[float], int], Tensor]] = {
     "black": _black,
     "blurred": _blurred,
     "noise": _noise,
+    "filled": _mean,
 }
 """Name -> function of (image, mean of the model, seed)."""
+
+MadeOfShown = Callable[[Tensor, Tensor, Tensor, Sampling | None], Tensor]
+"""From images (N, C, *spatial), visibilities (N, *spatial), what stands there when nothing is shown
+(N, C, *spatial) and the sides of a voxel to the baseline image (N, C, *spatial) of each."""
+
+MADE_OF_SHOWN: dict[str, MadeOfShown] = {"filled": fill_in}
+"""Name -> what makes the baseline image of a region, for those that depend on the region."""

@@ -3,13 +3,16 @@
 The region is shown as before, but with its content replaced (see `content_controls`): by its own
 mean colour and by noise (*silhouette Dice*), and by another image (*transfer Dice*). A model that
 still predicts the target does not read what the region shows of the image: weak evidence.
+With the baseline image `filled` a region of one colour fills the whole image, and has no outline.
+
+A region may also lean on one baseline image. So it is shown on the others too, each in one pass.
 
 Part of the growth in stage 1 only repairs the damage of a hard edge and a flat colour. So
 `sufficiency_by_presentation` grows the target in each of several presentations; growth that one of
 them does without was not context.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from torch import Tensor
@@ -26,10 +29,12 @@ from misure.images.regions import area_fraction
 from misure.images.spacing import in_mm, short_side_px
 from misure.models.model import SegmentationModel
 
-_COMPARED_BASELINE_IMAGES = ("mean", "blurred", "noise")
+COMPARED_BASELINE_IMAGES = ("mean", "blurred", "noise", "filled")
+"""Baseline images on which every minimal region is shown; one flat colour stands for all."""
+
 _COMPARED_EDGE = 1 / 64  # of the short side
 
-NUM_COMPARED = 2 * len(_COMPARED_BASELINE_IMAGES)
+NUM_COMPARED = 2 * len(COMPARED_BASELINE_IMAGES)
 """Presentations that are compared: each baseline image with a hard edge and with a soft one."""
 
 
@@ -61,20 +66,30 @@ def content_dices(
     }
 
 
+def other_baseline_images(names: Iterable[str]) -> list[str]:
+    """The `COMPARED_BASELINE_IMAGES` that are not among these."""
+    return [kind for kind in COMPARED_BASELINE_IMAGES if kind not in set(names)]
+
+
 def dice_by_presentation(
-    model: SegmentationModel, probe: Probe, region: Tensor, account: Account | None = None
+    model: SegmentationModel,
+    probe: Probe,
+    presentations: Sequence[Presentation],
+    region: Tensor,
+    account: Account | None = None,
 ) -> dict[str, float]:
     """Dice of the target, in [0, 1], for each presentation of the region, by its name.
 
     Args:
         model: the model that is shown the region.
-        probe: the target and its presentations.
+        probe: the target.
+        presentations: ways in which the region is shown.
         region: (*spatial) bool.
         account: where the passes are counted.
     """
     return {
         presentation.name: _dice(model, probe, presentation, region, account)
-        for presentation in probe.presentations
+        for presentation in presentations
     }
 
 
@@ -123,10 +138,10 @@ def sufficiency_by_presentation(
     accounts: Sequence[Account] | None = None,
     on_step: OnStep | None = None,
 ) -> list[list[PresentedSufficiency]]:
-    """For each probe, what its target needs in each of six presentations.
+    """For each probe, what its target needs in each of eight presentations.
 
-    Three baseline images, `mean`, `blurred` and `noise`, each with a hard edge and with a soft edge
-    of 1/64 of the short side. A presentation in which even the whole image misses the threshold is
+    The four `COMPARED_BASELINE_IMAGES`, each with a hard edge and with a soft edge of 1/64 of the
+    short side. A presentation in which even the whole image misses the threshold is
     left out, and one whose search does not end within its part of the budget.
 
     Args:
@@ -142,7 +157,7 @@ def sufficiency_by_presentation(
     for i, probe in enumerate(probes):
         image = probe.presentations[0].image
         soft_px = max(1, round(_COMPARED_EDGE * short_side_px(image.shape[1:], probe.sampling)))
-        for kind in _COMPARED_BASELINE_IMAGES:
+        for kind in COMPARED_BASELINE_IMAGES:
             if (id(image), kind) not in made:
                 hard = make_presentation(
                     model, image, baseline_image=kind, seed=seed, spacing_mm=probe.spacing_mm

@@ -53,7 +53,7 @@ def explain(
             measured in space. None: pixels are squares, voxels cubes.
         on_step: called with progress: what is being done, steps done, steps in all or None.
         options: options of the preset to change, such as `max_passes=200`, `one_minimal=True`,
-            `baseline_image="mean,blurred,noise"`, `edge_px=8` or, for `paper`,
+            `baseline_image="mean,filled"`, `edge_px=8` or, for `paper`,
             `num_iterations=50`.
 
     Raises:

@@ -23,7 +23,12 @@ from misure._util.records import encode, plain
 from misure.errors import InputError, entrance
 from misure.explanation.evidence import PresentedSufficiency
 from misure.explanation.nested import map_value
-from misure.explanation.record import CurvePoint, ExplanationRecord, read_explanation_record
+from misure.explanation.record import (
+    CurvePoint,
+    ExplanationRecord,
+    baseline_image_note,
+    read_explanation_record,
+)
 from misure.explanation.removal import Minimality
 from misure.models.cost import Cost
 from misure.models.target import Target
@@ -112,8 +117,18 @@ class Explanation:
 
     @property
     def dice_by_baseline_image(self) -> dict[str, float]:
-        """Dice of the minimal region with each baseline image; the least of them is `dice`."""
+        """Dice of the minimal region with each of its baseline images; `dice` is the least."""
         return self.values.minimally_sufficient_region.dice_by_baseline_image
+
+    @property
+    def dice_on_other_baseline_images(self) -> dict[str, float]:
+        """Dice of the minimal region on baseline images that it was not searched with, by name."""
+        return self.values.minimally_sufficient_region.dice_on_other_baseline_images
+
+    @property
+    def baseline_image_note(self) -> str:
+        """A sentence if the region suffices on its own baseline image alone; else empty."""
+        return baseline_image_note(self.values)
 
     @property
     def sufficiency_curve(self) -> list[CurvePoint]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from misure.explanation.evidence import (
     PresentedSufficiency,
     content_dices,
     dice_by_presentation,
+    other_baseline_images,
     sufficiency_by_presentation,
 )
 from misure.explanation.explanation import Explanation
@@ -106,14 +108,19 @@ class Explainer:
         for image, target in zip(images, targets, strict=True):
             if id(image) not in parts_of_image:
                 own = to_device(image, device)
+                present = partial(
+                    make_presentations,
+                    self.model,
+                    own,
+                    edge_px=preset.edge_px,
+                    seed=self.seed,
+                    spacing_mm=self.spacing_mm,
+                )
+                others = other_baseline_images(preset.names_of_baseline_images)
                 parts_of_image[id(image)] = {
-                    "presentations": make_presentations(
-                        self.model,
-                        own,
-                        baseline_image=preset.baseline_image,
-                        edge_px=preset.edge_px,
-                        seed=self.seed,
-                        spacing_mm=self.spacing_mm,
+                    "presentations": present(baseline_image=preset.baseline_image),
+                    "other_presentations": tuple(
+                        way for kind in others for way in present(baseline_image=kind)
                     ),
                     "content_controls": make_content_controls(
                         own,
@@ -315,7 +322,7 @@ class Explainer:
         sufficient: SufficientRegion,
         minimal: MinimallySufficientRegion,
     ) -> MinimallySufficientRegionRecord:
-        """What is recorded of the minimal region; it is shown with each of several baselines."""
+        """What is recorded of the minimal region; it is shown on several baseline images."""
         ways, target = probe.presentations, probe.target.region
         num_pixels = int(minimal.region.sum())
         num_outside = int((minimal.region & ~target).sum())
@@ -325,9 +332,12 @@ class Explainer:
             outside_target_fraction=num_outside / max(1, num_pixels),
             dice=minimal.dice,
             dice_by_baseline_image=(
-                dice_by_presentation(self.model, probe, minimal.region, account)
+                dice_by_presentation(self.model, probe, ways, minimal.region, account)
                 if len(ways) > 1
                 else {ways[0].name: minimal.dice}
+            ),
+            dice_on_other_baseline_images=dice_by_presentation(
+                self.model, probe, probe.other_presentations, minimal.region, account
             ),
             grain_px=minimal.grain_px,
             num_parts=int(component_numbers(minimal.region.cpu()).max()),

@@ -3,7 +3,8 @@
     shown image = visibility x image + (1 - visibility) x baseline image
 
 in the pixels and units of the user's image, before the model's own preprocessing. The visibility of
-a region follows from the region alone, so whoever has the region can show it again.
+a region follows from the region alone, and the baseline image from the image and the visibility, so
+whoever has the region can show it again.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.explanation.baselines import make_baseline_image
+from misure.explanation.baselines import MADE_OF_SHOWN, MadeOfShown, make_baseline_image
 from misure.images.regions import distance_px_up_to
 from misure.images.spacing import Sampling, sampling_of
 from misure.models.model import SegmentationModel
@@ -24,12 +25,15 @@ class Presentation:
     """An image, what stands where its pixels are removed, and how wide the edge between them is.
 
     Attributes:
-        image, baseline_image: (C, *spatial) float.
+        image: (C, *spatial) float.
+        baseline_image: (C, *spatial) float; if it is made of what is shown, that of nothing.
         edge_px: width of the soft edge, inside the region; 0 is a hard edge. Pixels of the edge
             count as shown, for the model sees them partly.
         name: of the baseline image, `tensor` if the user gave one.
         sampling: sides of a voxel relative to the smallest, the unit of `edge_px`; None: they are
             equal.
+        made_of_shown: makes the baseline image of each visibility (see `MADE_OF_SHOWN`); None: it
+            is the same whatever is shown.
     """
 
     image: Tensor
@@ -37,6 +41,7 @@ class Presentation:
     edge_px: int = 0
     name: str = ""
     sampling: Sampling | None = None
+    made_of_shown: MadeOfShown | None = None
 
     def visibility(self, region: Tensor) -> Tensor:
         """The visibility (*spatial) of a region: 1 deep inside, d / (edge_px + 1) in the edge.
@@ -51,11 +56,45 @@ class Presentation:
 
     def show(self, visibility: Tensor) -> Tensor:
         """Images (N, C, *spatial) as shown, of visibilities (N, *spatial) in [0, 1]."""
-        return torch.lerp(self.baseline_image, self.image, visibility[:, None])
+        return show_each([self] * len(visibility), visibility)
 
     def show_regions(self, regions: list[Tensor]) -> Tensor:
         """Images (N, C, *spatial) as shown, of N regions (*spatial) bool."""
         return self.show(torch.stack([self.visibility(region) for region in regions]))
+
+
+def show_each(presentations: Sequence[Presentation], visibility: Tensor) -> Tensor:
+    """Images (N, C, *spatial) as shown: the i-th of N visibilities in the i-th presentation.
+
+    Gradients with respect to the visibility flow, but for those of baseline images made of what is
+    shown (see `filling`).
+
+    Args:
+        presentations: N, all images of one shape.
+        visibility: (N, *spatial) in [0, 1].
+    """
+    images = _stacked([one.image for one in presentations])
+    baseline_images = _stacked([one.baseline_image for one in presentations])
+    made = [(one.made_of_shown, one.sampling) for one in presentations]
+    for make, sampling in dict.fromkeys(made):
+        if make is None:
+            continue
+        alike = [i for i, other in enumerate(made) if other == (make, sampling)]
+        if len(alike) == len(made):
+            baseline_images = make(images, visibility, baseline_images, sampling)
+            continue
+        own = torch.tensor(alike, device=visibility.device)
+        filled = make(images[own], visibility[own], baseline_images[own], sampling)
+        baseline_images = baseline_images.index_copy(0, own, filled)
+    return torch.lerp(baseline_images, images, visibility[:, None])
+
+
+def _stacked(tensors: list[Tensor]) -> Tensor:
+    """Tensors (...) as one (N, ...); not copied if all are the same object."""
+    first = tensors[0]
+    if all(tensor is first for tensor in tensors):
+        return first.expand(len(tensors), *first.shape)
+    return torch.stack(tensors)
 
 
 def make_presentation(
@@ -89,6 +128,7 @@ def make_presentation(
         edge_px,
         baseline_image if isinstance(baseline_image, str) else "tensor",
         sampling,
+        MADE_OF_SHOWN.get(baseline_image) if isinstance(baseline_image, str) else None,
     )
 
 
@@ -101,7 +141,7 @@ def make_presentations(
     seed: int = 0,
     spacing_mm: Sequence[float] | None = None,
 ) -> tuple[Presentation, ...]:
-    """One presentation for each baseline image, such as those of `"mean,blurred,noise"`.
+    """One presentation for each baseline image, such as those of `"mean,blurred,filled"`.
 
     Args:
         baseline_image: one name, several with commas between them, or a tensor.

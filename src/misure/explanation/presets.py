@@ -12,7 +12,7 @@ from misure._util.registry import Registry
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError
 from misure.explanation.content_controls import CONTENT_CONTROLS
-from misure.explanation.evidence import NUM_COMPARED
+from misure.explanation.evidence import NUM_COMPARED, other_baseline_images
 from misure.explanation.growth import LEAST_SHOWN
 from misure.explanation.nested import THRESHOLDS, passes_of_family
 from misure.explanation.reduction import NoReduction, Reduction
@@ -21,6 +21,7 @@ from misure.explanation.reductions.gradient import GradientReduction
 from misure.explanation.reductions.paper import PaperReduction
 
 _NO_OPTIONS = ("name", "reduction", "summary", "usual_passes")
+_GIVEN = "tensor"  # the name of a baseline image that is no name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +82,14 @@ class Preset:
             )
 
     @property
+    def names_of_baseline_images(self) -> list[str]:
+        """The name of each baseline image on which regions are shown; `tensor` for a given one."""
+        return self.baseline_image.split(",") if isinstance(self.baseline_image, str) else [_GIVEN]
+
+    @property
     def num_presentations(self) -> int:
         """Ways in which each region is shown: one for each baseline image."""
-        named = isinstance(self.baseline_image, str)
-        return len(str(self.baseline_image).split(",")) if named else 1
+        return len(self.names_of_baseline_images)
 
     @property
     def num_views(self) -> int:
@@ -97,9 +102,13 @@ class Preset:
 
     @property
     def passes_of_evidence(self) -> int:
-        """Pass equivalents for the content controls, and the result with each baseline image."""
+        """Pass equivalents for the content controls, and the result on each baseline image.
+
+        With only one of its own, its Dice there is known already.
+        """
         num_ways = self.num_presentations
-        return len(CONTENT_CONTROLS) + num_ways * (num_ways > 1)
+        num_others = len(other_baseline_images(self.names_of_baseline_images))
+        return len(CONTENT_CONTROLS) + num_ways * (num_ways > 1) + num_others
 
     @property
     def reserved_passes(self) -> int:
@@ -123,9 +132,7 @@ class Preset:
     def settings(self) -> dict[str, Any]:
         """Every option with its value, as plain values; a tensor as the word `tensor`."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
-        own["baseline_image"] = (
-            own["baseline_image"] if isinstance(own["baseline_image"], str) else "tensor"
-        )
+        own["baseline_image"] = ",".join(self.names_of_baseline_images)
         own["thresholds"] = list(self.thresholds)
         return {k: v for k, v in own.items() if k not in _NO_OPTIONS} | _options(self.reduction)
 

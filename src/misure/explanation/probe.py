@@ -39,6 +39,8 @@ class Probe:
         excluded_contents: names of content controls with which the target must *not* appear.
         max_content_dice: the largest Dice that is allowed with them, in [0, 1].
         spacing_mm: sides of a pixel or voxel along (*spatial); None: not known.
+        other_presentations: the same image with other baseline images, for evidence: no search
+            shows a region in them.
 
     Raises:
         InputError: a threshold is out of range, or target and image differ in shape.
@@ -51,6 +53,7 @@ class Probe:
     excluded_contents: tuple[str, ...] = ()
     max_content_dice: float = 1.0
     spacing_mm: tuple[float, ...] | None = None
+    other_presentations: tuple[Presentation, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.dice_threshold <= 1:

@@ -118,7 +118,10 @@ class MinimallySufficientRegionRecord(Record, frozen=True, kw_only=True):
         relative_area: its area divided by the target's; 0 or more.
         outside_target_fraction: part of it outside the target, in [0, 1]; 0 for an empty region.
         dice: with the target when the model sees this region alone.
-        dice_by_baseline_image: the same for each baseline image; the least of them is `dice`.
+        dice_by_baseline_image: the same for each baseline image that the region had to suffice
+            with; the least of them is `dice`.
+        dice_on_other_baseline_images: the same for those of `mean`, `blurred`, `noise` and
+            `filled` that it was not searched with; nothing is required of them.
         grain_px: side of the smallest piece that the region may consist of, as `growth_px`.
         num_parts: connected parts.
         stopped_by: why the search ended: `end`, `patience`, `max_passes`, or `no_search` if the
@@ -133,6 +136,7 @@ class MinimallySufficientRegionRecord(Record, frozen=True, kw_only=True):
     outside_target_fraction: Fraction
     dice: Fraction
     dice_by_baseline_image: dict[str, float]
+    dice_on_other_baseline_images: dict[str, Fraction]
     grain_px: Count
     num_parts: Count
     stopped_by: str
@@ -249,6 +253,37 @@ def reduction_note(record: Reduced) -> str:
             "removed"
         )
     return "; ".join(notes)
+
+
+CLEARLY = 0.1
+"""How far a Dice has to fall below the threshold to say that a region does not hold."""
+
+
+class Presented(Protocol):
+    """What says on which baseline images a region suffices: of an explanation or of a run."""
+
+    @property
+    def minimally_sufficient_region(self) -> MinimallySufficientRegionRecord: ...
+
+    @property
+    def dice_threshold(self) -> float: ...
+
+
+def baseline_image_note(record: Presented) -> str:
+    """A sentence about a region that leans on its baseline image; empty if it does not.
+
+    It leans on it if on every other baseline image that it was shown on its Dice is more than
+    `CLEARLY` below the threshold (`dice_on_other_baseline_images`). What such a region shows of the
+    image suffices only together with what was put around it.
+    """
+    small = record.minimally_sufficient_region
+    others = small.dice_on_other_baseline_images
+    if not others or max(others.values()) >= record.dice_threshold - CLEARLY:
+        return ""
+    own = " and ".join(small.dice_by_baseline_image)
+    it = "that fill" if len(small.dice_by_baseline_image) == 1 else "those fills"
+    dices = ", ".join(f"{name} {dice:.2f}" for name, dice in others.items())
+    return f"The region suffices on {own} alone ({dices}): it leans on {it}."
 
 
 class Transferred(Protocol):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from misure.errors import ModelError
-from misure.explanation.presentation import Presentation
+from misure.explanation.presentation import Presentation, show_each
 from misure.explanation.probe import Probe, Query, Reply
 from misure.models.logits import all_finite, class_margin, class_region
 from misure.models.model import SegmentationModel
@@ -93,9 +93,7 @@ def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool)
     with torch.set_grad_enabled(with_gradient):
         visibility = torch.stack([view.presentation.visibility(view.region) for view in views])
         visibility.requires_grad_(with_gradient)
-        images = _stacked([view.presentation.image for view in views])
-        baseline_images = _stacked([view.presentation.baseline_image for view in views])
-        logits = model(torch.lerp(baseline_images, images, visibility[:, None]))
+        logits = model(show_each([view.presentation for view in views], visibility))
         dices = _dices(logits.detach(), views)
         gradients = torch.zeros_like(visibility)
         has_gradient = logits.requires_grad  # a network may ignore the image
@@ -120,14 +118,6 @@ def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool)
         )
         for dice, gradient in zip(dices, gradients, strict=True)
     ]
-
-
-def _stacked(tensors: list[Tensor]) -> Tensor:
-    """Tensors (...) as one (N, ...); not copied if all are the same object."""
-    first = tensors[0]
-    if all(tensor is first for tensor in tensors):
-        return first.expand(len(tensors), *first.shape)
-    return torch.stack(tensors)
 
 
 def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from misure._util.optional import require
 from misure.errors import InputError
+from misure.explanation.baselines import MADE_OF_SHOWN
 from misure.explanation.presentation import make_presentation
 from misure.methods.layers import as_feature_map, captured, last_feature_layer, layer_of_name
 from misure.methods.method import method
@@ -234,10 +235,10 @@ def _leaf(image: Tensor) -> Tensor:
 
 
 def _baseline(model: SegmentationModel, image: Tensor, kind: str, seed: int) -> Tensor:
-    if "," in kind:
+    if "," in kind or kind in MADE_OF_SHOWN:
         raise InputError(
-            f"expected one baseline image for this method, got {kind}. Choose one with "
-            "--option METHOD.baseline_image=mean, or method_options."
+            f"expected one baseline image for this method, the same whatever is shown, got {kind}. "
+            "Choose one with --option METHOD.baseline_image=mean, or method_options."
         )
     shown = make_presentation(model, image, baseline_image=kind, seed=seed)
     return shown.baseline_image[None].contiguous()

@@ -97,7 +97,8 @@ def sufficient_area(
         target: what the map explains.
         saliency_map: (*spatial) float, larger matters more, made by any library.
         dice_threshold: Dice from which the target counts as preserved, in (0, 1].
-        baseline_image: what stands where pixels are removed: `mean`, `black`, `blurred` or `noise`.
+        baseline_image: what stands where pixels are removed: `mean`, `black`, `blurred`, `noise`
+            or `filled`.
         seed: of the baseline image `noise`.
 
     Raises:

@@ -50,6 +50,10 @@ LABELS = {
     "silhouette_dice": "outline alone, Dice",
     "transfer_dice": "other content, Dice",
     "dice": "Dice",
+    "dice_on_mean": "on the mean colour, Dice",
+    "dice_on_blurred": "on the blurred image, Dice",
+    "dice_on_noise": "on noise, Dice",
+    "dice_on_filled": "on the image filled in from the region, Dice",
     "num_parts": "parts",
     "area": "needed, share of the image",
     "area_mm2": "needed, mm²",
@@ -98,6 +102,8 @@ def figures_of(
             values["augmented_dice"] = sum(dices.values()) / len(dices)
     if isinstance(record, ExplainedObject):
         values |= {name: attrgetter(path)(record) for name, path in _OF_REGIONS.items()}
+        others = record.minimally_sufficient_region.dice_on_other_baseline_images
+        values |= {f"dice_on_{name}": dice for name, dice in others.items()}
         if record.minimality and record.minimality.cells_tested:
             values["removable"] = record.minimality.removable / record.minimality.cells_tested
     if review:

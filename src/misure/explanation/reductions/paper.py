@@ -228,6 +228,8 @@ class _Scene:
         presentations = [probe.presentations[way] for probe in probes]
         self.images = self._stack([p.image for p in presentations])
         self.baseline_images = self._stack([p.baseline_image for p in presentations])
+        self.made_of_shown = presentations[0].made_of_shown
+        self.sampling = presentations[0].sampling
         self.limits = self._stack(
             [
                 presentation.visibility(found.region)[None]
@@ -248,8 +250,12 @@ class _Scene:
     def logits(self, masks: Tensor, part: slice) -> Tensor:
         """Logits when the model sees the masks."""
         visibility = resize(masks[:, None], self.spatial) * self.limits[part, None]
-        images = torch.lerp(self.baseline_images[part], self.images[part], visibility)
-        return self.model(images)
+        images, baseline_images = self.images[part], self.baseline_images[part]
+        if self.made_of_shown is not None:
+            baseline_images = self.made_of_shown(
+                images, visibility[:, 0], baseline_images, self.sampling
+            )
+        return self.model(torch.lerp(baseline_images, images, visibility))
 
 
 def _total_variation(masks: Tensor, exponent: float) -> Tensor:

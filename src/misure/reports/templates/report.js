@@ -28,6 +28,7 @@ const keyOf = (object, run) => runs[run].key[object] ?? data.keys[object];
 const figureOf = (object, run, name) => runs[run].figures[name]?.[object] ?? null;
 const contextOf = (object, run) => runs[run].context[object] ?? [];
 const notesOf = (object, run) => runs[run].notes[object] ?? [];
+const leansOf = (object, run) => runs[run].leans[object] ?? "";
 const titled = (key, name) => (name ? `${name} · ${key}` : key);
 const titleOf = (object) => titled(data.keys[object], data.names[data.classes[object]]);
 
@@ -157,6 +158,8 @@ function counterpartOf(object, run) {
   return said.join(", ");
 }
 
+const OTHER_BASELINES = ["mean", "blurred", "noise", "filled"];
+
 function allOf(object, run, entry) {
   const figure = (name) => figureOf(object, run, name);
   const said = [briefOf(object, run)];
@@ -165,6 +168,8 @@ function allOf(object, run, entry) {
       `sufficient region ${percent(figure("sufficient_area"))}`,
       `outline alone Dice ${fixed(figure("silhouette_dice"), 2)}, filled with ${data.names[runs[run].transfer[object]]} ${fixed(figure("transfer_dice"), 2)}`,
       `${figure("passes")} pass equivalents`);
+    const others = OTHER_BASELINES.filter((name) => figure(`dice_on_${name}`) !== null);
+    if (others.length) said.push(`on other baseline images ${others.map((name) => `${name} ${fixed(figure(`dice_on_${name}`), 2)}`).join(", ")}`);
     const context = contextOf(object, run).map(([name, share]) => `${data.names[name]} ${percent(share)}`);
     if (context.length) said.push(`context: ${context.join(", ")}`);
   }
@@ -190,6 +195,7 @@ const WHICH = {
   failed: ["failed", (object, run) => statusOf(object, run) === FAILED],
   noted: ["not reduced to the end", (object, run) => notesOf(object, run).length > 0],
   unreduced: ["not reduced at all", (object, run) => notesOf(object, run).some((note) => note.startsWith("not reduced"))],
+  leaning: ["suffices on its own baseline image alone", (object, run) => leansOf(object, run) !== ""],
   alone: ["no counterpart", (object, run) => statusOf(object, run) === NONE],
 };
 const allRuns = runs.map((_, i) => i);
@@ -204,7 +210,7 @@ let texts = null;
 function textOf(object) {
   texts ??= new Array(NUM);
   texts[object] ??= [titleOf(object), ...allRuns.flatMap((run) =>
-    [keyOf(object, run), data.names[classOf(object, run)], runs[run].failed[object] ?? "", ...notesOf(object, run)])].join(" ").toLowerCase();
+    [keyOf(object, run), data.names[classOf(object, run)], runs[run].failed[object] ?? "", ...notesOf(object, run), leansOf(object, run)])].join(" ").toLowerCase();
   return texts[object];
 }
 
@@ -348,7 +354,7 @@ function cardOf(object, place) {
       const canvas = make("canvas", { width: 160, height: 120 });
       paintSoon(canvas, object, run);
       cell.append(canvas, make("span", { className: "figures", textContent: briefOf(object, run) }));
-      const notes = [counterpartOf(object, run), ...notesOf(object, run)].filter(Boolean).join("; ");
+      const notes = [counterpartOf(object, run), ...notesOf(object, run), leansOf(object, run)].filter(Boolean).join("; ");
       if (notes) cell.append(make("span", { className: "notes", textContent: notes, title: notes }));
     } else {
       const said = missingIn(object, run);
@@ -415,7 +421,7 @@ function largePart(object, run) {
     part.append(make("p", { className: "failure", textContent: missingIn(object, run) }));
     return part;
   }
-  const notes = notesOf(object, run).join("; ");
+  const notes = [...notesOf(object, run), leansOf(object, run)].filter(Boolean).join("; ");
   if (notes) part.append(make("p", { className: "notes", textContent: notes }));
   picturesOf(object, run).then((pictures) => fillPart(part, object, run, pictures), () => {
     part.append(make("p", { className: "failure", textContent: byId("missing").textContent }));
@@ -497,6 +503,7 @@ options("context", named(new Set(runs.flatMap((run) => Object.values(run.context
 const isUseful = {
   noted: runs.some((run) => Object.keys(run.notes).length),
   unreduced: runs.some((run) => Object.keys(run.notes).length),
+  leaning: runs.some((run) => Object.keys(run.leans).length),
   alone: runs.length > 1,
 };
 options("which", Object.entries(WHICH).filter(([value]) => isUseful[value] ?? true).map(([value, [label]]) => [value, label]));
