@@ -534,3 +534,23 @@ def test_the_peak_is_of_the_work_inside():
         pass
     assert memory.mb > before.mb + 150
     assert after.mb < memory.mb - 150
+
+
+@pytest.mark.parametrize("num_dimensions", [2, 3])
+def test_pixels_that_nothing_is_known_about_rank_below_all_others(num_dimensions):
+    saliency_map, region, other = _random(3, num_dimensions)
+    partly = saliency_map.masked_fill(other, torch.nan)
+    lowest = saliency_map.masked_fill(other, float(saliency_map.min()) - 1)
+    for fraction in (0.1, 0.5, 0.9):
+        assert torch.equal(top_fraction(partly, fraction), top_fraction(lowest, fraction))
+    for name in ("average_precision", "pointing_game"):
+        function = METRICS[name].function
+        assert function(partly, region) == function(lowest, region)
+    empty = saliency_map.clamp(min=0).masked_fill(other, 0)
+    for name in ("effective_area", "gini", "total_variation"):
+        assert METRICS[name].function(partly) == METRICS[name].function(empty)
+    assert METRICS["energy_inside"].function(partly, region) == pytest.approx(
+        METRICS["energy_inside"].function(empty, region)
+    )
+    assert METRICS["seed_agreement"].function(partly, lowest) == pytest.approx(1)
+    assert METRICS["noise_sensitivity"].function(partly, [partly]) == 0

@@ -1,11 +1,13 @@
 """What the pictures of an explanation say, and what they show of overlapping classes."""
 
 import matplotlib.figure
+import numpy as np
 
 import misure
 import toys
 from misure.explanation.presentation import make_presentation
 from misure.images.orientation import AS_STORED
+from misure.reports.axes import draw_hatched
 from misure.reports.explanation_picture import _tint, _view, region_words, save_pictures
 from misure.reports.folders import save_result
 
@@ -57,3 +59,15 @@ def test_the_colours_of_overlapping_classes_are_mixed():
     assert tint[2, 2].tolist() == [1, 0, 0, 0.65]
     assert tint[4, 4].tolist() == [0.5, 0, 0.5, 0.65]
     assert tint[10, 10, 3] == 0
+
+
+def test_what_nothing_is_known_about_is_hatched_in_the_map():
+    axes = matplotlib.figure.Figure().subplots()
+    unknown = np.zeros((64, 64), bool)
+    unknown[:, 40:] = True
+    draw_hatched(axes, ~unknown & unknown)
+    assert not axes.images
+    draw_hatched(axes, unknown)
+    drawn = np.asarray(axes.images[0].get_array())
+    assert np.array_equal(drawn[..., 3] == 1, unknown)
+    assert len(np.unique(drawn[:, 40:, 0])) == 2  # stripes

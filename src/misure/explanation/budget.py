@@ -10,6 +10,7 @@ from misure.explanation.growth import LEAST_SHOWN
 from misure.explanation.nested import passes_of_family
 from misure.explanation.presets import Preset
 from misure.explanation.probe import Account
+from misure.explanation.shown import Shown
 from misure.models.cost import Cost
 
 _SHARE_OF_REMOVING = 0.25  # of what is not kept back, for `one_minimal`
@@ -43,6 +44,11 @@ class TargetBudget:
         return Cost(
             sum(cost.forward_passes for cost in costs), sum(cost.backward_passes for cost in costs)
         )
+
+    @property
+    def shown(self) -> Shown:
+        """All that was shown as the preset says, so that its outcomes can be compared."""
+        return self.account.shown.with_those_of(self._removing.shown)
 
     def begin_comparing(self) -> Account:
         """The account of growing the target in other presentations, which comes after the growth.

@@ -4,8 +4,7 @@ Saved as one `.npz` of plain arrays, without pickle:
 
 - `target`, `sufficient_region`, `minimally_sufficient_region`: (*spatial) bool;
 - `ignored`: (*spatial) bool, the model's other pixels of the class (see `Target`);
-- `saliency_map`: (*spatial) float32;
-- `tried`: (*spatial) bool, where the map's order means something;
+- `saliency_map`: (*spatial) float32, NaN where nothing is known;
 - `record`: everything else (`ExplanationRecord`), as JSON text.
 """
 
@@ -34,8 +33,11 @@ from misure.models.cost import Cost
 from misure.models.target import Target
 
 _ARRAYS = (
-    *("target", "ignored", "sufficient_region", "minimally_sufficient_region"),
-    *("saliency_map", "tried"),
+    "target",
+    "ignored",
+    "sufficient_region",
+    "minimally_sufficient_region",
+    "saliency_map",
 )
 
 
@@ -47,10 +49,9 @@ class Explanation:
         target: what is explained.
         sufficient_region: (*spatial) bool; from it alone the model segments the target again.
         minimally_sufficient_region: (*spatial) bool, part of it; from it alone too.
-        saliency_map: (*spatial) float32, larger matters more; 0 outside the sufficient region
-            and the nested ones.
-        tried: (*spatial) bool: the search hid these pixels, or the network said how much they
-            matter. Between all others the map's order means nothing.
+        saliency_map: (*spatial) float32, larger matters more. Pixels of which no pass told
+            anything are NaN. Of all others the nested regions give the level, and the outcomes of
+            all that was shown the order within a level (see `outcome_map`).
         values: everything else, as in `explanation.json`. The properties below read it.
     """
 
@@ -58,7 +59,6 @@ class Explanation:
     sufficient_region: Tensor
     minimally_sufficient_region: Tensor
     saliency_map: Tensor
-    tried: Tensor
     values: ExplanationRecord
 
     @property
@@ -201,14 +201,13 @@ class Explanation:
         return record
 
     def tensors(self) -> dict[str, Tensor]:
-        """Name -> region (*spatial) bool; the saliency map float32."""
+        """Name -> region (*spatial) bool; the saliency map float32, with NaN."""
         return {
             "target": self.target.region,
             "ignored": self.target.ignored,
             "sufficient_region": self.sufficient_region,
             "minimally_sufficient_region": self.minimally_sufficient_region,
             "saliency_map": self.saliency_map,
-            "tried": self.tried,
         }
 
     def save(self, file: str | Path | BinaryIO) -> None:
@@ -264,7 +263,7 @@ def _check_arrays(tensors: dict[str, Tensor]) -> None:
 
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, Tensor):
-        return torch.equal(a.cpu(), b.cpu())
+        return np.array_equal(a.cpu().numpy(), b.cpu().numpy(), equal_nan=a.is_floating_point())
     if isinstance(a, Target):
         return all(_same(getattr(a, field.name), getattr(b, field.name)) for field in fields(a))
     return bool(a == b)

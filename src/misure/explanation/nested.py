@@ -3,8 +3,8 @@
 They give two things. The *sufficiency curve*: area against Dice. And a saliency map with a meaning:
 if t is the lowest threshold whose region holds a pixel, the pixel's value is at least 1 - t and
 below that of the next lower threshold. So the pixels of value >= 1 - t are the region of threshold
-t, and that region was shown to the model. Between two such values, and below the last, the score of
-the search orders the pixels; that order was not shown.
+t, and that region was shown to the model. Between two such values, and below the last, pixels are
+ordered by what all outcomes tell about them (see `outcome_map`); that order was not shown.
 """
 
 from collections.abc import Callable, Sequence
@@ -108,16 +108,22 @@ def passes_of_family(thresholds: Sequence[float]) -> int:
     return len(_SHARES) + _STEPS_WITHIN + 2 + len(thresholds) if thresholds else 0
 
 
-def saliency_map_of(family: Sequence[NestedRegion], scores: Tensor) -> Tensor:
+def saliency_map_of(
+    family: Sequence[NestedRegion], scores: Tensor, is_known: Tensor | None = None
+) -> Tensor:
     """The map (*spatial) float32 of a family: 1 - the lowest threshold that holds a pixel, or more.
 
     Args:
-        family: nested regions, the smallest first.
+        family: nested regions, the smallest first; at least one.
         scores: (*spatial) float in [0, 1], the order within a region; 0 for pixels that do not
             matter where no region holds them.
+        is_known: (*spatial) bool; where neither it nor a region holds a pixel, the map is NaN.
+            None: everywhere.
     """
     levels = [map_value(one.dice_threshold) for one in family]
     saliency_map = _ORDERED_SHARE * levels[-1] * scores
+    if is_known is not None:
+        saliency_map = saliency_map.where(is_known, torch.nan)
     for one, level, above in reversed([*zip(family, levels, [1.0, *levels], strict=False)]):
         ordered = level + _ORDERED_SHARE * (above - level) * scores
         saliency_map = torch.where(one.region, ordered, saliency_map)

@@ -28,6 +28,7 @@ from misure.explanation.nested import (
     find_nested_regions,
     saliency_map_of,
 )
+from misure.explanation.outcome_map import outcome_scores
 from misure.explanation.presentation import make_presentations
 from misure.explanation.presets import Preset
 from misure.explanation.probe import Account, OnStep, Probe, Query, Search
@@ -262,9 +263,6 @@ class Explainer:
         controls = probe.content_controls or make_content_controls(probe.presentations[0].image)
         small = self._minimal_record(probe, budget.account, sufficient, minimal)
         settings, target = self.preset.settings(), probe.target.to("cpu")
-        saliency_map = minimal.saliency_map
-        if family:
-            saliency_map = saliency_map_of(family, minimal.saliency_map)
         values = ExplanationRecord(
             misure_version=__version__,
             image="",
@@ -310,10 +308,27 @@ class Explainer:
             target=target,
             sufficient_region=sufficient.region.cpu(),
             minimally_sufficient_region=minimal.region.cpu(),
-            saliency_map=saliency_map.cpu(),
-            tried=_tried(minimal, minimality, family).cpu(),
+            saliency_map=self._saliency_map(probe, budget, minimal, family),
             values=values,
         )
+
+    def _saliency_map(
+        self,
+        probe: Probe,
+        budget: TargetBudget,
+        minimal: MinimallySufficientRegion,
+        family: list[NestedRegion],
+    ) -> Tensor:
+        """The map (*spatial) float32 on the CPU, from all outcomes unless a map was learnt."""
+        if self.preset.reduction.learns_map:
+            learnt = minimal.saliency_map.float()
+            return (saliency_map_of(family, learnt) if family else learnt).cpu()
+        spatial, device = probe.target.region.shape, minimal.region.device
+        scores, is_known = outcome_scores(budget.shown, spatial, probe.sampling)
+        if not bool(minimal.region.any()):  # all is known, and nothing of it is needed
+            scores, is_known = torch.ones_like(scores), torch.ones_like(is_known)
+        own = NestedRegion(probe.dice_threshold, minimal.region, minimal.dice)
+        return saliency_map_of(family or [own], scores.to(device), is_known.to(device)).cpu()
 
     def _minimal_record(
         self,
@@ -345,16 +360,6 @@ class Explainer:
             is_reduced=not torch.equal(minimal.region, sufficient.region),
             **sizes_in_mm(minimal.region, probe.spacing_mm),
         )
-
-
-def _tried(
-    minimal: MinimallySufficientRegion, minimality: Minimality | None, family: list[NestedRegion]
-) -> Tensor:
-    """The pixels (*spatial) bool that were hidden, or that gradients said something about."""
-    if minimal.tried is None or (minimality and minimality.is_one_minimal):
-        return torch.ones_like(minimal.region)
-    hidden = ~(family[0].region if family else minimal.region)
-    return minimal.tried | ~minimal.region | hidden
 
 
 def _with_seconds(explanations: Sequence[Explanation], seconds: float) -> list[Explanation]:

@@ -5,7 +5,7 @@ with the regions it wants tried, and is sent a `Reply` for each: the Dice and, i
 for it, the direction in which to change the region. `run_searches.py` runs searches.
 """
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
@@ -15,6 +15,7 @@ from torch import Tensor
 from misure.errors import InputError
 from misure.explanation.content_controls import ContentControls
 from misure.explanation.presentation import Presentation
+from misure.explanation.shown import Shown
 from misure.images.spacing import Sampling, sampling_of
 from misure.models.cost import Cost
 from misure.models.target import Target
@@ -131,10 +132,11 @@ class Reply:
 
 @dataclass
 class Account:
-    """What has been spent on a target so far, beside what is reserved of its budget.
+    """What has been spent on a target so far and shown for it, and what its budget still allows.
 
     Attributes:
         cost: the passes made for the target; it grows with every reply.
+        shown: the regions of all queries, with their outcomes.
         reserved_passes: pass equivalents of a budget that the work after a search will take.
         limit: pass equivalents that may be spent in all; None: what a search usually takes, and
             what the work around it needs.
@@ -142,6 +144,7 @@ class Account:
     """
 
     cost: Cost = field(default_factory=Cost)
+    shown: Shown = field(default_factory=Shown)
     reserved_passes: int = 0
     limit: int | None = None
     was_short: bool = False
@@ -151,6 +154,18 @@ class Account:
         for reply in replies:
             self.cost.forward_passes += reply.num_forwards
             self.cost.backward_passes += reply.num_backwards
+
+    def add_shown(self, probe: Probe, query: "Query", replies: "Sequence[Reply]") -> None:
+        """Counts the passes of a query, and keeps what was shown with what came out."""
+        self.add(replies)
+        for region, reply in zip(query.regions, replies, strict=True):
+            self.shown.add(
+                region,
+                reply.dice,
+                probe.suffices(reply),
+                gradient=reply.gradient,
+                sampling=probe.sampling,
+            )
 
     def passes_left(self, max_passes: int) -> int:
         """Pass equivalents that a search may still spend of a budget of `max_passes`."""

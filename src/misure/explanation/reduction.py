@@ -64,10 +64,12 @@ class Reduction(Protocol):
     Attributes:
         needs_gradients: whether it needs a network with gradients.
         least_shown: regions that it must at least be able to show, besides its result.
+        learns_map: whether its saliency map is a result of its own, to be kept as it is.
     """
 
     needs_gradients: ClassVar[bool]
     least_shown: ClassVar[int]
+    learns_map: ClassVar[bool]
 
     def __call__(
         self,
@@ -102,6 +104,7 @@ class SearchingReduction(ABC):
 
     doing: ClassVar[str]
     usual_passes: ClassVar[int]
+    learns_map: ClassVar[bool] = False
 
     def limit_of(self, account: Account) -> int:
         """Pass equivalents that may be spent on a target in all."""
@@ -148,12 +151,12 @@ def map_in_units(values: Tensor, grid: Grid) -> Tensor:
 class NoReduction:
     """No stage 2: the sufficient region is returned as it is, and is not minimal.
 
-    The map falls linearly from 1 on the target to the edge of the region: nothing was tried there.
     Needs no gradients.
     """
 
     needs_gradients: ClassVar[bool] = False
     least_shown: ClassVar[int] = 0
+    learns_map: ClassVar[bool] = False
 
     def __call__(
         self,
@@ -166,15 +169,12 @@ class NoReduction:
         """The sufficient region of each probe, and its map; no pass is made."""
         results = []
         for probe, grown in zip(probes, sufficient, strict=True):
-            distance = distance_px(probe.target.region, probe.sampling)
-            nearness = 1 - distance / (grown.growth_px + 1)
-            saliency_map = nearness.clamp(min=0) * grown.region
+            nearness = 1 / (1 + distance_px(probe.target.region, probe.sampling))
             result = MinimallySufficientRegion(
                 region=grown.region.clone(),
-                saliency_map=saliency_map,
+                saliency_map=nearness * grown.region,
                 dice=grown.dice,
                 stopped_by="no_search",
-                tried=~grown.region,
             )
             results.append(result)
         return results

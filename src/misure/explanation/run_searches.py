@@ -27,7 +27,8 @@ def run_searches(
         probes: for each search, the target it must preserve; all images of one shape.
         searches: generators that have not begun yet.
         doing: what they do, for `on_step`.
-        accounts: for each search, where its passes are counted before it goes on.
+        accounts: for each search, where its passes are counted, and what was shown is kept, before
+            it goes on.
         on_step: called once a round.
     """
     results: dict[int, R] = {}
@@ -47,7 +48,7 @@ def run_searches(
         replies = dict(_answers(model, probes, asked))
         if accounts is not None:
             for i, answered in replies.items():
-                accounts[i].add(answered or [])
+                accounts[i].add_shown(probes[i], asked[i], answered or [])
     return [results[i] for i in range(len(searches))]
 
 

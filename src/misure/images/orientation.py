@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from misure._util.optional import require
@@ -118,7 +119,7 @@ def affine_of_slice(
 
 
 def in_volume(plane: Tensor, slice_index: int, shape: Sequence[int], order: ViewingOrder) -> Tensor:
-    """A volume (I, J, K) as stored that is zero everywhere but on one axial slice.
+    """A volume (I, J, K) as stored that is empty but on one axial slice: False, or NaN.
 
     Args:
         plane: (rows, columns), the slice as laid out.
@@ -126,6 +127,7 @@ def in_volume(plane: Tensor, slice_index: int, shape: Sequence[int], order: View
         shape: (I, J, K).
         order: how the volume is laid out.
     """
-    laid_out = plane.new_zeros([shape[axis] for axis, _ in order])
+    empty = torch.nan if plane.is_floating_point() else 0
+    laid_out = plane.new_full([shape[axis] for axis, _ in order], empty)
     laid_out[slice_index] = plane
     return as_stored(laid_out, order)

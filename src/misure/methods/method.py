@@ -22,6 +22,7 @@ from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, ModelError, entrance
 from misure.explanation.explanation import Explanation
 from misure.explanation.presets import fits
+from misure.images.maps import has_numbers
 from misure.methods.result import MethodResult, RawMap
 from misure.models.cost import Cost
 from misure.models.device import to_device
@@ -154,7 +155,7 @@ class Method(ABC):
             return MethodResult(
                 method=self.name,
                 target=target.to("cpu"),
-                saliency_map=_checked(raw.saliency_map, target),
+                saliency_map=_checked(raw, target),
                 cost=cost,
                 options=options,
                 seed=seed,
@@ -198,12 +199,14 @@ def _check_target(model: SegmentationModel, image: Tensor, target: Target) -> No
         )
 
 
-def _checked(saliency_map: Tensor, target: Target) -> Tensor:
-    """The map, if it is finite and has the target's shape."""
+def _checked(raw: RawMap, target: Target) -> Tensor:
+    """The map, if it has the target's shape and is finite; that of an explanation may hold NaN."""
+    saliency_map = raw.saliency_map
     wanted, got = tuple(target.region.shape), tuple(saliency_map.shape)
     if got != wanted:
         raise ModelError(f"expected a map of shape {wanted}, got {got}.")
-    if not all_finite(saliency_map):
+    is_valid = has_numbers if raw.explanation else all_finite
+    if not is_valid(saliency_map):
         raise ModelError(f"expected a finite map of shape {wanted}, got NaN or infinity in it.")
     return saliency_map
 

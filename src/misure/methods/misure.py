@@ -125,7 +125,7 @@ for _method in (
     ),
     RegionMethod(
         name="sufficient_region",
-        summary="Stage 1 alone: nearness to the target, inside the sufficient region.",
+        summary="Stage 1 alone: the sufficient region, and in it the order of the outcomes.",
         source=f"{_PAPER}, stage 1",
         preset="sufficient_region",
     ),

@@ -35,7 +35,7 @@ class MethodResult:
         method: its name.
         target: what is explained.
         saliency_map: (*spatial) float32 on the CPU, larger matters more; only its order means
-            something across methods.
+            something across methods. NaN, of a method that finds regions: no pass told anything.
         cost: forward and backward passes, one for each image shown, and seconds.
         options: the options given.
         seed: of all random numbers.

@@ -1,13 +1,14 @@
 """Where a map or a region lies: relative to the target, or to the pixels known to matter.
 
 The positive part of a map counts, without its offset. Ties are not broken at random: pixels of one
-value count together.
+value count together. Pixels that a map knows nothing about (NaN) rank below all others.
 """
 
 import torch
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
+from misure.images.maps import fill_unknown
 from misure.images.spacing import Sampling
 from misure.methods.result import MethodResult
 from misure.metrics.maps import check_same_shape, positive_part
@@ -47,7 +48,7 @@ def pointing_game(saliency_map: Tensor, target_region: Tensor) -> float:
         target_region: (*spatial) bool.
     """
     check_same_shape(saliency_map, target_region)
-    largest = saliency_map.max()
+    largest = fill_unknown(saliency_map).max()
     if largest <= 0:
         return 0.0
     peaks = saliency_map == largest
@@ -137,7 +138,8 @@ def average_precision(saliency_map: Tensor, relevance: Tensor) -> float:
     num_relevant = int(relevance.sum())
     if num_relevant == 0:
         return 0.0
-    values, order = saliency_map.flatten().double().sort(descending=True, stable=True)
+    ranked = fill_unknown(saliency_map).flatten().double()
+    values, order = ranked.sort(descending=True, stable=True)
     hits = relevance.flatten()[order].cumsum(0)
     last_of_value = torch.ones_like(values, dtype=torch.bool)
     last_of_value[:-1] = values[1:] != values[:-1]

@@ -3,14 +3,15 @@
 from torch import Tensor
 
 from misure.errors import InputError
+from misure.images.maps import fill_unknown
 
 
 def positive_part(saliency_map: Tensor) -> Tensor:
-    """The map (*spatial) float64 with negative values as 0, minus its smallest value.
+    """The map (*spatial) float64 with negative values and NaN as 0, minus its smallest value.
 
     An offset does not count: a map that is large everywhere says as little as a flat one.
     """
-    positive = saliency_map.double().clamp(min=0)
+    positive = fill_unknown(saliency_map, 0).double().clamp(min=0)
     return positive - positive.min()
 
 

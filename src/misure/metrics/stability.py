@@ -1,4 +1,7 @@
-"""Whether a map stays the same: under noise too small to see, and with another seed."""
+"""Whether a map stays the same: under noise too small to see, and with another seed.
+
+Pixels that a map knows nothing about (NaN) rank below all others, and change as if they were 0.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -7,6 +10,7 @@ from scipy import stats
 from torch import Tensor
 
 from misure.errors import InputError
+from misure.images.maps import fill_unknown
 from misure.metrics.maps import check_same_shape
 from misure.metrics.metric import ENDLESS, metric
 from misure.models.model import SegmentationModel
@@ -43,8 +47,9 @@ def noise_sensitivity(saliency_map: Tensor, noisy_maps: Sequence[Tensor]) -> flo
     """
     for noisy_map in noisy_maps:
         check_same_shape(saliency_map, noisy_map)
-    norm = float(saliency_map.double().norm())
-    changes = [float((each.double() - saliency_map.double()).norm()) for each in noisy_maps]
+    own, *others = (fill_unknown(each, 0).double() for each in (saliency_map, *noisy_maps))
+    norm = float(own.norm())
+    changes = [float((other - own).norm()) for other in others]
     if norm == 0 and max(changes) > 0:
         raise InputError("expected a map with values to measure changes by, got an empty one.")
     return max(changes) / norm if norm else 0.0
@@ -76,6 +81,7 @@ def rank_correlation(a: Tensor, b: Tensor) -> float:
         InputError: maps of different shapes.
     """
     check_same_shape(a, b)
+    a, b = fill_unknown(a), fill_unknown(b)
     if a.min() == a.max() or b.min() == b.max():
         return 0.0
     return float(stats.spearmanr(a.flatten().numpy(), b.flatten().numpy()).statistic)

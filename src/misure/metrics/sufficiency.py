@@ -2,6 +2,7 @@
 
 All of these show regions to the model, alone and with hard edges, as everywhere in misure. Pixels
 of one value are taken in a random order with a fixed seed, so a flat map counts as a random one.
+Pixels that a map knows nothing about (NaN) rank below all others, and count as equal.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from misure.explanation.probe import Probe
 from misure.explanation.reduction import top_region
 from misure.explanation.run_searches import run_searches
 from misure.explanation.show import try_regions
+from misure.images.maps import fill_unknown
 from misure.images.regions import area_fraction
 from misure.metrics.maps import check_same_shape
 from misure.metrics.metric import metric
@@ -40,7 +42,7 @@ def top_fraction(saliency_map: Tensor, fraction: float, *, seed: int = 0) -> Ten
     """
     if not 0 <= fraction <= 1:
         raise InputError(f"expected a fraction in [0, 1], got {fraction}.")
-    values = saliency_map.flatten().cpu()
+    values = fill_unknown(saliency_map).flatten().cpu()
     lot = torch.randperm(len(values), generator=torch.Generator().manual_seed(seed))
     order = lot[values[lot].sort(descending=True, stable=True).indices]
     region = torch.zeros(len(values), dtype=torch.bool)
@@ -111,7 +113,8 @@ def sufficient_top(model: SegmentationModel, probe: Probe, saliency_map: Tensor)
     everything = torch.ones_like(probe.target.region)
     whole = SufficientRegion(everything, float("inf"), 1.0, "none")
     plain = replace(probe, excluded_contents=())
-    _, ranks = np.unique(saliency_map.cpu().numpy(), return_inverse=True)  # the lowest has rank 0
+    values = fill_unknown(saliency_map).cpu().numpy()
+    _, ranks = np.unique(values, return_inverse=True)  # the lowest has rank 0
     ranked = torch.from_numpy(ranks.reshape(saliency_map.shape)).to(model.device)
     search = top_region(plain, ranked.double(), whole)
     (top,) = run_searches(model, [plain], [search], doing="cutting")

@@ -16,6 +16,8 @@ REGION_COLOUR = "#56B4E9"  # sky blue, dashed
 CLASS_COLOURS = ("#E69F00", "#009E73", "#0072B2", "#CC79A7", "#F0E442", "#56B4E9", "#D55E00")
 MAP_COLOURS = "viridis"
 
+_UNKNOWN_COLOURS = ("#BBBBBB", "#777777")  # between the stripes, and the stripes
+_STRIPES = 32  # along the longer side
 _OUTLINED = 40  # parts and holes up to which a region is outlined; more would cover it
 
 
@@ -46,6 +48,21 @@ def draw_outline(axes: Axes, region: np.ndarray, colour: str, style: str) -> Non
             )
         axes.set_xlim(-0.5, region.shape[1] - 0.5)
         axes.set_ylim(region.shape[0] - 0.5, -0.5)
+
+
+def draw_hatched(axes: Axes, region: np.ndarray) -> None:
+    """Covers a region (H, W) bool with grey diagonal stripes: nothing is known there."""
+    if not region.any():
+        return
+    rows, columns = np.indices(region.shape)
+    period = max(2, round(max(region.shape) / _STRIPES))
+    is_stripe = (rows + columns) % period < period / 3
+    covered = np.zeros((*region.shape, 4))
+    for pixels, colour in zip(
+        (region & ~is_stripe, region & is_stripe), _UNKNOWN_COLOURS, strict=True
+    ):
+        covered[pixels] = (*rgb(colour), 1.0)
+    axes.imshow(covered, interpolation="nearest")
 
 
 def rgb(colour: str) -> tuple[float, ...]:

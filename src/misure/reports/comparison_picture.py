@@ -7,11 +7,18 @@ import numpy as np
 from torch import Tensor
 
 from misure._util.tables import arrow
+from misure.images.maps import fill_unknown
 from misure.images.planes import as_colours, grey_range, viewing_plane
 from misure.metrics import METRICS
 from misure.metrics.comparison.comparison import Comparison, PicturedObject
 from misure.metrics.comparison.row import Row
-from misure.reports.axes import MAP_COLOURS, TARGET_COLOUR, draw_outline, show_image
+from misure.reports.axes import (
+    MAP_COLOURS,
+    TARGET_COLOUR,
+    draw_hatched,
+    draw_outline,
+    show_image,
+)
 from misure.reports.canvas import Axes, ConstrainedLayoutEngine, Figure, Normalize, ScalarMappable
 
 _SCALE = Normalize(0, 1)
@@ -80,13 +87,14 @@ def _write(axes: Axes, text: str) -> None:
 
 
 def _draw_map(axes: Axes, plane: Tensor, target: np.ndarray) -> None:
-    values = plane.clamp(min=0).numpy()
+    values = fill_unknown(plane).clamp(min=0).numpy()
     positive = values[values > 0]
     top = float(np.quantile(positive, _TOP)) if positive.size else 1.0
     axes.imshow(
         values / max(top, np.finfo(values.dtype).tiny),
         cmap=MAP_COLOURS, norm=_SCALE, interpolation="nearest",
     )  # fmt: skip
+    draw_hatched(axes, plane.isnan().numpy())
     draw_outline(axes, target, TARGET_COLOUR, "solid")
 
 

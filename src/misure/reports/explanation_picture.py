@@ -23,6 +23,7 @@ from misure.reports.axes import (
     MAP_COLOURS,
     REGION_COLOUR,
     TARGET_COLOUR,
+    draw_hatched,
     draw_outline,
     rgb,
     show_image,
@@ -41,8 +42,6 @@ _PANELS = (
 )
 PANEL_FILES = tuple(f"{name}.png" for name in _PANELS)
 
-_NOT_TRIED = "#999999"
-
 
 @dataclass(frozen=True)
 class _View:
@@ -55,7 +54,6 @@ class _View:
     sufficient_region: np.ndarray
     minimally_sufficient_region: np.ndarray
     saliency_map: np.ndarray
-    tried: np.ndarray
     slice_note: str
 
 
@@ -139,14 +137,15 @@ def _draw(
     elif name == "segmentation":
         _draw_segmentation(axes, view, segmentation, explanation.target.class_index)
     elif name == "saliency_map":
-        norm = Normalize(0, max(1e-9, float(view.saliency_map.max())))
-        axes.imshow(view.saliency_map, cmap=MAP_COLOURS, norm=norm, interpolation="nearest")
-        _draw_not_tried(axes, ~view.tried)
+        known = np.nan_to_num(view.saliency_map, nan=0.0)
+        norm = Normalize(0, max(1e-9, float(known.max())))
+        axes.imshow(known, cmap=MAP_COLOURS, norm=norm, interpolation="nearest")
+        is_unknown = np.isnan(view.saliency_map)
+        draw_hatched(axes, is_unknown)
         bar = ScalarMappable(norm, MAP_COLOURS)
         axes.figure.colorbar(bar, ax=axes, shrink=0.8, label="matters more →")
         draw_outline(axes, view.target, TARGET_COLOUR, "solid")
-        is_tried = bool(view.tried.all())
-        note = f"preset {explanation.preset}" if is_tried else "grey: not tried"
+        note = "hatched: not tried" if is_unknown.any() else f"preset {explanation.preset}"
         axes.set_title(f"saliency map ({note})")
     elif name == "shown":
         show_image(axes, view.shown)
@@ -222,15 +221,6 @@ def _tint(view: _View, coloured: Sequence[tuple[int, str]]) -> np.ndarray:
     return np.dstack([total / np.maximum(num, 1)[..., None], 0.65 * (num > 0)])
 
 
-def _draw_not_tried(axes: Axes, not_tried: np.ndarray) -> None:
-    """Pixels that the search found out nothing about: grey, whatever the map says of them."""
-    if not not_tried.any():
-        return
-    grey = np.zeros((*not_tried.shape, 4))
-    grey[not_tried] = (*rgb(_NOT_TRIED), 1.0)
-    axes.imshow(grey, interpolation="nearest")
-
-
 def _by_class(
     segmentation: Segmentation, take: Callable[[Tensor], Tensor]
 ) -> dict[int, np.ndarray]:
@@ -259,7 +249,6 @@ def _view(
         "sufficient_region": explanation.sufficient_region,
         "minimally_sufficient_region": region,
         "saliency_map": explanation.saliency_map,
-        "tried": explanation.tried,
     }
     return _View(
         image=as_colours(take(presentation.image), low, high),

@@ -30,8 +30,8 @@ def save_result(
     """Writes `explanation.json`, `explanation.npz`, `overview.png` and the single panels.
 
     For a NIfTI file it also writes `target.nii.gz`, `sufficient_region.nii.gz`,
-    `minimally_sufficient_region.nii.gz` and `saliency_map.nii.gz`, to lay over it, and
-    `tried.nii.gz` where the search did not try every voxel.
+    `minimally_sufficient_region.nii.gz` and `saliency_map.nii.gz`, to lay over it; the map is NaN
+    where nothing is known.
 
     Args:
         explanation: what to write.
@@ -53,8 +53,6 @@ def _save_volumes(explanation: Explanation, volume: NiftiFile, folder: Path) -> 
     tensors = {
         name: tensor.cpu() for name, tensor in explanation.tensors().items() if name != "ignored"
     }
-    if bool(explanation.tried.all()):
-        del tensors["tried"]
     if explanation.values.slice_index is not None:
         shape, number = volume.shape[:3], explanation.values.slice_index
         tensors = {

@@ -1,8 +1,8 @@
 """Pictures of an object for the report, packed as text.
 
 Each object carries its planes as one small PNG: red is the saliency map, blue the number of nested
-regions that hold a pixel, green the sum of 1 for the target, 2 for the sufficient and 4 for the
-minimally sufficient region.
+regions that hold a pixel, green the sum of 1 for the target, 2 for the sufficient, 4 for the
+minimally sufficient region and 8 for what the map knows nothing about.
 """
 
 import base64
@@ -15,6 +15,7 @@ from PIL import Image
 
 from misure.errors import RunFolderError
 from misure.explanation.nested import map_value
+from misure.images.maps import fill_unknown
 from misure.images.orientation import AS_STORED
 from misure.images.planes import viewing_plane
 from misure.runs.folder import RunFolder
@@ -58,7 +59,8 @@ def encoded_planes(folder: RunFolder, record: DoneObject, size_px: int) -> str:
     nested = np.zeros(sides, np.uint8)
     for level in levels:
         nested += share(saliency_map >= level) >= _SHOWN
-    plane = Image.fromarray(take(saliency_map.clamp(min=0)).float().numpy())
+    flags |= (share(saliency_map.isnan()) > 1 - _SHOWN).astype(np.uint8) << len(_ARRAYS)
+    plane = Image.fromarray(take(fill_unknown(saliency_map).clamp(min=0)).float().numpy())
     values = np.asarray(plane.resize(sides[::-1], Image.Resampling.BOX))
     levels_shown = (_SHADES * values / max(float(values.max()), 1e-30)).round()
     brightness = (255 / _SHADES * levels_shown).round().astype(np.uint8)

@@ -29,6 +29,7 @@ from misure._util.arrays import read_arrays
 from misure._util.folders import refuse_foreign_folder
 from misure._util.records import Record, decode, encode, plain, settings_difference
 from misure.errors import InputError, RunFolderError
+from misure.images.maps import has_numbers
 from misure.runs.record import (
     FORMAT,
     DoneObject,
@@ -192,7 +193,7 @@ def _check_map(tensors: Mapping[str, Tensor]) -> None:
             raise ValueError("its regions and its map differ in their sides")
         if tensor.is_floating_point() != (name == "saliency_map"):
             raise ValueError(f"its {name} is {tensor.dtype}")
-    if not bool(tensors["saliency_map"].isfinite().all()):
+    if not has_numbers(tensors["saliency_map"]):
         raise ValueError("its saliency map is not finite")
 
 

@@ -3,13 +3,14 @@
 import io
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from misure.errors import RunFolderError, reason_of
 from misure.explanation.explanation import Explanation
+from misure.images.maps import has_numbers
 from misure.methods.result import MethodResult
 from misure.models.cost import Cost
+from misure.models.logits import all_finite
 from misure.models.target import Target
 from misure.runs.folder import RunFolder
 from misure.runs.record import DoneObject, ExplainedObject, RunSettings
@@ -37,7 +38,9 @@ def read_result(folder: RunFolder, record: DoneObject, settings: RunSettings) ->
     try:
         if isinstance(record, ExplainedObject):
             explanation = Explanation.load(io.BytesIO(folder.storage.read(record.map)))
-            _check(record, explanation.target.region, explanation.saliency_map)
+            _check(record, explanation.target.region)
+            if not has_numbers(explanation.saliency_map):
+                raise ValueError("its saliency map is not finite")
             return MethodResult(
                 target=explanation.target,
                 saliency_map=explanation.saliency_map,
@@ -45,7 +48,9 @@ def read_result(folder: RunFolder, record: DoneObject, settings: RunSettings) ->
                 **about,
             )
         tensors = folder.read_map(record.map)
-        _check(record, tensors["target"], tensors["saliency_map"])
+        _check(record, tensors["target"])
+        if not all_finite(tensors["saliency_map"]):
+            raise ValueError("its saliency map is not finite")
         target = Target(
             class_index=record.class_index,
             region=tensors["target"],
@@ -60,12 +65,10 @@ def read_result(folder: RunFolder, record: DoneObject, settings: RunSettings) ->
         ) from error
 
 
-def _check(record: DoneObject, target: Tensor, saliency_map: Tensor) -> None:
-    """Raises a ValueError if arrays cannot be those of a record."""
+def _check(record: DoneObject, target: Tensor) -> None:
+    """Raises a ValueError if a target cannot be that of a record."""
     if (pixels := int(target.sum())) != record.target.pixels:
         raise ValueError(f"its target has {pixels} pixels, that of {record.key} has another number")
-    if not torch.isfinite(saliency_map).all():
-        raise ValueError("its saliency map is not finite")
 
 
 def recorded_cost(record: DoneObject) -> Cost:

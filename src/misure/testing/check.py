@@ -88,8 +88,9 @@ def check_explainer(
 
     Args:
         explainer: (model, image (C, *spatial), target) -> a map (*spatial) float, larger matters
-            more; or a region (*spatial) bool; or an `Explanation` or `MethodResult` of misure. So
-            `misure.explain` and each of `misure.METHODS` can be checked as they are.
+            more, NaN where nothing is known; or a region (*spatial) bool; or an `Explanation` or
+            `MethodResult` of misure. So `misure.explain` and each of `misure.METHODS` can be
+            checked as they are.
         dimensions: which images: 2, 3, or both.
         dice_threshold: Dice from which the target counts as preserved, in (0, 1].
         max_outside: the largest part of the region, in [0, 1], that may lie outside of what is
@@ -146,8 +147,11 @@ def _evidence(result: Any) -> Tensor:
 def _judge_nothing(evidence: Tensor) -> tuple[bool, str]:
     if evidence.dtype == torch.bool:
         return not evidence.any(), f"a region of {int(evidence.sum())} px"
-    spread = float(evidence.max() - evidence.min())
-    is_flat = spread <= _FLAT * max(1.0, float(evidence.abs().max()))
+    known = evidence[~evidence.isnan()]
+    if not len(known):
+        return False, "a map without a number"
+    spread = float(known.max() - known.min())
+    is_flat = spread <= _FLAT * max(1.0, float(known.abs().max()))
     return is_flat, "a flat map" if is_flat else f"a map with values that differ by {spread:.2g}"
 
 

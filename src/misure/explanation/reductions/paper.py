@@ -61,6 +61,7 @@ class PaperReduction:
 
     needs_gradients: ClassVar[bool] = True
     least_shown: ClassVar[int] = 0
+    learns_map: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.grid_size < 1 or self.num_iterations < 0 or self.learning_rate <= 0:
@@ -110,7 +111,8 @@ class PaperReduction:
             replace(
                 result,
                 stopped_by="max_passes" if num < self.num_iterations else result.stopped_by,
-                tried=None if num else ~grown.region,
+                saliency_map=result.saliency_map.where(bool(num) | ~grown.region, torch.nan),
+                order=result.saliency_map,
             )
             for result, num, grown in zip(found, nums, sufficient, strict=True)
         ]

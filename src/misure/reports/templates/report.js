@@ -5,7 +5,7 @@ const runs = parsed("runs").map((run, i) => ({ ...run, ...data.runs[i] }));
 const NUM = data.keys.length;
 const byId = (id) => document.getElementById(id);
 const COLOURS = { target: [213, 94, 0], sufficient: [0, 114, 178], minimal: [230, 159, 0] };
-const TARGET = 1, SUFFICIENT = 2, MINIMAL = 4;
+const TARGET = 1, SUFFICIENT = 2, MINIMAL = 4, UNKNOWN = 8;
 const VIRIDIS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 const collator = new Intl.Collator("en", { numeric: true });
 const labels = new Map(data.labels);
@@ -100,6 +100,8 @@ function mapColour(value) {
   return VIRIDIS[low].map((c, i) => c + (place - low) * (VIRIDIS[low + 1][i] - c));
 }
 
+const hatch = (x, y) => Array(3).fill((x + y) % 6 < 2 ? 119 : 187);
+
 function isEdge(planes, width, height, x, y, inside) {
   if (!inside(planes, 4 * (y * width + x))) return false;
   return [[-1, 0], [1, 0], [0, -1], [0, 1]].some(([dx, dy]) => {
@@ -121,7 +123,7 @@ function paint(canvas, pictures, layer, nested = null) {
   for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
     const i = 4 * (y * width + x);
     let colour = [image[i], image[i + 1], image[i + 2]];
-    if (layer === "map") colour = mapColour(planes[i]);
+    if (layer === "map") colour = has(UNKNOWN)(planes, i) ? hatch(x, y) : mapColour(planes[i]);
     if (layer === "seen" && !needed(planes, i)) colour = colour.map((c) => 0.12 * c + 30);
     if (layer === "outlines") {
       if (needed(planes, i)) colour = colour.map((c, k) => 0.4 * c + 0.6 * COLOURS.minimal[k]);
