@@ -12,6 +12,8 @@ Three searches, since the Dice need not rise with the growth:
 - `bracket`: Euclidean growth, doubled until it suffices, then bisected down to one pixel. Takes far
   fewer passes if much growth is needed; if the Dice falls again with more growth, it returns a
   larger region than `first`.
+- `steps`: Euclidean growth by the fixed `STEPS`, up to the first that suffices: at most eleven
+  passes, and the coarsest answer.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,10 +25,14 @@ from misure.errors import InputError
 from misure.explanation.probe import Account, OnStep, Probe, Query, Reply, Search
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import dilate, distance_px
+from misure.images.spacing import short_side_px
 from misure.models.model import SegmentationModel
 
 STEP_PX = 3
 """Growth of a step of `first`, in pixels: that of one dilation."""
+
+STEPS = (0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 3 / 16, 1 / 4, 3 / 8, 1 / 2)
+"""Growths of `steps`, as fractions of the image's short side; the whole image follows."""
 
 LEAST_SHOWN = 3
 """Regions that a search must at least be able to show: the target, it alone, the whole image."""
@@ -44,7 +50,7 @@ class SufficientRegion:
         growth_px: how far it reaches beyond the target (Euclidean), 0 for the target itself; in
             units of the smallest side of a voxel.
         dice: when the model sees this region alone; at least the threshold.
-        growth: `dilation`, `first` or `bracket`.
+        growth: `dilation`, `first`, `bracket` or `steps`.
         stopped_by: `end`, or `max_passes`: a longer search might find a smaller region.
     """
 
@@ -71,7 +77,7 @@ def find_sufficient_regions(
     Args:
         model: the model to explain.
         probes: targets with their presentations, all images of one shape.
-        growth: `dilation`, `first` or `bracket`.
+        growth: `dilation`, `first`, `bracket` or `steps`.
         accounts: for each probe, where its passes are counted; a limit of `LEAST_SHOWN` regions or
             more is kept.
         on_step: called once a round.
@@ -149,6 +155,21 @@ def _bracket(probe: Probe, account: Account | None = None) -> Search[Found]:
     return (yield from _settle(probe, distance, growths[suffices:], account))
 
 
+def _steps(probe: Probe, account: Account | None = None) -> Search[Found]:
+    distance, account = distance_px(probe.target.region, probe.sampling), account or Account()
+    views = len(probe.presentations)
+    side, farthest = short_side_px(distance.shape, probe.sampling), float(distance.max())
+    growths = [probe.edge_px + share * side for share in STEPS]
+    growths = [*(g for g in growths if g < farthest), max(farthest, probe.edge_px)]
+    for i, growth_px in enumerate(growths[:-1]):
+        if not account.affords(LEAST_SHOWN * views):
+            break
+        (reply,) = yield Query([distance <= growth_px])
+        if probe.suffices(reply):
+            return (yield from _settle(probe, distance, growths[i:], account))
+    return (yield from _settle(probe, distance, growths[-1:], account))
+
+
 def _settle(
     probe: Probe, distance: Tensor, growths: list[float], account: Account
 ) -> Search[Found]:
@@ -185,4 +206,5 @@ GROWTHS: dict[str, Callable[..., Search[Found]]] = {
     "dilation": _dilation,
     "first": _first,
     "bracket": _bracket,
+    "steps": _steps,
 }

@@ -238,7 +238,7 @@ class Explainer:
         return (
             yield from find_nested_regions(
                 own,
-                sufficient.region,
+                sufficient.region | minimal.region,
                 minimal.saliency_map if minimal.order is None else minimal.order,
                 minimal.grain_px,
                 self.preset.thresholds,
@@ -357,7 +357,7 @@ class Explainer:
             grain_px=minimal.grain_px,
             num_parts=int(component_numbers(minimal.region.cpu()).max()),
             stopped_by=minimal.stopped_by,
-            is_reduced=not torch.equal(minimal.region, sufficient.region),
+            is_reduced=num_pixels < int(sufficient.region.sum()),
             **sizes_in_mm(minimal.region, probe.spacing_mm),
         )
 

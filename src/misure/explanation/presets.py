@@ -19,6 +19,7 @@ from misure.explanation.reduction import NoReduction, Reduction
 from misure.explanation.reductions.forward import ForwardReduction
 from misure.explanation.reductions.gradient import GradientReduction
 from misure.explanation.reductions.paper import PaperReduction
+from misure.explanation.reductions.readable import ReadableReduction
 
 _NO_OPTIONS = ("name", "reduction", "summary", "usual_passes")
 _GIVEN = "tensor"  # the name of a baseline image that is no name
@@ -30,7 +31,7 @@ class Preset:
 
     Attributes:
         name: of the preset it started from.
-        growth: the search of stage 1 (`dilation`, `first` or `bracket`).
+        growth: the search of stage 1 (`dilation`, `first`, `bracket` or `steps`).
         reduction: the search of stage 2; its options are its fields.
         baseline_image: what stands where pixels are removed (see `make_baseline_image`); several
             names with commas between them: a region has to suffice with each.
@@ -142,6 +143,14 @@ PRESETS: Registry[Preset] = Registry("preset", "misure.presets")
 
 
 for _preset in (
+    Preset(
+        name="readable",
+        growth="steps",
+        reduction=ReadableReduction(),
+        thresholds=THRESHOLDS,
+        summary="Regions that a person can read: few, broad parts, found by forward passes alone.",
+        usual_passes="about 160, at most 176",
+    ),
     Preset(
         name="smallest",
         growth="bracket",

@@ -16,6 +16,7 @@ from misure.errors import InputError
 from misure.explanation.content_controls import ContentControls
 from misure.explanation.presentation import Presentation
 from misure.explanation.shown import Shown
+from misure.explanation.sample import PixelSample, sample_pixels
 from misure.images.spacing import Sampling, sampling_of
 from misure.models.cost import Cost
 from misure.models.target import Target
@@ -95,6 +96,11 @@ class Probe:
         """Sides of a voxel relative to the smallest, the unit of distances; None: equal."""
         return sampling_of(self.spacing_mm)
 
+    @cached_property
+    def sample(self) -> PixelSample:
+        """The pixels whose margins a search may ask for."""
+        return sample_pixels(self.target.region, self.target.ignored, self.sampling)
+
     @property
     def edge_px(self) -> int:
         """Width of the soft edge, the same in all presentations."""
@@ -121,11 +127,14 @@ class Reply:
         num_forwards, num_backwards: passes made for this region.
         gradient: (*spatial) float32, how much the loss falls, to first order, when a hidden pixel
             becomes visible (or rises when a visible pixel is removed); None if not asked for.
+        margins: (n,) float32 on the CPU, the lead of the class over its best rival at the pixels of
+            the probe's sample, in the presentation of the least Dice; None if not asked for.
     """
 
     dice: float
     content_dice: float = 0.0
     gradient: Tensor | None = None
+    margins: Tensor | None = None
     num_forwards: int = 0
     num_backwards: int = 0
 
@@ -201,12 +210,14 @@ class Query:
             would who shows the region again.
         gradient: ask for the direction too; takes a backward pass.
         content_controls: also show the probe's excluded contents.
+        margins: ask for the margins of the probe's sample, too.
     """
 
     regions: list[Tensor]
     alone: bool = False
     gradient: bool = False
     content_controls: bool = False
+    margins: bool = False
 
 
 Search = Generator[Query, list[Reply], R]

@@ -94,7 +94,7 @@ class SufficientRegionRecord(Record, frozen=True, kw_only=True):
             a voxel, if they are no cubes.
         area_fraction: of the image, in [0, 1].
         dice: with the target when the model sees this region alone.
-        growth: the search that found it (`dilation`, `first` or `bracket`).
+        growth: the search that found it (`dilation`, `first`, `bracket` or `steps`).
         stopped_by: `end`; or `max_passes`: the budget ended, and less growth might do.
         growth_mm: the growth in millimetres, if the spacing is known.
         area_mm2, volume_mm3: of the region, in 2D or in 3D, if the spacing is known.

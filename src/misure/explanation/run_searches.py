@@ -56,7 +56,7 @@ def _answers(
     model: SegmentationModel, probes: Sequence[Probe], asked: dict[int, Query]
 ) -> Iterator[tuple[int, list[Reply]]]:
     """The replies to each search, by its number."""
-    batches: dict[tuple[bool, bool], list[int]] = {}
+    batches: dict[tuple[bool, bool, bool], list[int]] = {}
     for i, query in asked.items():
         if query.alone:
             yield (
@@ -64,7 +64,8 @@ def _answers(
                 [try_regions(model, [(probes[i], region)], query)[0] for region in query.regions],
             )
         else:
-            batches.setdefault((query.gradient, query.content_controls), []).append(i)
+            wanted = (query.gradient, query.content_controls, query.margins)
+            batches.setdefault(wanted, []).append(i)
     for together in batches.values():
         shown = [(probes[i], region) for i in together for region in asked[i].regions]
         answers = iter(try_regions(model, shown, asked[together[0]]))

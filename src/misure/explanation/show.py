@@ -46,7 +46,7 @@ def try_regions(
     ]
 
     def show(part: slice) -> list[Reply]:
-        return _show(model, views[part], query.gradient)
+        return _show(model, views[part], query)
 
     spatial = shown[0][1].shape if shown else ()
     batches = model.in_batches(show, len(views), spatial)
@@ -79,22 +79,26 @@ def _views_of(probe: Probe, region: Tensor, content_controls: bool) -> Iterator[
 
 def _summed_up(seen: list[tuple[_View, Reply]]) -> Reply:
     gradients = [reply.gradient for _, reply in seen if reply.gradient is not None]
+    least = min((reply for view, reply in seen if not view.is_control), key=lambda one: one.dice)
     return Reply(
-        dice=min(reply.dice for view, reply in seen if not view.is_control),
+        dice=least.dice,
         content_dice=max((reply.dice for view, reply in seen if view.is_control), default=0.0),
         gradient=reduce(torch.add, gradients) if gradients else None,
         num_forwards=sum(reply.num_forwards for _, reply in seen),
         num_backwards=sum(reply.num_backwards for _, reply in seen),
+        margins=least.margins,
     )
 
 
-def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool) -> list[Reply]:
-    """The reply for each view of one batch, with gradients if asked for."""
+def _show(model: SegmentationModel, views: Sequence[_View], query: Query) -> list[Reply]:
+    """The reply for each view of one batch, with gradients and margins if asked for."""
+    with_gradient = query.gradient
     with torch.set_grad_enabled(with_gradient):
         visibility = torch.stack([view.presentation.visibility(view.region) for view in views])
         visibility.requires_grad_(with_gradient)
         logits = model(show_each([view.presentation for view in views], visibility))
         dices = _dices(logits.detach(), views)
+        sampled = _sampled(logits.detach(), views) if query.margins else [None] * len(views)
         gradients = torch.zeros_like(visibility)
         has_gradient = logits.requires_grad  # a network may ignore the image
         if has_gradient:
@@ -115,8 +119,9 @@ def _show(model: SegmentationModel, views: Sequence[_View], with_gradient: bool)
             gradient=gradient if with_gradient else None,
             num_forwards=1,
             num_backwards=int(has_gradient),
+            margins=margins_there,
         )
-        for dice, gradient in zip(dices, gradients, strict=True)
+        for dice, gradient, margins_there in zip(dices, gradients, sampled, strict=True)
     ]
 
 
@@ -135,6 +140,15 @@ def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:
         2 * both / (predicted + view.probe.num_target_pixels)
         for (both, predicted), view in zip(counted, views, strict=True)
     ]
+
+
+def _sampled(logits: Tensor, views: Sequence[_View]) -> list[Tensor]:
+    """The margins (n,) of each view at the pixels of its probe's sample, on the CPU."""
+    margins = []
+    for i, probe in enumerate(view.probe for view in views):
+        there = logits[i : i + 1].flatten(2)[:, :, probe.sample.indices.to(logits.device)]
+        margins.append(class_margin(there, probe.target.class_index, probe.target.multilabel)[0])
+    return [each.float().cpu() for each in margins]
 
 
 def _fall_of_loss(margin: Tensor, view: _View, dice: float) -> Tensor:

@@ -19,14 +19,17 @@ GRAINS = 128
 """Cells on the short side of an image, if no `grain_px` is given."""
 
 
-def default_grain_px(spatial: Sequence[int], sampling: Sampling | None = None) -> int:
-    """Side of a cell in pixels: 1/`GRAINS` of the image's short side, rounded, at least 1.
+def default_grain_px(
+    spatial: Sequence[int], sampling: Sampling | None = None, grains: int = GRAINS
+) -> int:
+    """Side of a cell in pixels: a fraction of the image's short side, rounded, at least 1.
 
     Args:
         spatial: of the image.
         sampling: sides of a voxel relative to the smallest, the unit; None: they are equal.
+        grains: cells on the short side.
     """
-    return max(1, round(short_side_px(spatial, sampling) / GRAINS))
+    return max(1, round(short_side_px(spatial, sampling) / grains))
 
 
 class Grid:

@@ -133,6 +133,32 @@ def _ball(num_dimensions: int) -> np.ndarray:
     return ball
 
 
+def broad_parts(
+    region: Tensor, breadth_px: int, max_parts: int, sampling: Sampling | None = None
+) -> Tensor:
+    """The largest parts of a region, without what is narrower than a square of this side.
+
+    Each pixel that is left lies in a square (3D: a cube) inside the image that is left as a whole:
+    the region is opened by it (Serra, Image Analysis and Mathematical Morphology, 1982).
+
+    Args:
+        region: (*spatial) bool.
+        breadth_px: side of the square, 1 or more, in units of the smallest side of a voxel.
+        max_parts: connected parts to keep, 1 or more; pixels that touch at a corner are connected.
+        sampling: sides of a voxel relative to the smallest; None: they are equal.
+    """
+    sides = [max(1, round(breadth_px / unit)) for unit in sampling or (1,) * region.ndim]
+    sides = [min(side, length) for side, length in zip(sides, region.shape, strict=True)]
+    opened = region.cpu().numpy()
+    if max(sides) > 1:
+        padded = np.pad(opened.astype(np.uint8), [(side, side) for side in sides])
+        opened = ndimage.grey_opening(padded, size=sides) > 0
+        opened = opened[tuple(slice(side, -side) for side in sides)]
+    left = torch.from_numpy(np.ascontiguousarray(opened)).to(region.device)
+    numbers = component_numbers(left)
+    return (numbers > 0) & (numbers <= max_parts)
+
+
 def component_numbers(region: Tensor) -> Tensor:
     """The number (*spatial) int64 of each pixel's connected part: 0 outside, 1 in the largest part.
 

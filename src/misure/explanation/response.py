@@ -1,0 +1,117 @@
+"""The response of a network to pieces of an image, learnt from all regions shown so far.
+
+At each sampled pixel the margin is taken to change by the sum of what the hidden and added units
+do there. These effects are unknown; a normal prior says that a unit acts mostly on pixels near it,
+and that neighbours act alike. The posterior (Gaussian process regression, Rasmussen and Williams,
+Gaussian Processes for Machine Learning, 2006, section 2.1) predicts regions that were never shown.
+Effects do not add up over long ways, so the model is always taken around one region that was shown,
+and other regions count less the more they differ from it.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from misure.explanation.sample import PixelSample
+from misure.explanation.units import Units
+
+_GROUPS = 12  # of sampled pixels; the members of a group share their prior
+_REACH = 1 / 8  # of the short side: how far a unit acts
+_FAR = 0.02  # what is left of it farther away
+_ALIKE = 1 / 16  # of the short side: how near units act alike
+_OWN = 0.3  # share of its effect that each unit has for itself
+_NOISE = 0.05  # of a margin, in standard deviations of the margins
+_CURVATURE = 0.15  # share of the prior variance by which effects fail to add up
+_CAUTION = 0.3  # standard deviations of the prediction that count
+_LEAST_SPREAD = 0.05
+_LATEST = 128  # regions that are used
+
+
+@dataclass(frozen=True, eq=False)
+class Around:
+    """The response around one region that was shown.
+
+    Attributes:
+        shares, margins: (U,) and (n,) of that region.
+        effects: (U, n), expected rise of each margin when a unit becomes visible.
+    """
+
+    shares: Tensor
+    margins: Tensor
+    effects: Tensor
+    _response: "Response"
+    _solved: list[tuple[Tensor, Tensor]]
+
+    def dice(self, shares: Tensor, margins: Tensor) -> float:
+        """The Dice to expect of a region with these visible shares and expected margins."""
+        response, change = self._response, shares - self.shares
+        parts = []
+        for reach, (factor, covariances) in zip(response.reach.T, self._solved, strict=True):
+            acting = change * reach
+            prior = acting @ response.alike @ acting
+            known = torch.linalg.solve_triangular(
+                factor, covariances @ acting[:, None], upper=False
+            )
+            parts.append((prior - known.square().sum()).clamp(min=0) + _CURVATURE * prior)
+        variance = _CAUTION**2 * torch.stack(parts)[response.group] + _LEAST_SPREAD**2
+        return response.sample.expected_dice(margins, response.scale * variance.sqrt())
+
+
+class Response:
+    """What regions did, as the visible share of each unit, and the margins that came out.
+
+    Args:
+        units: the pieces.
+        sample: the pixels.
+        places: (n, axes) float32, where the pixels are, relative to the short side.
+
+    Attributes:
+        scale: the standard deviation of the first margins.
+    """
+
+    def __init__(self, units: Units, sample: PixelSample, places: Tensor) -> None:
+        self.units, self.sample = units, sample
+        generator = torch.Generator().manual_seed(0)
+        means = places[torch.randperm(len(places), generator=generator)[:_GROUPS]]
+        for _ in range(8):
+            self.group = torch.cdist(places, means).argmin(1)
+            means = torch.stack(
+                [
+                    places[self.group == i].mean(0) if bool((self.group == i).any()) else mean
+                    for i, mean in enumerate(means)
+                ]
+            )
+        self.group = torch.cdist(places, means).argmin(1)
+        sizes = (units.num_px / units.num_px.mean()).sqrt()
+        self.reach = (torch.exp(-torch.cdist(units.centres, means) / _REACH) + _FAR) * sizes[
+            :, None
+        ]
+        apart = torch.cdist(units.centres, units.centres)
+        self.alike = torch.exp(-0.5 * (apart / _ALIKE) ** 2) + _OWN * torch.eye(len(apart))
+        self.scale = 1.0
+        self._shares: list[Tensor] = []
+        self._margins: list[Tensor] = []
+
+    def add(self, region: Tensor, margins: Tensor) -> None:
+        """Learns from a region (*spatial) bool and its margins (n,)."""
+        if not self._margins:
+            self.scale = float(margins.std(correction=0)) + torch.finfo(margins.dtype).tiny
+        self._shares.append(self.units.shares(region))
+        self._margins.append(margins)
+
+    def around(self, shares: Tensor, margins: Tensor) -> Around:
+        """The response around a region that was shown, from the latest regions."""
+        changes = torch.stack(self._shares[-_LATEST:]) - shares
+        rises = (torch.stack(self._margins[-_LATEST:]) - margins) / self.scale
+        effects, solved = torch.zeros(len(shares), len(margins)), []
+        for i, reach in enumerate(self.reach.T):
+            acting = changes * reach
+            covariances = acting @ self.alike
+            between = covariances @ acting.T
+            noise = _NOISE**2 + _CURVATURE * between.diagonal() + 1e-5
+            factor = torch.linalg.cholesky(between + torch.diag(noise))
+            own = self.group == i
+            effects[:, own] = (covariances * reach).T @ torch.cholesky_solve(rises[:, own], factor)
+            solved.append((factor, covariances))
+        return Around(shares, margins, self.scale * effects, self, solved)

@@ -1,0 +1,101 @@
+"""A sample of pixels at which a search watches how sure the network is.
+
+The Dice is one number for each region shown, and says nothing where the target is lost. The margin
+of the class (its lead over the best rival) at some hundred pixels says where a region helps, and
+how much is missing.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from misure.images.regions import distance_px
+from misure.images.spacing import Sampling, short_side_px
+
+_PIXELS = 240
+_NEAR = 1 / 16  # of the short side: pixels outside the target are drawn mostly from this near
+
+
+@dataclass(frozen=True, eq=False)
+class PixelSample:
+    """Pixels of an image: half of them of the target, half of the others, most of these near it.
+
+    Attributes:
+        indices: (n,) int64, positions in the flattened image.
+        weights: (n,) float32, how many pixels each of them stands for.
+        wanted: (n,) float32, 1 for pixels of the target, -1 for the others.
+    """
+
+    indices: Tensor
+    weights: Tensor
+    wanted: Tensor
+
+    def loss(self, margins: Tensor, unit: float) -> Tensor:
+        """How much is missing or too much, smoothed: softplus of the wrong side of each margin.
+
+        Args:
+            margins: (..., n) float32.
+            unit: the margin that counts as safe.
+
+        Returns:
+            (...) float32, relative to the number of target pixels.
+        """
+        softened = torch.nn.functional.softplus(-self.wanted * margins / unit)
+        return (self._shares * softened).sum(-1)
+
+    def deficit(self, margins: Tensor) -> float:
+        """The sum of all wrong margins, relative to the number of target pixels; 0 or more."""
+        return float((self._shares * (-self.wanted * margins).clamp(min=0)).sum())
+
+    def fall_of_loss(self, margins: Tensor, unit: float) -> Tensor:
+        """How much the loss falls for each margin (n,) that rises by 1."""
+        return self._shares * self.wanted * torch.sigmoid(-self.wanted * margins / unit) / unit
+
+    def expected_dice(self, margins: Tensor, spread: Tensor) -> float:
+        """The Dice to expect where margins are known up to a standard deviation, in [0, 1].
+
+        Args:
+            margins: (n,) float32.
+            spread: (n,) float32, above 0.
+        """
+        drawn = self.weights * torch.special.ndtr(margins / spread)
+        target = self.wanted > 0
+        both, all_drawn = drawn[target].sum(), drawn.sum()
+        return float(2 * both / (all_drawn + self.weights[target].sum()))
+
+    @property
+    def _shares(self) -> Tensor:
+        return self.weights / self.weights[self.wanted > 0].sum()
+
+
+def sample_pixels(target: Tensor, ignored: Tensor, sampling: Sampling | None = None) -> PixelSample:
+    """A sample of an image's pixels, the same for the same target.
+
+    Args:
+        target: (*spatial) bool, not empty.
+        ignored: (*spatial) bool, pixels to leave out.
+        sampling: sides of a voxel relative to the smallest; None: they are equal.
+    """
+    generator = torch.Generator().manual_seed(0)
+    target, ignored = target.cpu(), ignored.cpu()
+    inside = (target & ~ignored).flatten().nonzero().flatten()
+    outside = (~target & ~ignored).flatten().nonzero().flatten()
+    num_inside, num_outside = (min(_PIXELS // 2, len(part)) for part in (inside, outside))
+    drawn = inside[torch.randperm(len(inside), generator=generator)[:num_inside]]
+    near = _NEAR * short_side_px(target.shape, sampling)
+    odds = 1 / (1 + distance_px(target, sampling).flatten()[outside] / near) ** 2
+    indices, weights = [drawn], [torch.full((num_inside,), len(inside) / max(1, num_inside))]
+    if num_outside:
+        others = _draw(odds, num_outside, generator)
+        chances = (odds[others] / odds.sum() * num_outside).clamp(max=1)
+        indices.append(outside[others])
+        weights.append(1 / chances)
+    wanted = torch.cat([torch.ones(num_inside), -torch.ones(num_outside)])
+    return PixelSample(torch.cat(indices), torch.cat(weights), wanted)
+
+
+def _draw(odds: Tensor, number: int, generator: torch.Generator) -> Tensor:
+    """Positions drawn without repetition with these odds (Efraimidis and Spirakis, 2006)."""
+    keys = torch.rand(len(odds), generator=generator).clamp(min=1e-9).log() / odds
+    return keys.topk(number).indices
