@@ -15,8 +15,8 @@ from torch import Tensor
 from misure.errors import InputError
 from misure.explanation.content_controls import ContentControls
 from misure.explanation.presentation import Presentation
-from misure.explanation.shown import Shown
 from misure.explanation.sample import PixelSample, sample_pixels
+from misure.explanation.shown import Shown
 from misure.images.spacing import Sampling, sampling_of
 from misure.models.cost import Cost
 from misure.models.target import Target

@@ -41,21 +41,25 @@ class Around:
     margins: Tensor
     effects: Tensor
     _response: "Response"
-    _solved: list[tuple[Tensor, Tensor]]
+    _factors: Tensor
+    _covariances: Tensor
 
-    def dice(self, shares: Tensor, margins: Tensor) -> float:
-        """The Dice to expect of a region with these visible shares and expected margins."""
-        response, change = self._response, shares - self.shares
-        parts = []
-        for reach, (factor, covariances) in zip(response.reach.T, self._solved, strict=True):
-            acting = change * reach
-            prior = acting @ response.alike @ acting
-            known = torch.linalg.solve_triangular(
-                factor, covariances @ acting[:, None], upper=False
-            )
-            parts.append((prior - known.square().sum()).clamp(min=0) + _CURVATURE * prior)
-        variance = _CAUTION**2 * torch.stack(parts)[response.group] + _LEAST_SPREAD**2
-        return response.sample.expected_dice(margins, response.scale * variance.sqrt())
+    def dices(self, shares: Tensor, margins: Tensor) -> list[float]:
+        """The Dice to expect of S regions.
+
+        Args:
+            shares: (S, U), the visible share of each unit.
+            margins: (S, n), the margins to expect, by `effects`.
+        """
+        response, changes = self._response, shares - self.shares
+        changed = (changes != 0).any(0).nonzero().flatten()
+        acting = changes[:, changed] * response.reach.T[:, None, changed]  # (groups, S, changed)
+        prior = ((acting @ response.alike[changed][:, changed]) * acting).sum(2)
+        covariances = self._covariances[:, :, changed] @ acting.mT
+        known = torch.linalg.solve_triangular(self._factors, covariances, upper=False)
+        variance = (prior - known.square().sum(1)).clamp(min=0) + _CURVATURE * prior
+        spread = (_CAUTION**2 * variance + _LEAST_SPREAD**2).sqrt()[response.group].T
+        return response.sample.expected_dices(margins, response.scale * spread)
 
 
 class Response:
@@ -104,14 +108,15 @@ class Response:
         """The response around a region that was shown, from the latest regions."""
         changes = torch.stack(self._shares[-_LATEST:]) - shares
         rises = (torch.stack(self._margins[-_LATEST:]) - margins) / self.scale
-        effects, solved = torch.zeros(len(shares), len(margins)), []
+        changed = (changes != 0).any(0).nonzero().flatten()
+        acting = changes[:, changed] * self.reach.T[:, None, changed]  # (groups, shown, changed)
+        covariances = acting @ self.alike[changed]
+        between = covariances[:, :, changed] @ acting.mT
+        noise = _NOISE**2 + _CURVATURE * between.diagonal(dim1=1, dim2=2) + 1e-5
+        factors = torch.linalg.cholesky(between + torch.diag_embed(noise))
+        effects = torch.zeros(len(shares), len(margins))
         for i, reach in enumerate(self.reach.T):
-            acting = changes * reach
-            covariances = acting @ self.alike
-            between = covariances @ acting.T
-            noise = _NOISE**2 + _CURVATURE * between.diagonal() + 1e-5
-            factor = torch.linalg.cholesky(between + torch.diag(noise))
             own = self.group == i
-            effects[:, own] = (covariances * reach).T @ torch.cholesky_solve(rises[:, own], factor)
-            solved.append((factor, covariances))
-        return Around(shares, margins, self.scale * effects, self, solved)
+            weights = torch.cholesky_solve(rises[:, own], factors[i])
+            effects[:, own] = (covariances[i] * reach).T @ weights
+        return Around(shares, margins, self.scale * effects, self, factors, covariances)

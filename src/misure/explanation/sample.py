@@ -6,6 +6,7 @@ how much is missing.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -52,19 +53,20 @@ class PixelSample:
         """How much the loss falls for each margin (n,) that rises by 1."""
         return self._shares * self.wanted * torch.sigmoid(-self.wanted * margins / unit) / unit
 
-    def expected_dice(self, margins: Tensor, spread: Tensor) -> float:
-        """The Dice to expect where margins are known up to a standard deviation, in [0, 1].
+    def expected_dices(self, margins: Tensor, spread: Tensor) -> list[float]:
+        """The Dice, in [0, 1], to expect of S regions whose margins are known up to some spread.
 
         Args:
-            margins: (n,) float32.
-            spread: (n,) float32, above 0.
+            margins: (S, n) float32.
+            spread: (S, n) float32, standard deviations, above 0.
         """
         drawn = self.weights * torch.special.ndtr(margins / spread)
         target = self.wanted > 0
-        both, all_drawn = drawn[target].sum(), drawn.sum()
-        return float(2 * both / (all_drawn + self.weights[target].sum()))
+        total = drawn.sum(1) + self.weights[target].sum()
+        dices: list[float] = (2 * drawn[:, target].sum(1) / total).tolist()
+        return dices
 
-    @property
+    @cached_property
     def _shares(self) -> Tensor:
         return self.weights / self.weights[self.wanted > 0].sum()
 

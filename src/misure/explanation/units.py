@@ -5,7 +5,7 @@ a region can follow it.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import pairwise, product
 
 import torch
 from torch import Tensor
@@ -82,7 +82,7 @@ def _boxes(distance: Tensor, scale: Sequence[float], coarse: float, fine: float)
     for length, unit in zip(distance.shape, scale, strict=True):
         number = max(1, round(length * unit / coarse))
         ends = [i * length // number for i in range(number + 1)]
-        starts.append([pair for pair in zip(ends, ends[1:], strict=False) if pair[0] < pair[1]])
+        starts.append([pair for pair in pairwise(ends) if pair[0] < pair[1]])
     waiting: list[Box] = list(product(*starts))
     while waiting:
         box = waiting.pop()
@@ -130,12 +130,13 @@ def scattered_groups(
     """
     size = -(-len(chosen) // max(1, number))
     groups: list[list[int]] = [[] for _ in range(-(-len(chosen) // max(1, size)))]
-    away = torch.cdist(units.centres, units.centres)
+    centres = units.centres[list(chosen)]
+    away = torch.cdist(centres, centres)
+    nearest = torch.full((len(groups), len(chosen)), torch.inf)  # member of a group to each unit
     for i in torch.randperm(len(chosen), generator=generator).tolist():
-        unit = chosen[i]
-        free = [group for group in groups if len(group) < size]
-        farthest = max(
-            free, key=lambda group: float(away[unit, group].min()) if group else float("inf")
-        )
-        farthest.append(unit)
+        group = int(nearest[:, i].argmax())
+        groups[group].append(chosen[i])
+        nearest[group] = torch.minimum(nearest[group], away[i])
+        if len(groups[group]) == size:
+            nearest[group] = -1
     return groups

@@ -56,6 +56,7 @@ _PROGRESS = 0.04
 _ROUNDS_WITHOUT = 3
 _PLANS, _MISSES = 4, 3
 _UNIT = 0.15  # of the loss, in standard deviations of the margins
+_REPAIRS = 40  # units, in a plan
 _STEP = 0.05  # of the units, removed together in a plan
 _FORWARD, _BACK = 0.02, 0.02  # how the wanted Dice of a plan moves
 _HOPELESS = 0.25  # a plan that should miss the threshold by more is not shown
@@ -392,7 +393,7 @@ def _plans(place: _Workplace, groups: list[list[int]]) -> Search[None]:
     wanted, shown, misses, repeated = threshold, 0, 0, 0
     while state.can_show() and shown < _PLANS and misses < _MISSES and repeated < 12:
         around = place.around()
-        path = list(_path(place, around, wanted, groups))
+        path = _path(place, around, wanted, groups)
         total = place.response.units.num_px
         areas = [float((shares * total).sum() / total.sum()) for shares, _ in path]
         usable = [i for i, area in enumerate(areas) if area < 0.99 * state.best_area]
@@ -420,32 +421,17 @@ def _plans(place: _Workplace, groups: list[list[int]]) -> Search[None]:
 
 def _path(
     place: _Workplace, around: Around, wanted: float, groups: list[list[int]]
-) -> Iterator[tuple[Tensor, float]]:
+) -> list[tuple[Tensor, float]]:
     """Visible shares (U,) and expected Dice: repaired first, then with less and less."""
-    shares, margins = place.shares.clone(), place.anchor.margins.clone()
-    expected = around.dice(shares, margins)
-    free = torch.zeros_like(shares, dtype=torch.bool)
-    free[place.own + place.neighbours] = True
-    for _ in range(40):
-        if expected >= wanted + 0.01:
-            break
-        worth = place.worth(around, margins)
-        gains = torch.where(shares > 0.5, -worth * shares, worth * (1 - shares))
-        best = int(gains.where(free, -torch.inf).argmax())
-        if not gains[best] > 0:
-            break
-        change = -shares[best] if shares[best] > 0.5 else 1 - shares[best]
-        shares[best] += change
-        margins = margins + change * around.effects[best]
-        expected = around.dice(shares, margins)
-    yield shares.clone(), expected
+    shares, margins = _repaired(place, around, wanted)
+    steps, margins_of_steps = [shares.clone()], [margins]
     waiting = [torch.tensor(group) for group in groups]
     while bool((shares > 0).any()):
         worth, total = place.worth(around, margins) * shares, place.response.units.num_px * shares
         if place.is_large:
             waiting = [group for group in waiting if bool((shares[group] > 0).any())]
             if not waiting:
-                return
+                break
             gone = min(waiting, key=lambda group: float(worth[group].sum() / total[group].sum()))
         else:
             left = (shares > 0).nonzero().flatten()
@@ -453,5 +439,26 @@ def _path(
             gone = left[(worth[left] / total[left]).argsort()[:number]]
         margins = margins - shares[gone] @ around.effects[gone]
         shares[gone] = 0
-        expected = around.dice(shares, margins)
-        yield shares.clone(), expected
+        steps.append(shares.clone())
+        margins_of_steps.append(margins)
+    expected = around.dices(torch.stack(steps), torch.stack(margins_of_steps))
+    return list(zip(steps, expected, strict=True))
+
+
+def _repaired(place: _Workplace, around: Around, wanted: float) -> tuple[Tensor, Tensor]:
+    """The anchor with units added, or removed where they harm, until it should be preserved."""
+    shares, margins = place.shares.clone(), place.anchor.margins.clone()
+    free = torch.zeros_like(shares, dtype=torch.bool)
+    free[place.own + place.neighbours] = True
+    for _ in range(_REPAIRS):
+        if around.dices(shares[None], margins[None])[0] >= wanted + 0.01:
+            break
+        worth = place.worth(around, margins)
+        gains = torch.where(shares > 0.5, -worth * shares, worth * (1 - shares))
+        best = int(gains.where(free, -torch.inf).argmax())
+        if not gains[best] > 0:
+            break
+        change = -shares[best] if shares[best] > 0.5 else 1 - shares[best]
+        margins = margins + change * around.effects[best]
+        shares[best] += change
+    return shares, margins
