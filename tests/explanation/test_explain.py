@@ -162,7 +162,7 @@ def test_the_same_seed_gives_the_same_bytes():
         ("paper", {"num_iterations": 10}),
         ("smallest", {}),
         ("forward_only", {"max_passes": 90}),
-        ("readable", {"max_passes": 90}),
+        ("readable", {"max_passes": 48}),
     ],
 )
 def test_several_targets_and_images_are_explained_as_one_by_one(preset, options):

@@ -114,28 +114,46 @@ class ReadableReduction(SearchingReduction):
     ) -> Search[MinimallySufficientRegion]:
         spatial = probe.target.region.shape
         grain_px = self.grain_px or default_grain_px(spatial, probe.sampling, _GRAINS)
-        state = _State(probe, grain_px, self.max_parts, account, self.limit_of(account))
-        yield from state.begin(sufficient)
-        while state.can_show() and not state.needs_nothing:
-            anchor = state.next_anchor()
-            if anchor is None:
-                break
-            yield from _round(state, anchor)
-        held = sorted((one for one in state.seen if one.suffices), key=lambda one: one.area)
-        candidates = [one.region for one in held[:_KEPT_FOR_RESULT]]
-        everything = torch.ones_like(sufficient.region)
+        nothing = torch.zeros_like(sufficient.region)
+        (reply,) = yield Query([nothing], content_controls=True)
+        held, is_done = [nothing], True
+        if not probe.suffices(reply):
+            limit = self.limit_of(account)
+            state = _State(probe, grain_px, self.max_parts, account, limit)
+            held = yield from _walk(state, sufficient)
+            is_done = state.can_show()
         region, dice = yield from smallest_that_holds(
-            probe, [*candidates, everything], sufficient, account
+            probe, [*held[:_KEPT_FOR_RESULT], torch.ones_like(nothing)], sufficient, account
         )
-        order = state.order(region)
+        order = _order(region, held)
         return MinimallySufficientRegion(
             region=region,
             saliency_map=order,
             dice=dice,
             grain_px=grain_px,
-            stopped_by="end" if state.can_show() else "max_passes",
+            stopped_by="end" if is_done else "max_passes",
             order=order,
         )
+
+
+def _walk(state: "_State", sufficient: SufficientRegion) -> Search[list[Tensor]]:
+    """All regions that sufficed on the way, the smallest first."""
+    yield from state.begin(sufficient)
+    while state.can_show():
+        anchor = state.next_anchor()
+        if anchor is None:
+            break
+        yield from _round(state, anchor)
+    held = sorted((one for one in state.seen if one.suffices), key=lambda one: one.area)
+    return [one.region for one in held]
+
+
+def _order(region: Tensor, held: Sequence[Tensor]) -> Tensor:
+    """The order in which pixels come and go: those that many sufficient regions hold go last."""
+    order = region.float()
+    for one in held:
+        order += one
+    return order / order.max().clamp(min=1)
 
 
 @dataclass(eq=False)
@@ -164,17 +182,17 @@ class _State:
         ]
         self.known: dict[bytes, _Seen] = {}
         self.in_a_row = self.restarts = 0
-        self.needs_nothing = False
 
     @property
-    def best(self) -> _Seen:
-        """The smallest region that sufficed so far."""
-        return min((one for one in self.seen if one.suffices), key=lambda one: one.area)
+    def best(self) -> _Seen | None:
+        """The smallest region that sufficed so far; None if none has."""
+        held = (one for one in self.seen if one.suffices)
+        return min(held, key=lambda one: one.area, default=None)
 
     @property
     def best_area(self) -> float:
         """Its share of the image; 1 if none has sufficed yet."""
-        return min((one.area for one in self.seen if one.suffices), default=1.0)
+        return 1.0 if self.best is None else self.best.area
 
     def can_show(self, number: int = 1) -> bool:
         """Whether so many more regions may be shown."""
@@ -185,19 +203,14 @@ class _State:
         return broad_parts(region, self.grain_px, self.max_parts, self.probe.sampling)
 
     def begin(self, sufficient: SufficientRegion) -> Search[None]:
-        """Shows nothing, the sufficient region, and the first anchors."""
-        nothing = torch.zeros_like(sufficient.region)
-        (empty,) = yield from self.show([nothing])
-        self.needs_nothing = empty.suffices
-        if empty.suffices:
-            return
+        """Shows the sufficient region, made readable, and the first anchors."""
         growths = [share * self.side for share in _FIRST_GROWTHS]
         smaller = [g for g in growths if self.probe.edge_px + g < sufficient.growth_px]
         discs = [self.distance <= self.probe.edge_px + growth_px for growth_px in smaller]
         grown = [self.readable(region) for region in [sufficient.region, *discs]]
         yield from self.show([region for region in grown if bool(region.any())])
         if self.best_area == 1:
-            yield from self.show([torch.ones_like(nothing)])
+            yield from self.show([torch.ones_like(sufficient.region)])
 
     def show(self, regions: Sequence[Tensor]) -> Search[list[_Seen]]:
         """Shows regions that were not shown before, as far as the budget goes."""
@@ -247,18 +260,18 @@ class _State:
         return found
 
     def _most_promising(self) -> _Seen | None:
-        best = self.best
-        if self.in_a_row >= _IN_A_ROW and not best.is_done:
+        best = None if self.best is None or self.best.is_done else self.best
+        if self.in_a_row >= _IN_A_ROW and best is not None:
             return best
         others = [
             one
             for one in self.seen
             if not one.suffices
             and not one.is_done
-            and 0 < one.area < _SMALLER * best.area
+            and 0 < one.area < _SMALLER * self.best_area
             and one.deficit < _LOST
         ]
-        anchors = others if best.is_done else [best, *others]
+        anchors = others if best is None else [best, *others]
         return min(anchors, key=self.effort, default=None)
 
     def effort(self, one: _Seen) -> float:
@@ -276,14 +289,6 @@ class _State:
             if int((response.units.shares(anchor.region) > 0).sum()) >= _ENOUGH_UNITS:
                 return response
         return self.responses[-1]
-
-    def order(self, region: Tensor) -> Tensor:
-        """In what order pixels come and go: those of many sufficient regions last."""
-        order = region.float()
-        for one in self.seen:
-            if one.suffices:
-                order += one.region
-        return order / order.max().clamp(min=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -366,7 +371,7 @@ def _round(state: _State, anchor: _Seen) -> Search[None]:
     elif state.best_area > area_before * (1 - _PROGRESS):
         anchor.rounds_without += 1
         is_done = anchor.rounds_without >= _ROUNDS_WITHOUT or len(groups) >= len(place.own)
-        for one in (anchor, state.best):
+        for one in (anchor, state.best or anchor):
             one.rounds_without, one.is_done = anchor.rounds_without, is_done
 
 
