@@ -50,7 +50,7 @@ class NestedRegion:
 def find_nested_regions(
     found: NestedRegion,
     limit: Tensor,
-    saliency_map: Tensor,
+    order: Tensor,
     grain_px: int,
     thresholds: Sequence[float],
     *,
@@ -66,7 +66,7 @@ def find_nested_regions(
     Args:
         found: the region found for the probe's own threshold.
         limit: (*spatial) bool, the sufficient region around it.
-        saliency_map: (*spatial) float, the order in which cells come and go.
+        order: (*spatial) float: cells of larger values come sooner and go later.
         grain_px: side of a cell.
         thresholds: other thresholds; one equal to that of `found` is left out.
         sampling: sides of a voxel relative to the smallest; None: they are equal.
@@ -76,7 +76,7 @@ def find_nested_regions(
     """
     affordable = partial((account or Account()).affordable, passes_each=num_views)
     grid = Grid(limit, grain_px, sampling)
-    score = grid.sums(saliency_map) / grid.num_px.clamp(min=1)
+    score = grid.sums(order) / grid.num_px.clamp(min=1)
     lower = sorted((t for t in set(thresholds) if t < found.dice_threshold), reverse=True)
     higher = sorted(t for t in set(thresholds) if t > found.dice_threshold)
     family = [found]

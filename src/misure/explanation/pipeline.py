@@ -208,9 +208,8 @@ class Explainer:
             return minimal, (
                 yield from measure_minimality(probe, minimal.region, cell_px, num, self.seed)
             )
-        importance = minimal.saliency_map if minimal.order is None else minimal.order
-        region, num_blocks, is_one_minimal, _ = yield from remove_blocks(
-            probe, minimal.region, importance, cell_px, account
+        region, num_blocks, is_one_minimal = yield from remove_blocks(
+            probe, minimal.region, minimal.order, cell_px, account
         )
         (reply,) = yield Query([region], alone=True, content_controls=True)
         if not probe.suffices(reply):  # it held in a batch, but not alone
@@ -239,7 +238,7 @@ class Explainer:
             yield from find_nested_regions(
                 own,
                 sufficient.region | minimal.region,
-                minimal.saliency_map if minimal.order is None else minimal.order,
+                minimal.order,
                 minimal.grain_px,
                 self.preset.thresholds,
                 sampling=probe.sampling,
@@ -320,7 +319,7 @@ class Explainer:
         family: list[NestedRegion],
     ) -> Tensor:
         """The map (*spatial) float32 on the CPU, from all outcomes unless a map was learnt."""
-        if self.preset.reduction.learns_map:
+        if minimal.saliency_map is not None:
             learnt = minimal.saliency_map.float()
             return (saliency_map_of(family, learnt) if family else learnt).cpu()
         spatial, device = probe.target.region.shape, minimal.region.device

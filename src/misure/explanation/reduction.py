@@ -33,27 +33,24 @@ class MinimallySufficientRegion:
     """What stage 2 found.
 
     Attributes:
-        region: (*spatial) bool, part of the sufficient region; it may be empty (the model needs to
-            see nothing).
-        saliency_map: (*spatial) float32, larger matters more; 0 outside the sufficient region.
+        region: (*spatial) bool, in most searches part of the sufficient region; it may be empty
+            (the model needs to see nothing).
+        order: (*spatial) float32: what follows keeps pixels of larger values longer. It may hold
+            what the search took for granted.
         dice: when the model sees this region alone; at least the threshold.
         grain_px: side of the smallest piece that the region may consist of.
         stopped_by: why the search ended: `end`, `max_passes` (a longer one might find a smaller
             region), `patience` (nothing smaller for many steps), or `no_search`.
-        tried: (*spatial) bool, the pixels that the search found something out about: it hid them
-            and the target was preserved, or the network said how much they matter. Between the
-            others the map has no order that means anything. None: all.
-        order: (*spatial) float, the order in which further searches take pixels; it may hold what
-            the search took for granted. None: that of the map.
+        saliency_map: (*spatial) float32, a map that the search learnt, NaN where nothing is known;
+            None: it learnt none, and the map is made of all outcomes.
     """
 
     region: Tensor
-    saliency_map: Tensor
+    order: Tensor
     dice: float
     grain_px: int = 1
     stopped_by: str = "end"
-    tried: Tensor | None = None
-    order: Tensor | None = None
+    saliency_map: Tensor | None = None
 
 
 class Reduction(Protocol):
@@ -64,12 +61,10 @@ class Reduction(Protocol):
     Attributes:
         needs_gradients: whether it needs a network with gradients.
         least_shown: regions that it must at least be able to show, besides its result.
-        learns_map: whether its saliency map is a result of its own, to be kept as it is.
     """
 
     needs_gradients: ClassVar[bool]
     least_shown: ClassVar[int]
-    learns_map: ClassVar[bool]
 
     def __call__(
         self,
@@ -104,7 +99,6 @@ class SearchingReduction(ABC):
 
     doing: ClassVar[str]
     usual_passes: ClassVar[int]
-    learns_map: ClassVar[bool] = False
 
     def limit_of(self, account: Account) -> int:
         """Pass equivalents that may be spent on a target in all."""
@@ -156,7 +150,6 @@ class NoReduction:
 
     needs_gradients: ClassVar[bool] = False
     least_shown: ClassVar[int] = 0
-    learns_map: ClassVar[bool] = False
 
     def __call__(
         self,
@@ -166,13 +159,13 @@ class NoReduction:
         _accounts: Sequence[Account],
         _on_step: OnStep | None = None,
     ) -> list[MinimallySufficientRegion]:
-        """The sufficient region of each probe, and its map; no pass is made."""
+        """The sufficient region of each probe; no pass is made."""
         results = []
         for probe, grown in zip(probes, sufficient, strict=True):
             nearness = 1 / (1 + distance_px(probe.target.region, probe.sampling))
             result = MinimallySufficientRegion(
                 region=grown.region.clone(),
-                saliency_map=nearness * grown.region,
+                order=nearness * grown.region,
                 dice=grown.dice,
                 stopped_by="no_search",
             )

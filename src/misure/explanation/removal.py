@@ -44,12 +44,8 @@ class Minimality(Record, frozen=True, kw_only=True):
         return self.cells_tested == self.cells_left and self.removable == 0
 
 
-Removed = tuple[Tensor, int, bool, Tensor]
-"""What removal found.
-
-The region (*spatial) bool, its number of blocks, whether each was tested and is needed, and the
-pixels (*spatial) bool whose removal was tried at all, in a group or by themselves.
-"""
+Removed = tuple[Tensor, int, bool]
+"""The region (*spatial) bool, its number of blocks, whether each was tested and is needed."""
 
 
 def remove_blocks(
@@ -71,7 +67,7 @@ def remove_blocks(
     """
     grid = Grid(region, cell_px, probe.sampling)
     score = grid.sums(importance).flatten()
-    kept, tried = grid.inside.clone(), torch.zeros_like(grid.inside)
+    kept = grid.inside.clone()
     lot = lot_of(len(score), score.device)  # equal ones go in no particular order
     least_first = lot[score[lot].argsort(stable=True)].tolist()
     order = [i for i in least_first if bool(kept.view(-1)[i])]
@@ -79,27 +75,24 @@ def remove_blocks(
     account = account or Account()
     while order:
         groups = [order[i : i + size] for i in range(0, len(order), size)]
-        removed = yield from _sweep(probe, grid, kept, tried, groups, account)
+        removed = yield from _sweep(probe, grid, kept, groups, account)
         order = [i for i in order if i not in removed]
         if account.was_short:
-            return grid.region(kept), len(order), False, grid.region(tried)
+            return grid.region(kept), len(order), False
         if size == 1 and not removed:
             break
         size = max(1, size // 2)
-    return grid.region(kept), len(order), True, grid.region(tried)
+    return grid.region(kept), len(order), True
 
 
 def _sweep(
     probe: Probe,
     grid: Grid,
     kept: Tensor,
-    tried: Tensor,
     groups: list[list[int]],
     account: Account,
 ) -> Search[set[int]]:
     """Removes from `kept` the groups that are not needed; returns their cell numbers.
-
-    Cells whose removal is tried are marked in `tried`.
 
     A batch tries each group by itself. Those that are not needed one by one are then removed
     together; if that is too much, the first half of them, and so on.
@@ -111,7 +104,6 @@ def _sweep(
         batch, waiting = waiting[:num], waiting[num:]
         if not batch:
             break
-        tried.view(-1)[[i for group in batch for i in group]] = True
         regions = [grid.region(_without(kept, group)) for group in batch]
         replies = yield Query(regions, content_controls=True)
         free = [g for g, reply in zip(batch, replies, strict=True) if probe.suffices(reply)]

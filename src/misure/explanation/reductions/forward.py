@@ -54,31 +54,24 @@ class ForwardReduction(SearchingReduction):
         (reply,) = yield Query([nothing], content_controls=True)
         is_done = probe.suffices(reply)
         held = [nothing if is_done else sufficient.region]
-        needs_nothing, tried = is_done, torch.zeros_like(nothing)
         cell_px = max(grain_px, short_side_px(spatial, probe.sampling) // _COARSEST)
         limited = replace(
             account, limit=self.limit_of(account), was_short=False
         )  # both count together
         while not is_done:
-            region, _, is_one_minimal, removed = yield from remove_blocks(
+            region, _, is_one_minimal = yield from remove_blocks(
                 probe, held[0], nearness, cell_px, limited
             )
-            tried |= removed
             held.insert(0, region)
             if not is_one_minimal:
                 break
             is_done = cell_px == grain_px
             cell_px = max(grain_px, cell_px // 2)
         region, dice = yield from smallest_that_holds(probe, held, sufficient, account)
-        order = nearness * sufficient.region * (1 + region) / 2
-        # nearness is where the search begins, and nothing that it found out
-        found = sufficient.region * (1 + region) / 2
         return MinimallySufficientRegion(
             region=region,
-            saliency_map=order if is_done and not needs_nothing else found,
+            order=nearness * sufficient.region * (1 + region) / 2,
             dice=dice,
             grain_px=grain_px,
             stopped_by="end" if is_done else "max_passes",
-            tried=tried | ~region,
-            order=order,
         )

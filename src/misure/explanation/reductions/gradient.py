@@ -96,29 +96,22 @@ class GradientReduction(SearchingReduction):
         spatial = probe.target.region.shape
         grain_px = self.grain_px or default_grain_px(spatial, probe.sampling)
         grid = Grid(sufficient.region, grain_px, probe.sampling)
-        score = start = _nearness(probe.target.region, grid)
-        stopped_by, learnt = "end", torch.zeros_like(start)
+        score = _nearness(probe.target.region, grid)
+        stopped_by = "end"
         nothing = torch.zeros_like(sufficient.region)
         (reply,) = yield Query([nothing], content_controls=True)
         held = [nothing]
         if not probe.suffices(reply):
-            score, last, held, stopped_by = yield from self._descend(probe, grid, start, account)
-            learnt = last - start
-        is_through = bool(held)
+            score, held, stopped_by = yield from self._descend(probe, grid, score, account)
         if not held:
             held = yield from self._grow_again(probe, sufficient, grid, account)
         region, dice = yield from smallest_that_holds(probe, held, sufficient, account)
-        order = grid.values(map_in_units(score, grid))
-        # the start, nearness to the target, is nothing that the search found out
-        found = order if is_through and bool(region.any()) else _map_of(learnt, grid)
         return MinimallySufficientRegion(
             region=region,
-            saliency_map=found,
+            order=grid.values(map_in_units(score, grid)),
             dice=dice,
             grain_px=grid.cell_px,
             stopped_by=stopped_by,
-            tried=~region | (grid.values(learnt) != 0),
-            order=order,
         )
 
     def _budget(self, account: Account, num_held: int) -> int:
@@ -147,8 +140,8 @@ class GradientReduction(SearchingReduction):
 
     def _descend(
         self, probe: Probe, grid: Grid, score: Tensor, account: Account
-    ) -> Search[tuple[Tensor, Tensor, list[Tensor], str]]:
-        """The score of the best region, the last one, what held (smallest first), why it ended."""
+    ) -> Search[tuple[Tensor, list[Tensor], str]]:
+        """The score of the best region, what held (smallest first), why it ended."""
         num_inside = int(grid.inside.sum())
         num_cells, fewest = max(1, int(_START * num_inside)), num_inside
         contrast = _contrast_share(probe, grid)
@@ -165,7 +158,7 @@ class GradientReduction(SearchingReduction):
             score = score + _direction(reply, grid, contrast)
         while account.passes_left(self._budget(account, len(held))) >= a_step:
             if held and since_gain > self.patience:
-                return best_score, score, held, "patience"
+                return best_score, held, "patience"
             region = grid.region(top_cells(score.where(grid.inside, -torch.inf), num_cells))
             shown = torch.maximum(seen(region), leak * everything) if leak else region
             (reply,) = yield Query([shown], gradient=True, content_controls=not leak)
@@ -184,7 +177,7 @@ class GradientReduction(SearchingReduction):
                 num_cells = min(int(_GROW * num_cells) + 1, int(_BELOW_THE_BEST * fewest) + 1)
             momentum = _MOMENTUM * momentum + (1 - _MOMENTUM) * _direction(reply, grid, contrast)
             score = score + momentum / (1 + misses / _CALMING_MISSES)
-        return best_score, score, held, "max_passes"
+        return best_score, held, "max_passes"
 
 
 def _nearness(target: Tensor, grid: Grid) -> Tensor:
@@ -219,11 +212,3 @@ def _size(of_cells: Tensor, grid: Grid) -> Tensor:
     """The root of the mean square over the cells inside the limit; never 0."""
     squares = of_cells.square() * grid.inside
     return (squares.sum() / grid.inside.sum()).sqrt() + torch.finfo(of_cells.dtype).tiny
-
-
-def _map_of(learnt: Tensor, grid: Grid) -> Tensor:
-    """The map (*spatial) of what gradients said of each cell.
-
-    Cells of which they said nothing stand between those that they spoke for and against.
-    """
-    return grid.values(map_in_units(learnt, grid))

@@ -61,7 +61,6 @@ class PaperReduction:
 
     needs_gradients: ClassVar[bool] = True
     least_shown: ClassVar[int] = 0
-    learns_map: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.grid_size < 1 or self.num_iterations < 0 or self.learning_rate <= 0:
@@ -111,8 +110,7 @@ class PaperReduction:
             replace(
                 result,
                 stopped_by="max_passes" if num < self.num_iterations else result.stopped_by,
-                saliency_map=result.saliency_map.where(bool(num) | ~grown.region, torch.nan),
-                order=result.saliency_map,
+                saliency_map=result.order.where(bool(num) | ~grown.region, torch.nan),
             )
             for result, num, grown in zip(found, nums, sufficient, strict=True)
         ]

@@ -125,14 +125,12 @@ class ReadableReduction(SearchingReduction):
         region, dice = yield from smallest_that_holds(
             probe, [*held[:_KEPT_FOR_RESULT], torch.ones_like(nothing)], sufficient, account
         )
-        order = _order(region, held)
         return MinimallySufficientRegion(
             region=region,
-            saliency_map=order,
             dice=dice,
             grain_px=grain_px,
             stopped_by="end" if is_done else "max_passes",
-            order=order,
+            order=_order(region, held),
         )
 
 
