@@ -12,6 +12,7 @@ import toys
 from misure.explanation import outcome_map
 from misure.explanation.nested import map_value
 from misure.explanation.outcome_map import outcome_scores
+from misure.explanation.presets import make_preset
 from misure.explanation.shown import Shown, block_counts, visible_shares
 from misure.metrics import METRICS
 
@@ -142,7 +143,8 @@ def test_every_pass_of_the_search_and_of_the_removal_is_kept(monkeypatch):
     target = misure.predicted_target(model, image, 1)
     found = misure.explain(model, image, target)
     (shown,) = kept
-    of_evidence = 3  # contents replaced: no view of the image's own pixels alone
+    # with contents replaced, or on other baseline images: not the views that the search asked for
+    of_evidence = make_preset("smallest", {}).passes_of_evidence
     assert len(shown.dices) == len(shown.shares) == found.cost.forward_passes - of_evidence
 
 
