@@ -1,5 +1,6 @@
 """Memory that is freed is kept, where glibc is asked to."""
 
+import json
 import platform
 import subprocess
 import sys
@@ -11,89 +12,67 @@ import toys
 from misure._util import freed_memory
 
 PROGRAM = """
-import resource, torch
-from misure._util.freed_memory import keep_freed_memory
-def faults():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(5):
-        torch.zeros(25_000_000).add_(1)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-faults()
-print(faults())
-assert keep_freed_memory()
-faults()
-print(faults())
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc")
-def test_large_tensors_get_their_pages_again():
-    plain, kept = map(int, subprocess.check_output([sys.executable, "-c", PROGRAM]).split())
-    assert kept < plain / 10
-
-
-PEAKS = """
-import torch
-from misure._util.freed_memory import keep_freed_memory
-from misure._util.memory import PeakMemory
-keep_freed_memory()
-for mb in (800, 100):
-    with PeakMemory(torch.device("cpu")) as peak:
-        torch.ones(mb * 250_000).add_(1)
-    print(int(peak.mb))
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc")
-def test_what_is_kept_does_not_count_as_the_memory_of_what_comes_after():
-    large, small = map(int, subprocess.check_output([sys.executable, "-c", PEAKS]).split())
-    assert small < large - 500
-
-
-def test_without_glibc_nothing_is_asked(monkeypatch):
-    monkeypatch.setattr(freed_memory.sys, "platform", "darwin")
-    assert not freed_memory.keep_freed_memory()
-    freed_memory.release_freed_memory()
-
-
-FOR_A_WHILE = """
-import os, resource, sys, torch
+import json, resource, torch
 from misure._util import freed_memory
 from misure._util.freed_memory import freed_memory_kept, keep_freed_memory
+from misure._util.memory import PeakMemory
 asked = []
 ask = freed_memory._ask_for
 freed_memory._ask_for = lambda settings: asked.append(settings) or ask(settings)
 def faults():
     for _ in range(2):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        for _ in range(5):
+        for _ in range(3):
             torch.zeros(25_000_000).add_(1)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() // 2**20
-plain = faults()
+def peak_mb(mb):
+    with PeakMemory(torch.device("cpu")) as peak:
+        torch.ones(mb * 250_000).add_(1)
+    return peak.mb
+found = {"plain": faults()}
 with freed_memory_kept(), freed_memory_kept():
-    kept, within = faults(), resident()
-print(plain, kept, faults(), within - resident(), len(asked))
-if len(sys.argv) > 1:
-    keep_freed_memory()
-    with freed_memory_kept():
-        pass
-    print(faults())
+    found |= {"kept": faults(), "resident": resident()}
+found |= {"after": faults(), "resident_after": resident(), "num_asked": len(asked)}
+found["agreed"] = keep_freed_memory()
+with freed_memory_kept():
+    pass
+found["for_good"] = faults()
+found["peaks"] = [peak_mb(400), peak_mb(100)]
+print(json.dumps(found))
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc")
-def test_memory_is_kept_for_a_while_and_then_given_back():
-    call = [sys.executable, "-c", FOR_A_WHILE, "for good"]
-    plain, kept, after, given_back, num_asked, for_good = map(
-        int, subprocess.check_output(call).split()
-    )
-    assert kept < plain / 10
-    assert for_good < plain / 10  # not undone
-    assert after > plain / 2
-    assert given_back > 80  # of 95 MB
-    assert num_asked == 2  # the inner context asks for nothing
+@pytest.fixture(scope="module")
+def found():
+    """What a process of its own finds: page faults, memory in MB; one, for torch loads slowly."""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("about glibc")
+    return json.loads(subprocess.check_output([sys.executable, "-c", PROGRAM]))
+
+
+def test_large_tensors_get_their_pages_again(found):
+    assert found["agreed"]
+    assert found["for_good"] < found["plain"] / 10  # the context that came later has undone nothing
+
+
+def test_what_is_kept_does_not_count_as_the_memory_of_what_comes_after(found):
+    large, small = found["peaks"]
+    assert small < large - 250
+
+
+def test_memory_is_kept_for_a_while_and_then_given_back(found):
+    assert found["kept"] < found["plain"] / 10
+    assert found["after"] > found["plain"] / 2
+    assert found["resident"] - found["resident_after"] > 80  # of 95 MB
+    assert found["num_asked"] == 2  # the inner context asks for nothing
+
+
+def test_without_glibc_nothing_is_asked(monkeypatch):
+    monkeypatch.setattr(freed_memory.sys, "platform", "darwin")
+    assert not freed_memory.keep_freed_memory()
+    freed_memory.release_freed_memory()
 
 
 @pytest.mark.parametrize(
