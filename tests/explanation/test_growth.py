@@ -93,10 +93,13 @@ def test_an_answer_that_does_not_hold_alone_is_not_returned(name):
     assert bool(region[probe.target.region].all())
 
 
-def test_regions_are_found_in_3d_and_for_several_trials_at_once():
+@pytest.mark.parametrize(
+    ("growth", "growth_px"), [("dilation", 12), ("first", 12), ("bracket", 10)]
+)
+def test_regions_are_found_in_3d_and_for_several_trials_at_once(growth, growth_px):
     model = toys.model_of(toys.Beacon())
     image = toys.beacon_image(3)
     target = misure.predicted_target(model, image, 1)
     probes = [Probe(target, make_presentations(model, image), t) for t in (0.9, 1.0)]
-    for found in find_sufficient_regions(model, probes, growth="bracket"):
-        assert (found.growth_px, found.dice, found.growth) == (10, 1.0, "bracket")
+    for found in find_sufficient_regions(model, probes, growth=growth):
+        assert (found.growth_px, found.dice, found.growth) == (growth_px, 1.0, growth)
