@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -70,9 +71,10 @@ _KEPT_FOR_RESULT = 3
 
 @dataclass(eq=False)
 class _Seen:
-    """A region that was shown, and what came out."""
+    """A region that was shown, in one bit a pixel, and what came out."""
 
-    region: Tensor
+    bits: np.ndarray
+    like: Tensor
     dice: float
     suffices: bool
     margins: Tensor
@@ -81,6 +83,12 @@ class _Seen:
     depth: int = 0
     is_done: bool = False
     rounds_without: int = 0
+
+    @property
+    def region(self) -> Tensor:
+        """(*spatial) bool, on the device of the target."""
+        pixels = np.unpackbits(self.bits, count=self.like.numel()).view(bool)
+        return torch.from_numpy(pixels).view(self.like.shape).to(self.like.device)
 
 
 @dataclass(frozen=True)
@@ -116,14 +124,15 @@ class ReadableReduction(SearchingReduction):
         grain_px = self.grain_px or default_grain_px(spatial, probe.sampling, _GRAINS)
         nothing = torch.zeros_like(sufficient.region)
         (reply,) = yield Query([nothing], content_controls=True)
-        held, is_done = [nothing], True
+        candidates, held, is_done = [nothing], list[_Seen](), True
         if not probe.suffices(reply):
             limit = self.limit_of(account)
             state = _State(probe, grain_px, self.max_parts, account, limit)
             held = yield from _walk(state, sufficient)
+            candidates = [one.region for one in held[:_KEPT_FOR_RESULT]]
             is_done = state.can_show()
         region, dice = yield from smallest_that_holds(
-            probe, [*held[:_KEPT_FOR_RESULT], torch.ones_like(nothing)], sufficient, account
+            probe, [*candidates, torch.ones_like(nothing)], sufficient, account
         )
         return MinimallySufficientRegion(
             region=region,
@@ -134,23 +143,22 @@ class ReadableReduction(SearchingReduction):
         )
 
 
-def _walk(state: "_State", sufficient: SufficientRegion) -> Search[list[Tensor]]:
-    """All regions that sufficed on the way, the smallest first."""
+def _walk(state: "_State", sufficient: SufficientRegion) -> Search[list[_Seen]]:
+    """What sufficed on the way, the smallest region first."""
     yield from state.begin(sufficient)
     while state.can_show():
         anchor = state.next_anchor()
         if anchor is None:
             break
         yield from _round(state, anchor)
-    held = sorted((one for one in state.seen if one.suffices), key=lambda one: one.area)
-    return [one.region for one in held]
+    return sorted((one for one in state.seen if one.suffices), key=lambda one: one.area)
 
 
-def _order(region: Tensor, held: Sequence[Tensor]) -> Tensor:
+def _order(region: Tensor, held: Sequence[_Seen]) -> Tensor:
     """The order in which pixels come and go: those that many sufficient regions hold go last."""
     order = region.float()
     for one in held:
-        order += one
+        order += one.region
     return order / order.max().clamp(min=1)
 
 
@@ -215,7 +223,7 @@ class _State:
         result = []
         new = {}
         for region in regions:
-            name = region.cpu().numpy().tobytes()
+            name = np.packbits(region.cpu().numpy()).tobytes()
             if name in self.known:
                 result.append(self.known[name])
             else:
@@ -232,7 +240,8 @@ class _State:
                 for response in self.responses:
                     response.add(region, reply.margins)
                 one = _Seen(
-                    region=region,
+                    bits=np.frombuffer(name, np.uint8),
+                    like=self.probe.target.region,
                     dice=reply.dice,
                     suffices=self.probe.suffices(reply),
                     margins=reply.margins,
@@ -281,45 +290,36 @@ class _State:
         lost = _OF_DEFICIT * one.deficit + _OF_DICE * missing + _OF_DEPTH * one.depth
         return math.log(one.area) + lost + tired
 
-    def response_for(self, anchor: _Seen) -> Response:
-        """The response by cells that are fine enough for a region."""
+    def response_for(self, region: Tensor) -> tuple[Response, Tensor]:
+        """The response by units that are fine enough for a region, and its share of each."""
         for response in self.responses:
-            if int((response.units.shares(anchor.region) > 0).sum()) >= _ENOUGH_UNITS:
-                return response
-        return self.responses[-1]
+            shares = response.units.shares(region)
+            if int((shares > 0).sum()) >= _ENOUGH_UNITS:
+                break
+        return response, shares
 
 
-@dataclass(frozen=True, eq=False)
 class _Workplace:
     """An anchor, and the units of which it can lose or gain some."""
 
-    state: _State
-    anchor: _Seen
-    response: Response
-
-    def __post_init__(self) -> None:
-        units = self.response.units
-        shares = units.shares(self.anchor.region)
-        reach = self.state.grain_px * (
-            1 if self.anchor.suffices and self.response is self.state.responses[-1] else 2
-        )
-        near = distance_px(self.anchor.region, self.state.probe.sampling) <= reach
-        object.__setattr__(self, "shares", shares)
-        object.__setattr__(self, "own", (shares > 0).nonzero().flatten().tolist())
-        is_near = (units.shares(near) > 0.3) & (shares < 0.5)
-        object.__setattr__(self, "neighbours", is_near.nonzero().flatten().tolist())
-
-    shares: Tensor = field(init=False)
-    own: list[int] = field(init=False)
-    neighbours: list[int] = field(init=False)
+    def __init__(self, state: _State, anchor: _Seen) -> None:
+        self.state, self.anchor, self.region = state, anchor, anchor.region
+        self.response, self.shares = state.response_for(self.region)
+        units, is_finest = self.response.units, self.response is state.responses[-1]
+        self.own = (self.shares > 0).nonzero().flatten().tolist()
+        reach_px = state.grain_px * (1 if anchor.suffices and is_finest else 2)
+        near = distance_px(self.region, state.probe.sampling) <= reach_px
+        is_near = (units.shares(near) > 0.3) & (self.shares < 0.5)
+        self.neighbours: list[int] = is_near.nonzero().flatten().tolist()
 
     @property
     def is_large(self) -> bool:
+        """Whether its pieces are compact."""
         return self.anchor.area >= _LARGE
 
     def changed(self, without: Sequence[int], added: Sequence[int]) -> Tensor:
         """The anchor without some units and with others, made readable."""
-        units, region = self.response.units, self.anchor.region
+        units, region = self.response.units, self.region
         kept = region & ~units.region(without, region)
         return self.state.readable(kept | units.region(added, region))
 
@@ -354,7 +354,7 @@ class _Workplace:
 
 def _round(state: _State, anchor: _Seen) -> Search[None]:
     """One round of screening and planning around an anchor."""
-    place = _Workplace(state, anchor, state.response_for(anchor))
+    place = _Workplace(state, anchor)
     num_seen, area_before = len(state.seen), state.best_area
     groups = place.groups()
     yield from state.show(list(_screening(place, groups)))
@@ -383,11 +383,11 @@ def _screening(place: _Workplace, groups: list[list[int]]) -> Iterator[Tensor]:
         added = compact_groups(place.response.units, place.neighbours, number, state.generator)
         yield from (place.changed([], group) for group in added)
     step_px, sampling = max(1, state.grain_px / 4), state.probe.sampling
-    outside = distance_px(anchor.region, sampling)
+    outside = distance_px(place.region, sampling)
     for times in (1,) if anchor.suffices else (1, 2, 4):
         yield state.readable(outside <= times * step_px)
-    if not bool(anchor.region.all()):
-        yield state.readable(distance_px(~anchor.region, sampling) > step_px)
+    if not bool(place.region.all()):
+        yield state.readable(distance_px(~place.region, sampling) > step_px)
 
 
 def _plans(place: _Workplace, groups: list[list[int]]) -> Search[None]:
