@@ -48,7 +48,8 @@ class Explanation:
     Attributes:
         target: what is explained.
         sufficient_region: (*spatial) bool; from it alone the model segments the target again.
-        minimally_sufficient_region: (*spatial) bool, part of it; from it alone too.
+        minimally_sufficient_region: (*spatial) bool, in most searches part of it; from it alone
+            too.
         saliency_map: (*spatial) float32, larger matters more. Pixels of which no pass told
             anything are NaN. Of all others the nested regions give the level, and the outcomes of
             all that was shown the order within a level (see `outcome_map`).

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from misure.explanation.sample import PixelSample
-from misure.explanation.units import Units
+from misure.explanation.units import Units, k_means
 
 _GROUPS = 12  # of sampled pixels; the members of a group share their prior
 _REACH = 1 / 8  # of the short side: how far a unit acts
@@ -77,16 +77,7 @@ class Response:
     def __init__(self, units: Units, sample: PixelSample, places: Tensor) -> None:
         self.units, self.sample = units, sample
         generator = torch.Generator().manual_seed(0)
-        means = places[torch.randperm(len(places), generator=generator)[:_GROUPS]]
-        for _ in range(8):
-            self.group = torch.cdist(places, means).argmin(1)
-            means = torch.stack(
-                [
-                    places[self.group == i].mean(0) if bool((self.group == i).any()) else mean
-                    for i, mean in enumerate(means)
-                ]
-            )
-        self.group = torch.cdist(places, means).argmin(1)
+        self.group, means = k_means(places, _GROUPS, generator)
         sizes = (units.num_px / units.num_px.mean()).sqrt()
         self.reach = (torch.exp(-torch.cdist(units.centres, means) / _REACH) + _FAR) * sizes[
             :, None

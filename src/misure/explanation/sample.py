@@ -32,25 +32,20 @@ class PixelSample:
     weights: Tensor
     wanted: Tensor
 
-    def loss(self, margins: Tensor, unit: float) -> Tensor:
-        """How much is missing or too much, smoothed: softplus of the wrong side of each margin.
-
-        Args:
-            margins: (..., n) float32.
-            unit: the margin that counts as safe.
-
-        Returns:
-            (...) float32, relative to the number of target pixels.
-        """
-        softened = torch.nn.functional.softplus(-self.wanted * margins / unit)
-        return (self._shares * softened).sum(-1)
-
     def deficit(self, margins: Tensor) -> float:
         """The sum of all wrong margins, relative to the number of target pixels; 0 or more."""
         return float((self._shares * (-self.wanted * margins).clamp(min=0)).sum())
 
     def fall_of_loss(self, margins: Tensor, unit: float) -> Tensor:
-        """How much the loss falls for each margin (n,) that rises by 1."""
+        """How much the loss falls (n,) when a margin rises a little.
+
+        The loss is the sum of softplus(-wanted x margin / unit), relative to the number of target
+        pixels.
+
+        Args:
+            margins: (n,) float32.
+            unit: the margin that counts as safe.
+        """
         return self._shares * self.wanted * torch.sigmoid(-self.wanted * margins / unit) / unit
 
     def expected_dices(self, margins: Tensor, spread: Tensor) -> list[float]:

@@ -148,7 +148,8 @@ def _sampled(logits: Tensor, views: Sequence[_View]) -> list[Tensor]:
     for i, probe in enumerate(view.probe for view in views):
         there = logits[i : i + 1].flatten(2)[:, :, probe.sample.indices.to(logits.device)]
         margins.append(class_margin(there, probe.target.class_index, probe.target.multilabel)[0])
-    return [each.float().cpu() for each in margins]
+    sizes = [len(each) for each in margins]
+    return list(torch.split(torch.cat(margins).float().cpu(), sizes))
 
 
 def _fall_of_loss(margin: Tensor, view: _View, dice: float) -> Tensor:

@@ -102,21 +102,43 @@ def _boxes(distance: Tensor, scale: Sequence[float], coarse: float, fine: float)
         yield box
 
 
+def k_means(
+    points: Tensor,
+    number: int,
+    generator: torch.Generator,
+    *,
+    weights: Tensor | None = None,
+    num_steps: int = 8,
+) -> tuple[Tensor, Tensor]:
+    """The group (N,) int64 of each of N points, and the means (groups, axes) of the groups.
+
+    Args:
+        points: (N, axes) float32.
+        number: groups, at most one for each point; some may stay empty.
+        generator: of the points that the groups begin with.
+        weights: (N,) float32, how much each point counts; None: all alike.
+        num_steps: times that the means are moved.
+    """
+    weights = torch.ones(len(points)) if weights is None else weights
+    means = points[torch.randperm(len(points), generator=generator)[:number]]
+    for _ in range(num_steps):
+        nearest = torch.cdist(points, means).argmin(1)
+        totals = torch.zeros(len(means)).index_add(0, nearest, weights)[:, None]
+        sums = torch.zeros_like(means).index_add(0, nearest, points * weights[:, None])
+        means = torch.where(totals > 0, sums / totals.clamp(min=1), means)
+    return torch.cdist(points, means).argmin(1), means
+
+
 def compact_groups(
     units: Units, chosen: Sequence[int], number: int, generator: torch.Generator
 ) -> list[list[int]]:
-    """Units divided into at most so many groups of neighbours (k-means over their centres)."""
+    """Divides units into groups of neighbours, at most `number` of them (k-means)."""
     if len(chosen) <= number:
         return [[unit] for unit in chosen]
     centres, weights = units.centres[list(chosen)], units.num_px[list(chosen)]
-    means = centres[torch.randperm(len(chosen), generator=generator)[:number]]
-    for _ in range(6):
-        nearest = torch.cdist(centres, means).argmin(1)
-        totals = torch.zeros(number).index_add(0, nearest, weights)
-        sums = torch.zeros_like(means).index_add(0, nearest, centres * weights[:, None])
-        means = torch.where(totals[:, None] > 0, sums / totals.clamp(min=1)[:, None], means)
+    group_of, _ = k_means(centres, number, generator, weights=weights, num_steps=6)
     groups: list[list[int]] = [[] for _ in range(number)]
-    for unit, group in zip(chosen, torch.cdist(centres, means).argmin(1).tolist(), strict=True):
+    for unit, group in zip(chosen, group_of.tolist(), strict=True):
         groups[group].append(unit)
     return [group for group in groups if group]
 
@@ -124,7 +146,7 @@ def compact_groups(
 def scattered_groups(
     units: Units, chosen: Sequence[int], number: int, generator: torch.Generator
 ) -> list[list[int]]:
-    """Units divided into about so many groups, the members of each far from each other.
+    """Divides units into about `number` groups whose members are far from each other.
 
     What each member does can then be told apart by where the network's answer changes.
     """

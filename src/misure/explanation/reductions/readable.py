@@ -130,7 +130,7 @@ class ReadableReduction(SearchingReduction):
             state = _State(probe, grain_px, self.max_parts, account, limit)
             held = yield from _walk(state, sufficient)
             candidates = [one.region for one in held[:_KEPT_FOR_RESULT]]
-            is_done = state.can_show()
+            is_done = state.num_left > 0
         region, dice = yield from smallest_that_holds(
             probe, [*candidates, torch.ones_like(nothing)], sufficient, account
         )
@@ -146,7 +146,7 @@ class ReadableReduction(SearchingReduction):
 def _walk(state: "_State", sufficient: SufficientRegion) -> Search[list[_Seen]]:
     """What sufficed on the way, the smallest region first."""
     yield from state.begin(sufficient)
-    while state.can_show():
+    while state.num_left:
         anchor = state.next_anchor()
         if anchor is None:
             break
@@ -198,11 +198,13 @@ class _State:
     @property
     def best_area(self) -> float:
         """Its share of the image; 1 if none has sufficed yet."""
-        return 1.0 if self.best is None else self.best.area
+        best = self.best
+        return 1.0 if best is None else best.area
 
-    def can_show(self, number: int = 1) -> bool:
-        """Whether so many more regions may be shown."""
-        return self.account.passes_left(self.limit) >= number * self.probe.num_views
+    @property
+    def num_left(self) -> int:
+        """Regions that may still be shown."""
+        return max(0, self.account.passes_left(self.limit)) // self.probe.num_views
 
     def readable(self, region: Tensor) -> Tensor:
         """What is left of a region when it is opened, in few parts."""
@@ -229,9 +231,9 @@ class _State:
             else:
                 new[name] = region
         waiting = list(new.items())
-        while waiting and self.can_show():
-            most = self.account.passes_left(self.limit) // self.probe.num_views
-            batch, waiting = waiting[: min(_AT_ONCE, most)], waiting[min(_AT_ONCE, most) :]
+        while waiting and self.num_left:
+            num = min(_AT_ONCE, self.num_left)
+            batch, waiting = waiting[:num], waiting[num:]
             shown = [region for _, region in batch]
             replies = yield Query(shown, content_controls=True, margins=True)
             for (name, region), reply in zip(batch, replies, strict=True):
@@ -267,7 +269,9 @@ class _State:
         return found
 
     def _most_promising(self) -> _Seen | None:
-        best = None if self.best is None or self.best.is_done else self.best
+        best, best_area = self.best, self.best_area
+        if best is not None and best.is_done:
+            best = None
         if self.in_a_row >= _IN_A_ROW and best is not None:
             return best
         others = [
@@ -275,7 +279,7 @@ class _State:
             for one in self.seen
             if not one.suffices
             and not one.is_done
-            and 0 < one.area < _SMALLER * self.best_area
+            and 0 < one.area < _SMALLER * best_area
             and one.deficit < _LOST
         ]
         anchors = others if best is None else [best, *others]
@@ -394,12 +398,13 @@ def _plans(place: _Workplace, groups: list[list[int]]) -> Search[None]:
     """Shows what should hold, farther and farther, or less far."""
     state, threshold = place.state, place.state.probe.dice_threshold
     wanted, shown, misses, repeated = threshold, 0, 0, 0
-    while state.can_show() and shown < _PLANS and misses < _MISSES and repeated < 12:
+    while state.num_left and shown < _PLANS and misses < _MISSES and repeated < 12:
         around = place.around()
         path = _path(place, around, wanted, groups)
         total = place.response.units.num_px
         areas = [float((shares * total).sum() / total.sum()) for shares, _ in path]
-        usable = [i for i, area in enumerate(areas) if area < 0.99 * state.best_area]
+        small_enough = 0.99 * state.best_area
+        usable = [i for i, area in enumerate(areas) if area < small_enough]
         if not usable:
             return
         holding = [i for i in usable if path[i][1] >= wanted]
