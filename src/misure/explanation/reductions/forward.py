@@ -55,9 +55,8 @@ class ForwardReduction(SearchingReduction):
         is_done = probe.suffices(reply)
         held = [nothing if is_done else sufficient.region]
         cell_px = max(grain_px, short_side_px(spatial, probe.sampling) // _COARSEST)
-        limited = replace(
-            account, limit=self.limit_of(account), was_short=False
-        )  # both count together
+        # both accounts count together, for they share their cost
+        limited = replace(account, limit=self.limit_of(account), was_short=False)
         while not is_done:
             region, _, is_one_minimal = yield from remove_blocks(
                 probe, held[0], nearness, cell_px, limited

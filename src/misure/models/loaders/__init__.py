@@ -2,8 +2,7 @@
 
 `python:`, `function:`, `torchscript:` and `export:` run code of the file that the user names: use
 them with files that you trust. The plan of an experiment may name them only if the user does, too
-(`runs_code`). The
-others read data alone: safetensors, ONNX, or weights with `weights_only=True`.
+(`runs_code`). The others read data alone: safetensors, ONNX, or weights with `weights_only=True`.
 """
 
 # The order of these names is the order of the registry, and of every table.
