@@ -24,7 +24,7 @@ discs = dataset
 brighter = loader
 
 [misure.presets]
-quick = preset
+brief = preset
 """
 
 USE = """
@@ -41,7 +41,7 @@ assert result.saliency_map[16, 16] == result.saliency_map.max() > 1
 compared = misure.compare(model, samples, methods=["depth", "random"], metrics=["localisation"])
 assert "centre_distance_px" in compared.metrics
 assert compared.summary()["depth"]["centre_distance_px"]["mean"] < 1
-assert misure.explain(model, samples[0].image, target, preset="quick").settings["edge_px"] == 2
+assert misure.explain(model, samples[0].image, target, preset="brief").settings["edge_px"] == 2
 """
 
 

@@ -98,9 +98,9 @@ def _dice_by_hand(drawn, target, ignored):
     seed=st.integers(0, 10_000),
     num_dimensions=st.sampled_from([2, 3]),
     threshold=st.sampled_from([0.5, 0.8, 0.9, 1.0]),
-    growth=st.sampled_from(["dilation", "first", "bracket", "steps"]),
+    growth=st.sampled_from(["dilation", "first", "bracket", "steps", "jumps"]),
     instance=st.sampled_from([None, 0]),
-    preset=st.sampled_from([*SEARCHES, "readable"]),
+    preset=st.sampled_from([*SEARCHES, "readable", "quick"]),
     one_minimal=st.booleans(),
 )
 def test_invariants_for_any_model(
@@ -164,6 +164,7 @@ def test_the_same_seed_gives_the_same_bytes():
         ("smallest", {}),
         ("forward_only", {"max_passes": 90}),
         ("readable", {"max_passes": 48}),
+        ("quick", {}),
     ],
 )
 def test_several_targets_and_images_are_explained_as_one_by_one(preset, options):

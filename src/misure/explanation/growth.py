@@ -4,7 +4,7 @@ Show only the target. As long as the Dice of the prediction with the target stay
 threshold, show more of the surroundings. The region says *how far* the model looks. Hasany,
 Mériaudeau, Petitjean, arXiv 2406.12173.
 
-Three searches, since the Dice need not rise with the growth:
+Several searches, since the Dice need not rise with the growth:
 
 - `dilation`: the paper's. One dilation by a 7 x 7 ellipse at a time, tested before each.
 - `first`: Euclidean growth by `STEP_PX`, several steps in one batch, up to the first that suffices.
@@ -14,6 +14,8 @@ Three searches, since the Dice need not rise with the growth:
   larger region than `first`.
 - `steps`: Euclidean growth by the fixed `STEPS`, up to the first that suffices: at most eleven
   passes, and the coarsest answer.
+- `jumps`: the target, one jump and two bisections along `STEPS`, each shown alone: at most five
+  passes.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,6 +41,9 @@ LEAST_SHOWN = 3
 
 _STEPS_AT_ONCE = 4
 _KEPT = 2  # regions: the one that is found, alone, and the whole image
+_NEARLY = 0.7  # Dice of the target by itself, from which the first jump is a short one
+_FIRST_JUMP, _FIRST_IF_NEARLY = 4, 2  # of STEPS
+_JUMPS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +55,7 @@ class SufficientRegion:
         growth_px: how far it reaches beyond the target (Euclidean), 0 for the target itself; in
             units of the smallest side of a voxel.
         dice: when the model sees this region alone; at least the threshold.
-        growth: `dilation`, `first`, `bracket` or `steps`.
+        growth: `dilation`, `first`, `bracket`, `steps` or `jumps`.
         stopped_by: `end`, or `max_passes`: a longer search might find a smaller region.
     """
 
@@ -77,7 +82,7 @@ def find_sufficient_regions(
     Args:
         model: the model to explain.
         probes: targets with their presentations, all images of one shape.
-        growth: `dilation`, `first`, `bracket` or `steps`.
+        growth: `dilation`, `first`, `bracket`, `steps` or `jumps`.
         accounts: for each probe, where its passes are counted; a limit of `LEAST_SHOWN` regions or
             more is kept.
         on_step: called once a round.
@@ -170,6 +175,38 @@ def _steps(probe: Probe, account: Account | None = None) -> Search[Found]:
     return (yield from _settle(probe, distance, growths[-1:], account))
 
 
+def _jumps(probe: Probe, account: Account | None = None) -> Search[Found]:
+    """The least of a few growths that suffices, each shown alone: at most five passes."""
+    account, views = account or Account(), len(probe.presentations)
+    distance = distance_px(probe.target.region, probe.sampling)
+    side, farthest = short_side_px(distance.shape, probe.sampling), float(distance.max())
+    growths = [probe.edge_px + share * side for share in STEPS]
+    growths = [growth_px for growth_px in growths if growth_px < farthest]
+    found: Found | None = None
+    misses, suffices, step = -1, len(growths), 0
+    for num_shown in range(1 + _JUMPS):
+        if not misses < step < suffices or not account.affords(_KEPT * views):
+            break
+        region = distance <= growths[step]
+        (reply,) = yield Query([region], alone=True)
+        if probe.suffices(reply):
+            suffices, found = step, (region, growths[step], reply.dice)
+        else:
+            misses = step
+        step = (misses + suffices) // 2
+        if num_shown == 0:
+            first = _FIRST_IF_NEARLY if reply.dice >= _NEARLY else _FIRST_JUMP
+            step = min(first, len(growths) - 1)
+    if found is not None:
+        return found
+    growth_px = max(farthest, probe.edge_px)
+    region = distance <= growth_px
+    (reply,) = yield Query([region], alone=True)
+    if not probe.suffices(reply):
+        raise _never(reply, probe)
+    return region, growth_px, reply.dice
+
+
 def _settle(
     probe: Probe, distance: Tensor, growths: list[float], account: Account
 ) -> Search[Found]:
@@ -207,4 +244,5 @@ GROWTHS: dict[str, Callable[..., Search[Found]]] = {
     "first": _first,
     "bracket": _bracket,
     "steps": _steps,
+    "jumps": _jumps,
 }

@@ -19,6 +19,7 @@ from misure.explanation.reduction import NoReduction, Reduction
 from misure.explanation.reductions.forward import ForwardReduction
 from misure.explanation.reductions.gradient import GradientReduction
 from misure.explanation.reductions.paper import PaperReduction
+from misure.explanation.reductions.quick import QuickReduction
 from misure.explanation.reductions.readable import ReadableReduction
 
 _NO_OPTIONS = ("name", "reduction", "summary", "usual_passes")
@@ -31,7 +32,7 @@ class Preset:
 
     Attributes:
         name: of the preset it started from.
-        growth: the search of stage 1 (`dilation`, `first`, `bracket` or `steps`).
+        growth: the search of stage 1 (`dilation`, `first`, `bracket`, `steps` or `jumps`).
         reduction: the search of stage 2; its options are its fields.
         baseline_image: what stands where pixels are removed (see `make_baseline_image`); several
             names with commas between them: a region has to suffice with each.
@@ -150,6 +151,14 @@ for _preset in (
         thresholds=THRESHOLDS,
         summary="Regions that a person can read: few, broad parts, found by forward passes alone.",
         usual_passes="about 160, at most 176",
+    ),
+    Preset(
+        name="quick",
+        growth="jumps",
+        reduction=QuickReduction(),
+        num_minimality_tests=0,
+        summary="A first answer in 20 forward passes, evidence included: a few growths, then cuts.",
+        usual_passes="20",
     ),
     Preset(
         name="smallest",

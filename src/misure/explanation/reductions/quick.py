@@ -1,0 +1,194 @@
+"""Both stages in a few forward passes, for interactive use and as a baseline for other searches.
+
+Stage 1 (`jumps`) grows the target by a few of the steps of `steps`: it shows the target, jumps to
+1/8 of the short side (to 1/32 if the target nearly suffices by itself), and bisects, four regions
+in all.
+
+Stage 2 cuts. Each *cut* has an order of the image's pixels and removes the first few per cent of
+the region in this order: what differs least from the baseline image, near the target or far from
+it, what is farthest from the target, or what lies farthest along an axis. How much of the Dice a
+per cent costs is guessed at first and learnt from each reply; a cut is as long as the Dice above
+the threshold should pay for. The longest is shown next. What suffices is the region from which the
+next cuts are made.
+
+Why it is built like this, what was tried and what failed: docs/results/quick.md.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.explanation.growth import SufficientRegion
+from misure.explanation.probe import Account, Probe, Query, Search
+from misure.explanation.reduction import (
+    MinimallySufficientRegion,
+    SearchingReduction,
+    check_search_options,
+    smallest_that_holds,
+)
+from misure.images.grid import smooth
+from misure.images.regions import broad_parts, distance_px
+from misure.images.spacing import short_side_px
+
+_SMOOTHING = 1 / 256  # of the short side, of the contrast
+_LEAST_CONTRAST = 0.02  # of the mean
+_PER_SIDE = (2.0, 8.0, 4.0, 0.0)  # what a short side of distance takes from the log contrast
+_SLOPES = (0.3, 0.3, 0.35, 0.35)  # Dice for all of a region: guessed cost of cuts by contrast
+_SLOPE_OUTER, _SLOPE_AXIS = 0.5, 0.6
+_LEAST_SLOPE = 0.05
+_LEARNT = 0.7  # share of a new slope in the next guess
+_LEAST_SPARE = 0.012  # Dice above the threshold that is assumed at least
+_PAID = 0.9  # share of the Dice above the threshold that a cut may cost
+_SHORTEST, _LONGEST = 0.03, 0.35  # share of the region
+_SHORTER = 0.7  # than what failed with the same region
+_AGAIN = 1 / 1.3  # weight of a cut that failed with the same region
+
+
+@dataclass(frozen=True)
+class QuickReduction(SearchingReduction):
+    """The smallest region that cuts find within a few forward passes.
+
+    Where nothing of the image is needed, the region is small but not empty: nothing is shown to
+    test that.
+
+    Attributes:
+        grain_px: the least breadth of every part; 0: none, cuts by contrast leave small holes.
+        max_parts: the largest number of connected parts, with a `grain_px`.
+    """
+
+    grain_px: int = 0
+    max_parts: int = 10
+
+    doing: ClassVar[str] = "cutting"
+    needs_gradients: ClassVar[bool] = False
+    usual_passes: ClassVar[int] = 20
+    least_shown: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        check_search_options(self.grain_px)
+        if self.max_parts < 1:
+            raise InputError(f"expected max_parts of 1 or more, got {self.max_parts}.")
+
+    def search(
+        self, probe: Probe, sufficient: SufficientRegion, account: Account
+    ) -> Search[MinimallySufficientRegion]:
+        limit, views = self.limit_of(account), probe.num_views
+        cuts, held = list(_cuts(probe)), list[Tensor]()
+        region, dice = sufficient.region, sufficient.dice
+        is_done = False
+        while account.passes_left(limit) >= views:
+            proposals = [(cut, cut.share(dice - probe.dice_threshold)) for cut in cuts]
+            proposals.sort(key=lambda one: -one[1] * one[0].weight)
+            for cut, share in proposals:
+                shorter = self._opened(cut.made(region, share), probe)
+                if 0 < int(shorter.sum()) < int(region.sum()):
+                    break
+            else:
+                is_done = True
+                break
+            (reply,) = yield Query([shorter], content_controls=True)
+            holds = probe.suffices(reply)
+            cut.learn(share, dice - reply.dice, holds)
+            if holds:
+                region, dice = shorter, reply.dice
+                held.insert(0, region)
+                for each in cuts:
+                    each.failed_at = None
+        region, dice = yield from smallest_that_holds(probe, held, sufficient, account)
+        return MinimallySufficientRegion(
+            region=region,
+            order=_order(sufficient.region, held),
+            dice=dice,
+            grain_px=max(1, self.grain_px),
+            stopped_by="end" if is_done else "max_passes",
+        )
+
+    def _opened(self, region: Tensor, probe: Probe) -> Tensor:
+        if not self.grain_px:
+            return region
+        return broad_parts(region, self.grain_px, self.max_parts, probe.sampling)
+
+
+@dataclass
+class _Cut:
+    """A way of making regions smaller, and what it costs.
+
+    Attributes:
+        order: (*spatial) float; pixels of large values go first.
+        slope: Dice that all of a region would cost, if the cost grew in proportion.
+        failed_at: share that was too much for the region of now; None: not tried.
+    """
+
+    order: Tensor
+    slope: float
+    failed_at: float | None = field(default=None)
+
+    @property
+    def weight(self) -> float:
+        """What its share counts when the next cut is chosen."""
+        return 1.0 if self.failed_at is None else _AGAIN
+
+    def share(self, spare: float) -> float:
+        """How much of the region to remove, if the Dice may fall by `spare`."""
+        wanted = _PAID * max(_LEAST_SPARE, spare) / self.slope
+        share = min(max(wanted, _SHORTEST), _LONGEST)
+        return share if self.failed_at is None else min(share, _SHORTER * self.failed_at)
+
+    def made(self, region: Tensor, share: float) -> Tensor:
+        """The region without this share of its pixels; pixels of equal value go or stay together.
+
+        If none are left out so, those of the largest value go.
+        """
+        values = self.order[region]
+        num_kept = min(max(1, round((1 - share) * len(values))), len(values))
+        last = values.kthvalue(num_kept).values
+        shorter = region & (self.order <= last)
+        return region & (self.order < last) if int(shorter.sum()) == len(values) else shorter
+
+    def learn(self, share: float, fall: float, holds: bool) -> None:
+        """Notes how far the Dice fell after a cut."""
+        seen = max(_LEAST_SLOPE, fall / share)
+        self.slope = (1 - _LEARNT) * self.slope + _LEARNT * seen
+        self.failed_at = None if holds else share
+
+
+def _cuts(probe: Probe) -> Iterator[_Cut]:
+    """All cuts, with what they are guessed to cost."""
+    target, sampling = probe.target.region, probe.sampling
+    side = short_side_px(target.shape, sampling)
+    outwards = (distance_px(target, sampling) - distance_px(~target, sampling)) / side
+    contrast = _contrast(probe, side)
+    for per_side, slope in zip(_PER_SIDE, _SLOPES, strict=True):
+        yield _Cut(per_side * outwards - contrast.log(), slope)
+    yield _Cut(outwards, _SLOPE_OUTER)
+    for axis, length in enumerate(target.shape):
+        shape = [-1 if i == axis else 1 for i in range(target.ndim)]
+        along = torch.arange(length, device=target.device).float().view(shape)
+        for order in (along, -along):
+            yield _Cut(order.expand(target.shape), _SLOPE_AXIS)
+
+
+def _contrast(probe: Probe, side: int) -> Tensor:
+    """How far each pixel (*spatial) is from what replaces it, smoothed; above 0, about 1.
+
+    With several baseline images, the one that differs most counts.
+    """
+    squares = torch.stack(
+        [(way.image - way.baseline_image).float().square().sum(0) for way in probe.presentations]
+    )
+    contrast = smooth(squares.amax(0).sqrt(), max(0.5, _SMOOTHING * side), probe.sampling)
+    near = distance_px(probe.target.region, probe.sampling) <= side / 8
+    mean = contrast[near].mean().clamp(min=torch.finfo(contrast.dtype).tiny)
+    return contrast / mean + _LEAST_CONTRAST
+
+
+def _order(sufficient: Tensor, held: list[Tensor]) -> Tensor:
+    """The order in which pixels come and go: those that many sufficient regions hold go last."""
+    order = sufficient.float()
+    for region in held:
+        order += region
+    return order / order.max().clamp(min=1)
