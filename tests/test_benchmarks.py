@@ -151,3 +151,22 @@ def test_a_sisters_object_is_the_one_where_the_target_is():
     assert target.region.equal(found.target.region)
     assert int(target.ignored.sum()) == 4
     assert same_object(model, torch.zeros_like(image), found.target) is None
+
+
+def test_a_region_of_a_square_holds_under_changes_that_leave_its_outline(tmp_path):
+    import changes
+    from searches import Rows, parse_search
+
+    model, found = _square()
+    probe = changes.probe_of(model, found)
+    square = found.target.region
+    dices = changes.dices_under(model, probe, square)
+    assert [kind for kind, _ in dices] == [
+        *["shift"] * 4, *["noise"] * 3, "edge 1 px", "edge 2 px", "edge 3 px",
+        "on blurred", "on noise", "on filled",
+    ]  # fmt: skip
+    assert {dice for kind, dice in dices if kind in ("shift", "noise")} == {1.0}
+    row = Rows(tmp_path / "rows.jsonl").find(model, found, parse_search("sufficient_region"))
+    small = row["minimally_sufficient_region"]
+    assert small["dice_under_small_changes"]["shift"] == 1.0
+    assert changes.is_lost(row) == (small["dice_under_small_changes"]["soft_edge"] < 0.8)

@@ -138,6 +138,17 @@ def test_a_region_is_found_on_what_it_shows_filled_in_and_shown_on_other_baselin
     assert ", ".join(f"{name} {dice:.3f}" for name, dice in others.items()) in done.output
     leans = max(others.values()) < 0.8
     assert ("The region suffices on filled alone" in done.output) == leans
+    explanation = misure.Explanation.load(tmp_path / "out" / "explanation.npz")
+    shift, whole = (
+        dices["shift"]
+        for dices in (
+            explanation.dice_under_small_changes,
+            explanation.whole_image_under_small_changes,
+        )
+    )
+    assert f"shift {shift:.3f} (whole image {whole:.3f}), noise " in done.output
+    is_undone = bool(explanation.small_changes_note)
+    assert ("The region does not hold under small changes" in done.output) == is_undone
 
 
 def test_budget_grain_and_several_baseline_images(picture, sample, tmp_path):
@@ -535,7 +546,7 @@ def test_compare_on_the_data_set_knows_the_network_and_what_matters(tmp_path):
         (["--dataset", "triangle:1", "--methods", "no"], "expected methods among"),
         (["--dataset", "triangle:1", "--metrics", "no"], "expected metrics among"),
         (["--dataset", "triangle:1", "--option", "x=3"], "expected an option of preset"),
-        (["--dataset", "triangle:1", "--max-passes", "0"], "expected max_passes of 40 or more"),
+        (["--dataset", "triangle:1", "--max-passes", "0"], "expected max_passes of 45 or more"),
         (["--dataset", "triangle:1", "--option", "rise.3"], "expected [METHOD.]KEY=VALUE"),
         (["a.png", "--model", "triangle"], "got none; the first: "),
     ],

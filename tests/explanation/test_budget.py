@@ -42,7 +42,7 @@ def test_no_more_passes_are_spent_than_allowed(preset, asked):
 def test_a_budget_that_ends_the_growth_gives_a_larger_region_and_says_so(growth):
     model, image, target = _beacon(3)
     options = {"preset": "sufficient_region", "growth": growth, "num_minimality_tests": 0}
-    whole = misure.explain(model, image, target, max_passes=10, **options)
+    whole = misure.explain(model, image, target, max_passes=15, **options)
     assert whole.sufficient_region.all()
     assert whole.values.sufficient_region.stopped_by == "max_passes"
     free = misure.explain(model, image, target, **options)

@@ -89,6 +89,35 @@ def test_a_region_that_holds_on_its_own_baseline_image_alone_is_said_to_lean_on_
     assert changed.baseline_image_note == (f"The region suffices {expected}" if expected else "")
 
 
+@pytest.mark.parametrize(
+    ("dices", "expected"),
+    [
+        ({"shift": 0.8, "noise": 0.7, "soft_edge": 0.8}, ""),
+        (
+            {"shift": 0.79, "noise": 0.63, "soft_edge": 0.1},
+            "(a shift of one pixel 0.79, a soft edge 0.10): it may suffice by chance.",
+        ),
+        (
+            {"shift": 0.9, "noise": 0.61, "soft_edge": 0.9},
+            "(1 % noise 0.61): it may suffice by chance.",
+        ),
+        ({}, ""),
+    ],
+)
+def test_a_region_that_small_changes_undo_is_said_to(explanation, dices, expected):
+    """Under noise the whole image reaches 0.8 only, so 0.9 x 0.8 less 0.1 is enough there."""
+    small = msgspec.structs.replace(
+        explanation.values.minimally_sufficient_region,
+        dice_under_small_changes=dices,
+        whole_image_under_small_changes={"shift": 1.0, "noise": 0.8},
+    )
+    changed = explanation.with_values(minimally_sufficient_region=small, dice_threshold=0.9)
+    assert changed.dice_under_small_changes == dices
+    assert changed.whole_image_under_small_changes == {"shift": 1.0, "noise": 0.8}
+    said = f"The region does not hold under small changes {expected}"
+    assert changed.small_changes_note == (said if expected else "")
+
+
 def test_an_interrupted_save_leaves_the_old_file(explanation, tmp_path, monkeypatch):
     path = tmp_path / "e.npz"
     explanation.save(path)

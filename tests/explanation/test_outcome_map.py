@@ -143,7 +143,7 @@ def test_every_pass_of_the_search_and_of_the_removal_is_kept(monkeypatch):
     target = misure.predicted_target(model, image, 1)
     found = misure.explain(model, image, target)
     (shown,) = kept
-    # with contents replaced, or on other baseline images: not the views that the search asked for
+    # contents replaced, other baseline images, small changes: not what the search asked for
     of_evidence = make_preset("smallest", {}).passes_of_evidence
     assert len(shown.dices) == len(shown.shares) == found.cost.forward_passes - of_evidence
 

@@ -150,7 +150,7 @@ metrics = ["localisation", "fineness", "computation"]
 headline = ["iou", "growth_px"]
 num_samples = 2
 [method_options.misure]
-max_passes = 46
+max_passes = 51
 [[parts]]
 name = "shipped"
 dataset = "triangle:5"

@@ -22,7 +22,7 @@ SIGNED = ("occlusion", "integrated_gradients", "input_x_gradient", "guided_backp
 FAST = {
     "rise": {"num_masks": 20, "grid_size": 3},
     "integrated_gradients": {"num_steps": 4},
-    "misure": {"max_passes": 40},
+    "misure": {"max_passes": 45},
     "misure_paper": {"num_iterations": 5},
 }
 

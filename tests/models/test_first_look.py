@@ -278,7 +278,7 @@ def test_two_threads_with_one_network_explain_as_one_after_the_other():
         segmentation = misure.segment(model, image)
         target = segmentation.target(segmentation.found_classes()[0].class_index)
         with model.counting() as cost:
-            found = misure.explain(model, image, target, max_passes=40)
+            found = misure.explain(model, image, target, max_passes=45)
         return found, cost.pass_equivalents
 
     expected = [explained(toys.model_of(net), image) for image in images]

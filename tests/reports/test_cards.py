@@ -47,6 +47,23 @@ def test_a_region_that_leans_on_its_baseline_image_is_said_to(folder):
         assert columns["runs"][0]["figures"]["dice_on_noise"] == [dices["noise"]]
 
 
+def test_a_region_that_small_changes_undo_is_said_to(folder):
+    record = _done(folder)
+    lost = {"shift": 0.25, "noise": 1.0, "soft_edge": 1.0}
+    names = Numbered()
+    for dices, said in ((lost, ["a shift of one pixel 0.25"]), (lost | {"shift": 1.0}, [])):
+        small = replace(
+            record.minimally_sufficient_region,
+            dice_under_small_changes=dices,
+            whole_image_under_small_changes={"shift": 1.0, "noise": 1.0},
+        )
+        one = replace(record, minimally_sufficient_region=small)
+        (run,) = columns_of([AlignedObject([one], [None])], [{}], names)["runs"]
+        assert [text.split("(")[1].split(")")[0] for text in run["lost"].values()] == said
+        assert run["figures"]["dice_under_shift"] == [dices["shift"]]
+        assert run["figures"]["whole_under_shift"] == [1.0]
+
+
 def test_the_image_of_the_transfer_is_named(folder):
     record = _done(folder)
     assert transfer_source(replace(record, transfer_from="turned")) == "this image turned by 180°"

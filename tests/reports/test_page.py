@@ -260,7 +260,7 @@ def test_planes_hold_the_regions_and_the_nested_ones(folder):
 def test_other_methods_and_volumes_have_a_report_too(tmp_path):
     model = toys.model_of(toys.Beacon())
     volumes = SampleList([Sample("v", toys.beacon_image(3))])
-    run(volumes, model, tmp_path / "volume", RunPlan(method_options={"max_passes": 46}))
+    run(volumes, model, tmp_path / "volume", RunPlan(method_options={"max_passes": 51}))
     run(volumes, model, tmp_path / "edges", RunPlan(method="edges"))
     (page,) = write_report([tmp_path / "volume", tmp_path / "edges"], tmp_path / "r.html")
     assert "edges: Maps alone. The method edges finds no regions" in words_of(page)

@@ -66,7 +66,7 @@ def _read(folder, affine):
 def test_regions_of_a_volume_lie_on_it(volume, tmp_path):
     path, box, affine = volume
     out = tmp_path / "out"
-    _invoke("explain", path, *_model(tmp_path), "--class", 1, "--max-passes", 46, "--out", out)
+    _invoke("explain", path, *_model(tmp_path), "--class", 1, "--max-passes", 51, "--out", out)
     found = _read(out, affine)
     assert np.array_equal(found["target"] > 0, box)
     saved = misure.Explanation.load(out / "explanation.npz")
@@ -83,7 +83,7 @@ def test_regions_of_a_slice_lie_in_its_plane(volume, tmp_path):
     number = int(laid_out.flatten(1).any(1).nonzero()[0])
     out = tmp_path / "out"
     _invoke(
-        "explain", path, *_model(tmp_path), "--class", 1, "--slice", number, "--max-passes", 46,
+        "explain", path, *_model(tmp_path), "--class", 1, "--slice", number, "--max-passes", 51,
         "--out", out,
     )  # fmt: skip
     wanted = torch.zeros_like(laid_out)
@@ -110,7 +110,7 @@ def test_a_file_is_opened_twice_to_be_explained_and_once_as_a_sample(volume, tmp
         np.argwhere(lay_out(torch.from_numpy(box), viewing_order(affine, "")).numpy())[0, 0]
     )
     _invoke(
-        "explain", path, *_model(tmp_path), "--class", 1, "--slice", number, "--max-passes", 40,
+        "explain", path, *_model(tmp_path), "--class", 1, "--slice", number, "--max-passes", 45,
         "--out", tmp_path / "out",
     )  # fmt: skip
     assert opened == [path.name] * 2
@@ -132,7 +132,7 @@ def test_a_run_over_volumes_is_exported_as_volumes(volume, tmp_path):
     path, box, affine = volume
     _invoke(
         "run", path.parent, *_model(tmp_path), "--out", tmp_path / "run", "--option",
-        "max_passes=46",
+        "max_passes=51",
     )  # fmt: skip
     done = _invoke("export", tmp_path / "run", "--nifti", tmp_path / "volumes")
     assert "1 object" in done.output

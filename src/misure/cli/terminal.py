@@ -119,6 +119,13 @@ def summary(values: "ExplanationRecord", out: Path) -> str:
     if others := small.dice_on_other_baseline_images:
         dices = ", ".join(f"{name} {dice:.3f}" for name, dice in others.items())
         rows.append(["on other baseline images", "", "", dices])
+    if changes := small.dice_under_small_changes:
+        whole = small.whole_image_under_small_changes
+        dices = ", ".join(
+            f"{kind} {dice:.3f}" + (f" (whole image {whole[kind]:.3f})" if kind in whole else "")
+            for kind, dice in changes.items()
+        )
+        rows.append(["under small changes", "", "", dices])
     lines = [table(["", "volume" if is_volume else "area", "dice", ""], rows), ""]
     if values.sufficiency_by_presentation:
         lines += [_presentations(values.sufficiency_by_presentation), ""]
@@ -132,7 +139,7 @@ def summary(values: "ExplanationRecord", out: Path) -> str:
 def _notes(values: "ExplanationRecord") -> list[str]:
     """How far the region is from minimal, and where a search ended early."""
     from misure.explanation.evidence import NUM_COMPARED
-    from misure.explanation.record import baseline_image_note, reduction_note
+    from misure.explanation.record import baseline_image_note, reduction_note, small_changes_note
 
     small, lines = values.minimally_sufficient_region, []
     if note := reduction_note(values):
@@ -140,8 +147,7 @@ def _notes(values: "ExplanationRecord") -> list[str]:
         lines.append(f"minimally_sufficient_region is not known to be minimal: {note}{more}.")
     if values.minimality:
         lines.append(_minimality(values.minimality, "voxels" if len(values.shape) == 3 else "px"))
-    if note := baseline_image_note(values):
-        lines.append(note)
+    lines += [note for note in (baseline_image_note(values), small_changes_note(values)) if note]
     if values.sufficient_region.stopped_by == "max_passes":
         lines.append("The budget ended the growth: less than this sufficient_region may do.")
     wanted = values.settings.get("compare_presentations")

@@ -75,7 +75,9 @@ class TargetBudget:
             nested = passes_of_family(preset.thresholds) * preset.num_presentations
             following = nested + preset.passes_of_evidence
             self._removing.limit = self._total - self.cost.pass_equivalents - following
-        self._removing.reserved_passes = preset.num_views  # what is left is shown once more
+        self._removing.reserved_passes = (
+            preset.passes_of_accepting
+        )  # what is left is shown once more
         return self._removing
 
     def begin_nesting(self) -> Account:

@@ -6,6 +6,8 @@ still predicts the target does not read what the region shows of the image: weak
 With the baseline image `filled` a region of one colour fills the whole image, and has no outline.
 
 A region may also lean on one baseline image. So it is shown on the others too, each in one pass.
+And it may hold by chance at this pixel alone. So it is shown under small changes that no search has
+seen (see `changes`).
 
 Part of the growth in stage 1 only repairs the damage of a hard edge and a flat colour. So
 `sufficiency_by_presentation` grows the target in each of several presentations; growth that one of
@@ -15,10 +17,12 @@ them does without was not context.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from misure._util.records import Record
 from misure.errors import InputError
+from misure.explanation.changes import Change
 from misure.explanation.content_controls import CONTENT_CONTROLS
 from misure.explanation.growth import GROWTHS, Found
 from misure.explanation.presentation import Presentation, make_presentation
@@ -33,6 +37,12 @@ COMPARED_BASELINE_IMAGES = ("mean", "blurred", "noise", "filled")
 """Baseline images on which every minimal region is shown; one flat colour stands for all."""
 
 _COMPARED_EDGE = 1 / 64  # of the short side
+
+SHOWN_CHANGES = ("shift", "noise", "soft_edge")
+"""Kinds of small changes under which every minimal region is shown (see `changes`)."""
+
+PASSES_OF_SMALL_CHANGES = len(SHOWN_CHANGES) + 2
+"""Passes with one presentation: those that the region takes, and the whole image where it moves."""
 
 NUM_COMPARED = 2 * len(COMPARED_BASELINE_IMAGES)
 """Presentations that are compared: each baseline image with a hard edge and with a soft one."""
@@ -91,6 +101,48 @@ def dice_by_presentation(
         presentation.name: _dice(model, probe, presentation, region, account)
         for presentation in presentations
     }
+
+
+def dice_under_small_changes(
+    model: SegmentationModel, probe: Probe, region: Tensor, account: Account | None = None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Dice of the target, in [0, 1], under a small change of each kind of `SHOWN_CHANGES`.
+
+    The changes are those held out of every search; with several presentations the least counts.
+
+    Args:
+        model: the model that is shown the region.
+        probe: the target, and its small changes.
+        region: (*spatial) bool.
+        account: where the passes are counted.
+
+    Returns:
+        The Dice of the region by kind; and that of the whole image, for changes that move it.
+    """
+    held_out = probe.changes.held_out
+    kinds = [kind for kind in SHOWN_CHANGES if kind in held_out]
+    dices = {kind: _dice_after(model, probe, held_out[kind], region, account) for kind in kinds}
+    everything = torch.ones_like(region)
+    of_whole_image = {
+        kind: _dice_after(model, probe, held_out[kind], everything, account)
+        for kind in kinds
+        if held_out[kind].moves_whole_image
+    }
+    return dices, of_whole_image
+
+
+def _dice_after(
+    model: SegmentationModel,
+    probe: Probe,
+    change: Change,
+    region: Tensor,
+    account: Account | None,
+) -> float:
+    """Dice of the target when a region is shown after a small change."""
+    replies = try_regions(model, [(probe.under(change), change.region(region))])
+    if account is not None:
+        account.add(replies)
+    return replies[0].dice
 
 
 def _dice(

@@ -27,6 +27,7 @@ from misure.explanation.record import (
     ExplanationRecord,
     baseline_image_note,
     read_explanation_record,
+    small_changes_note,
 )
 from misure.explanation.removal import Minimality
 from misure.models.cost import Cost
@@ -130,6 +131,21 @@ class Explanation:
     def baseline_image_note(self) -> str:
         """A sentence if the region suffices on its own baseline image alone; else empty."""
         return baseline_image_note(self.values)
+
+    @property
+    def dice_under_small_changes(self) -> dict[str, float]:
+        """Dice of the minimal region under a small change of each kind that no search has seen."""
+        return self.values.minimally_sufficient_region.dice_under_small_changes
+
+    @property
+    def whole_image_under_small_changes(self) -> dict[str, float]:
+        """Dice of the whole image under those of the same changes that move it."""
+        return self.values.minimally_sufficient_region.whole_image_under_small_changes
+
+    @property
+    def small_changes_note(self) -> str:
+        """A sentence if the region does not hold under small changes; else empty."""
+        return small_changes_note(self.values)
 
     @property
     def sufficiency_curve(self) -> list[CurvePoint]:

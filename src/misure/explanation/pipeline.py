@@ -18,6 +18,7 @@ from misure.explanation.evidence import (
     PresentedSufficiency,
     content_dices,
     dice_by_presentation,
+    dice_under_small_changes,
     other_baseline_images,
     sufficiency_by_presentation,
 )
@@ -41,7 +42,7 @@ from misure.explanation.record import (
     TargetRecord,
     sizes_in_mm,
 )
-from misure.explanation.reduction import MinimallySufficientRegion
+from misure.explanation.reduction import MinimallySufficientRegion, hold_under_changes
 from misure.explanation.removal import Minimality, measure_minimality, remove_blocks
 from misure.explanation.run_searches import run_searches
 from misure.images.grid import GRAINS, default_grain_px
@@ -135,6 +136,8 @@ class Explainer:
                 dice_threshold=self.dice_threshold,
                 excluded_contents=CONTENT_CONTROLS if preset.max_content_dice < 1 else (),
                 max_content_dice=preset.max_content_dice,
+                num_changes=preset.num_changes,
+                seed=self.seed,
                 spacing_mm=self.spacing_mm,
                 **parts_of_image[id(image)],
             )
@@ -213,6 +216,9 @@ class Explainer:
         )
         (reply,) = yield Query([region], alone=True, content_controls=True)
         if not probe.suffices(reply):  # it held in a batch, but not alone
+            return minimal, None
+        (holds,) = yield from hold_under_changes(probe, [region], alone=True)
+        if not holds:
             return minimal, None
         minimality = Minimality(
             cell_px=cell_px,
@@ -336,10 +342,11 @@ class Explainer:
         sufficient: SufficientRegion,
         minimal: MinimallySufficientRegion,
     ) -> MinimallySufficientRegionRecord:
-        """What is recorded of the minimal region; it is shown on several baseline images."""
+        """What is recorded of the minimal region; it is shown in other ways as evidence."""
         ways, target = probe.presentations, probe.target.region
         num_pixels = int(minimal.region.sum())
         num_outside = int((minimal.region & ~target).sum())
+        dices, of_whole_image = dice_under_small_changes(self.model, probe, minimal.region, account)
         return MinimallySufficientRegionRecord(
             area_fraction=area_fraction(minimal.region),
             relative_area=num_pixels / int(target.sum()),
@@ -353,6 +360,8 @@ class Explainer:
             dice_on_other_baseline_images=dice_by_presentation(
                 self.model, probe, probe.other_presentations, minimal.region, account
             ),
+            dice_under_small_changes=dices,
+            whole_image_under_small_changes=of_whole_image,
             grain_px=minimal.grain_px,
             num_parts=int(component_numbers(minimal.region.cpu()).max()),
             stopped_by=minimal.stopped_by,

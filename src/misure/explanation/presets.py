@@ -12,7 +12,7 @@ from misure._util.registry import Registry
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError
 from misure.explanation.content_controls import CONTENT_CONTROLS
-from misure.explanation.evidence import NUM_COMPARED, other_baseline_images
+from misure.explanation.evidence import NUM_COMPARED, PASSES_OF_SMALL_CHANGES, other_baseline_images
 from misure.explanation.growth import LEAST_SHOWN
 from misure.explanation.nested import THRESHOLDS, passes_of_family
 from misure.explanation.reduction import NoReduction, Reduction
@@ -41,6 +41,9 @@ class Preset:
             saliency map is the one that stage 2 made.
         max_content_dice: the largest Dice that stage 2 allows when a region's content is replaced
             (see `contents`); 1: any, and nothing is spent on it.
+        num_changes: small changes (a shift of one pixel, 1 % noise, a soft edge, another baseline
+            image) under which a region has to hold before stage 2 accepts it, drawn anew for each
+            region; 0: none.
         one_minimal: remove what can be removed, until no single block of `minimality_cell_px` can.
         minimality_cell_px: side of the blocks whose removal is tried; 0: 1/32 of the short side.
         num_minimality_tests: blocks to try, without `one_minimal`.
@@ -60,6 +63,7 @@ class Preset:
     edge_px: int = 0
     thresholds: tuple[float, ...] = ()
     max_content_dice: float = 1.0
+    num_changes: int = 0
     one_minimal: bool = False
     minimality_cell_px: int = 0
     num_minimality_tests: int = 16
@@ -76,6 +80,8 @@ class Preset:
                 "expected minimality_cell_px and num_minimality_tests of 0 or more, got "
                 f"{self.minimality_cell_px} and {self.num_minimality_tests}."
             )
+        if self.num_changes < 0:
+            raise InputError(f"expected num_changes of 0 or more, got {self.num_changes}.")
         if self.max_passes is not None and self.max_passes < self.least_passes:
             raise InputError(
                 f"expected max_passes of {self.least_passes} or more for these settings, got "
@@ -104,25 +110,32 @@ class Preset:
 
     @property
     def passes_of_evidence(self) -> int:
-        """Pass equivalents for the content controls, and the result on each baseline image.
+        """Pass equivalents for the evidence: content controls, baseline images, small changes.
 
-        With only one of its own, its Dice there is known already.
+        With only one baseline image of its own, the Dice there is known already.
         """
         num_ways = self.num_presentations
         num_others = len(other_baseline_images(self.names_of_baseline_images))
-        return len(CONTENT_CONTROLS) + num_ways * (num_ways > 1) + num_others
+        on_all = (num_ways > 1) + PASSES_OF_SMALL_CHANGES
+        return len(CONTENT_CONTROLS) + num_ways * on_all + num_others
+
+    @property
+    def passes_of_accepting(self) -> int:
+        """Pass equivalents, at most, for showing a region alone and under its small changes."""
+        return self.num_views + 2 * self.num_changes * self.num_presentations
 
     @property
     def reserved_passes(self) -> int:
         """Pass equivalents for all that follows the search of stage 2 but its minimality."""
         nested = passes_of_family(self.thresholds) * self.num_presentations
-        return self.num_views + nested + self.passes_of_evidence
+        return self.passes_of_accepting + nested + self.passes_of_evidence
 
     @property
     def passes_of_minimality(self) -> int:
         """Pass equivalents for testing the minimality; with `one_minimal` the least of them."""
-        num_regions = 2 if self.one_minimal else self.num_minimality_tests
-        return num_regions * self.num_views
+        if self.one_minimal:
+            return self.num_views + self.passes_of_accepting
+        return self.num_minimality_tests * self.num_views
 
     @property
     def least_passes(self) -> int:
@@ -157,8 +170,8 @@ for _preset in (
         growth="jumps",
         reduction=QuickReduction(),
         num_minimality_tests=0,
-        summary="A first answer in 20 forward passes, evidence included: a few growths, then cuts.",
-        usual_passes="20",
+        summary="A first answer in 25 forward passes, 11 of them evidence: a few growths, then cuts.",
+        usual_passes="25",
     ),
     Preset(
         name="smallest",

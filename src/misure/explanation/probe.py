@@ -6,13 +6,14 @@ for it, the direction in which to change the region. `run_searches.py` runs sear
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
 from torch import Tensor
 
 from misure.errors import InputError
+from misure.explanation.changes import TOLERANCE, Change, SmallChanges
 from misure.explanation.content_controls import ContentControls
 from misure.explanation.presentation import Presentation
 from misure.explanation.sample import PixelSample, sample_pixels
@@ -41,8 +42,10 @@ class Probe:
         excluded_contents: names of content controls with which the target must *not* appear.
         max_content_dice: the largest Dice that is allowed with them, in [0, 1].
         spacing_mm: sides of a pixel or voxel along (*spatial); None: not known.
-        other_presentations: the same image with other baseline images, for evidence: no search
-            shows a region in them.
+        other_presentations: the same image with other baseline images, for evidence; a search
+            shows a region in them as one of the small changes alone.
+        num_changes: small changes under which a region has to hold before a search accepts it.
+        seed: of the small changes.
 
     Raises:
         InputError: a threshold is out of range, or target and image differ in shape.
@@ -56,6 +59,8 @@ class Probe:
     max_content_dice: float = 1.0
     spacing_mm: tuple[float, ...] | None = None
     other_presentations: tuple[Presentation, ...] = ()
+    num_changes: int = 0
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.dice_threshold <= 1:
@@ -101,6 +106,11 @@ class Probe:
         """The pixels whose margins a search may ask for."""
         return sample_pixels(self.target.region, self.target.ignored, self.sampling)
 
+    @cached_property
+    def changes(self) -> SmallChanges:
+        """The small changes of what is shown, those that are held out among them."""
+        return SmallChanges(self.target, self.other_presentations, self.seed)
+
     @property
     def edge_px(self) -> int:
         """Width of the soft edge, the same in all presentations."""
@@ -111,9 +121,23 @@ class Probe:
         """Images shown for one region: one a presentation, one an excluded content."""
         return len(self.presentations) + len(self.excluded_contents)
 
+    @property
+    def passes_of_accepting(self) -> int:
+        """Forward passes, at most, for showing a region alone and under its small changes."""
+        return self.num_views + 2 * self.num_changes * len(self.presentations)
+
     def suffices(self, reply: "Reply") -> bool:
         """Whether a region preserves the target, and excluded contents in its outline do not."""
         return reply.dice >= self.dice_threshold and reply.content_dice <= self.max_content_dice
+
+    def under(self, change: Change) -> "Probe":
+        """The probe after a small change."""
+        ways = dict.fromkeys(change.presentation(way) for way in self.presentations)
+        return replace(self, target=change.target(self.target), presentations=tuple(ways))
+
+    def holds(self, dice: float, whole_image: float = 1.0) -> bool:
+        """Whether a region holds under a small change, by its Dice and that of the whole image."""
+        return dice >= self.dice_threshold * whole_image - TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -165,8 +189,13 @@ class Account:
             self.cost.backward_passes += reply.num_backwards
 
     def add_shown(self, probe: Probe, query: "Query", replies: "Sequence[Reply]") -> None:
-        """Counts the passes of a query, and keeps what was shown with what came out."""
+        """Counts the passes of a query, and keeps what was shown with what came out.
+
+        What came out under a small change is not kept: it is no outcome of the region as it is.
+        """
         self.add(replies)
+        if query.changes:
+            return
         for region, reply in zip(query.regions, replies, strict=True):
             self.shown.add(
                 region,
@@ -211,6 +240,7 @@ class Query:
         gradient: ask for the direction too; takes a backward pass.
         content_controls: also show the probe's excluded contents.
         margins: ask for the margins of the probe's sample, too.
+        changes: the small change under which each of the regions is shown; empty: as they are.
     """
 
     regions: list[Tensor]
@@ -218,6 +248,7 @@ class Query:
     gradient: bool = False
     content_controls: bool = False
     margins: bool = False
+    changes: Sequence[Change] = ()
 
 
 Search = Generator[Query, list[Reply], R]

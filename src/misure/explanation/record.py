@@ -122,6 +122,10 @@ class MinimallySufficientRegionRecord(Record, frozen=True, kw_only=True):
             with; the least of them is `dice`.
         dice_on_other_baseline_images: the same for those of `mean`, `blurred`, `noise` and
             `filled` that it was not searched with; nothing is required of them.
+        dice_under_small_changes: the same under a shift of one pixel (`shift`), 1 % noise (`noise`)
+            and a soft edge of up to 3 pixels (`soft_edge`), none of which the search has seen.
+        whole_image_under_small_changes: what the whole image reaches under those of them that move
+            it (`shift` and `noise`).
         grain_px: side of the smallest piece that the region may consist of, as `growth_px`.
         num_parts: connected parts.
         stopped_by: why the search ended: `end`, `patience`, `max_passes`, or `no_search` if the
@@ -137,6 +141,8 @@ class MinimallySufficientRegionRecord(Record, frozen=True, kw_only=True):
     dice: Fraction
     dice_by_baseline_image: dict[str, float]
     dice_on_other_baseline_images: dict[str, Fraction]
+    dice_under_small_changes: dict[str, Fraction]
+    whole_image_under_small_changes: dict[str, Fraction]
     grain_px: Count
     num_parts: Count
     stopped_by: str
@@ -260,7 +266,7 @@ CLEARLY = 0.1
 
 
 class Presented(Protocol):
-    """What says on which baseline images a region suffices: of an explanation or of a run."""
+    """What says in which other ways a region was shown: of an explanation or of a run."""
 
     @property
     def minimally_sufficient_region(self) -> MinimallySufficientRegionRecord: ...
@@ -284,6 +290,32 @@ def baseline_image_note(record: Presented) -> str:
     it = "that fill" if len(small.dice_by_baseline_image) == 1 else "those fills"
     dices = ", ".join(f"{name} {dice:.2f}" for name, dice in others.items())
     return f"The region suffices on {own} alone ({dices}): it leans on {it}."
+
+
+def small_changes_note(record: Presented) -> str:
+    """A sentence about a region that small changes undo; empty if it holds under all of them.
+
+    It does not hold if its Dice under one of them (`dice_under_small_changes`) is more than
+    `CLEARLY` below the threshold times the Dice that the whole image reaches there.
+    """
+    small = record.minimally_sufficient_region
+    of_whole_image = small.whole_image_under_small_changes
+    lost = {
+        kind: dice
+        for kind, dice in small.dice_under_small_changes.items()
+        if dice < record.dice_threshold * of_whole_image.get(kind, 1.0) - CLEARLY
+    }
+    if not lost:
+        return ""
+    under = ", ".join(f"{_IN_WORDS.get(kind, kind)} {dice:.2f}" for kind, dice in lost.items())
+    return f"The region does not hold under small changes ({under}): it may suffice by chance."
+
+
+_IN_WORDS = {
+    "shift": "a shift of one pixel",
+    "noise": "1 % noise",
+    "soft_edge": "a soft edge",
+}
 
 
 class Transferred(Protocol):

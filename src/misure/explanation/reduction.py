@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from misure.errors import InputError
+from misure.explanation.changes import Change, number_of
 from misure.explanation.growth import SufficientRegion
 from misure.explanation.probe import Account, OnStep, Probe, Query, Search
 from misure.explanation.run_searches import run_searches
@@ -229,6 +230,9 @@ def smallest_that_holds(
 ) -> Search[tuple[Tensor, float]]:
     """The first candidate that suffices when shown alone, and its Dice; else the sufficient region.
 
+    It has to hold under the probe's `num_changes` small changes, too. Nothing of that is asked of
+    the sufficient region: there is nothing else to fall back on.
+
     Args:
         probe: the target that must be preserved.
         candidates: regions (*spatial) bool that held in a batch, the smallest first.
@@ -236,12 +240,74 @@ def smallest_that_holds(
         account: whose limit is kept; showing the first candidate is part of what is reserved.
     """
     for i, region in enumerate(candidates):
-        if i and account and not account.affords(probe.num_views):
+        if i and account and not account.affords(probe.passes_of_accepting):
             break
         (reply,) = yield Query([region], alone=True, content_controls=True)
-        if probe.suffices(reply):
+        if not probe.suffices(reply):
+            continue
+        (holds,) = yield from hold_under_changes(probe, [region], alone=True)
+        if holds:
             return region, reply.dice
     return sufficient.region.clone(), sufficient.dice
+
+
+def hold_under_changes(
+    probe: Probe, regions: Sequence[Tensor], account: Account | None = None, *, alone: bool = False
+) -> Search[list[bool]]:
+    """Whether each region holds under small changes, as many as the probe asks for.
+
+    They are drawn anew for each region (see `changes`), and shown one after the other: a region
+    that does not hold under one is not shown under the next. A region takes `num_changes` passes
+    for each presentation, or fewer; the whole image is shown, once under each change, if a region
+    misses the threshold there. What was shown before is not shown again.
+
+    Args:
+        probe: the target that must be preserved.
+        regions: (*spatial) bool, those that suffice as they are.
+        account: whose limit is kept; what it does not afford does not hold. None: no limit.
+        alone: each in a batch of its own.
+    """
+    held = [*range(len(regions))]
+    for number in range(probe.num_changes):
+        drawn = [(regions[i], probe.changes.draw(regions[i], number)) for i in held]
+        dices = yield from _under_changes(probe, drawn, account, alone=alone, otherwise=0)
+        whole_images = [1.0] * len(held)
+        doubtful = [
+            place
+            for place, (_, change) in enumerate(drawn)
+            if change.moves_whole_image and dices[place] and not probe.holds(dices[place])
+        ]
+        everything = [(torch.ones_like(regions[0]), drawn[place][1]) for place in doubtful]
+        shown = yield from _under_changes(probe, everything, account, alone=alone, otherwise=1)
+        for place, dice in zip(doubtful, shown, strict=True):
+            whole_images[place] = dice
+        held = [
+            i
+            for i, *dices_of in zip(held, dices, whole_images, strict=True)
+            if probe.holds(*dices_of)
+        ]
+    return [i in held for i in range(len(regions))]
+
+
+def _under_changes(
+    probe: Probe,
+    drawn: Sequence[tuple[Tensor, Change]],
+    account: Account | None,
+    *,
+    alone: bool,
+    otherwise: float,
+) -> Search[list[float]]:
+    """The Dice of each region under its change; `otherwise` if the account does not afford it."""
+    known = probe.changes.known
+    keys = [(number_of(region), change) for region, change in drawn]
+    new = [*{key: place for place, key in enumerate(keys) if key not in known}.values()]
+    if account is not None:
+        new = new[: account.affordable(len(new), len(probe.presentations))]
+    if new:
+        regions, changes = zip(*(drawn[place] for place in new), strict=True)
+        replies = yield Query([*regions], alone=alone, changes=changes)
+        known.update((keys[i], reply.dice) for i, reply in zip(new, replies, strict=True))
+    return [known.get(key, otherwise) for key in keys]
 
 
 def _values_from_the_top(saliency_map: Tensor) -> tuple[list[float], np.ndarray]:

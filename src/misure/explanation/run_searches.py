@@ -6,6 +6,8 @@ The result of a search does not depend on its neighbours.
 from collections.abc import Iterator, Sequence
 from itertools import count
 
+from torch import Tensor
+
 from misure.explanation.probe import Account, OnStep, Probe, Query, R, Reply, Search
 from misure.explanation.show import try_regions
 from misure.models.model import SegmentationModel
@@ -61,13 +63,23 @@ def _answers(
         if query.alone:
             yield (
                 i,
-                [try_regions(model, [(probes[i], region)], query)[0] for region in query.regions],
+                [try_regions(model, [one], query)[0] for one in _shown(probes[i], query)],
             )
         else:
             wanted = (query.gradient, query.content_controls, query.margins)
             batches.setdefault(wanted, []).append(i)
     for together in batches.values():
-        shown = [(probes[i], region) for i in together for region in asked[i].regions]
+        shown = [one for i in together for one in _shown(probes[i], asked[i])]
         answers = iter(try_regions(model, shown, asked[together[0]]))
         for i in together:
             yield i, [next(answers) for _ in asked[i].regions]
+
+
+def _shown(probe: Probe, query: Query) -> list[tuple[Probe, Tensor]]:
+    """Each region of a query with the probe as which it is shown, after its small change if any."""
+    if not query.changes:
+        return [(probe, region) for region in query.regions]
+    return [
+        (probe.under(change), change.region(region))
+        for region, change in zip(query.regions, query.changes, strict=True)
+    ]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from misure.explanation.record import baseline_image_note, transfer_source
+from misure.explanation.record import baseline_image_note, small_changes_note, transfer_source
 from misure.reports.figures import LABELS, figures_of, notes_of
 from misure.reports.planes import encoded_image, encoded_planes
 from misure.reports.statistics import SEEN, named_shares
@@ -73,8 +73,8 @@ def _run_columns(
     status: list[str] = []
     figures: dict[str, list[float | None]] = {}
     sparse: dict[str, dict[int, Any]] = {
-        "key": {}, "class": {}, "failed": {}, "notes": {}, "leans": {}, "context": {},
-        "transfer": {},
+        "key": {}, "class": {}, "failed": {}, "notes": {}, "leans": {}, "lost": {},
+        "context": {}, "transfer": {},
     }  # fmt: skip
     for place, one in enumerate(objects):
         record = one.records[number]
@@ -114,6 +114,8 @@ def _sparse_cells(record: ObjectRecord, first: ObjectRecord, names: Numbered) ->
             cells["context"] = seen
         if leans := baseline_image_note(record):
             cells["leans"] = leans
+        if lost := small_changes_note(record):
+            cells["lost"] = lost
         cells["transfer"] = names(transfer_source(record))
     return cells
 

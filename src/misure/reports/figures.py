@@ -54,6 +54,11 @@ LABELS = {
     "dice_on_blurred": "on the blurred image, Dice",
     "dice_on_noise": "on noise, Dice",
     "dice_on_filled": "on the image filled in from the region, Dice",
+    "dice_under_shift": "shifted by one pixel, Dice",
+    "dice_under_noise": "under 1 % noise, Dice",
+    "whole_under_shift": "whole image shifted by one pixel, Dice",
+    "whole_under_noise": "whole image under 1 % noise, Dice",
+    "dice_under_soft_edge": "with a soft edge, Dice",
     "num_parts": "parts",
     "area": "needed, share of the image",
     "area_mm2": "needed, mm²",
@@ -102,8 +107,12 @@ def figures_of(
             values["augmented_dice"] = sum(dices.values()) / len(dices)
     if isinstance(record, ExplainedObject):
         values |= {name: attrgetter(path)(record) for name, path in _OF_REGIONS.items()}
-        others = record.minimally_sufficient_region.dice_on_other_baseline_images
+        small = record.minimally_sufficient_region
+        others, changes = small.dice_on_other_baseline_images, small.dice_under_small_changes
         values |= {f"dice_on_{name}": dice for name, dice in others.items()}
+        values |= {f"dice_under_{kind}": dice for kind, dice in changes.items()}
+        whole = small.whole_image_under_small_changes
+        values |= {f"whole_under_{kind}": dice for kind, dice in whole.items()}
         if record.minimality and record.minimality.cells_tested:
             values["removable"] = record.minimality.removable / record.minimality.cells_tested
     if review:

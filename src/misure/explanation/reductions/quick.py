@@ -65,7 +65,7 @@ class QuickReduction(SearchingReduction):
 
     doing: ClassVar[str] = "cutting"
     needs_gradients: ClassVar[bool] = False
-    usual_passes: ClassVar[int] = 20
+    usual_passes: ClassVar[int] = 25
     least_shown: ClassVar[int] = 0
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ const figureOf = (object, run, name) => runs[run].figures[name]?.[object] ?? nul
 const contextOf = (object, run) => runs[run].context[object] ?? [];
 const notesOf = (object, run) => runs[run].notes[object] ?? [];
 const leansOf = (object, run) => runs[run].leans[object] ?? "";
+const lostOf = (object, run) => runs[run].lost[object] ?? "";
 const titled = (key, name) => (name ? `${name} · ${key}` : key);
 const titleOf = (object) => titled(data.keys[object], data.names[data.classes[object]]);
 
@@ -161,6 +162,7 @@ function counterpartOf(object, run) {
 }
 
 const OTHER_BASELINES = ["mean", "blurred", "noise", "filled"];
+const SMALL_CHANGES = { shift: "a shift of one pixel", noise: "1 % noise", soft_edge: "a soft edge" };
 
 function allOf(object, run, entry) {
   const figure = (name) => figureOf(object, run, name);
@@ -172,6 +174,9 @@ function allOf(object, run, entry) {
       `${figure("passes")} pass equivalents`);
     const others = OTHER_BASELINES.filter((name) => figure(`dice_on_${name}`) !== null);
     if (others.length) said.push(`on other baseline images ${others.map((name) => `${name} ${fixed(figure(`dice_on_${name}`), 2)}`).join(", ")}`);
+    const changes = Object.entries(SMALL_CHANGES).filter(([kind]) => figure(`dice_under_${kind}`) !== null);
+    const whole = (kind) => (figure(`whole_under_${kind}`) === null ? "" : ` (whole image ${fixed(figure(`whole_under_${kind}`), 2)})`);
+    if (changes.length) said.push(`under small changes ${changes.map(([kind, label]) => `${label} ${fixed(figure(`dice_under_${kind}`), 2)}${whole(kind)}`).join(", ")}`);
     const context = contextOf(object, run).map(([name, share]) => `${data.names[name]} ${percent(share)}`);
     if (context.length) said.push(`context: ${context.join(", ")}`);
   }
@@ -198,6 +203,7 @@ const WHICH = {
   noted: ["not reduced to the end", (object, run) => notesOf(object, run).length > 0],
   unreduced: ["not reduced at all", (object, run) => notesOf(object, run).some((note) => note.startsWith("not reduced"))],
   leaning: ["suffices on its own baseline image alone", (object, run) => leansOf(object, run) !== ""],
+  lost: ["does not hold under small changes", (object, run) => lostOf(object, run) !== ""],
   alone: ["no counterpart", (object, run) => statusOf(object, run) === NONE],
 };
 const allRuns = runs.map((_, i) => i);
@@ -212,7 +218,7 @@ let texts = null;
 function textOf(object) {
   texts ??= new Array(NUM);
   texts[object] ??= [titleOf(object), ...allRuns.flatMap((run) =>
-    [keyOf(object, run), data.names[classOf(object, run)], runs[run].failed[object] ?? "", ...notesOf(object, run), leansOf(object, run)])].join(" ").toLowerCase();
+    [keyOf(object, run), data.names[classOf(object, run)], runs[run].failed[object] ?? "", ...notesOf(object, run), leansOf(object, run), lostOf(object, run)])].join(" ").toLowerCase();
   return texts[object];
 }
 
@@ -356,7 +362,7 @@ function cardOf(object, place) {
       const canvas = make("canvas", { width: 160, height: 120 });
       paintSoon(canvas, object, run);
       cell.append(canvas, make("span", { className: "figures", textContent: briefOf(object, run) }));
-      const notes = [counterpartOf(object, run), ...notesOf(object, run), leansOf(object, run)].filter(Boolean).join("; ");
+      const notes = [counterpartOf(object, run), ...notesOf(object, run), leansOf(object, run), lostOf(object, run)].filter(Boolean).join("; ");
       if (notes) cell.append(make("span", { className: "notes", textContent: notes, title: notes }));
     } else {
       const said = missingIn(object, run);
@@ -423,7 +429,7 @@ function largePart(object, run) {
     part.append(make("p", { className: "failure", textContent: missingIn(object, run) }));
     return part;
   }
-  const notes = [...notesOf(object, run), leansOf(object, run)].filter(Boolean).join("; ");
+  const notes = [...notesOf(object, run), leansOf(object, run), lostOf(object, run)].filter(Boolean).join("; ");
   if (notes) part.append(make("p", { className: "notes", textContent: notes }));
   picturesOf(object, run).then((pictures) => fillPart(part, object, run, pictures), () => {
     part.append(make("p", { className: "failure", textContent: byId("missing").textContent }));
@@ -506,6 +512,7 @@ const isUseful = {
   noted: runs.some((run) => Object.keys(run.notes).length),
   unreduced: runs.some((run) => Object.keys(run.notes).length),
   leaning: runs.some((run) => Object.keys(run.leans).length),
+  lost: runs.some((run) => Object.keys(run.lost).length),
   alone: runs.length > 1,
 };
 options("which", Object.entries(WHICH).filter(([value]) => isUseful[value] ?? true).map(([value, [label]]) => [value, label]));
