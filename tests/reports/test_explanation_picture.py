@@ -2,13 +2,20 @@
 
 import matplotlib.figure
 import numpy as np
+from msgspec.structs import replace
 
 import misure
 import toys
 from misure.explanation.presentation import make_presentation
 from misure.images.orientation import AS_STORED
 from misure.reports.axes import draw_hatched
-from misure.reports.explanation_picture import _tint, _view, region_words, save_pictures
+from misure.reports.explanation_picture import (
+    _draw_region,
+    _tint,
+    _view,
+    region_words,
+    save_pictures,
+)
 from misure.reports.folders import save_result
 
 
@@ -47,6 +54,28 @@ def test_a_volume_has_voxels_and_a_volume(tmp_path, monkeypatch):
     save_result(found, make_presentation(model, image), segmentation, tmp_path)
     assert "% of the volume" in said[0]
     assert "region of the image" not in said[0]
+
+
+def test_dust_is_drawn_as_its_density_and_nothing_else_is():
+    model, image = toys.model_of(toys.OwnBrightness()), toys.square_image()
+    segmentation = misure.segment(model, image)
+    found = misure.explain(model, image, segmentation.target(1), max_passes=60)
+    small = found.values.minimally_sufficient_region
+    dust = found.with_values(
+        minimally_sufficient_region=replace(small, num_parts=412, narrow_fraction=0.97)
+    )
+    view = _view(found, make_presentation(model, image), segmentation, AS_STORED)
+    titles, drawn = [], []
+    for one in (found, dust):
+        for name in ("sufficient_region", "minimally_sufficient_region"):
+            axes = matplotlib.figure.Figure().subplots()
+            _draw_region(axes, name, view, one)
+            titles.append(axes.get_title())
+            drawn.append([np.asarray(each.get_array()).shape[2:] for each in axes.images])
+    assert "density of its 412 specks; it was shown as it is" in titles[3]
+    assert not any("density" in title for title in titles[:3])
+    assert drawn[:3] == [[()]] * 3
+    assert drawn[3] == [(), (4,)]  # in grey, and the density over it
 
 
 def test_the_colours_of_overlapping_classes_are_mixed():

@@ -17,7 +17,7 @@ from misure.datasets import Sample, SampleList
 from misure.reliability import Examples, fit_reliability, names_of, score_run
 from misure.reliability.scoring import feature_settings
 from misure.reports.page import write_report
-from misure.reports.planes import encoded_planes
+from misure.reports.planes import object_pictures
 from misure.reports.statistics import named_shares
 from misure.runs.folder import RunFolder
 from misure.runs.plan import RunPlan
@@ -245,7 +245,7 @@ def test_planes_hold_the_regions_and_the_nested_ones(folder):
     import io
 
     record = read_run(folder / "first")[0]
-    encoded = encoded_planes(RunFolder(folder / "first"), record, 100)
+    encoded = object_pictures(RunFolder(folder / "first"), record, 100)["planes"]
     with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
         planes = np.asarray(picture)
     explanation = misure.Explanation.load(folder / "first" / record.map)

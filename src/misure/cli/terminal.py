@@ -138,6 +138,7 @@ def summary(values: "ExplanationRecord", out: Path) -> str:
 
 def _notes(values: "ExplanationRecord") -> list[str]:
     """How far the region is from minimal, and where a search ended early."""
+    from misure.explanation.dust import dust_note
     from misure.explanation.evidence import NUM_COMPARED
     from misure.explanation.record import baseline_image_note, reduction_note, small_changes_note
 
@@ -147,7 +148,8 @@ def _notes(values: "ExplanationRecord") -> list[str]:
         lines.append(f"minimally_sufficient_region is not known to be minimal: {note}{more}.")
     if values.minimality:
         lines.append(_minimality(values.minimality, "voxels" if len(values.shape) == 3 else "px"))
-    lines += [note for note in (baseline_image_note(values), small_changes_note(values)) if note]
+    every = dust_note(values), baseline_image_note(values), small_changes_note(values)
+    lines += [note for note in every if note]
     if values.sufficient_region.stopped_by == "max_passes":
         lines.append("The budget ended the growth: less than this sufficient_region may do.")
     wanted = values.settings.get("compare_presentations")

@@ -20,6 +20,7 @@ from torch import Tensor
 from misure._util.arrays import read_arrays, write_arrays
 from misure._util.records import encode, plain
 from misure.errors import InputError, entrance
+from misure.explanation.dust import dust_note, is_dust
 from misure.explanation.evidence import PresentedSufficiency
 from misure.explanation.nested import map_value
 from misure.explanation.record import (
@@ -146,6 +147,16 @@ class Explanation:
     def small_changes_note(self) -> str:
         """A sentence if the region does not hold under small changes; else empty."""
         return small_changes_note(self.values)
+
+    @property
+    def is_dust(self) -> bool:
+        """Whether the minimal region has more than 20 parts and is narrow for the most part."""
+        return is_dust(self.values)
+
+    @property
+    def dust_note(self) -> str:
+        """What a region of dust is evidence of, in two sentences; empty for any other region."""
+        return dust_note(self.values)
 
     @property
     def sufficiency_curve(self) -> list[CurvePoint]:

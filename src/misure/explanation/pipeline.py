@@ -14,6 +14,7 @@ from misure._util.seeds import seed_device
 from misure._version import __version__
 from misure.explanation.budget import TargetBudget
 from misure.explanation.content_controls import CONTENT_CONTROLS, make_content_controls
+from misure.explanation.dust import narrow_fraction
 from misure.explanation.evidence import (
     PresentedSufficiency,
     content_dices,
@@ -364,6 +365,7 @@ class Explainer:
             whole_image_under_small_changes=of_whole_image,
             grain_px=minimal.grain_px,
             num_parts=int(component_numbers(minimal.region.cpu()).max()),
+            narrow_fraction=narrow_fraction(minimal.region.cpu(), probe.sampling),
             stopped_by=minimal.stopped_by,
             is_reduced=num_pixels < int(sufficient.region.sum()),
             **sizes_in_mm(minimal.region, probe.spacing_mm),

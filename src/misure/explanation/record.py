@@ -128,6 +128,8 @@ class MinimallySufficientRegionRecord(Record, frozen=True, kw_only=True):
             it (`shift` and `noise`).
         grain_px: side of the smallest piece that the region may consist of, as `growth_px`.
         num_parts: connected parts.
+        narrow_fraction: share of it that is narrower than 1/64 of the image's short side or than
+            two pixels, in [0, 1].
         stopped_by: why the search ended: `end`, `patience`, `max_passes`, or `no_search` if the
             preset searches for no smaller region.
         is_reduced: whether it is smaller than the sufficient region; if not, nothing says that it
@@ -145,6 +147,7 @@ class MinimallySufficientRegionRecord(Record, frozen=True, kw_only=True):
     whole_image_under_small_changes: dict[str, Fraction]
     grain_px: Count
     num_parts: Count
+    narrow_fraction: Fraction
     stopped_by: str
     is_reduced: bool
     area_mm2: float | None = None

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import label
 
-from misure.reports.canvas import Axes
+from misure.reports.canvas import Axes, LinearSegmentedColormap, Normalize, ScalarMappable
+from misure.reports.density import density
 
 TARGET_COLOUR = "#D55E00"  # vermilion, solid
 REGION_COLOUR = "#56B4E9"  # sky blue, dashed
@@ -18,6 +19,7 @@ MAP_COLOURS = "viridis"
 
 _UNKNOWN_COLOURS = ("#BBBBBB", "#777777")  # between the stripes, and the stripes
 _STRIPES = 32  # along the longer side
+_MOST_COVER = 0.9  # of the image, by the largest density
 _OUTLINED = 40  # parts and holes up to which a region is outlined; more would cover it
 
 
@@ -48,6 +50,27 @@ def draw_outline(axes: Axes, region: np.ndarray, colour: str, style: str) -> Non
             )
         axes.set_xlim(-0.5, region.shape[1] - 0.5)
         axes.set_ylim(region.shape[0] - 0.5, -0.5)
+
+
+def draw_density(axes: Axes, image: np.ndarray, region: np.ndarray) -> None:
+    """Draws (H, W) or (H, W, 3) in [0, 1] in grey, the density of a region over it in colour.
+
+    Args:
+        axes: to draw on; a bar beside them gives the scale.
+        image: below the density.
+        region: (H, W) bool.
+    """
+    grey = image.mean(-1) if image.ndim == 3 else image
+    show_image(axes, 0.5 * grey + 0.5 * float(grey.mean()))
+    share = density(region)
+    norm = Normalize(0, max(1e-9, float(share.max())))
+    covered = np.empty((*region.shape, 4))
+    covered[...] = (*rgb(REGION_COLOUR), 1.0)
+    covered[..., 3] = _MOST_COVER * norm(share)
+    axes.imshow(covered, interpolation="nearest")
+    colours = LinearSegmentedColormap.from_list("density", ["#808080", REGION_COLOUR])
+    label = "share of the pixels around that is shown"
+    axes.figure.colorbar(ScalarMappable(norm, colours), ax=axes, shrink=0.8, label=label)
 
 
 def draw_hatched(axes: Axes, region: np.ndarray) -> None:

@@ -26,7 +26,7 @@ with _backend_put_aside():
     import matplotlib
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -34,4 +34,11 @@ if os.environ.get(_NAME):  # as matplotlib does, for whoever uses pyplot later
     with suppress(ValueError):
         matplotlib.rcParams["backend"] = os.environ[_NAME]
 
-__all__ = ["Axes", "ConstrainedLayoutEngine", "Figure", "Normalize", "ScalarMappable"]
+__all__ = [
+    "Axes",
+    "ConstrainedLayoutEngine",
+    "Figure",
+    "LinearSegmentedColormap",
+    "Normalize",
+    "ScalarMappable",
+]

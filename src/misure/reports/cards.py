@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from misure.explanation.dust import dust_note
 from misure.explanation.record import baseline_image_note, small_changes_note, transfer_source
 from misure.reports.figures import LABELS, figures_of, notes_of
-from misure.reports.planes import encoded_image, encoded_planes
+from misure.reports.planes import encoded_image, object_pictures
 from misure.reports.statistics import SEEN, named_shares
 from misure.runs.alignment import AlignedObject, RunInRow
 from misure.runs.record import DoneObject, ExplainedObject, FailedObject, ObjectRecord
@@ -73,7 +74,7 @@ def _run_columns(
     status: list[str] = []
     figures: dict[str, list[float | None]] = {}
     sparse: dict[str, dict[int, Any]] = {
-        "key": {}, "class": {}, "failed": {}, "notes": {}, "leans": {}, "lost": {},
+        "key": {}, "class": {}, "failed": {}, "notes": {}, "leans": {}, "lost": {}, "dust": {},
         "context": {}, "transfer": {},
     }  # fmt: skip
     for place, one in enumerate(objects):
@@ -116,6 +117,8 @@ def _sparse_cells(record: ObjectRecord, first: ObjectRecord, names: Numbered) ->
             cells["leans"] = leans
         if lost := small_changes_note(record):
             cells["lost"] = lost
+        if dust := dust_note(record):
+            cells["dust"] = dust
         cells["transfer"] = names(transfer_source(record))
     return cells
 
@@ -189,7 +192,7 @@ def _entry(
         return None
     entry: dict[str, Any] = {
         "image": images.number(run, record.thumbnail),
-        "planes": encoded_planes(run.folder, record, size_px),
+        **object_pictures(run.folder, record, size_px),
     }
     if isinstance(record, ExplainedObject) and record.sufficiency_curve:
         entry["curve"] = [

@@ -6,6 +6,7 @@ Volumes are shown by the slice that holds most of the target.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -23,6 +24,7 @@ from misure.reports.axes import (
     MAP_COLOURS,
     REGION_COLOUR,
     TARGET_COLOUR,
+    draw_density,
     draw_hatched,
     draw_outline,
     rgb,
@@ -30,6 +32,8 @@ from misure.reports.axes import (
 )
 from misure.reports.canvas import Axes, Figure, Normalize, ScalarMappable
 
+_TITLE_CHARACTERS = 140  # of a line
+_TITLE_SIZE = 10  # of a panel
 _LABELLED = 0.002  # share of the picture from which a class gets its name
 
 _PANELS = (
@@ -95,7 +99,7 @@ def _title(explanation: Explanation, view: _View) -> str:
     region = explanation.minimally_sufficient_region
     image = Path(explanation.values.image).name
     beginning = f"{image}: " if image else ""
-    note = reduction_note(explanation.values)
+    notes = [reduction_note(explanation.values), explanation.dust_note]
     return (
         f"{beginning}why is this {label}?{view.slice_note}\n"
         f"{region_words(explanation)}: {area_fraction(region):.1%} of the "
@@ -103,7 +107,7 @@ def _title(explanation: Explanation, view: _View) -> str:
         f"{explanation.relative_area:.2f} x the target, Dice {explanation.dice:.3f} "
         f"when shown alone; its outline alone: {explanation.silhouette_dice:.3f}; "
         f"{explanation.num_parts} {'part' if explanation.num_parts == 1 else 'parts'}"
-        + (f"\n{note}" if note else "")
+        + "".join(f"\n{fill(note, _TITLE_CHARACTERS)}" for note in notes if note)
     )
 
 
@@ -133,7 +137,7 @@ def _draw(
         draw_outline(axes, view.target, TARGET_COLOUR, "solid")
         region = explanation.target.region
         unit = "px" if region.ndim == 2 else "voxels"
-        axes.set_title(f"image, target outlined ({region.sum():,} {unit})")
+        axes.set_title(f"image, target outlined ({region.sum():,} {unit})", fontsize=_TITLE_SIZE)
     elif name == "segmentation":
         _draw_segmentation(axes, view, segmentation, explanation.target.class_index)
     elif name == "saliency_map":
@@ -146,20 +150,33 @@ def _draw(
         axes.figure.colorbar(bar, ax=axes, shrink=0.8, label="matters more →")
         draw_outline(axes, view.target, TARGET_COLOUR, "solid")
         note = "hatched: not tried" if is_unknown.any() else f"preset {explanation.preset}"
-        axes.set_title(f"saliency map ({note})")
+        axes.set_title(f"saliency map ({note})", fontsize=_TITLE_SIZE)
     elif name == "shown":
         show_image(axes, view.shown)
-        axes.set_title(f"what the model was shown (Dice {explanation.dice:.3f})")
+        axes.set_title(
+            f"what the model was shown (Dice {explanation.dice:.3f})", fontsize=_TITLE_SIZE
+        )
     else:
-        region = getattr(explanation, name)
-        dice = explanation.dice if name.startswith("min") else explanation.sufficient_dice
-        show_image(axes, view.image, dimmed=~getattr(view, name))
-        draw_outline(axes, getattr(view, name), REGION_COLOUR, "dashed")
-        draw_outline(axes, view.target, TARGET_COLOUR, "solid")
-        is_large = name == "sufficient_region"
-        words = "sufficient region" if is_large else region_words(explanation)
-        grown = f", grown {_grown(explanation)}" if is_large else ""
-        axes.set_title(f"{words}: {area_fraction(region):.1%}, Dice {dice:.3f}{grown}")
+        _draw_region(axes, name, view, explanation)
+
+
+def _draw_region(axes: Axes, name: str, view: _View, explanation: Explanation) -> None:
+    """One of the two regions; the minimal one by its density if it is dust."""
+    is_large = name == "sufficient_region"
+    region, plane = getattr(explanation, name), getattr(view, name)
+    dice = explanation.sufficient_dice if is_large else explanation.dice
+    words = "sufficient region" if is_large else region_words(explanation)
+    note = f", grown {_grown(explanation)}" if is_large else ""
+    if explanation.is_dust and not is_large:
+        draw_density(axes, view.image, plane)
+        note = f"\ndensity of its {explanation.num_parts:,} specks; it was shown as it is"
+    else:
+        show_image(axes, view.image, dimmed=~plane)
+        draw_outline(axes, plane, REGION_COLOUR, "dashed")
+    draw_outline(axes, view.target, TARGET_COLOUR, "solid")
+    axes.set_title(
+        f"{words}: {area_fraction(region):.1%}, Dice {dice:.3f}{note}", fontsize=_TITLE_SIZE
+    )
 
 
 def _draw_segmentation(
@@ -199,7 +216,7 @@ def _draw_segmentation(
             parse_math=False,
             bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0},
         )
-    axes.set_title("segmentation")
+    axes.set_title("segmentation", fontsize=_TITLE_SIZE)
 
 
 def _own(view: _View, class_index: int, coloured: Sequence[tuple[int, str]]) -> np.ndarray:

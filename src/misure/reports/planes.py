@@ -14,20 +14,23 @@ import torch
 from PIL import Image
 
 from misure.errors import RunFolderError
+from misure.explanation.dust import is_dust
 from misure.explanation.nested import map_value
 from misure.images.maps import fill_unknown
 from misure.images.orientation import AS_STORED
 from misure.images.planes import viewing_plane
+from misure.reports.density import density
 from misure.runs.folder import RunFolder
 from misure.runs.record import DoneObject, ExplainedObject
 
 _SHOWN = 0.4  # share of a small pixel from which a region is drawn there
 _SHADES = 15  # of the map; more would be noise that does not compress
 _ARRAYS = ("target", "sufficient_region", "minimally_sufficient_region")
+_DENSITY = 1 / 4  # of the sides of the other pictures: a density has no finer detail
 
 
-def encoded_planes(folder: RunFolder, record: DoneObject, size_px: int) -> str:
-    """The planes of one object as a PNG in base64; of a volume the slice with most of it.
+def object_pictures(folder: RunFolder, record: DoneObject, size_px: int) -> dict[str, str]:
+    """The `planes` of one object as a PNG in base64; of dust also the `densities`.
 
     Args:
         folder: of the run.
@@ -39,7 +42,21 @@ def encoded_planes(folder: RunFolder, record: DoneObject, size_px: int) -> str:
     """
     arrays = folder.read_map(record.map)
     _check_own(arrays, record, folder)
-    saliency_map = arrays.pop("saliency_map")
+    pictures = {"planes": encoded_planes(arrays, record, size_px)}
+    if isinstance(record, ExplainedObject) and is_dust(record):
+        pictures["densities"] = encoded_densities(arrays, record, size_px)
+    return pictures
+
+
+def encoded_planes(arrays: Mapping[str, torch.Tensor], record: DoneObject, size_px: int) -> str:
+    """The planes of one object as a PNG in base64; of a volume the slice with most of it.
+
+    Args:
+        arrays: the regions and the saliency map of the object.
+        record: of the object.
+        size_px: longer side of the PNG, at most.
+    """
+    saliency_map = arrays["saliency_map"]
     take, _ = viewing_plane(arrays["target"], record.viewing_order or AS_STORED)
     curve = record.sufficiency_curve if isinstance(record, ExplainedObject) else []
     levels = [map_value(point.dice_threshold) for point in curve]
@@ -65,6 +82,35 @@ def encoded_planes(folder: RunFolder, record: DoneObject, size_px: int) -> str:
     levels_shown = (_SHADES * values / max(float(values.max()), 1e-30)).round()
     brightness = (255 / _SHADES * levels_shown).round().astype(np.uint8)
     return _encoded(Image.fromarray(np.stack([brightness, flags, nested], 2)), "PNG")
+
+
+def encoded_densities(
+    arrays: Mapping[str, torch.Tensor], record: ExplainedObject, size_px: int
+) -> str:
+    """The densities of one object's nested regions as a PNG in base64, or of its minimal region.
+
+    They stand one below the other, the lowest threshold first; each is relative to its largest
+    value.
+
+    Args:
+        arrays: the regions and the saliency map of the object.
+        record: of the object.
+        size_px: longer side of the object's other pictures, at most.
+    """
+    take, _ = viewing_plane(arrays["target"], record.viewing_order or AS_STORED)
+    levels = [map_value(point.dice_threshold) for point in record.sufficiency_curve]
+    regions = [arrays["saliency_map"] >= level for level in levels]
+    densities = []
+    for region in regions or [arrays["minimally_sufficient_region"]]:
+        plane = take(region).numpy()
+        scale = min(1.0, _DENSITY * size_px / max(plane.shape))
+        sides = [max(1, round(scale * side)) for side in plane.shape]
+        picture = Image.fromarray(plane.astype(np.uint8) * 255)
+        shares = np.asarray(picture.resize(sides[::-1], Image.Resampling.BOX)) / np.float32(255)
+        values = density(shares)
+        densities.append((_SHADES * values / max(float(values.max()), 1e-30)).round())
+    stacked = (255 / _SHADES * np.concatenate(densities)).round().astype(np.uint8)
+    return _encoded(Image.fromarray(stacked), "PNG")
 
 
 def _check_own(arrays: Mapping[str, torch.Tensor], record: DoneObject, folder: RunFolder) -> None:

@@ -19,7 +19,8 @@ steps: the Dice need not rise with the growth, and stage 1 skips most radii.
 Alternatives that were tried, with measurements: docs/results/search.md.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -35,10 +36,13 @@ from misure.explanation.reduction import (
     map_in_units,
     smallest_that_holds,
 )
-from misure.images.grid import Grid, default_grain_px, smooth, top_cells
+from misure.explanation.reductions.readable import ReadableReduction
+from misure.images.grid import GRAINS, Grid, default_grain_px, smooth, top_cells
 from misure.images.regions import distance_px
+from misure.images.spacing import Sampling
 
 _PASSES_OF_A_STEP = 3
+_USUAL_GRAIN_PX = 2
 _USUAL_SHARE = 0.625
 _SEVERAL = 3
 _HALF_SEEN = 0.5
@@ -64,9 +68,15 @@ class GradientReduction(SearchingReduction):
     """The smallest region that a search with gradients finds within a budget of passes.
 
     Attributes:
-        grain_px: side of a cell, the smallest piece of a region; 0: 1/128 of the short side.
+        grain_px: side of a cell, the smallest piece of a region; 0: 2 pixels, but 1 if the short
+            side has fewer than 192, and 1/256 of the short side if it has more than 640.
         patience: steps without a region smaller by `min_gain` after which the search ends.
         min_gain: see `patience`.
+        after_readable: first search as the preset `readable` does, then inside what it found; its
+            region is the result if nothing smaller suffices.
+
+    With `after_readable` each of the two searches gets half of what is left of the budget; without
+    a limit the first has its usual passes, and this one the same on top of it.
 
     When the passes of its budget are spent, the best region so far is returned. Once several
     regions have sufficed, the search ends after 5/8 of them. Each baseline image and each content
@@ -76,6 +86,7 @@ class GradientReduction(SearchingReduction):
     grain_px: int = 0
     patience: int = 12
     min_gain: float = 0.02
+    after_readable: bool = False
 
     doing: ClassVar[str] = "shrinking"
     needs_gradients: ClassVar[bool] = True
@@ -93,8 +104,10 @@ class GradientReduction(SearchingReduction):
     def search(
         self, probe: Probe, sufficient: SufficientRegion, account: Account
     ) -> Search[MinimallySufficientRegion]:
+        if self.after_readable:
+            sufficient, account = yield from self._begin_readable(probe, sufficient, account)
         spatial = probe.target.region.shape
-        grain_px = self.grain_px or default_grain_px(spatial, probe.sampling)
+        grain_px = self.grain_px or _usual_grain_px(spatial, probe.sampling)
         grid = Grid(sufficient.region, grain_px, probe.sampling)
         score = _nearness(probe.target.region, grid)
         stopped_by = "end"
@@ -113,6 +126,25 @@ class GradientReduction(SearchingReduction):
             grain_px=grid.cell_px,
             stopped_by=stopped_by,
         )
+
+    def _begin_readable(
+        self, probe: Probe, sufficient: SufficientRegion, account: Account
+    ) -> Search[tuple[SufficientRegion, Account]]:
+        """Where to search once the preset `readable` has: in its region, with what it left over.
+
+        The sufficient region stays if the readable one is no smaller.
+        """
+        readable, before = ReadableReduction(), account.cost.pass_equivalents
+        usual = readable.usual_passes + self.usual_passes
+        total = usual if account.limit is None else account.limit
+        share = max(0, account.passes_left(total) - probe.num_views) // 2
+        limit = before + account.reserved_passes + share
+        found = yield from readable.search(probe, sufficient, replace(account, limit=limit))
+        if int(found.region.sum()) < int(sufficient.region.sum()):
+            sufficient = replace(sufficient, region=found.region, dice=found.dice)
+        spent = account.cost.pass_equivalents - before
+        reserved = account.reserved_passes - spent  # so that shares are of what is left
+        return sufficient, replace(account, reserved_passes=reserved, limit=total - spent)
 
     def _budget(self, account: Account, num_held: int) -> int:
         """Pass equivalents that the steps may spend, given how many regions have sufficed."""
@@ -178,6 +210,16 @@ class GradientReduction(SearchingReduction):
             momentum = _MOMENTUM * momentum + (1 - _MOMENTUM) * _direction(reply, grid, contrast)
             score = score + momentum / (1 + misses / _CALMING_MISSES)
         return best_score, held, "max_passes"
+
+
+def _usual_grain_px(spatial: Sequence[int], sampling: Sampling | None) -> int:
+    """Side of a cell if none is asked for.
+
+    What dots a network can live on is a matter of its pixels, not of shares of the image: the gain
+    at 257 px was lost at 513 px with cells twice as large.
+    """
+    coarse = default_grain_px(spatial, sampling)
+    return max(min(coarse, _USUAL_GRAIN_PX), default_grain_px(spatial, sampling, 2 * GRAINS))
 
 
 def _nearness(target: Tensor, grid: Grid) -> Tensor:

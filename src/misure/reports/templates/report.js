@@ -30,6 +30,8 @@ const contextOf = (object, run) => runs[run].context[object] ?? [];
 const notesOf = (object, run) => runs[run].notes[object] ?? [];
 const leansOf = (object, run) => runs[run].leans[object] ?? "";
 const lostOf = (object, run) => runs[run].lost[object] ?? "";
+const dustOf = (object, run) => runs[run].dust[object] ?? "";
+const sentencesOf = (object, run) => [dustOf, leansOf, lostOf].map((of) => of(object, run)).filter(Boolean);
 const titled = (key, name) => (name ? `${name} · ${key}` : key);
 const titleOf = (object) => titled(data.keys[object], data.names[data.classes[object]]);
 
@@ -92,7 +94,21 @@ async function picturesOf(object, run) {
   const planes = await load("png", entry.planes);
   const { naturalWidth: width, naturalHeight: height } = planes;
   const image = await load("jpeg", part.images[entry.image]);
-  return { entry, width, height, planes: pixelsOf(planes, width, height).data, image: pixelsOf(image, width, height).data };
+  const densities = entry.densities ? await load("png", entry.densities) : null;
+  return { entry, width, height, densities, planes: pixelsOf(planes, width, height).data, image: pixelsOf(image, width, height).data };
+}
+
+// The density of a region of dust, in [0, 1] at each pixel: that of the nested one, or the minimal one.
+function densityOf({ entry, width, height, densities }, nested) {
+  const num = entry.curve?.length ?? 1;
+  const own = Math.max(0, entry.curve?.findIndex(([threshold]) => threshold === entry.threshold) ?? 0);
+  const level = nested === null ? own : num - nested;
+  const side = densities.naturalHeight / num;
+  const canvas = make("canvas", { width, height });
+  const context = canvas.getContext("2d");
+  context.drawImage(densities, 0, level * side, densities.naturalWidth, side, 0, 0, width, height);
+  const { data: values } = context.getImageData(0, 0, width, height);
+  return (i) => values[i] / 255;
 }
 
 function mapColour(value) {
@@ -121,13 +137,15 @@ function paint(canvas, pictures, layer, nested = null) {
   const context = canvas.getContext("2d");
   const result = context.createImageData(width, height);
   const needed = nested === null ? has(MINIMAL) : (p, i) => p[i + 2] >= nested;
+  const density = pictures.densities && layer === "outlines" ? densityOf(pictures, nested) : null;
   for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
     const i = 4 * (y * width + x);
     let colour = [image[i], image[i + 1], image[i + 2]];
     if (layer === "map") colour = has(UNKNOWN)(planes, i) ? hatch(x, y) : mapColour(planes[i]);
     if (layer === "seen" && !needed(planes, i)) colour = colour.map((c) => 0.12 * c + 30);
     if (layer === "outlines") {
-      if (needed(planes, i)) colour = colour.map((c, k) => 0.4 * c + 0.6 * COLOURS.minimal[k]);
+      const cover = density ? 0.9 * density(i) : needed(planes, i) ? 0.6 : 0;
+      colour = colour.map((c, k) => (1 - cover) * c + cover * COLOURS.minimal[k]);
       if (isEdge(planes, width, height, x, y, has(SUFFICIENT))) colour = COLOURS.sufficient;
     }
     if (layer !== "image" && isEdge(planes, width, height, x, y, has(TARGET))) colour = COLOURS.target;
@@ -188,6 +206,13 @@ function allOf(object, run, entry) {
   return said.join("; ");
 }
 
+// All notes on an object: few words each, then whole sentences.
+function notedOf(object, run, counterpart = "") {
+  const words = [counterpart, ...notesOf(object, run)].filter(Boolean).join("; ");
+  const sentences = sentencesOf(object, run);
+  return [words && sentences.length ? `${words}.` : words, ...sentences].filter(Boolean).join(" ");
+}
+
 function missingIn(object, run) {
   if (statusOf(object, run) === FAILED) return `failed: ${runs[run].failed[object]}`;
   return "no counterpart in this run";
@@ -204,6 +229,7 @@ const WHICH = {
   unreduced: ["not reduced at all", (object, run) => notesOf(object, run).some((note) => note.startsWith("not reduced"))],
   leaning: ["suffices on its own baseline image alone", (object, run) => leansOf(object, run) !== ""],
   lost: ["does not hold under small changes", (object, run) => lostOf(object, run) !== ""],
+  dust: ["dust", (object, run) => dustOf(object, run) !== ""],
   alone: ["no counterpart", (object, run) => statusOf(object, run) === NONE],
 };
 const allRuns = runs.map((_, i) => i);
@@ -218,7 +244,7 @@ let texts = null;
 function textOf(object) {
   texts ??= new Array(NUM);
   texts[object] ??= [titleOf(object), ...allRuns.flatMap((run) =>
-    [keyOf(object, run), data.names[classOf(object, run)], runs[run].failed[object] ?? "", ...notesOf(object, run), leansOf(object, run), lostOf(object, run)])].join(" ").toLowerCase();
+    [keyOf(object, run), data.names[classOf(object, run)], runs[run].failed[object] ?? "", ...notesOf(object, run), ...sentencesOf(object, run)])].join(" ").toLowerCase();
   return texts[object];
 }
 
@@ -362,7 +388,7 @@ function cardOf(object, place) {
       const canvas = make("canvas", { width: 160, height: 120 });
       paintSoon(canvas, object, run);
       cell.append(canvas, make("span", { className: "figures", textContent: briefOf(object, run) }));
-      const notes = [counterpartOf(object, run), ...notesOf(object, run), leansOf(object, run), lostOf(object, run)].filter(Boolean).join("; ");
+      const notes = notedOf(object, run, counterpartOf(object, run));
       if (notes) cell.append(make("span", { className: "notes", textContent: notes, title: notes }));
     } else {
       const said = missingIn(object, run);
@@ -410,6 +436,7 @@ const KINDS = {
   nested: [["image", "image"], ["outlines", "object, sufficient region, nested region"],
     ["seen", "nested region alone"], ["map", "saliency map"]],
 };
+const OF_DUST = "object, sufficient region, density of the specks (each region was shown as it is)";
 
 function open(place) {
   current = Math.max(0, Math.min(shown.length - 1, place));
@@ -429,7 +456,7 @@ function largePart(object, run) {
     part.append(make("p", { className: "failure", textContent: missingIn(object, run) }));
     return part;
   }
-  const notes = [...notesOf(object, run), leansOf(object, run), lostOf(object, run)].filter(Boolean).join("; ");
+  const notes = notedOf(object, run);
   if (notes) part.append(make("p", { className: "notes", textContent: notes }));
   picturesOf(object, run).then((pictures) => fillPart(part, object, run, pictures), () => {
     part.append(make("p", { className: "failure", textContent: byId("missing").textContent }));
@@ -442,7 +469,8 @@ function fillPart(part, object, run, pictures) {
   const figures = KINDS[entry.curve ? "nested" : statusOf(object, run)].map(([kind, caption]) => {
     const canvas = make("canvas", { width: 160, height: 120 });
     canvas.dataset.kind = kind;
-    return make("figure", {}, canvas, make("figcaption", { textContent: caption }));
+    const textContent = kind === "outlines" && entry.densities ? OF_DUST : caption;
+    return make("figure", {}, canvas, make("figcaption", { textContent }));
   });
   part.append(make("div", { className: "pictures" }, ...figures), make("p", { className: "figures", textContent: allOf(object, run, entry) }));
   part.misure = { pictures, entry };
@@ -513,6 +541,7 @@ const isUseful = {
   unreduced: runs.some((run) => Object.keys(run.notes).length),
   leaning: runs.some((run) => Object.keys(run.leans).length),
   lost: runs.some((run) => Object.keys(run.lost).length),
+  dust: runs.some((run) => Object.keys(run.dust).length),
   alone: runs.length > 1,
 };
 options("which", Object.entries(WHICH).filter(([value]) => isUseful[value] ?? true).map(([value, [label]]) => [value, label]));
