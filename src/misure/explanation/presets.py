@@ -20,7 +20,7 @@ from misure.explanation.reductions.forward import ForwardReduction
 from misure.explanation.reductions.gradient import GradientReduction
 from misure.explanation.reductions.paper import PaperReduction
 from misure.explanation.reductions.quick import QuickReduction
-from misure.explanation.reductions.readable import ReadableReduction
+from misure.explanation.reductions.readable.search import ReadableReduction
 
 _NO_OPTIONS = ("name", "reduction", "summary", "usual_passes")
 _GIVEN = "tensor"  # the name of a baseline image that is no name
@@ -170,7 +170,7 @@ for _preset in (
         growth="jumps",
         reduction=QuickReduction(),
         num_minimality_tests=0,
-        summary="A first answer in 25 forward passes, 11 of them evidence: a few growths, then cuts.",
+        summary="A first answer in 25 forward passes: a few growths, then cuts from many sides.",
         usual_passes="25",
     ),
     Preset(

@@ -2,13 +2,15 @@
 
 At each sampled pixel the margin is taken to change by the sum of what the hidden and added units
 do there. These effects are unknown; a normal prior says that a unit acts mostly on pixels near it,
-and that neighbours act alike. The posterior (Gaussian process regression, Rasmussen and Williams,
-Gaussian Processes for Machine Learning, 2006, section 2.1) predicts regions that were never shown.
-Effects do not add up over long ways, so the model is always taken around one region that was shown,
-and other regions count less the more they differ from it.
+that neighbours act alike, and all units a little. The posterior (Gaussian process regression,
+Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, section 2.1) predicts regions
+that were never shown. Effects do not add up over long ways, so the model is always taken around one
+region that was shown, and other regions count less the more they differ from it.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -19,8 +21,10 @@ from misure.explanation.units import Units, k_means
 _GROUPS = 12  # of sampled pixels; the members of a group share their prior
 _REACH = 1 / 8  # of the short side: how far a unit acts
 _FAR = 0.02  # what is left of it farther away
-_ALIKE = 1 / 16  # of the short side: how near units act alike
-_OWN = 0.3  # share of its effect that each unit has for itself
+_NEAR, _WIDE = 1 / 16, 1 / 5  # of the short side: how near units act alike, half each
+_OWN = 0.3  # what each unit does for itself, in variance
+_COMMON = 0.3  # what all of them do
+_SHARED = 0.7  # correlation of what a drawn response does to groups of pixels, from group to group
 _NOISE = 0.05  # of a margin, in standard deviations of the margins
 _CURVATURE = 0.15  # share of the prior variance by which effects fail to add up
 _CAUTION = 0.3  # standard deviations of the prediction that count
@@ -41,8 +45,27 @@ class Around:
     margins: Tensor
     effects: Tensor
     _response: "Response"
+    _changes: Tensor
     _factors: Tensor
     _covariances: Tensor
+
+    def drawn(self, generator: torch.Generator) -> "Around":
+        """One of the responses that are possible after what was shown.
+
+        A response is drawn from the prior, and moved by what it misses (Matheron's rule, Wilson et
+        al., Efficiently sampling functions from Gaussian process posteriors, ICML 2020).
+        """
+        response, effects = self._response, self.effects.clone()
+        root, num_shown = response.root, self._changes.shape[0]
+        common = root @ torch.randn(len(root), generator=generator)
+        for i, reach in enumerate(response.reach.T):
+            own = root @ torch.randn(len(root), generator=generator)
+            prior = reach * (_SHARED * common + math.sqrt(1 - _SHARED**2) * own)
+            missed = self._changes @ prior + _NOISE * torch.randn(num_shown, generator=generator)
+            weights = torch.cholesky_solve(missed[:, None], self._factors[i])[:, 0]
+            moved = prior - (self._covariances[i] * reach).T @ weights
+            effects[:, response.group == i] += response.scale * moved[:, None]
+        return replace(self, effects=effects)
 
     def dices(self, shares: Tensor, margins: Tensor) -> list[float]:
         """The Dice to expect of S regions.
@@ -83,10 +106,17 @@ class Response:
             :, None
         ]
         apart = torch.cdist(units.centres, units.centres)
-        self.alike = torch.exp(-0.5 * (apart / _ALIKE) ** 2) + _OWN * torch.eye(len(apart))
+        near, wide = (torch.exp(-0.5 * (apart / reach) ** 2) for reach in (_NEAR, _WIDE))
+        self.alike = (near + wide) / 2 + _OWN * torch.eye(len(apart)) + _COMMON
         self.scale = 1.0
         self._shares: list[Tensor] = []
         self._margins: list[Tensor] = []
+
+    @cached_property
+    def root(self) -> Tensor:
+        """(U, U) float32, the lower Cholesky factor of `alike`."""
+        root: Tensor = torch.linalg.cholesky(self.alike)
+        return root
 
     def add(self, region: Tensor, margins: Tensor) -> None:
         """Learns from a region (*spatial) bool and its margins (n,)."""
@@ -110,4 +140,4 @@ class Response:
             own = self.group == i
             weights = torch.cholesky_solve(rises[:, own], factors[i])
             effects[:, own] = (covariances[i] * reach).T @ weights
-        return Around(shares, margins, self.scale * effects, self, factors, covariances)
+        return Around(shares, margins, self.scale * effects, self, changes, factors, covariances)

@@ -36,7 +36,7 @@ from misure.explanation.reduction import (
     map_in_units,
     smallest_that_holds,
 )
-from misure.explanation.reductions.readable import ReadableReduction
+from misure.explanation.reductions.readable.search import ReadableReduction
 from misure.images.grid import GRAINS, Grid, default_grain_px, smooth, top_cells
 from misure.images.regions import distance_px
 from misure.images.spacing import Sampling

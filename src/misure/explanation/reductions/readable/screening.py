@@ -1,0 +1,129 @@
+"""A round of screening: what does the anchor lose without each of its pieces?
+
+The anchor is shown without some of its pieces, with some neighbours added, and with its outline
+moved in and out. Pieces are compact while the anchor is large; later each screening hides several
+small ones, far from each other. Then plans are made from all that is known: pieces are added until
+the target should be preserved, then removed in the order of the expected loss for their area. The
+farthest plan that should hold is shown. If it does, the next one goes farther, else less far.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from misure.explanation.probe import Search
+from misure.explanation.reductions.readable.workplace import Workplace
+from misure.explanation.response import Around
+from misure.explanation.units import compact_groups
+from misure.images.regions import distance_px
+
+_ADDED = 4  # groups of neighbours that are added to an anchor that suffices, 3 times to others
+_PLANS, _MISSES = 4, 3
+_REPAIRS = 40  # units, in a plan
+_STEP = 0.05  # of the units, removed together in a plan
+_FORWARD, _BACK = 0.02, 0.02  # how the wanted Dice of a plan moves
+_HOPELESS = 0.25  # a plan that should miss the threshold by more is not shown
+
+
+def screen(place: Workplace) -> Search[int]:
+    """One round around an anchor; the number of pieces that it was divided into."""
+    groups = place.groups()
+    yield from place.state.show(list(_screening(place, groups)))
+    yield from _plans(place, groups)
+    return len(groups)
+
+
+def _screening(place: Workplace, groups: list[list[int]]) -> Iterator[Tensor]:
+    """The anchor without each group, with neighbours added, and with its outline moved."""
+    state, anchor = place.state, place.anchor
+    yield from (place.changed(group, []) for group in groups)
+    suffices_barely = anchor.suffices and anchor.dice < state.probe.dice_threshold + 0.03
+    if place.neighbours and (not anchor.suffices or suffices_barely):
+        number = _ADDED if anchor.suffices else 3 * _ADDED
+        added = compact_groups(place.response.units, place.neighbours, number, state.generator)
+        yield from (place.changed([], group) for group in added)
+    step_px, sampling = max(1, state.grain_px / 4), state.probe.sampling
+    outside = distance_px(place.region, sampling)
+    for times in (1,) if anchor.suffices else (1, 2, 4):
+        yield state.readable(outside <= times * step_px)
+    if not bool(place.region.all()):
+        yield state.readable(distance_px(~place.region, sampling) > step_px)
+
+
+def _plans(place: Workplace, groups: list[list[int]]) -> Search[None]:
+    """Shows what should hold, farther and farther, or less far."""
+    state, threshold = place.state, place.state.probe.dice_threshold
+    wanted, shown, misses, repeated = threshold, 0, 0, 0
+    while state.num_left and shown < _PLANS and misses < _MISSES and repeated < 12:
+        around = place.around()
+        path = _path(place, around, wanted, groups)
+        total = place.response.units.num_px
+        areas = [float((shares * total).sum() / total.sum()) for shares, _ in path]
+        small_enough = 0.99 * state.best_area
+        usable = [i for i, area in enumerate(areas) if area < small_enough]
+        if not usable:
+            return
+        holding = [i for i in usable if path[i][1] >= wanted]
+        chosen = holding[-1] if holding else max(usable, key=lambda i: path[i][1])
+        shares, expected = path[chosen]
+        if expected < threshold - _HOPELESS:
+            return
+        change = shares - place.shares
+        region = place.changed(
+            (change < -1e-6).nonzero().flatten().tolist(),
+            (change > 1e-6).nonzero().flatten().tolist(),
+        )
+        num_seen = len(state.seen)
+        results = yield from state.show([region])
+        if len(state.seen) == num_seen:
+            wanted, repeated = wanted + 0.015, repeated + 1
+        elif results[0].suffices:
+            wanted, shown = max(0.8, min(wanted, expected) - _FORWARD), shown + 1
+        else:
+            wanted, shown, misses = min(0.99, wanted + _BACK), shown + 1, misses + 1
+
+
+def _path(
+    place: Workplace, around: Around, wanted: float, groups: list[list[int]]
+) -> list[tuple[Tensor, float]]:
+    """Visible shares (U,) and expected Dice: repaired first, then with less and less."""
+    shares, margins = _repaired(place, around, wanted)
+    steps, margins_of_steps = [shares.clone()], [margins]
+    waiting = [torch.tensor(group) for group in groups]
+    while bool((shares > 0).any()):
+        worth, total = place.worth(around, margins) * shares, place.response.units.num_px * shares
+        if place.is_large:
+            waiting = [group for group in waiting if bool((shares[group] > 0).any())]
+            if not waiting:
+                break
+            gone = min(waiting, key=lambda group: float(worth[group].sum() / total[group].sum()))
+        else:
+            left = (shares > 0).nonzero().flatten()
+            number = max(1, int(_STEP * len(left)))
+            gone = left[(worth[left] / total[left]).argsort()[:number]]
+        margins = margins - shares[gone] @ around.effects[gone]
+        shares[gone] = 0
+        steps.append(shares.clone())
+        margins_of_steps.append(margins)
+    expected = around.dices(torch.stack(steps), torch.stack(margins_of_steps))
+    return list(zip(steps, expected, strict=True))
+
+
+def _repaired(place: Workplace, around: Around, wanted: float) -> tuple[Tensor, Tensor]:
+    """The anchor with units added, or removed where they harm, until it should be preserved."""
+    shares, margins = place.shares.clone(), place.anchor.margins.clone()
+    free = torch.zeros_like(shares, dtype=torch.bool)
+    free[place.own + place.neighbours] = True
+    for _ in range(_REPAIRS):
+        if around.dices(shares[None], margins[None])[0] >= wanted + 0.01:
+            break
+        worth = place.worth(around, margins)
+        gains = torch.where(shares > 0.5, -worth * shares, worth * (1 - shares))
+        best = int(gains.where(free, -torch.inf).argmax())
+        if not gains[best] > 0:
+            break
+        change = -shares[best] if shares[best] > 0.5 else 1 - shares[best]
+        margins = margins + change * around.effects[best]
+        shares[best] += change
+    return shares, margins

@@ -1,0 +1,137 @@
+"""Stage 2 for people: few, broad parts, found by forward passes alone.
+
+Every region that is shown is opened first: it has at most `max_parts` parts, each of them at least
+`grain_px` broad, and it is shown hard. So whatever suffices is a valid result, at any moment.
+
+The search works on one region at a time, its *anchor*: the smallest region that suffices, or a
+smaller one that nearly does (the target itself, say, which often misses the threshold by a little).
+From all that was shown, `Response` learns what each piece does to the margins. A small region that
+suffices is improved by what promises the most (`improvement`). Other anchors are screened piece by
+piece, and plans are made of what came out (`screening`). The best anchor by area and what it misses
+comes next. Why it is built like this, what was tried and what failed: docs/results/search.md.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.explanation.growth import SufficientRegion
+from misure.explanation.probe import Account, Probe, Query, Search
+from misure.explanation.reduction import (
+    MinimallySufficientRegion,
+    SearchingReduction,
+    check_search_options,
+    smallest_that_holds,
+)
+from misure.explanation.reductions.readable.improvement import improve
+from misure.explanation.reductions.readable.screening import screen
+from misure.explanation.reductions.readable.state import Seen, State
+from misure.explanation.reductions.readable.workplace import Workplace
+from misure.images.grid import default_grain_px
+
+_GRAINS = 32  # grains on the short side
+_KEPT_FOR_RESULT = 3
+_PROGRESS = 0.04
+_ROUNDS_WITHOUT = 3
+_SMALL = 0.25  # of the image: up to here, regions that suffice are improved
+
+
+@dataclass(frozen=True)
+class ReadableReduction(SearchingReduction):
+    """The smallest region of few, broad parts that forward passes find within a budget.
+
+    The region need not lie inside the sufficient region, and where no such region suffices but the
+    whole image, that is the result.
+
+    Attributes:
+        grain_px: the least breadth of every part, and side of the smallest pieces; 0: 1/32 of the
+            short side.
+        max_parts: the largest number of connected parts.
+    """
+
+    grain_px: int = 0
+    max_parts: int = 10
+
+    doing: ClassVar[str] = "removing"
+    needs_gradients: ClassVar[bool] = False
+    usual_passes: ClassVar[int] = 160
+    least_shown: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        check_search_options(self.grain_px)
+        if self.max_parts < 1:
+            raise InputError(f"expected max_parts of 1 or more, got {self.max_parts}.")
+
+    def search(
+        self, probe: Probe, sufficient: SufficientRegion, account: Account
+    ) -> Search[MinimallySufficientRegion]:
+        spatial = probe.target.region.shape
+        grain_px = self.grain_px or default_grain_px(spatial, probe.sampling, _GRAINS)
+        nothing = torch.zeros_like(sufficient.region)
+        (reply,) = yield Query([nothing], content_controls=True)
+        candidates, held, is_done = [nothing], list[Seen](), True
+        if not probe.suffices(reply):
+            limit = self.limit_of(account)
+            state = State(probe, grain_px, self.max_parts, account, limit)
+            held = yield from _walk(state, sufficient)
+            candidates = [one.region for one in held[:_KEPT_FOR_RESULT]]
+            is_done = state.num_left > 0
+        region, dice = yield from smallest_that_holds(
+            probe, [*candidates, torch.ones_like(nothing)], sufficient, account
+        )
+        return MinimallySufficientRegion(
+            region=region,
+            dice=dice,
+            grain_px=grain_px,
+            stopped_by="end" if is_done else "max_passes",
+            order=_order(region, held),
+        )
+
+
+def _walk(state: "State", sufficient: SufficientRegion) -> Search[list[Seen]]:
+    """What sufficed on the way, the smallest region first."""
+    yield from state.begin(sufficient)
+    while state.num_left:
+        anchor = state.next_anchor()
+        if anchor is None:
+            break
+        yield from _round(state, anchor)
+    return sorted((one for one in state.seen if one.suffices), key=lambda one: one.area)
+
+
+def _order(region: Tensor, held: Sequence[Seen]) -> Tensor:
+    """The order in which pixels come and go: those that many sufficient regions hold go last."""
+    order = region.float()
+    for one in held:
+        order += one.region
+    return order / order.max().clamp(min=1)
+
+
+def _round(state: State, anchor: Seen) -> Search[None]:
+    """One round around an anchor: of improvements if it is small and suffices, else of screening.
+
+    After a round of improvements without progress, a screening tries other pieces.
+    """
+    place = Workplace(state, anchor)
+    num_seen, area_before, is_finest = len(state.seen), state.best_area, False
+    if anchor.suffices and anchor.area <= _SMALL and anchor.rounds_without % 2 == 0:
+        yield from improve(state)
+    else:
+        num_pieces = yield from screen(place)
+        is_finest = num_pieces >= len(place.own)
+    new = state.seen[num_seen:]
+    for one in new:
+        one.depth = 0 if one.suffices else anchor.depth + 1
+    if not anchor.suffices:
+        anchor.is_done = True
+        for one in new:
+            one.is_done = state.effort(one) > state.effort(anchor) - 0.05
+    elif state.best_area > area_before * (1 - _PROGRESS):
+        anchor.rounds_without += 1
+        is_done = anchor.rounds_without >= _ROUNDS_WITHOUT or is_finest
+        for one in (anchor, state.best or anchor):
+            one.rounds_without, one.is_done = anchor.rounds_without, is_done

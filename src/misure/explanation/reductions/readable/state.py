@@ -1,0 +1,213 @@
+"""What a search for readable regions knows: all regions that it showed, and what came out."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.explanation.growth import SufficientRegion
+from misure.explanation.probe import Account, Probe, Query, Search
+from misure.explanation.reduction import hold_under_changes
+from misure.explanation.reductions.readable.trust import Trust
+from misure.explanation.response import Response
+from misure.explanation.units import Units
+from misure.images.regions import broad_parts, distance_px
+from misure.images.spacing import short_side_px
+
+_AT_ONCE = 8
+_FIRST_GROWTHS = (0, 1 / 64, 1 / 32, 1 / 16, 1 / 8)  # of the short side: anchors to begin with
+_FINEST = {2: (16, 32), 3: (8, 16)}  # cells on the short side, at the target
+_ENOUGH_UNITS = 50  # in an anchor; with fewer, smaller cells are taken
+_SMALLER = 0.7  # of the best area: what an anchor that does not suffice may have at most
+_LOST = 0.6  # deficit from which a region is no anchor
+_OF_DEFICIT, _OF_DICE, _OF_DEPTH = 4.0, 10.0, 0.15  # weights against the logarithm of the area
+_OF_ROUNDS = 0.3
+_IN_A_ROW = 3  # anchors that do not suffice, before the best region has its turn
+_RESTARTS = 4
+
+
+@dataclass(eq=False)
+class Seen:
+    """A region that was shown, in one bit a pixel, and what came out."""
+
+    bits: np.ndarray
+    like: Tensor
+    dice: float
+    suffices: bool
+    margins: Tensor
+    area: float
+    deficit: float
+    depth: int = 0
+    is_done: bool = False
+    rounds_without: int = 0
+
+    @property
+    def region(self) -> Tensor:
+        """(*spatial) bool, on the device of the target."""
+        pixels = np.unpackbits(self.bits, count=self.like.numel()).view(bool)
+        return torch.from_numpy(pixels).view(self.like.shape).to(self.like.device)
+
+
+@dataclass(eq=False)
+class State:
+    """What one search knows."""
+
+    probe: Probe
+    grain_px: int
+    max_parts: int
+    account: Account
+    limit: int
+    seen: list[Seen] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        target, sampling = self.probe.target.region, self.probe.sampling
+        self.side = short_side_px(target.shape, sampling)
+        self.distance = distance_px(target, sampling)
+        self.generator = torch.Generator().manual_seed(0)
+        sample, scale = self.probe.sample, torch.tensor(sampling or (1.0,) * target.ndim)
+        places = torch.stack(torch.unravel_index(sample.indices, target.shape), dim=1)
+        self.responses = [
+            Response(
+                Units(target, self.distance, number, sampling), sample, places * scale / self.side
+            )
+            for number in _FINEST[target.ndim]
+        ]
+        self.known: dict[bytes, Seen] = {}
+        self.trust = Trust()
+        self.in_a_row = self.restarts = 0
+
+    @property
+    def best(self) -> Seen | None:
+        """The smallest region that sufficed so far; None if none has."""
+        held = (one for one in self.seen if one.suffices)
+        return min(held, key=lambda one: one.area, default=None)
+
+    @property
+    def best_area(self) -> float:
+        """Its share of the image; 1 if none has sufficed yet."""
+        best = self.best
+        return 1.0 if best is None else best.area
+
+    @property
+    def num_left(self) -> int:
+        """Regions that may still be shown."""
+        return max(0, self.account.passes_left(self.limit)) // self.probe.num_views
+
+    def was_shown(self, region: Tensor) -> bool:
+        """Whether a region (*spatial) bool was shown before."""
+        return _bits(region) in self.known
+
+    def readable(self, region: Tensor) -> Tensor:
+        """What is left of a region when it is opened, in few parts."""
+        return broad_parts(region, self.grain_px, self.max_parts, self.probe.sampling)
+
+    def begin(self, sufficient: SufficientRegion) -> Search[None]:
+        """Shows the sufficient region, made readable, and the first anchors."""
+        growths = [share * self.side for share in _FIRST_GROWTHS]
+        smaller = [g for g in growths if self.probe.edge_px + g < sufficient.growth_px]
+        discs = [self.distance <= self.probe.edge_px + growth_px for growth_px in smaller]
+        grown = [self.readable(region) for region in [sufficient.region, *discs]]
+        yield from self.show([region for region in grown if bool(region.any())])
+        if self.best_area == 1:
+            yield from self.show([torch.ones_like(sufficient.region)])
+
+    def show(self, regions: Sequence[Tensor]) -> Search[list[Seen]]:
+        """Shows regions that were not shown before, as far as the budget goes."""
+        result = []
+        new = {}
+        for region in regions:
+            name = _bits(region)
+            if name in self.known:
+                result.append(self.known[name])
+            else:
+                new[name] = region
+        waiting = list(new.items())
+        while waiting and self.num_left:
+            num = min(_AT_ONCE, self.num_left)
+            batch, waiting = waiting[:num], waiting[num:]
+            shown, best_area = [region for _, region in batch], self.best_area
+            replies = yield Query(shown, content_controls=True, margins=True)
+            for (name, region), reply in zip(batch, replies, strict=True):
+                if reply.margins is None:
+                    raise InputError("expected a reply with margins, got none.")
+                for response in self.responses:
+                    response.add(region, reply.margins)
+                one = Seen(
+                    bits=np.frombuffer(name, np.uint8),
+                    like=self.probe.target.region,
+                    dice=reply.dice,
+                    suffices=self.probe.suffices(reply),
+                    margins=reply.margins,
+                    area=float(region.float().mean()),
+                    deficit=self.probe.sample.deficit(reply.margins / self.responses[0].scale),
+                )
+                self.known[name] = one
+                self.seen.append(one)
+                result.append(one)
+            yield from self._accept(self.seen[-num:], best_area)
+        return result
+
+    def _accept(self, new: Sequence[Seen], best_area: float) -> Search[None]:
+        """Takes the smallest that holds under small changes too; others did not suffice."""
+        promising = [one for one in new if one.suffices and one.area < best_area]
+        for one in sorted(promising, key=lambda one: one.area):
+            (holds,) = yield from hold_under_changes(self.probe, [one.region], self.account)
+            if holds:
+                break
+            one.suffices = False
+
+    def next_anchor(self) -> Seen | None:
+        """What to work on next; None if nothing promises anything any more."""
+        found = self._most_promising()
+        if found is None and self.restarts < _RESTARTS:
+            self.restarts += 1
+            for one in self.seen:
+                one.is_done = False
+                one.rounds_without = min(one.rounds_without, self.restarts)
+            found = self._most_promising()
+        if found is not None:
+            self.in_a_row = 0 if found.suffices else self.in_a_row + 1
+        return found
+
+    def _most_promising(self) -> Seen | None:
+        best, best_area = self.best, self.best_area
+        if best is not None and best.is_done:
+            best = None
+        if self.in_a_row >= _IN_A_ROW and best is not None:
+            return best
+        others = [
+            one
+            for one in self.seen
+            if not one.suffices
+            and not one.is_done
+            and 0 < one.area < _SMALLER * best_area
+            and one.deficit < _LOST
+        ]
+        anchors = others if best is None else [best, *others]
+        return min(anchors, key=self.effort, default=None)
+
+    def effort(self, one: Seen) -> float:
+        """How far a region is from being a small one that suffices; less is better."""
+        tired = _OF_ROUNDS * one.rounds_without
+        if one.suffices:
+            return math.log(one.area) + tired
+        missing = min(max(0.0, self.probe.dice_threshold - one.dice), 0.2)
+        lost = _OF_DEFICIT * one.deficit + _OF_DICE * missing + _OF_DEPTH * one.depth
+        return math.log(one.area) + lost + tired
+
+    def response_for(self, region: Tensor) -> tuple[Response, Tensor]:
+        """The response by units that are fine enough for a region, and its share of each."""
+        for response in self.responses:
+            shares = response.units.shares(region)
+            if int((shares > 0).sum()) >= _ENOUGH_UNITS:
+                break
+        return response, shares
+
+
+def _bits(region: Tensor) -> bytes:
+    """A region (*spatial) bool in one bit a pixel."""
+    return np.packbits(region.cpu().numpy()).tobytes()
