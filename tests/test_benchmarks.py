@@ -67,7 +67,7 @@ def test_rows_are_made_once_and_hold_the_regions(tmp_path):
     path, search = tmp_path / "rows.jsonl", parse_search("smallest")
     row = Rows(path).find(model, found, search)
     again = Rows(path).find(None, found, search)  # no model: nothing is computed
-    explanation = misure.explain(model, found.image, found.target)
+    explanation = misure.explain(model, found.image, found.target, preset="smallest")
     assert len(path.read_text().splitlines()) == 1
     assert again == json.loads(json.dumps(row))
     assert unpacked(again).equal(explanation.minimally_sufficient_region)

@@ -105,7 +105,7 @@ def test_an_explanation_keeps_memory_on_a_cpu_and_a_single_pass_does_not(monkeyp
     target = misure.predicted_target(model, image, 1)
     model(image[None])
     assert asked == []
-    misure.explain(model, image, target)
+    misure.explain(model, image, target, max_passes=60)
     assert asked == [freed_memory._KEPT, freed_memory._USUAL]
     with pytest.raises(KeyError), model.borrowed():
         raise KeyError

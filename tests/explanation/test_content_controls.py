@@ -10,7 +10,7 @@ def _explained(**options):
     model = toys.model_of(toys.OwnBrightness())
     image = toys.square_image()
     target = misure.predicted_target(model, image, 1)
-    return misure.explain(model, image, target, num_minimality_tests=0, **options)
+    return misure.explain(model, image, target, num_minimality_tests=0, max_passes=60, **options)
 
 
 def test_the_image_turned_is_not_called_another_image():

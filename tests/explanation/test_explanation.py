@@ -20,8 +20,9 @@ def explanation():
     image = toys.beacon_image()
     target = misure.predicted_target(model, image, 1)
     return misure.explain(
-        model, image, target, dice_threshold=1.0, one_minimal=True, minimality_cell_px=1
-    )
+        model, image, target, preset="smallest", dice_threshold=1.0, one_minimal=True,
+        minimality_cell_px=1,
+    )  # fmt: skip
 
 
 def test_saved_and_loaded_back_equal(explanation, tmp_path):
@@ -195,7 +196,7 @@ def test_silhouettes_give_away_what_the_outline_alone_shows():
     model = toys.model_of(NotBlack())
     image = toys.square_image()
     target = misure.predicted_target(model, image, 1)
-    found = misure.explain(model, image, target, dice_threshold=1.0)
+    found = misure.explain(model, image, target, dice_threshold=1.0, max_passes=60)
     assert found.silhouette_dice_by_content == {"mean_colour": 1.0, "noise": 1.0}
 
 

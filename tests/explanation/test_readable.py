@@ -141,6 +141,17 @@ def test_units_are_a_partition_that_the_outline_cuts(sampling):
     assert units.num_px[near & (shares == 0)].mean() < units.num_px[far].mean()
 
 
+@pytest.mark.parametrize(
+    ("shape", "side"), [((80, 120), 80), ((40, 250), 5000**0.5), ((100, 100, 5), 25000 ** (1 / 3))]
+)
+def test_a_long_or_flat_image_has_not_many_more_units_than_a_square(shape, side):
+    target = torch.zeros(shape, dtype=torch.bool)
+    target[(slice(2, 4),) * len(shape)] = True
+    units = Units(target, distance_px(target), 16)
+    assert units.side == pytest.approx(side)
+    assert len(units.num_px) < 3 * 8 ** len(shape)
+
+
 def test_groups_hold_every_unit_once_compact_or_scattered():
     target = torch.zeros(64, 64, dtype=torch.bool)
     target[20:44, 20:44] = True

@@ -339,7 +339,7 @@ def test_the_command_trains_on_volumes_of_separate_patients(tmp_path):
     out = tmp_path / "explained"
     command = ["explain", f"{tmp_path}/images/0.nii.gz", "--model", f"trained:{tmp_path}/net"]
     done = CliRunner().invoke(
-        main, [*command, "--class", "1", "--out", str(out), "--max-passes", "45"]
+        main, [*command, "--class", "1", "--out", str(out), "--max-passes", "60"]
     )
     assert done.exit_code == 0, done.output
 

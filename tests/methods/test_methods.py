@@ -22,7 +22,7 @@ SIGNED = ("occlusion", "integrated_gradients", "input_x_gradient", "guided_backp
 FAST = {
     "rise": {"num_masks": 20, "grid_size": 3},
     "integrated_gradients": {"num_steps": 4},
-    "misure": {"max_passes": 45},
+    "misure": {"max_passes": 60},
     "misure_paper": {"num_iterations": 5},
 }
 
@@ -86,7 +86,9 @@ def test_a_method_that_finds_regions_explains_targets_together_and_knows_its_pre
     found = misure.segment(model, image).found_classes()
     targets = [misure.predicted_target(model, image, each.class_index) for each in found]
     method = METHODS[name]
-    explanations = method.explain_many(model, image, targets, seed=3, dice_threshold=0.8)
+    explanations = method.explain_many(
+        model, image, targets, seed=3, dice_threshold=0.8, **FAST.get(name, {})
+    )
     assert method.finds_regions
     assert [each.target.class_index for each in explanations] == [t.class_index for t in targets]
     assert {each.dice_threshold for each in explanations} == {0.8}

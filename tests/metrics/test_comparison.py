@@ -64,6 +64,7 @@ def test_what_is_known_to_matter_is_found_by_misure_and_not_by_the_controls(mode
         methods=("misure", *CONTROLS),
         metrics=FEW,
         dice_threshold=1.0,  # of 0.9 some pixels of the target could be left out
+        method_options={"misure": {"preset": "smallest"}},
         seed=0,
     )
     by_method = {row.method: row for row in found.rows}
@@ -215,7 +216,10 @@ def test_a_key_that_comes_twice_is_an_error(model):
 def test_the_baseline_image_reaches_the_methods_that_take_one(model):
     found = compare(
         model, [_beacon_sample()], methods=("misure", "rise", "edges"), metrics=("iou",),
-        baseline_image="noise", method_options={"rise": {"baseline_image": "black", "num_masks": 9}},
+        baseline_image="noise",
+        method_options={
+            "misure": {"max_passes": 60}, "rise": {"baseline_image": "black", "num_masks": 9}
+        },
     )  # fmt: skip
     options = [one["options"].get("baseline_image") for one in found.settings["methods"].values()]
     assert options == ["noise", "black", None]
@@ -233,7 +237,7 @@ def test_a_tensor_among_the_options_is_written_as_a_word(model, tmp_path):
     other = torch.zeros(3, 30, 30)
     found = compare(
         model, [_beacon_sample()], methods=("misure",), metrics=("gini",),
-        method_options={"misure": {"other_image": other}},
+        method_options={"misure": {"other_image": other, "max_passes": 60}},
     )  # fmt: skip
     save_comparison(found, tmp_path)
     written = json.loads((tmp_path / "comparison.json").read_text())

@@ -149,7 +149,7 @@ def test_words_of_corruptions_that_make_no_sense(word):
 @pytest.mark.usefixtures("in_this_process")
 def test_a_run_records_them_whatever_the_method(tmp_path):
     for method, augmented in (("edges", False), ("misure", True)):
-        options = {"max_passes": 45} if method == "misure" else {}
+        options = {"max_passes": 60} if method == "misure" else {}
         run(
             "corrupted:blur=0.01,triangle:1",
             "triangle",

@@ -58,8 +58,10 @@ def test_a_network_without_gradients_is_explained_without_them(kind, why):
         target = misure.predicted_target(model, image, 1)
     assert len(caught) == 1
     assert not model.differentiable
-    found = misure.explain(model, image, target, dice_threshold=1.0)
-    assert found.preset == "forward_only"
+    by_default = misure.explain(model, image, target, dice_threshold=1.0, max_passes=60)
+    assert (by_default.preset, by_default.dice) == ("readable", 1.0)
+    assert by_default.cost.backward_passes == 0
+    found = misure.explain(model, image, target, dice_threshold=1.0, preset="forward_only")
     assert torch.equal(found.minimally_sufficient_region, toys.beacon_answer(2))
     for explain in (
         functools.partial(misure.explain, preset="smallest"),
@@ -106,7 +108,7 @@ def test_random_numbers_of_a_network_are_fixed(draw):
     states = torch.get_rng_state(), np.random.get_state()[1].tolist()
     with pytest.warns(MisureWarning, match="Noisy draws random numbers.* holds for one draw"):
         target = misure.predicted_target(model, image, 1)
-    found = misure.explain(model, image, target, dice_threshold=0.8)
+    found = misure.explain(model, image, target, dice_threshold=0.8, max_passes=60)
     assert _again(model, image, found) == [found.dice] * 2
     assert torch.equal(torch.get_rng_state(), states[0])
     if "numpy" not in str(draw.__code__.co_names):
@@ -134,7 +136,7 @@ def test_statistics_of_the_batch_make_images_be_shown_one_by_one():
         segmentation = misure.segment(model, image)
     assert model.batch_size == 1
     target = segmentation.target(segmentation.found_classes()[0].class_index)
-    found = misure.explain(model, image, target)
+    found = misure.explain(model, image, target, max_passes=60)
     assert _again(model, image, found) == [found.dice] * 2
 
 
@@ -146,7 +148,7 @@ def test_a_network_that_takes_one_image_only_is_given_one():
             return super().forward(images)
 
     model, image = toys.model_of(One()), toys.square_image()
-    found = misure.explain(model, image, 1)
+    found = misure.explain(model, image, 1, max_passes=60)
     assert found.dice >= 0.9
     assert model(torch.stack([image] * 3)).shape == (3, 2, 30, 30)
 
@@ -249,7 +251,7 @@ def test_buffers_come_back_as_they_were():
 
     net = Counts()
     calls, last = net.calls, net.last
-    misure.explain(toys.model_of(net), toys.square_image(), 1)
+    misure.explain(toys.model_of(net), toys.square_image(), 1, max_passes=60)
     assert net.calls is calls
     assert net.last is last
     assert not calls.any()
@@ -278,7 +280,7 @@ def test_two_threads_with_one_network_explain_as_one_after_the_other():
         segmentation = misure.segment(model, image)
         target = segmentation.target(segmentation.found_classes()[0].class_index)
         with model.counting() as cost:
-            found = misure.explain(model, image, target, max_passes=45)
+            found = misure.explain(model, image, target, max_passes=60)
         return found, cost.pass_equivalents
 
     expected = [explained(toys.model_of(net), image) for image in images]

@@ -34,12 +34,13 @@ def test_a_function_is_explained_by_forward_passes_alone(file):
     image = toys.square_image()
     target = misure.predicted_target(model, image, 1)
     found = misure.explain(
-        model, image, target, dice_threshold=1.0, one_minimal=True, minimality_cell_px=1,
+        model, image, target, num_changes=0, dice_threshold=1.0, one_minimal=True,
+        minimality_cell_px=1,
     )  # fmt: skip
     assert torch.equal(found.minimally_sufficient_region, target.region)
-    assert found.preset == "forward_only"
+    assert found.preset == "readable"
     assert found.cost.backward_passes == 0
-    with pytest.raises(misure.InputError, match=r"needs none \(forward_only"):
+    with pytest.raises(misure.InputError, match=r"needs none \(readable"):
         misure.explain(model, image, target, preset="smallest")
 
 

@@ -94,7 +94,7 @@ def test_choices_that_contradict_each_other_are_errors(model, options, words):
 
 
 def test_another_tensor_among_the_options_is_another_run(model, sample, tmp_path):
-    given = {"other_image": torch.zeros(3, 30, 30), "max_passes": 45}
+    given = {"other_image": torch.zeros(3, 30, 30), "max_passes": 60}
     _records(sample, model, tmp_path, method_options=given)
     _records(sample, model, tmp_path, method_options=given)
     with pytest.raises(misure.RunFolderError, match="method_options"):

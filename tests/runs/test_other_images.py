@@ -7,6 +7,8 @@ from misure.runs.other_images import OtherImages
 from misure.runs.plan import RunPlan
 from misure.runs.run import read_run, run
 
+FEW_PASSES = {"preset": "smallest", "max_passes": 60}
+
 
 def _samples(*keys):
     generator = torch.Generator().manual_seed(0)
@@ -54,17 +56,22 @@ def test_a_run_and_a_comparison_name_the_other_sample_and_use_it(tmp_path):
     model = toys.model_of(toys.OwnBrightness())
     bright = toys.square_image().clamp(min=0.6)  # all of it is foreground
     samples = [Sample("a", toys.square_image()), Sample("b", bright)]
-    run(samples, model, tmp_path / "run", RunPlan(classes=("1",)))
+    run(samples, model, tmp_path / "run", RunPlan(classes=("1",), method_options=FEW_PASSES))
     first, second = read_run(tmp_path / "run")
     assert (first.transfer_from, second.transfer_from) == ("b", "a")
     assert first.transfer_dice > 0.9
     alone = misure.explain(model, samples[0].image, misure.predicted_target(
         model, samples[0].image, 1
-    ))  # fmt: skip
+    ), **FEW_PASSES)  # fmt: skip
     assert alone.transfer_from == "turned"
     assert alone.transfer_dice < 0.5
     rows = misure.compare(
-        model, samples, methods=["misure"], metrics=["transfer_dice"], class_index=1
+        model,
+        samples,
+        methods=["misure"],
+        metrics=["transfer_dice"],
+        class_index=1,
+        method_options={"misure": FEW_PASSES},
     ).rows
     assert rows[0].transfer_from == "b"
     assert rows[0].metrics["transfer_dice"] > 0.9
@@ -74,7 +81,7 @@ def test_the_spacing_of_a_sample_reaches_its_record(tmp_path):
     model = toys.model_of(toys.OwnBrightness())
     affine = torch.diag(torch.tensor([0.8, 0.8, 5.0, 1.0], dtype=torch.float64))
     sample = Sample("v", toys.square_image(3), affine=affine)
-    run([sample], model, tmp_path / "run", RunPlan(classes=("1",)))
+    run([sample], model, tmp_path / "run", RunPlan(classes=("1",), method_options=FEW_PASSES))
     (record,) = read_run(tmp_path / "run")
     assert record.spacing_mm == [0.8, 0.8, 5.0]
     voxels = record.target.pixels

@@ -39,7 +39,7 @@ from misure.runs.record import ExplainedObject
 from misure.runs.run import read_run, run
 from misure.runs.table import RunTable
 
-QUICK = {"max_passes": 40, "num_minimality_tests": 0}
+QUICK = {"preset": "smallest", "max_passes": 40, "num_minimality_tests": 0}
 
 
 def _sample(key, brightness=1.0):
@@ -95,7 +95,7 @@ def test_a_class_as_a_whole_classes_by_name_and_the_smallest_object(model, tmp_p
 def test_the_context_is_told_by_the_models_own_segmentation(tmp_path):
     model = toys.model_of(toys.Beacon(), class_names=("sky", "square"))
     samples = SampleList([Sample("beacon", toys.beacon_image())])
-    run(samples, model, tmp_path / "run")
+    run(samples, model, tmp_path / "run", RunPlan(method_options={"max_passes": 60}))
     (record,) = read_run(tmp_path / "run")
     (context,) = record.context
     assert context.class_name == "sky"

@@ -1,5 +1,7 @@
 """The toy networks with a known explanation, and the check that any explainer can be put through."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -25,10 +27,17 @@ def test_a_toy_segments_its_target_from_what_it_needs_and_from_nothing_smaller(t
 @pytest.mark.parametrize("dimensions", [(2,), (3,)])
 @pytest.mark.parametrize("explainer", [misure.explain, misure.METHODS["misure"]])
 def test_misure_passes(explainer, dimensions):
-    report = check_explainer(explainer, dimensions=dimensions)
+    report = check_explainer(partial(explainer, preset="smallest"), dimensions=dimensions)
     assert report.passed, str(report)
     assert [result.toy for result in report.results] == ["OwnBrightness", "Beacon", "Constant"]
     assert str(report).count("passed") == 3
+
+
+def test_by_default_misure_passes_with_broad_regions():
+    """Every region suffices, but much of what lies around a far beacon is shown with it."""
+    report = check_explainer(misure.explain, max_outside=0.75)
+    assert report.passed, str(report)
+    assert not check_explainer(misure.METHODS["sufficient_region"], max_outside=0.75).passed
 
 
 def test_the_right_answer_passes_as_a_region_and_as_a_map():

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from misure.errors import InputError, entrance
 from misure.explanation.explanation import Explanation
 from misure.explanation.pipeline import Explainer
-from misure.explanation.presets import Preset, make_preset
+from misure.explanation.presets import DEFAULT_PRESET, Preset, make_preset
 from misure.explanation.probe import OnStep
 from misure.images.spacing import check_spacing
 from misure.models.given_target import AnyTarget, as_target
@@ -43,8 +43,7 @@ def explain(
         target: what to explain (see `predicted_target`); or a class by name or number, or a mask
             (*spatial) of bool (see `as_target`).
         dice_threshold: Dice from which the target counts as preserved, in (0, 1].
-        preset: name of a preset (see `PRESETS`); by default `smallest`, or `forward_only` where
-            the network gives no gradients.
+        preset: name of a preset (see `PRESETS`); by default `readable`.
         seed: seed of all noise.
         other_image: (C, *any) float, for the transfer Dice (see `content_controls`); one of another
             size is scaled and cropped. None: the image turned by 180°.
@@ -151,15 +150,14 @@ def choose_preset(
 
     Args:
         model: the model to explain.
-        preset: name of a preset; None: `smallest`, or `forward_only` without gradients.
+        preset: name of a preset; None: the default.
         options: options of the preset to change, by name.
 
     Raises:
         InputError: an unknown preset or option, or a preset that needs gradients with a network
             that gives none.
     """
-    by_default = "smallest" if model.differentiable else "forward_only"
-    chosen = make_preset(preset or by_default, options)
+    chosen = make_preset(preset or DEFAULT_PRESET, options)
     if chosen.reduction.needs_gradients:
         model.check_gradients()
     return chosen

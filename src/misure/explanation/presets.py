@@ -155,6 +155,9 @@ class Preset:
 PRESETS: Registry[Preset] = Registry("preset", "misure.presets")
 """Name -> preset, in the order of tables."""
 
+DEFAULT_PRESET = "readable"
+"""What `explain` uses if no preset is named."""
+
 
 for _preset in (
     Preset(
@@ -162,7 +165,9 @@ for _preset in (
         growth="steps",
         reduction=ReadableReduction(),
         thresholds=THRESHOLDS,
-        summary="Regions that a person can read: few, broad parts, found by forward passes alone.",
+        num_changes=2,
+        summary="Regions that a person can read: few, broad parts, by forward passes alone. "
+        "The default.",
         usual_passes="about 160, at most 176",
     ),
     Preset(
@@ -179,7 +184,7 @@ for _preset in (
         reduction=GradientReduction(),
         thresholds=THRESHOLDS,
         summary="The smallest regions: growth doubled, then bisected; then binary regions on a "
-        "grid, searched for by gradients. The default.",
+        "grid, searched for by gradients.",
         usual_passes="about 115, at most 176",
     ),
     Preset(
@@ -187,8 +192,8 @@ for _preset in (
         growth="bracket",
         reduction=ForwardReduction(),
         thresholds=THRESHOLDS,
-        summary="For networks without gradients: growth doubled, then bisected; then blocks "
-        "removed, coarse to fine.",
+        summary="Growth doubled, then bisected; then blocks removed, coarse to fine, by forward "
+        "passes alone.",
         usual_passes="at most 416",
     ),
     Preset(

@@ -111,7 +111,7 @@ def _show(model: SegmentationModel, views: Sequence[_View], query: Query) -> lis
             if not all_finite(gradients):
                 raise ModelError(
                     f"expected finite gradients, {model.name} gave NaN or infinity. Use "
-                    "a preset that needs none (forward_only, sufficient_region)."
+                    "a preset that needs none (readable, quick, sufficient_region)."
                 )
     return [
         Reply(

@@ -6,6 +6,7 @@ a region can follow it.
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise, product
+from math import prod
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from misure.images.spacing import Sampling, short_side_px
 Box = tuple[tuple[int, int], ...]
 
 _COARSE = 8  # cells on the short side where they are largest
+_LONG = 2  # times as large as a cube of the short side: from here on cells grow with the image
 
 
 class Units:
@@ -29,15 +31,17 @@ class Units:
     Attributes:
         numbers: (*spatial) int64, the unit of each pixel, from 0 on.
         num_px: (U,) float32, the pixels of each.
-        centres: (U, axes) float32, their centres of gravity, relative to the short side.
-        distances: (U,) float32, mean distance to the target, relative to the short side.
+        side: unit of the following, in units of the smallest side: the short side, or more in an
+            image that is long or flat, which would have too many cells.
+        centres: (U, axes) float32, their centres of gravity.
+        distances: (U,) float32, mean distance to the target.
     """
 
     def __init__(
         self, target: Tensor, distance: Tensor, num_fine: int, sampling: Sampling | None = None
     ) -> None:
         scale = tuple(sampling or (1.0,) * target.ndim)
-        side = short_side_px(target.shape, sampling)
+        side = self.side = _side(target.shape, scale, short_side_px(target.shape, sampling))
         cells = torch.zeros(target.shape, dtype=torch.int64)
         boxes = _boxes(distance.cpu(), scale, side / _COARSE, side / num_fine)
         for number, box in enumerate(boxes):
@@ -74,6 +78,12 @@ class Units:
         is_chosen = torch.zeros(len(self.num_px), dtype=torch.bool)
         is_chosen[list(chosen)] = True
         return is_chosen[self.numbers].to(like.device)
+
+
+def _side(shape: Sequence[int], scale: Sequence[float], short_side: float) -> float:
+    """The side of a cube of which `_LONG` are as large as the image; at least the short side."""
+    volume = prod(length * unit for length, unit in zip(shape, scale, strict=True))
+    return max(short_side, float((volume / _LONG) ** (1 / len(shape))))
 
 
 def _boxes(distance: Tensor, scale: Sequence[float], coarse: float, fine: float) -> Iterator[Box]:

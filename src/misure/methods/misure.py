@@ -9,7 +9,7 @@ from torch import Tensor
 from misure._util.docstrings import Option, meanings
 from misure.explanation.explain import choose_preset, explain, explain_all
 from misure.explanation.explanation import Explanation
-from misure.explanation.presets import PRESETS, describe_preset, make_preset
+from misure.explanation.presets import DEFAULT_PRESET, PRESETS, describe_preset, make_preset
 from misure.methods.method import METHODS, Method, check_value
 from misure.methods.result import RawMap
 from misure.models.model import SegmentationModel
@@ -26,8 +26,7 @@ class RegionMethod(Method):
     """A method that finds regions: a preset of `explain`.
 
     Attributes:
-        preset: name of the preset; None: `smallest`, or `forward_only` if the network gives no
-            gradients.
+        preset: name of the preset; None: the default, `readable`.
     """
 
     kind: str = "regions"
@@ -47,13 +46,13 @@ class RegionMethod(Method):
         """Every option with its default and meaning, those of the preset included."""
         told, defaults = meanings(explain.__doc__), _DEFAULTS | {"preset": self.preset}
         own = [Option(name, defaults.get(name), told.get(name, "")) for name in _OF_EXPLAIN]
-        return [*own, *describe_preset(PRESETS[self.preset or "smallest"])]
+        return [*own, *describe_preset(PRESETS[self.preset or DEFAULT_PRESET])]
 
-    def check_options(self, model: SegmentationModel, options: Mapping[str, Any]) -> None:
+    def check_options(self, _model: SegmentationModel, options: Mapping[str, Any]) -> None:
         """Raises an InputError if the preset knows no such option, or none of this type."""
         if "dice_threshold" in options:
             check_value("dice_threshold", options["dice_threshold"], 0.9)
-        make_preset(self._preset_name(model, options), _of_preset(options))
+        make_preset(self._preset_name(options), _of_preset(options))
 
     def check(self, model: SegmentationModel, options: Mapping[str, Any]) -> None:
         """Raises an InputError if the method cannot explain this model with these options."""
@@ -98,10 +97,9 @@ class RegionMethod(Method):
         given = {"preset": self.preset, **options}
         return explain_all(model, image, targets, seed=seed, **given)
 
-    def _preset_name(self, model: SegmentationModel, options: Mapping[str, Any]) -> str:
-        by_default = "smallest" if model.differentiable else "forward_only"
+    def _preset_name(self, options: Mapping[str, Any]) -> str:
         name: str | None = options.get("preset", self.preset)
-        return name or by_default
+        return name or DEFAULT_PRESET
 
 
 def _of_preset(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,8 +109,7 @@ def _of_preset(options: Mapping[str, Any]) -> dict[str, Any]:
 for _method in (
     RegionMethod(
         name="misure",
-        summary="Small regions that suffice, by the preset `smallest`, or `forward_only` without "
-        "gradients.",
+        summary="Regions of few, broad parts that suffice: the preset `readable`.",
         source=f"after {_PAPER}",
     ),
     RegionMethod(

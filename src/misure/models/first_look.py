@@ -182,7 +182,7 @@ class _Looking:
             return ""
         _warn(
             f"the network {self.name} gives no gradients: {reason}. It is explained without them "
-            "(preset forward_only), and methods that need them refuse it. Say "
+            "(such as the preset readable), and methods that need them refuse it. Say "
             "differentiable=False if that is meant."
         )
         return reason

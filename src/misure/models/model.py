@@ -251,7 +251,7 @@ class SegmentationModel:
                 self.differentiable, self.no_gradients_because = False, found.no_gradients
 
     def check_gradients(
-        self, cure: str = "Use a preset that needs none (forward_only, sufficient_region)."
+        self, cure: str = "Use a preset that needs none (readable, quick, sufficient_region)."
     ) -> None:
         """Raises an InputError if the network gives no gradients.
 

@@ -90,8 +90,7 @@ _search_options = [
     click.option(
         "--preset",
         metavar="NAME",
-        help="How regions are searched for: {presets}.  [default: smallest, or forward_only if the "
-        "network gives no gradients]",
+        help="How regions are searched for: {presets}.  [default: readable]",
     ),
     click.option(
         "--max-passes",

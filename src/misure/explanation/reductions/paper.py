@@ -186,7 +186,7 @@ class PaperReduction:
         if not bool(torch.isfinite(gradient).all()):
             raise ModelError(
                 f"expected finite gradients, {scene.model.name} gave NaN or "
-                "infinity. Use a preset that needs none (forward_only, sufficient_region)."
+                "infinity. Use a preset that needs none (readable, quick, sufficient_region)."
             )
         return gradient
 

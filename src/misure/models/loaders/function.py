@@ -1,7 +1,7 @@
 """`function:FILE.py:FUNCTION`: a function from NumPy images to NumPy logits. The file is run.
 
 The function may use another runtime, a web service or hand-written rules. misure sees only numbers,
-so there are no gradients: use the preset `forward_only`.
+so there are no gradients, and presets and methods that need them refuse it.
 """
 
 from collections.abc import Callable

@@ -31,7 +31,7 @@ const notesOf = (object, run) => runs[run].notes[object] ?? [];
 const leansOf = (object, run) => runs[run].leans[object] ?? "";
 const lostOf = (object, run) => runs[run].lost[object] ?? "";
 const dustOf = (object, run) => runs[run].dust[object] ?? "";
-const sentencesOf = (object, run) => [dustOf, leansOf, lostOf].map((of) => of(object, run)).filter(Boolean);
+const sentencesOf = (object, run) => [leansOf, lostOf, dustOf].map((of) => of(object, run)).filter(Boolean);
 const titled = (key, name) => (name ? `${name} · ${key}` : key);
 const titleOf = (object) => titled(data.keys[object], data.names[data.classes[object]]);
 

@@ -96,7 +96,7 @@ def _candidates(place: Workplace) -> Iterator[_Candidate]:
         trimmed = _TRIMMED if number < _TRIMMED_SAMPLES else ()
         narrower = [_without_outline(state, one, share) for one in regions for share in trimmed]
         for one in [*regions, *narrower]:
-            if bool(one.any()) and not state.was_shown(one):
+            if bool(one.any()) and state.seen_as(one) is None:
                 candidate = _candidate(place, around, one)
                 if candidate is not None:
                     yield candidate

@@ -30,8 +30,37 @@ def screen(place: Workplace) -> Search[int]:
     """One round around an anchor; the number of pieces that it was divided into."""
     groups = place.groups()
     yield from place.state.show(list(_screening(place, groups)))
+    if place.anchor.suffices:
+        yield from _without_harmless(place, groups)
     yield from _plans(place, groups)
     return len(groups)
+
+
+def _without_harmless(place: Workplace, groups: list[list[int]]) -> Search[None]:
+    """The anchor without all pieces that together should cost no more Dice than it can spare.
+
+    The response takes effects for additive. Where a region matters as a whole, it blames all pieces
+    near the one that was missed, and what each of them did alone says more.
+    """
+    state, falls = place.state, list[tuple[float, list[int]]]()
+    for group in groups:
+        seen = state.seen_as(place.changed(group, []))
+        if seen is not None and seen.suffices:
+            falls.append((place.anchor.dice - seen.dice, group))
+    falls.sort(key=lambda fall: fall[0])
+    spare, chosen = place.anchor.dice - state.probe.dice_threshold, list[list[int]]()
+    for fall, group in falls:
+        spare -= fall
+        if spare < 0:
+            break
+        chosen.append(group)
+    while len(chosen) > 1 and state.num_left:
+        region = place.changed([unit for group in chosen for unit in group], [])
+        yield from state.show([region])
+        seen = state.seen_as(region)
+        if seen is None or seen.suffices:
+            return
+        chosen = chosen[: len(chosen) // 2]
 
 
 def _screening(place: Workplace, groups: list[list[int]]) -> Iterator[Tensor]:

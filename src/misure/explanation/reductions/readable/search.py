@@ -5,12 +5,14 @@ Every region that is shown is opened first: it has at most `max_parts` parts, ea
 
 The search works on one region at a time, its *anchor*: the smallest region that suffices, or a
 smaller one that nearly does (the target itself, say, which often misses the threshold by a little).
-From all that was shown, `Response` learns what each piece does to the margins. A small region that
-suffices is improved by what promises the most (`improvement`). Other anchors are screened piece by
-piece, and plans are made of what came out (`screening`). The best anchor by area and what it misses
-comes next. Why it is built like this, what was tried and what failed: docs/results/search.md.
+From all that was shown, `Response` learns what each piece does to the margins. A region that
+suffices is improved by what promises the most (`improvement`), or screened piece by piece, and
+plans are made of what came out (`screening`): whichever gained more lately. Others are screened.
+The best anchor by area and what it misses comes next. Why it is built like this, what was tried and
+what failed: docs/results/search.md.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -37,7 +39,12 @@ _GRAINS = 32  # grains on the short side
 _KEPT_FOR_RESULT = 3
 _PROGRESS = 0.04
 _ROUNDS_WITHOUT = 3
-_SMALL = 0.25  # of the image: up to here, regions that suffice are improved
+_SMALL = 0.25  # of the image
+_USUAL_GAINS = {
+    True: {"improvement": 0.03, "screening": 0.01},
+    False: {"screening": 0.02, "improvement": 0.0},
+}
+"""Whether an anchor is small -> kind of round -> log area a pass, as long as it was not tried."""
 
 
 @dataclass(frozen=True)
@@ -112,17 +119,20 @@ def _order(region: Tensor, held: Sequence[Seen]) -> Tensor:
 
 
 def _round(state: State, anchor: Seen) -> Search[None]:
-    """One round around an anchor: of improvements if it is small and suffices, else of screening.
-
-    After a round of improvements without progress, a screening tries other pieces.
-    """
-    place = Workplace(state, anchor)
-    num_seen, area_before, is_finest = len(state.seen), state.best_area, False
-    if anchor.suffices and anchor.area <= _SMALL and anchor.rounds_without % 2 == 0:
+    """One round around an anchor: of improvements or of screening, whichever gained more lately."""
+    place, is_finest = Workplace(state, anchor), False
+    num_seen, area_before = len(state.seen), state.best_area
+    passes_before = state.account.cost.pass_equivalents
+    kind = _kind(state, anchor)
+    if kind == "improvement":
         yield from improve(state)
     else:
         num_pieces = yield from screen(place)
         is_finest = num_pieces >= len(place.own)
+    if anchor.suffices:
+        passes = max(1, state.account.cost.pass_equivalents - passes_before)
+        state.gains.pop(kind, None)  # to the end: the latest
+        state.gains[kind] = math.log(area_before / state.best_area) / passes
     new = state.seen[num_seen:]
     for one in new:
         one.depth = 0 if one.suffices else anchor.depth + 1
@@ -135,3 +145,15 @@ def _round(state: State, anchor: Seen) -> Search[None]:
         is_done = anchor.rounds_without >= _ROUNDS_WITHOUT or is_finest
         for one in (anchor, state.best or anchor):
             one.rounds_without, one.is_done = anchor.rounds_without, is_done
+
+
+def _kind(state: State, anchor: Seen) -> str:
+    """The kind of round that gained the most, in log area a pass, when it was last tried.
+
+    Of two that gain nothing, the one that was not tried last.
+    """
+    if not anchor.suffices:
+        return "screening"
+    usual = _USUAL_GAINS[anchor.area <= _SMALL]
+    gains = {kind: state.gains.get(kind, usual[kind]) for kind in [*state.gains, *usual]}
+    return max(gains, key=gains.__getitem__)

@@ -69,15 +69,14 @@ class State:
         self.distance = distance_px(target, sampling)
         self.generator = torch.Generator().manual_seed(0)
         sample, scale = self.probe.sample, torch.tensor(sampling or (1.0,) * target.ndim)
-        places = torch.stack(torch.unravel_index(sample.indices, target.shape), dim=1)
-        self.responses = [
-            Response(
-                Units(target, self.distance, number, sampling), sample, places * scale / self.side
-            )
-            for number in _FINEST[target.ndim]
-        ]
+        places = torch.from_numpy(
+            np.stack(np.unravel_index(sample.indices.numpy(), target.shape), axis=1)
+        )
+        divided = [Units(target, self.distance, n, sampling) for n in _FINEST[target.ndim]]
+        self.responses = [Response(units, sample, places * scale / units.side) for units in divided]
         self.known: dict[bytes, Seen] = {}
         self.trust = Trust()
+        self.gains: dict[str, float] = {}
         self.in_a_row = self.restarts = 0
 
     @property
@@ -97,9 +96,9 @@ class State:
         """Regions that may still be shown."""
         return max(0, self.account.passes_left(self.limit)) // self.probe.num_views
 
-    def was_shown(self, region: Tensor) -> bool:
-        """Whether a region (*spatial) bool was shown before."""
-        return _bits(region) in self.known
+    def seen_as(self, region: Tensor) -> Seen | None:
+        """A region (*spatial) bool with what came out; None if it was not shown."""
+        return self.known.get(_bits(region))
 
     def readable(self, region: Tensor) -> Tensor:
         """What is left of a region when it is opened, in few parts."""
@@ -192,6 +191,8 @@ class State:
 
     def effort(self, one: Seen) -> float:
         """How far a region is from being a small one that suffices; less is better."""
+        if one.area == 0:
+            return math.inf  # nothing to work on
         tired = _OF_ROUNDS * one.rounds_without
         if one.suffices:
             return math.log(one.area) + tired
