@@ -110,7 +110,7 @@ def test_a_file_is_opened_twice_to_be_explained_and_once_as_a_sample(volume, tmp
         np.argwhere(lay_out(torch.from_numpy(box), viewing_order(affine, "")).numpy())[0, 0]
     )
     _invoke(
-        "explain", path, *_model(tmp_path), "--class", 1, "--slice", number, "--max-passes", 45,
+        "explain", path, *_model(tmp_path), "--class", 1, "--slice", number, "--max-passes", 49,
         "--out", tmp_path / "out",
     )  # fmt: skip
     assert opened == [path.name] * 2

@@ -24,7 +24,7 @@ NAN, INFINITE = float("nan"), float("inf")
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
-    plan = RunPlan(method_options={"max_passes": 30, "num_minimality_tests": 0})
+    plan = RunPlan(method_options={"max_passes": 40, "num_minimality_tests": 0})
     run(SampleList([Sample("s", toys.beacon_image())]), toys.model_of(toys.Beacon()), folder, plan)
     return folder
 
