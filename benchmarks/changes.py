@@ -11,7 +11,6 @@ of the first search stand beside. What is missing in ROWS (those of `search.py`)
 added. With `--shard I/N` several processes share the work.
 """
 
-import argparse
 from collections.abc import Iterator
 from statistics import median
 from typing import Any
@@ -27,7 +26,7 @@ from misure.explanation.probe import Probe
 from misure.explanation.show import try_regions
 from misure.images.regions import area_fraction
 from objects import FoundObject
-from searches import Rows, add_arguments, open_model, open_objects, search_passes, unpacked
+from searches import Rows, make_parser, open_model, open_objects, search_passes, unpacked
 
 _EDGES_PX = (1, 2, 3)
 _NUM_NOISES = 3
@@ -112,10 +111,7 @@ def print_shares(shares: dict[str, dict[str, list[bool]]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
+    parser = make_parser(__doc__)
     parser.add_argument("--objects", action="store_true", help="print each object too")
     arguments = parser.parse_args()
     model, rows = open_model(arguments), Rows(arguments.rows)

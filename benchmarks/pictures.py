@@ -7,7 +7,6 @@ One row for each object: the image with the target, and for each search the imag
 area of its region. What is missing in ROWS (those of `search.py`) is computed and added.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from misure.images.regions import area_fraction
 from objects import FoundObject
-from searches import Rows, add_arguments, open_model, open_objects, unpacked
+from searches import Rows, make_parser, open_model, open_objects, unpacked
 
 _SIDE_IN = 2.2
 _GREY = 0.5
@@ -31,10 +30,7 @@ def _pixels(found: FoundObject, region: Tensor | None = None) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
+    parser = make_parser(__doc__)
     parser.add_argument("--out", required=True, type=Path)
     arguments = parser.parse_args()
     model, rows = open_model(arguments), Rows(arguments.rows)

@@ -87,6 +87,15 @@ def search_passes(row: dict[str, Any]) -> int:
     return passes - (row["minimality"]["passes"] if is_tested else 0)
 
 
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the arguments of every benchmark of searches."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_arguments(parser)
+    return parser
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of every benchmark of searches."""
     parser.add_argument("--model", required=True)

@@ -14,7 +14,6 @@ What is missing in ROWS (those of `search.py`, with a `change`) is computed and 
 command again prints the table alone. With `--shard I/N` several processes share the work.
 """
 
-import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import median
@@ -24,12 +23,13 @@ from torch import Tensor
 
 import misure
 from misure.errors import InputError
+from misure.explanation.changes import Shift
 from misure.images.regions import area_fraction
 from objects import FoundObject, same_object
 from searches import (
     NamedSearch,
     Rows,
-    add_arguments,
+    make_parser,
     open_model,
     open_objects,
     shown_again,
@@ -37,6 +37,7 @@ from searches import (
 )
 
 _NOISE = 0.01
+_SHIFT = Shift(-1, 1)
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,8 @@ class Repeated:
     old_dice: float
 
 
-def _shifted(tensor: Tensor) -> Tensor:
-    """One pixel further along the last axis; the first column is kept."""
-    return torch.cat([tensor[..., :1], tensor[..., :-1]], -1)
-
-
 def _shift(_model: misure.SegmentationModel, found: FoundObject) -> FoundObject:
-    target = found.target
-    moved = replace(target, region=_shifted(target.region), ignored=_shifted(target.ignored))
-    return replace(found, image=_shifted(found.image), target=moved)
+    return replace(found, image=_SHIFT.region(found.image), target=_SHIFT.target(found.target))
 
 
 def _add_noise(model: misure.SegmentationModel, found: FoundObject) -> FoundObject:
@@ -80,7 +74,7 @@ CHANGES: dict[
     tuple[
         Callable[[misure.SegmentationModel, FoundObject], FoundObject], Callable[[Tensor], Tensor]
     ],
-] = {"shift": (_shift, _shifted), "noise": (_add_noise, lambda region: region)}
+] = {"shift": (_shift, _SHIFT.region), "noise": (_add_noise, lambda region: region)}
 """Name -> (the changed object; where the pixels of a region lie afterwards)."""
 
 
@@ -111,10 +105,7 @@ def repeated(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
+    parser = make_parser(__doc__)
     parser.add_argument("--objects", action="store_true", help="print each object too")
     arguments = parser.parse_args()
     model, rows = open_model(arguments), Rows(arguments.rows)

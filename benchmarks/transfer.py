@@ -15,7 +15,6 @@ What is missing in ROWS (those of `search.py`) is computed and added. With `--sh
 processes share the work; the same command without it prints the table of all.
 """
 
-import argparse
 from pathlib import Path
 from statistics import median
 
@@ -28,8 +27,8 @@ from objects import FoundObject, same_object
 from searches import (
     NamedSearch,
     Rows,
-    add_arguments,
     load_network,
+    make_parser,
     open_model,
     open_objects,
     shown_again,
@@ -78,10 +77,7 @@ def regions_of(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_arguments(parser)
+    parser = make_parser(__doc__)
     parser.add_argument("--sisters", nargs="+", required=True, help="networks, as for --model")
     parser.add_argument("--agreement", type=float, default=0.9)
     parser.add_argument("--objects", action="store_true", help="print each object too")

@@ -75,9 +75,8 @@ class TargetBudget:
             nested = passes_of_family(preset.thresholds) * preset.num_presentations
             following = nested + preset.passes_of_evidence
             self._removing.limit = self._total - self.cost.pass_equivalents - following
-        self._removing.reserved_passes = (
-            preset.passes_of_accepting
-        )  # what is left is shown once more
+        # what is left is shown once more
+        self._removing.reserved_passes = preset.passes_of_accepting
         return self._removing
 
     def begin_nesting(self) -> Account:

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from misure.explanation.presentation import Presentation
+from misure.images.regions import packed
 from misure.models.target import Target
 
 TOLERANCE = 0.05
@@ -199,4 +200,4 @@ def _shifts(target: Tensor) -> list[Change]:
 
 def number_of(region: Tensor) -> int:
     """A number in [0, 2**32) that depends on nothing but the pixels of a region."""
-    return crc32(np.packbits(region.cpu().numpy()).tobytes())
+    return crc32(packed(region))

@@ -127,12 +127,25 @@ class SearchingReduction(ABC):
             )
 
 
-def check_search_options(grain_px: int) -> None:
-    """Raises an InputError if an option that all searches share is out of range."""
+def check_search_options(grain_px: int, max_parts: int = 1) -> None:
+    """Raises an InputError if an option that several searches share is out of range."""
     if grain_px < 0:
         raise InputError(
             f"expected grain_px of 0 (chosen by the image's size) or more, got {grain_px}."
         )
+    if max_parts < 1:
+        raise InputError(f"expected max_parts of 1 or more, got {max_parts}.")
+
+
+def order_of(region: Tensor, held: Iterable[Tensor]) -> Tensor:
+    """The order (*spatial) float32 in [0, 1] in which pixels come and go.
+
+    Those that many regions hold, of `region` and all that sufficed, go last.
+    """
+    order = region.float()
+    for one in held:
+        order += one
+    return order / order.max().clamp(min=1)
 
 
 def map_in_units(values: Tensor, grid: Grid) -> Tensor:

@@ -73,6 +73,11 @@ class Units:
         """The share (U,) float32 of each unit that a region (*spatial) bool holds."""
         return self._mean(region.cpu())
 
+    def areas(self, shares: Tensor) -> list[float]:
+        """The shares of the image that regions hold, by their shares (S, U) of each unit."""
+        areas: list[float] = (shares @ self.num_px / self.num_px.sum()).tolist()
+        return areas
+
     def region(self, chosen: Sequence[int], like: Tensor) -> Tensor:
         """The pixels (*spatial) bool of some units, on the device of another region."""
         is_chosen = torch.zeros(len(self.num_px), dtype=torch.bool)

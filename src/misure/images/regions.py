@@ -61,6 +61,11 @@ def area_fraction(region: Tensor) -> float:
     return int(region.sum()) / region.numel()
 
 
+def packed(region: Tensor) -> bytes:
+    """A region (*spatial) bool in one bit a pixel."""
+    return np.packbits(region.cpu().numpy()).tobytes()
+
+
 def distance_px(region: Tensor, sampling: Sampling | None = None) -> Tensor:
     """Euclidean distance (*spatial) float32 of every pixel to the region, in pixels; 0 inside.
 

@@ -21,13 +21,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from misure.errors import InputError
 from misure.explanation.growth import SufficientRegion
 from misure.explanation.probe import Account, Probe, Query, Search
 from misure.explanation.reduction import (
     MinimallySufficientRegion,
     SearchingReduction,
     check_search_options,
+    order_of,
     smallest_that_holds,
 )
 from misure.images.grid import smooth
@@ -69,9 +69,7 @@ class QuickReduction(SearchingReduction):
     least_shown: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
-        check_search_options(self.grain_px)
-        if self.max_parts < 1:
-            raise InputError(f"expected max_parts of 1 or more, got {self.max_parts}.")
+        check_search_options(self.grain_px, self.max_parts)
 
     def search(
         self, probe: Probe, sufficient: SufficientRegion, account: Account
@@ -101,7 +99,7 @@ class QuickReduction(SearchingReduction):
         region, dice = yield from smallest_that_holds(probe, held, sufficient, account)
         return MinimallySufficientRegion(
             region=region,
-            order=_order(sufficient.region, held),
+            order=order_of(sufficient.region, held),
             dice=dice,
             grain_px=max(1, self.grain_px),
             stopped_by="end" if is_done else "max_passes",
@@ -184,11 +182,3 @@ def _contrast(probe: Probe, side: int) -> Tensor:
     near = distance_px(probe.target.region, probe.sampling) <= side / 8
     mean = contrast[near].mean().clamp(min=torch.finfo(contrast.dtype).tiny)
     return contrast / mean + _LEAST_CONTRAST
-
-
-def _order(sufficient: Tensor, held: list[Tensor]) -> Tensor:
-    """The order in which pixels come and go: those that many sufficient regions hold go last."""
-    order = sufficient.float()
-    for region in held:
-        order += region
-    return order / order.max().clamp(min=1)

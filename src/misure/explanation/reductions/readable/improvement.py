@@ -20,7 +20,7 @@ from misure.explanation.probe import Search
 from misure.explanation.reductions.readable.state import State
 from misure.explanation.reductions.readable.workplace import Workplace
 from misure.explanation.response import Around
-from misure.images.regions import distance_px
+from misure.images.regions import area_fraction
 
 _BATCHES, _AT_ONCE = 2, 4
 _SAMPLES = 8  # responses: the expected one, and others that are drawn
@@ -94,7 +94,7 @@ def _candidates(place: Workplace) -> Iterator[_Candidate]:
         if number == 0:
             regions.append(place.region)
         trimmed = _TRIMMED if number < _TRIMMED_SAMPLES else ()
-        narrower = [_without_outline(state, one, share) for one in regions for share in trimmed]
+        narrower = [state.trimmed(one, share) for one in regions for share in trimmed]
         for one in [*regions, *narrower]:
             if bool(one.any()) and state.seen_as(one) is None:
                 candidate = _candidate(place, around, one)
@@ -102,44 +102,37 @@ def _candidates(place: Workplace) -> Iterator[_Candidate]:
                     yield candidate
 
 
-def _without_outline(state: State, region: Tensor, share: float) -> Tensor:
-    """A region without an outline of this share of a grain, made readable."""
-    step_px = max(1, share * state.grain_px)
-    return state.readable(distance_px(~region, state.probe.sampling) > step_px)
-
-
 def _candidate(place: Workplace, around: Around, region: Tensor) -> _Candidate | None:
     """A region with what it promises; None if it is not smaller than the best one."""
-    state = place.state
-    area = float(region.float().mean())
-    if area > (1 - _LEAST_GAIN) * state.best_area:
+    area = area_fraction(region)
+    if area > (1 - _LEAST_GAIN) * place.anchor.area:
         return None
     shares = place.response.units.shares(region)
     margins = place.anchor.margins + (shares - place.shares) @ around.effects
     dice = around.dices(shares[None], margins[None])[0]
-    changed = float((region ^ place.region).float().mean()) / place.anchor.area
+    changed = area_fraction(region ^ place.region) / place.anchor.area
     return _Candidate(
         region=region,
         gone=place.region & ~region,
         changed=changed,
         dice=dice,
-        worth=_worth(state, dice, changed, area),
+        worth=_worth(place, dice, changed, area),
     )
 
 
-def _worth(state: State, dice: float, changed: float, area: float) -> float:
-    gain = min(_MOST_LOG_GAIN, math.log(state.best_area / area))
+def _worth(place: Workplace, dice: float, changed: float, area: float) -> float:
+    state = place.state
+    gain = min(_MOST_LOG_GAIN, math.log(place.anchor.area / area))
     return gain * state.trust.probability(dice, changed, state.probe.dice_threshold)
 
 
 def _most_promising(place: Workplace, around: Around, drawn: Around) -> Tensor | None:
     """The region that is left when units go in the order of a drawn response, and when to stop."""
-    state, units = place.state, place.response.units
     shares = torch.stack([place.shares, *_removals(place, drawn)])
     margins = place.anchor.margins + (shares - place.shares) @ around.effects
-    areas = (shares @ units.num_px / units.num_px.sum()).tolist()
+    areas = place.response.units.areas(shares)
     worths = [
-        _worth(state, dice, 1 - area / place.anchor.area, area) if area > 0 else 0.0
+        _worth(place, dice, 1 - area / place.anchor.area, area) if area > 0 else 0.0
         for area, dice in zip(areas, around.dices(shares, margins), strict=True)
     ]
     best = max(range(1, len(worths)), key=worths.__getitem__, default=0)

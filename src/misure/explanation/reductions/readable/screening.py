@@ -19,6 +19,7 @@ from misure.explanation.units import compact_groups
 from misure.images.regions import distance_px
 
 _ADDED = 4  # groups of neighbours that are added to an anchor that suffices, 3 times to others
+_OUTLINE = 1 / 4  # of the grain, by which the outline is moved
 _PLANS, _MISSES = 4, 3
 _REPAIRS = 40  # units, in a plan
 _STEP = 0.05  # of the units, removed together in a plan
@@ -29,22 +30,27 @@ _HOPELESS = 0.25  # a plan that should miss the threshold by more is not shown
 def screen(place: Workplace) -> Search[int]:
     """One round around an anchor; the number of pieces that it was divided into."""
     groups = place.groups()
-    yield from place.state.show(list(_screening(place, groups)))
+    pieces = [(group, place.changed(group, [])) for group in groups]
+    yield from place.state.show([*(region for _, region in pieces), *_moved(place)])
     if place.anchor.suffices:
-        yield from _without_harmless(place, groups)
+        yield from _without_harmless(place, pieces)
     yield from _plans(place, groups)
     return len(groups)
 
 
-def _without_harmless(place: Workplace, groups: list[list[int]]) -> Search[None]:
+def _without_harmless(place: Workplace, pieces: list[tuple[list[int], Tensor]]) -> Search[None]:
     """The anchor without all pieces that together should cost no more Dice than it can spare.
 
     The response takes effects for additive. Where a region matters as a whole, it blames all pieces
     near the one that was missed, and what each of them did alone says more.
+
+    Args:
+        place: the anchor.
+        pieces: groups of units, and the anchor without each, as it was shown.
     """
     state, falls = place.state, list[tuple[float, list[int]]]()
-    for group in groups:
-        seen = state.seen_as(place.changed(group, []))
+    for group, region in pieces:
+        seen = state.seen_as(region)
         if seen is not None and seen.suffices:
             falls.append((place.anchor.dice - seen.dice, group))
     falls.sort(key=lambda fall: fall[0])
@@ -63,21 +69,20 @@ def _without_harmless(place: Workplace, groups: list[list[int]]) -> Search[None]
         chosen = chosen[: len(chosen) // 2]
 
 
-def _screening(place: Workplace, groups: list[list[int]]) -> Iterator[Tensor]:
-    """The anchor without each group, with neighbours added, and with its outline moved."""
+def _moved(place: Workplace) -> Iterator[Tensor]:
+    """The anchor with neighbours added, and with its outline moved."""
     state, anchor = place.state, place.anchor
-    yield from (place.changed(group, []) for group in groups)
     suffices_barely = anchor.suffices and anchor.dice < state.probe.dice_threshold + 0.03
     if place.neighbours and (not anchor.suffices or suffices_barely):
         number = _ADDED if anchor.suffices else 3 * _ADDED
         added = compact_groups(place.response.units, place.neighbours, number, state.generator)
         yield from (place.changed([], group) for group in added)
-    step_px, sampling = max(1, state.grain_px / 4), state.probe.sampling
-    outside = distance_px(place.region, sampling)
+    step_px = max(1, _OUTLINE * state.grain_px)
+    outside = distance_px(place.region, state.probe.sampling)
     for times in (1,) if anchor.suffices else (1, 2, 4):
         yield state.readable(outside <= times * step_px)
     if not bool(place.region.all()):
-        yield state.readable(distance_px(~place.region, sampling) > step_px)
+        yield state.trimmed(place.region, _OUTLINE)
 
 
 def _plans(place: Workplace, groups: list[list[int]]) -> Search[None]:
@@ -87,8 +92,7 @@ def _plans(place: Workplace, groups: list[list[int]]) -> Search[None]:
     while state.num_left and shown < _PLANS and misses < _MISSES and repeated < 12:
         around = place.around()
         path = _path(place, around, wanted, groups)
-        total = place.response.units.num_px
-        areas = [float((shares * total).sum() / total.sum()) for shares, _ in path]
+        areas = place.response.units.areas(torch.stack([shares for shares, _ in path]))
         small_enough = 0.99 * state.best_area
         usable = [i for i, area in enumerate(areas) if area < small_enough]
         if not usable:

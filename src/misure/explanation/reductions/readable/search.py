@@ -13,20 +13,18 @@ what failed: docs/results/search.md.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from misure.errors import InputError
 from misure.explanation.growth import SufficientRegion
 from misure.explanation.probe import Account, Probe, Query, Search
 from misure.explanation.reduction import (
     MinimallySufficientRegion,
     SearchingReduction,
     check_search_options,
+    order_of,
     smallest_that_holds,
 )
 from misure.explanation.reductions.readable.improvement import improve
@@ -69,9 +67,7 @@ class ReadableReduction(SearchingReduction):
     least_shown: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        check_search_options(self.grain_px)
-        if self.max_parts < 1:
-            raise InputError(f"expected max_parts of 1 or more, got {self.max_parts}.")
+        check_search_options(self.grain_px, self.max_parts)
 
     def search(
         self, probe: Probe, sufficient: SufficientRegion, account: Account
@@ -95,11 +91,11 @@ class ReadableReduction(SearchingReduction):
             dice=dice,
             grain_px=grain_px,
             stopped_by="end" if is_done else "max_passes",
-            order=_order(region, held),
+            order=order_of(region, (one.region for one in held)),
         )
 
 
-def _walk(state: "State", sufficient: SufficientRegion) -> Search[list[Seen]]:
+def _walk(state: State, sufficient: SufficientRegion) -> Search[list[Seen]]:
     """What sufficed on the way, the smallest region first."""
     yield from state.begin(sufficient)
     while state.num_left:
@@ -110,23 +106,16 @@ def _walk(state: "State", sufficient: SufficientRegion) -> Search[list[Seen]]:
     return sorted((one for one in state.seen if one.suffices), key=lambda one: one.area)
 
 
-def _order(region: Tensor, held: Sequence[Seen]) -> Tensor:
-    """The order in which pixels come and go: those that many sufficient regions hold go last."""
-    order = region.float()
-    for one in held:
-        order += one.region
-    return order / order.max().clamp(min=1)
-
-
 def _round(state: State, anchor: Seen) -> Search[None]:
     """One round around an anchor: of improvements or of screening, whichever gained more lately."""
-    place, is_finest = Workplace(state, anchor), False
+    is_finest = False
     num_seen, area_before = len(state.seen), state.best_area
     passes_before = state.account.cost.pass_equivalents
     kind = _kind(state, anchor)
     if kind == "improvement":
         yield from improve(state)
     else:
+        place = Workplace(state, anchor)
         num_pieces = yield from screen(place)
         is_finest = num_pieces >= len(place.own)
     if anchor.suffices:

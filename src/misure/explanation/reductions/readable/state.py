@@ -15,7 +15,7 @@ from misure.explanation.reduction import hold_under_changes
 from misure.explanation.reductions.readable.trust import Trust
 from misure.explanation.response import Response
 from misure.explanation.units import Units
-from misure.images.regions import broad_parts, distance_px
+from misure.images.regions import area_fraction, broad_parts, distance_px, packed
 from misure.images.spacing import short_side_px
 
 _AT_ONCE = 8
@@ -98,11 +98,16 @@ class State:
 
     def seen_as(self, region: Tensor) -> Seen | None:
         """A region (*spatial) bool with what came out; None if it was not shown."""
-        return self.known.get(_bits(region))
+        return self.known.get(packed(region))
 
     def readable(self, region: Tensor) -> Tensor:
         """What is left of a region when it is opened, in few parts."""
         return broad_parts(region, self.grain_px, self.max_parts, self.probe.sampling)
+
+    def trimmed(self, region: Tensor, share: float) -> Tensor:
+        """A region without an outline of this share of a grain (1 px at least), made readable."""
+        step_px = max(1, share * self.grain_px)
+        return self.readable(distance_px(~region, self.probe.sampling) > step_px)
 
     def begin(self, sufficient: SufficientRegion) -> Search[None]:
         """Shows the sufficient region, made readable, and the first anchors."""
@@ -116,15 +121,8 @@ class State:
 
     def show(self, regions: Sequence[Tensor]) -> Search[list[Seen]]:
         """Shows regions that were not shown before, as far as the budget goes."""
-        result = []
-        new = {}
-        for region in regions:
-            name = _bits(region)
-            if name in self.known:
-                result.append(self.known[name])
-            else:
-                new[name] = region
-        waiting = list(new.items())
+        by_name = {packed(region): region for region in regions}
+        waiting = [(name, region) for name, region in by_name.items() if name not in self.known]
         while waiting and self.num_left:
             num = min(_AT_ONCE, self.num_left)
             batch, waiting = waiting[:num], waiting[num:]
@@ -141,14 +139,13 @@ class State:
                     dice=reply.dice,
                     suffices=self.probe.suffices(reply),
                     margins=reply.margins,
-                    area=float(region.float().mean()),
+                    area=area_fraction(region),
                     deficit=self.probe.sample.deficit(reply.margins / self.responses[0].scale),
                 )
                 self.known[name] = one
                 self.seen.append(one)
-                result.append(one)
             yield from self._accept(self.seen[-num:], best_area)
-        return result
+        return [self.known[name] for name in by_name if name in self.known]
 
     def _accept(self, new: Sequence[Seen], best_area: float) -> Search[None]:
         """Takes the smallest that holds under small changes too; others did not suffice."""
@@ -207,8 +204,3 @@ class State:
             if int((shares > 0).sum()) >= _ENOUGH_UNITS:
                 break
         return response, shares
-
-
-def _bits(region: Tensor) -> bytes:
-    """A region (*spatial) bool in one bit a pixel."""
-    return np.packbits(region.cpu().numpy()).tobytes()

@@ -3,21 +3,21 @@
 import math
 from dataclasses import dataclass
 
+_LEAST_SPREAD, _MOST_SPREAD = 0.015, 0.12  # of an error, in standard deviations
+
 
 @dataclass
 class Trust:
     """How far the predicted Dice of a region can be trusted, learnt from those that were tried.
 
     The error is taken to be normal; its mean and its variance grow in proportion to the changed
-    share of the region. A few errors that nobody saw stand for what is usual.
+    share of the region. It begins as if a few errors of the usual size had been seen.
     """
 
     _risen: float = 0.0
     _changed: float = 0.3
     _spread: float = 0.4
     _number: float = 4.0
-    _least: float = 0.015
-    _most: float = 0.12
 
     def learn(self, expected: float, changed: float, found: float) -> None:
         """Learns from a prediction and what was found."""
@@ -36,9 +36,9 @@ class Trust:
             changed: share of the region that changes.
             threshold: Dice to reach.
         """
-        spread = math.sqrt(self._least**2 + self._spread / self._number * changed)
+        spread = math.sqrt(_LEAST_SPREAD**2 + self._spread / self._number * changed)
         missing = threshold - expected - self._bias * changed
-        return 0.5 * math.erfc(missing / (min(self._most, spread) * math.sqrt(2)))
+        return 0.5 * math.erfc(missing / (min(_MOST_SPREAD, spread) * math.sqrt(2)))
 
     @property
     def _bias(self) -> float:

@@ -1,6 +1,7 @@
 """An anchor of the search for readable regions, and the units of which it can lose or gain some."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from torch import Tensor
 
@@ -22,12 +23,17 @@ class Workplace:
     def __init__(self, state: State, anchor: Seen) -> None:
         self.state, self.anchor, self.region = state, anchor, anchor.region
         self.response, self.shares = state.response_for(self.region)
-        units, is_finest = self.response.units, self.response is state.responses[-1]
-        self.own = (self.shares > 0).nonzero().flatten().tolist()
-        reach_px = state.grain_px * (1 if anchor.suffices and is_finest else 2)
+        self.own: list[int] = (self.shares > 0).nonzero().flatten().tolist()
+
+    @cached_property
+    def neighbours(self) -> list[int]:
+        """The units next to the anchor."""
+        state, is_finest = self.state, self.response is self.state.responses[-1]
+        reach_px = state.grain_px * (1 if self.anchor.suffices and is_finest else 2)
         near = distance_px(self.region, state.probe.sampling) <= reach_px
-        is_near = (units.shares(near) > 0.3) & (self.shares < 0.5)
-        self.neighbours: list[int] = is_near.nonzero().flatten().tolist()
+        is_near = (self.response.units.shares(near) > 0.3) & (self.shares < 0.5)
+        neighbours: list[int] = is_near.nonzero().flatten().tolist()
+        return neighbours
 
     @property
     def is_large(self) -> bool:
