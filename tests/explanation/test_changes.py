@@ -36,6 +36,14 @@ class LeftHalf(nn.Module):
         return images - 0.5 - (torch.arange(images.shape[-1]) > 10).float()
 
 
+class HardEdges(nn.Module):
+    """Bright pixels are foreground unless some pixel is far from 0, from 1/2 and from 1."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        impure = (2 * images - (2 * images).round()).abs() > 0.2
+        return images - 0.75 - impure.flatten(1).any(1).float().view(-1, 1, 1, 1)
+
+
 def _probe(net: nn.Module, image: Tensor, **options) -> tuple[misure.SegmentationModel, Probe]:
     model = toys.model_of(net)
     target = misure.segment(model, image).target(1)
@@ -148,6 +156,20 @@ def test_a_region_that_suffices_at_this_pixel_alone_does_not_hold(num_dimensions
         assert torch.equal(region, even if held[0] else thing)
         assert (dice, passes) == (1.0, 1 if held[0] else 2)  # the rest is known
     assert {*outcomes} == {True, False}
+
+
+@pytest.mark.parametrize("preset", ["readable", "smallest", "quick"])
+def test_where_nothing_holds_under_changes_the_sufficient_region_is_returned(preset):
+    """With a soft edge only the whole image is left as it is: no smaller region can hold."""
+    image = (_bright(2) + 1) / 2
+    explanation = misure.explain(
+        toys.model_of(HardEdges()), image, 1, preset=preset, num_changes=3, baseline_image="black"
+    )
+    sufficient = explanation.sufficient_region
+    assert torch.equal(explanation.minimally_sufficient_region, sufficient)
+    assert not sufficient.all()
+    assert explanation.dice == 1 and not explanation.is_reduced
+    assert explanation.dice_under_small_changes["soft_edge"] == 0
 
 
 def test_a_region_need_not_hold_better_than_the_whole_image():

@@ -60,13 +60,17 @@ def _without_harmless(place: Workplace, pieces: list[tuple[list[int], Tensor]]) 
         if spare < 0:
             break
         chosen.append(group)
-    while len(chosen) > 1 and state.num_left:
-        region = place.changed([unit for group in chosen for unit in group], [])
+    removed, waiting = list[list[int]](), [chosen] if len(chosen) > 1 else []
+    while waiting and state.num_left:
+        groups = waiting.pop()
+        region = place.changed([unit for group in [*removed, *groups] for unit in group], [])
         yield from state.show([region])
         seen = state.seen_as(region)
-        if seen is None or seen.suffices:
-            return
-        chosen = chosen[: len(chosen) // 2]
+        if seen is not None and seen.suffices:
+            removed += groups
+        elif len(groups) > 1:
+            half = len(groups) // 2
+            waiting += [groups[half:], groups[:half]]
 
 
 def _moved(place: Workplace) -> Iterator[Tensor]:

@@ -49,8 +49,8 @@ _USUAL_GAINS = {
 class ReadableReduction(SearchingReduction):
     """The smallest region of few, broad parts that forward passes find within a budget.
 
-    The region need not lie inside the sufficient region, and where no such region suffices but the
-    whole image, that is the result.
+    The region need not lie inside the sufficient region. Where no such region is found, the
+    sufficient region is the result.
 
     Attributes:
         grain_px: the least breadth of every part, and side of the smallest pieces; 0: 1/32 of the
@@ -84,7 +84,7 @@ class ReadableReduction(SearchingReduction):
             candidates = [one.region for one in held[:_KEPT_FOR_RESULT]]
             is_done = state.num_left > 0
         region, dice = yield from smallest_that_holds(
-            probe, [*candidates, torch.ones_like(nothing)], sufficient, account
+            probe, candidates, sufficient, account
         )
         return MinimallySufficientRegion(
             region=region,
@@ -96,14 +96,15 @@ class ReadableReduction(SearchingReduction):
 
 
 def _walk(state: State, sufficient: SufficientRegion) -> Search[list[Seen]]:
-    """What sufficed on the way, the smallest region first."""
+    """What sufficed on the way but the whole image, the smallest region first."""
     yield from state.begin(sufficient)
     while state.num_left:
         anchor = state.next_anchor()
         if anchor is None:
             break
         yield from _round(state, anchor)
-    return sorted((one for one in state.seen if one.suffices), key=lambda one: one.area)
+    held = (one for one in state.seen if one.suffices and one.area < 1)
+    return sorted(held, key=lambda one: one.area)
 
 
 def _round(state: State, anchor: Seen) -> Search[None]:

@@ -124,7 +124,7 @@ class State:
         by_name = {packed(region): region for region in regions}
         waiting = [(name, region) for name, region in by_name.items() if name not in self.known]
         while waiting and self.num_left:
-            num = min(_AT_ONCE, self.num_left)
+            num = min(_AT_ONCE, self.num_left, len(waiting))
             batch, waiting = waiting[:num], waiting[num:]
             shown, best_area = [region for _, region in batch], self.best_area
             replies = yield Query(shown, content_controls=True, margins=True)
