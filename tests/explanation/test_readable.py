@@ -179,7 +179,7 @@ def test_a_sample_of_all_pixels_gives_the_dice_itself():
     drawn[3:9, 4:10] = True
     margins = torch.where(drawn.flatten()[sample.indices], 1.0, -1.0)
     sure = torch.full_like(margins, 1e-3)
-    assert sample.expected_dices(margins[None], sure[None])[0] == pytest.approx(
+    assert sample.expected_scores(margins[None], sure[None])[0] == pytest.approx(
         dice(drawn, target), abs=0.02
     )
     assert sample.deficit(margins) > sample.deficit(3 * sample.wanted) == 0

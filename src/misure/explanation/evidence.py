@@ -17,7 +17,6 @@ them does without was not context.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from misure._util.records import Record
@@ -122,9 +121,8 @@ def dice_under_small_changes(
     held_out = probe.changes.held_out
     kinds = [kind for kind in SHOWN_CHANGES if kind in held_out]
     dices = {kind: _dice_after(model, probe, held_out[kind], region, account) for kind in kinds}
-    everything = torch.ones_like(region)
     of_whole_image = {
-        kind: _dice_after(model, probe, held_out[kind], everything, account)
+        kind: _dice_after(model, probe, held_out[kind], probe.whole_image(), account)
         for kind in kinds
         if held_out[kind].moves_whole_image
     }

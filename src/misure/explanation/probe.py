@@ -1,8 +1,9 @@
-"""Probes: is a target preserved when the model sees only this region?
+"""Probes: does this region answer the question about a target?
 
-Every search of misure asks this question and no other. A search is a generator: it yields a `Query`
-with the regions it wants tried, and is sent a `Reply` for each: the Dice and, if the query asked
-for it, the direction in which to change the region. `run_searches.py` runs searches.
+Most often the question is whether the target is preserved when the model sees only this region;
+`question` has the others. A search is a generator: it yields a `Query` with the regions it wants
+tried, and is sent a `Reply` for each: the Dice and, if the query asked for it, the direction in
+which to change the region. `run_searches.py` runs searches.
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -10,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
+import torch
 from torch import Tensor
 
 from misure.errors import InputError
 from misure.explanation.changes import TOLERANCE, Change, SmallChanges
 from misure.explanation.content_controls import ContentControls
 from misure.explanation.presentation import Presentation
+from misure.explanation.question import SUFFICIENT, Question
 from misure.explanation.sample import PixelSample, sample_pixels
 from misure.explanation.shown import Shown
 from misure.images.spacing import Sampling, sampling_of
@@ -30,13 +33,15 @@ OnStep = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """A target, how regions are shown, and the Dice from which the target counts as preserved.
+    """A target, what is asked about it, how regions are shown, and the Dice that decides.
 
     Attributes:
-        target: what is to be preserved.
+        target: what is to be preserved, lost or drawn.
         presentations: the image and what stands where pixels are removed; with several, a region
-            is shown in all of them, and the least Dice counts.
-        dice_threshold: in (0, 1].
+            is shown in all of them, and the worst Dice counts.
+        dice_threshold: the Dice from which the target counts as preserved or drawn, in (0, 1]; if
+            it is to be lost, the Dice down to which it counts as lost, in [0, 1).
+        question: what is done with a region, and what has to come out.
         content_controls: what can replace the image inside a region; needed for
             `excluded_contents` only.
         excluded_contents: names of content controls with which the target must *not* appear.
@@ -54,6 +59,7 @@ class Probe:
     target: Target
     presentations: tuple[Presentation, ...]
     dice_threshold: float = 0.9
+    question: Question = SUFFICIENT
     content_controls: ContentControls | None = None
     excluded_contents: tuple[str, ...] = ()
     max_content_dice: float = 1.0
@@ -63,7 +69,11 @@ class Probe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.dice_threshold <= 1:
+        if self.question.loses and not 0 <= self.dice_threshold < 1:
+            raise InputError(
+                f"expected a lost_dice of at least 0 and below 1, got {self.dice_threshold}."
+            )
+        if not self.question.loses and not 0 < self.dice_threshold <= 1:
             raise InputError(
                 f"expected a dice_threshold above 0 and at most 1, got {self.dice_threshold}."
             )
@@ -78,7 +88,12 @@ class Probe:
 
     @cached_property
     def wanted(self) -> Tensor:
-        """(*spatial) float32: 1 on pixels of the target, -1 on all others, 0 on ignored ones."""
+        """(*spatial) float32: 1 on pixels of the target, -1 on all others, 0 on ignored ones.
+
+        If the target is to be lost: -1 on its pixels, 0 on all others.
+        """
+        if self.question.loses:
+            return -self.target.region.float()
         return 2 * self.target.region.float() - 1 + self.target.ignored.float()
 
     @cached_property
@@ -104,7 +119,9 @@ class Probe:
     @cached_property
     def sample(self) -> PixelSample:
         """The pixels whose margins a search may ask for."""
-        return sample_pixels(self.target.region, self.target.ignored, self.sampling)
+        return sample_pixels(
+            self.target.region, self.target.ignored, self.sampling, loses=self.question.loses
+        )
 
     @cached_property
     def changes(self) -> SmallChanges:
@@ -126,18 +143,33 @@ class Probe:
         """Forward passes, at most, for showing a region alone and under its small changes."""
         return self.num_views + 2 * self.num_changes * len(self.presentations)
 
+    @property
+    def score_threshold(self) -> float:
+        """What the score of a region has to reach, in [0, 1]."""
+        return self.score(self.dice_threshold)
+
+    def score(self, dice: float) -> float:
+        """How far an outcome is what is asked for, in [0, 1]: the Dice, or 1 - Dice."""
+        return self.question.score(dice)
+
     def suffices(self, reply: "Reply") -> bool:
-        """Whether a region preserves the target, and excluded contents in its outline do not."""
-        return reply.dice >= self.dice_threshold and reply.content_dice <= self.max_content_dice
+        """Whether a region answers the question, and excluded contents in its outline do not."""
+        reaches = self.score(reply.dice) >= self.score_threshold
+        return reaches and reply.content_dice <= self.max_content_dice
+
+    def whole_image(self) -> Tensor:
+        """The region (*spatial) bool with which the model sees the whole image."""
+        region = self.target.region
+        return torch.zeros_like(region) if self.question.hides else torch.ones_like(region)
 
     def under(self, change: Change) -> "Probe":
         """The probe after a small change."""
         ways = dict.fromkeys(change.presentation(way) for way in self.presentations)
         return replace(self, target=change.target(self.target), presentations=tuple(ways))
 
-    def holds(self, dice: float, whole_image: float = 1.0) -> bool:
-        """Whether a region holds under a small change, by its Dice and that of the whole image."""
-        return dice >= self.dice_threshold * whole_image - TOLERANCE
+    def holds(self, score: float, whole_image: float = 1.0) -> bool:
+        """Whether a region holds under a small change, by its score and that of the whole image."""
+        return score >= self.score_threshold * whole_image - TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -145,12 +177,12 @@ class Reply:
     """What the model predicted when a region was shown.
 
     Attributes:
-        dice: Dice with the target; with several presentations the least.
+        dice: Dice with the target; with several presentations that of the least score.
         content_dice: the largest Dice with an excluded content inside the region; 0 if the query
             did not ask for it.
         num_forwards, num_backwards: passes made for this region.
-        gradient: (*spatial) float32, how much the loss falls, to first order, when a hidden pixel
-            becomes visible (or rises when a visible pixel is removed); None if not asked for.
+        gradient: (*spatial) float32, how much the loss falls, to first order, when a pixel joins
+            the region (or rises when it leaves it); None if not asked for.
         margins: (n,) float32 on the CPU, the lead of the class over its best rival at the pixels of
             the probe's sample, in the presentation of the least Dice; None if not asked for.
     """
@@ -191,10 +223,11 @@ class Account:
     def add_shown(self, probe: Probe, query: "Query", replies: "Sequence[Reply]") -> None:
         """Counts the passes of a query, and keeps what was shown with what came out.
 
-        What came out under a small change is not kept: it is no outcome of the region as it is.
+        What came out under a small change is not kept: it is no outcome of the region as it is. Nor
+        is what came out when a region was hidden.
         """
         self.add(replies)
-        if query.changes:
+        if query.changes or probe.question.hides:
             return
         for region, reply in zip(query.regions, replies, strict=True):
             self.shown.add(

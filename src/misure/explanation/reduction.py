@@ -283,21 +283,24 @@ def hold_under_changes(
     held = [*range(len(regions))]
     for number in range(probe.num_changes):
         drawn = [(regions[i], probe.changes.draw(regions[i], number)) for i in held]
-        dices = yield from _under_changes(probe, drawn, account, alone=alone, otherwise=0)
+        scores = yield from _under_changes(probe, drawn, account, alone=alone, otherwise=0)
         whole_images = [1.0] * len(held)
         doubtful = [
             place
             for place, (_, change) in enumerate(drawn)
-            if change.moves_whole_image and dices[place] and not probe.holds(dices[place])
+            if change.moves_whole_image
+            and not probe.question.hides
+            and scores[place]
+            and not probe.holds(scores[place])
         ]
-        everything = [(torch.ones_like(regions[0]), drawn[place][1]) for place in doubtful]
+        everything = [(probe.whole_image(), drawn[place][1]) for place in doubtful]
         shown = yield from _under_changes(probe, everything, account, alone=alone, otherwise=1)
-        for place, dice in zip(doubtful, shown, strict=True):
-            whole_images[place] = dice
+        for place, score in zip(doubtful, shown, strict=True):
+            whole_images[place] = score
         held = [
             i
-            for i, *dices_of in zip(held, dices, whole_images, strict=True)
-            if probe.holds(*dices_of)
+            for i, *scores_of in zip(held, scores, whole_images, strict=True)
+            if probe.holds(*scores_of)
         ]
     return [i in held for i in range(len(regions))]
 
@@ -310,7 +313,7 @@ def _under_changes(
     alone: bool,
     otherwise: float,
 ) -> Search[list[float]]:
-    """The Dice of each region under its change; `otherwise` if the account does not afford it."""
+    """The score of each region under its change; `otherwise` if the account does not afford it."""
     known = probe.changes.known
     keys = [(number_of(region), change) for region, change in drawn]
     new = [*{key: place for place, key in enumerate(keys) if key not in known}.values()]
@@ -320,7 +323,7 @@ def _under_changes(
         regions, changes = zip(*(drawn[place] for place in new), strict=True)
         replies = yield Query([*regions], alone=alone, changes=changes)
         known.update((keys[i], reply.dice) for i, reply in zip(new, replies, strict=True))
-    return [known.get(key, otherwise) for key in keys]
+    return [probe.score(known[key]) if key in known else otherwise for key in keys]
 
 
 def _values_from_the_top(saliency_map: Tensor) -> tuple[list[float], np.ndarray]:

@@ -67,8 +67,8 @@ class Around:
             effects[:, response.group == i] += response.scale * moved[:, None]
         return replace(self, effects=effects)
 
-    def dices(self, shares: Tensor, margins: Tensor) -> list[float]:
-        """The Dice to expect of S regions.
+    def scores(self, shares: Tensor, margins: Tensor) -> list[float]:
+        """The score to expect of S regions.
 
         Args:
             shares: (S, U), the visible share of each unit.
@@ -82,7 +82,7 @@ class Around:
         known = torch.linalg.solve_triangular(self._factors, covariances, upper=False)
         variance = (prior - known.square().sum(1)).clamp(min=0) + _CURVATURE * prior
         spread = (_CAUTION**2 * variance + _LEAST_SPREAD**2).sqrt()[response.group].T
-        return response.sample.expected_dices(margins, response.scale * spread)
+        return response.sample.expected_scores(margins, response.scale * spread)
 
 
 class Response:

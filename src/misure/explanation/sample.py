@@ -25,12 +25,23 @@ class PixelSample:
     Attributes:
         indices: (n,) int64, positions in the flattened image.
         weights: (n,) float32, how many pixels each of them stands for.
-        wanted: (n,) float32, 1 for pixels of the target, -1 for the others.
+        is_target: (n,) bool, whether they belong to the target.
+        loses: whether the target is to be lost.
     """
 
     indices: Tensor
     weights: Tensor
-    wanted: Tensor
+    is_target: Tensor
+    loses: bool = False
+
+    @cached_property
+    def wanted(self) -> Tensor:
+        """(n,) float32: 1 for pixels of the target, -1 for the others.
+
+        If the target is to be lost: -1 for its pixels, 0 for the others.
+        """
+        is_target = self.is_target.float()
+        return -is_target if self.loses else 2 * is_target - 1
 
     def deficit(self, margins: Tensor) -> float:
         """The sum of all wrong margins, relative to the number of target pixels; 0 or more."""
@@ -48,31 +59,36 @@ class PixelSample:
         """
         return self._shares * self.wanted * torch.sigmoid(-self.wanted * margins / unit) / unit
 
-    def expected_dices(self, margins: Tensor, spread: Tensor) -> list[float]:
-        """The Dice, in [0, 1], to expect of S regions whose margins are known up to some spread.
+    def expected_scores(self, margins: Tensor, spread: Tensor) -> list[float]:
+        """The score, in [0, 1], to expect of S regions whose margins are known up to some spread.
+
+        It is the Dice, or 1 - Dice if the target is to be lost.
 
         Args:
             margins: (S, n) float32.
             spread: (S, n) float32, standard deviations, above 0.
         """
         drawn = self.weights * torch.special.ndtr(margins / spread)
-        target = self.wanted > 0
-        total = drawn.sum(1) + self.weights[target].sum()
-        dices: list[float] = (2 * drawn[:, target].sum(1) / total).tolist()
-        return dices
+        total = drawn.sum(1) + self.weights[self.is_target].sum()
+        dices = 2 * drawn[:, self.is_target].sum(1) / total
+        scores: list[float] = (1 - dices if self.loses else dices).tolist()
+        return scores
 
     @cached_property
     def _shares(self) -> Tensor:
-        return self.weights / self.weights[self.wanted > 0].sum()
+        return self.weights / self.weights[self.is_target].sum()
 
 
-def sample_pixels(target: Tensor, ignored: Tensor, sampling: Sampling | None = None) -> PixelSample:
+def sample_pixels(
+    target: Tensor, ignored: Tensor, sampling: Sampling | None = None, *, loses: bool = False
+) -> PixelSample:
     """A sample of an image's pixels, the same for the same target.
 
     Args:
         target: (*spatial) bool, not empty.
         ignored: (*spatial) bool, pixels to leave out.
         sampling: sides of a voxel relative to the smallest; None: they are equal.
+        loses: whether the target is to be lost.
     """
     generator = torch.Generator().manual_seed(0)
     target, ignored = target.cpu(), ignored.cpu()
@@ -88,8 +104,8 @@ def sample_pixels(target: Tensor, ignored: Tensor, sampling: Sampling | None = N
         chances = (odds[others] / odds.sum() * num_outside).clamp(max=1)
         indices.append(outside[others])
         weights.append(1 / chances)
-    wanted = torch.cat([torch.ones(num_inside), -torch.ones(num_outside)])
-    return PixelSample(torch.cat(indices), torch.cat(weights), wanted)
+    is_target = torch.arange(num_inside + num_outside) < num_inside
+    return PixelSample(torch.cat(indices), torch.cat(weights), is_target, loses)
 
 
 def _draw(odds: Tensor, number: int, generator: torch.Generator) -> Tensor:

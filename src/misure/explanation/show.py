@@ -79,7 +79,10 @@ def _views_of(probe: Probe, region: Tensor, content_controls: bool) -> Iterator[
 
 def _summed_up(seen: list[tuple[_View, Reply]]) -> Reply:
     gradients = [reply.gradient for _, reply in seen if reply.gradient is not None]
-    least = min((reply for view, reply in seen if not view.is_control), key=lambda one: one.dice)
+    _, least = min(
+        ((view, reply) for view, reply in seen if not view.is_control),
+        key=lambda pair: pair[0].probe.score(pair[1].dice),
+    )
     return Reply(
         dice=least.dice,
         content_dice=max((reply.dice for view, reply in seen if view.is_control), default=0.0),
@@ -94,12 +97,13 @@ def _show(model: SegmentationModel, views: Sequence[_View], query: Query) -> lis
     """The reply for each view of one batch, with gradients and margins if asked for."""
     with_gradient = query.gradient
     with torch.set_grad_enabled(with_gradient):
-        visibility = torch.stack([view.presentation.visibility(view.region) for view in views])
-        visibility.requires_grad_(with_gradient)
+        inside = torch.stack([view.presentation.visibility(view.region) for view in views])
+        inside.requires_grad_(with_gradient)
+        visibility = _visibility(inside, views)
         logits = model(show_each([view.presentation for view in views], visibility))
         dices = _dices(logits.detach(), views)
         sampled = _sampled(logits.detach(), views) if query.margins else [None] * len(views)
-        gradients = torch.zeros_like(visibility)
+        gradients = torch.zeros_like(inside)
         has_gradient = logits.requires_grad  # a network may ignore the image
         if has_gradient:
             margins = [
@@ -107,7 +111,7 @@ def _show(model: SegmentationModel, views: Sequence[_View], query: Query) -> lis
                 for i, target in enumerate(view.probe.target for view in views)
             ]
             falls = [_fall_of_loss(*seen) for seen in zip(margins, views, dices, strict=True)]
-            (gradients,) = torch.autograd.grad(margins, visibility, falls)
+            (gradients,) = torch.autograd.grad(margins, inside, falls)
             if not all_finite(gradients):
                 raise ModelError(
                     f"expected finite gradients, {model.name} gave NaN or infinity. Use "
@@ -123,6 +127,15 @@ def _show(model: SegmentationModel, views: Sequence[_View], query: Query) -> lis
         )
         for dice, gradient, margins_there in zip(dices, gradients, sampled, strict=True)
     ]
+
+
+def _visibility(inside: Tensor, views: Sequence[_View]) -> Tensor:
+    """How visible each pixel is (N, *spatial), by how far it lies inside the view's region."""
+    hides = [view.probe.question.hides for view in views]
+    if not any(hides):
+        return inside
+    is_hidden = torch.tensor(hides, device=inside.device).view(-1, *[1] * (inside.ndim - 1))
+    return torch.where(is_hidden, 1 - inside, inside)
 
 
 def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:

@@ -195,7 +195,7 @@ class GradientReduction(SearchingReduction):
             shown = torch.maximum(seen(region), leak * everything) if leak else region
             (reply,) = yield Query([shown], gradient=True, content_controls=not leak)
             since_gain += bool(held)
-            if leak and reply.dice >= probe.dice_threshold - _LEAK_TOLERANCE:
+            if leak and probe.score(reply.dice) >= probe.score_threshold - _LEAK_TOLERANCE:
                 leak = leak * _LEAK_FALLS if leak * _LEAK_FALLS > _LEAST_LEAK else 0
             elif not leak and probe.suffices(reply):
                 misses = 0

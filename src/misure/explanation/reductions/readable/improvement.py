@@ -41,14 +41,14 @@ class _Candidate:
         region: (*spatial) bool.
         gone: (*spatial) bool, what it lacks of the anchor.
         changed: the pixels in which they differ, relative to the anchor's.
-        dice: to expect.
+        score: to expect.
         worth: expected improvement.
     """
 
     region: Tensor
     gone: Tensor
     changed: float
-    dice: float
+    score: float
     worth: float
 
 
@@ -64,7 +64,7 @@ def improve(state: State) -> Search[None]:
             return
         shown = yield from state.show([one.region for one in taken])
         for candidate, seen in zip(taken, shown, strict=False):
-            state.trust.learn(candidate.dice, candidate.changed, seen.dice)
+            state.trust.learn(candidate.score, candidate.changed, seen.score)
 
 
 def _different(candidates: list[_Candidate]) -> list[_Candidate]:
@@ -109,21 +109,21 @@ def _candidate(place: Workplace, around: Around, region: Tensor) -> _Candidate |
         return None
     shares = place.response.units.shares(region)
     margins = place.anchor.margins + (shares - place.shares) @ around.effects
-    dice = around.dices(shares[None], margins[None])[0]
+    score = around.scores(shares[None], margins[None])[0]
     changed = area_fraction(region ^ place.region) / place.anchor.area
     return _Candidate(
         region=region,
         gone=place.region & ~region,
         changed=changed,
-        dice=dice,
-        worth=_worth(place, dice, changed, area),
+        score=score,
+        worth=_worth(place, score, changed, area),
     )
 
 
-def _worth(place: Workplace, dice: float, changed: float, area: float) -> float:
+def _worth(place: Workplace, score: float, changed: float, area: float) -> float:
     state = place.state
     gain = min(_MOST_LOG_GAIN, math.log(place.anchor.area / area))
-    return gain * state.trust.probability(dice, changed, state.probe.dice_threshold)
+    return gain * state.trust.probability(score, changed, state.probe.score_threshold)
 
 
 def _most_promising(place: Workplace, around: Around, drawn: Around) -> Tensor | None:
@@ -132,8 +132,8 @@ def _most_promising(place: Workplace, around: Around, drawn: Around) -> Tensor |
     margins = place.anchor.margins + (shares - place.shares) @ around.effects
     areas = place.response.units.areas(shares)
     worths = [
-        _worth(place, dice, 1 - area / place.anchor.area, area) if area > 0 else 0.0
-        for area, dice in zip(areas, around.dices(shares, margins), strict=True)
+        _worth(place, score, 1 - area / place.anchor.area, area) if area > 0 else 0.0
+        for area, score in zip(areas, around.scores(shares, margins), strict=True)
     ]
     best = max(range(1, len(worths)), key=worths.__getitem__, default=0)
     if best == 0:

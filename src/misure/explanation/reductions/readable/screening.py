@@ -3,7 +3,7 @@
 The anchor is shown without some of its pieces, with some neighbours added, and with its outline
 moved in and out. Pieces are compact while the anchor is large; later each screening hides several
 small ones, far from each other. Then plans are made from all that is known: pieces are added until
-the target should be preserved, then removed in the order of the expected loss for their area. The
+the region should suffice, then removed in the order of the expected loss for their area. The
 farthest plan that should hold is shown. If it does, the next one goes farther, else less far.
 """
 
@@ -23,7 +23,9 @@ _OUTLINE = 1 / 4  # of the grain, by which the outline is moved
 _PLANS, _MISSES = 4, 3
 _REPAIRS = 40  # units, in a plan
 _STEP = 0.05  # of the units, removed together in a plan
-_FORWARD, _BACK = 0.02, 0.02  # how the wanted Dice of a plan moves
+_FORWARD, _BACK = 0.02, 0.02  # how the wanted score of a plan moves
+_LEAST = 0.1  # it falls to this much below the threshold at most
+_BARELY = 0.03  # above the threshold
 _HOPELESS = 0.25  # a plan that should miss the threshold by more is not shown
 
 
@@ -39,7 +41,7 @@ def screen(place: Workplace) -> Search[int]:
 
 
 def _without_harmless(place: Workplace, pieces: list[tuple[list[int], Tensor]]) -> Search[None]:
-    """The anchor without all pieces that together should cost no more Dice than it can spare.
+    """The anchor without all pieces that together should cost no more score than it can spare.
 
     The response takes effects for additive. Where a region matters as a whole, it blames all pieces
     near the one that was missed, and what each of them did alone says more.
@@ -52,9 +54,9 @@ def _without_harmless(place: Workplace, pieces: list[tuple[list[int], Tensor]]) 
     for group, region in pieces:
         seen = state.seen_as(region)
         if seen is not None and seen.suffices:
-            falls.append((place.anchor.dice - seen.dice, group))
+            falls.append((place.anchor.score - seen.score, group))
     falls.sort(key=lambda fall: fall[0])
-    spare, chosen = place.anchor.dice - state.probe.dice_threshold, list[list[int]]()
+    spare, chosen = place.anchor.score - state.probe.score_threshold, list[list[int]]()
     for fall, group in falls:
         spare -= fall
         if spare < 0:
@@ -76,7 +78,7 @@ def _without_harmless(place: Workplace, pieces: list[tuple[list[int], Tensor]]) 
 def _moved(place: Workplace) -> Iterator[Tensor]:
     """The anchor with neighbours added, and with its outline moved."""
     state, anchor = place.state, place.anchor
-    suffices_barely = anchor.suffices and anchor.dice < state.probe.dice_threshold + 0.03
+    suffices_barely = anchor.suffices and anchor.score < state.probe.score_threshold + _BARELY
     if place.neighbours and (not anchor.suffices or suffices_barely):
         number = _ADDED if anchor.suffices else 3 * _ADDED
         added = compact_groups(place.response.units, place.neighbours, number, state.generator)
@@ -91,7 +93,7 @@ def _moved(place: Workplace) -> Iterator[Tensor]:
 
 def _plans(place: Workplace, groups: list[list[int]]) -> Search[None]:
     """Shows what should hold, farther and farther, or less far."""
-    state, threshold = place.state, place.state.probe.dice_threshold
+    state, threshold = place.state, place.state.probe.score_threshold
     wanted, shown, misses, repeated = threshold, 0, 0, 0
     while state.num_left and shown < _PLANS and misses < _MISSES and repeated < 12:
         around = place.around()
@@ -116,7 +118,7 @@ def _plans(place: Workplace, groups: list[list[int]]) -> Search[None]:
         if len(state.seen) == num_seen:
             wanted, repeated = wanted + 0.015, repeated + 1
         elif results[0].suffices:
-            wanted, shown = max(0.8, min(wanted, expected) - _FORWARD), shown + 1
+            wanted, shown = max(threshold - _LEAST, min(wanted, expected) - _FORWARD), shown + 1
         else:
             wanted, shown, misses = min(0.99, wanted + _BACK), shown + 1, misses + 1
 
@@ -124,7 +126,7 @@ def _plans(place: Workplace, groups: list[list[int]]) -> Search[None]:
 def _path(
     place: Workplace, around: Around, wanted: float, groups: list[list[int]]
 ) -> list[tuple[Tensor, float]]:
-    """Visible shares (U,) and expected Dice: repaired first, then with less and less."""
+    """Shares (U,) and expected score: repaired first, then with less and less."""
     shares, margins = _repaired(place, around, wanted)
     steps, margins_of_steps = [shares.clone()], [margins]
     waiting = [torch.tensor(group) for group in groups]
@@ -143,17 +145,17 @@ def _path(
         shares[gone] = 0
         steps.append(shares.clone())
         margins_of_steps.append(margins)
-    expected = around.dices(torch.stack(steps), torch.stack(margins_of_steps))
+    expected = around.scores(torch.stack(steps), torch.stack(margins_of_steps))
     return list(zip(steps, expected, strict=True))
 
 
 def _repaired(place: Workplace, around: Around, wanted: float) -> tuple[Tensor, Tensor]:
-    """The anchor with units added, or removed where they harm, until it should be preserved."""
+    """The anchor with units added, or removed where they harm, until it should suffice."""
     shares, margins = place.shares.clone(), place.anchor.margins.clone()
     free = torch.zeros_like(shares, dtype=torch.bool)
     free[place.own + place.neighbours] = True
     for _ in range(_REPAIRS):
-        if around.dices(shares[None], margins[None])[0] >= wanted + 0.01:
+        if around.scores(shares[None], margins[None])[0] >= wanted + 0.01:
             break
         worth = place.worth(around, margins)
         gains = torch.where(shares > 0.5, -worth * shares, worth * (1 - shares))

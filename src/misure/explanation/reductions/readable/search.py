@@ -83,9 +83,7 @@ class ReadableReduction(SearchingReduction):
             held = yield from _walk(state, sufficient)
             candidates = [one.region for one in held[:_KEPT_FOR_RESULT]]
             is_done = state.num_left > 0
-        region, dice = yield from smallest_that_holds(
-            probe, candidates, sufficient, account
-        )
+        region, dice = yield from smallest_that_holds(probe, candidates, sufficient, account)
         return MinimallySufficientRegion(
             region=region,
             dice=dice,

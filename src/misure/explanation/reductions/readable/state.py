@@ -36,7 +36,7 @@ class Seen:
 
     bits: np.ndarray
     like: Tensor
-    dice: float
+    score: float
     suffices: bool
     margins: Tensor
     area: float
@@ -136,7 +136,7 @@ class State:
                 one = Seen(
                     bits=np.frombuffer(name, np.uint8),
                     like=self.probe.target.region,
-                    dice=reply.dice,
+                    score=self.probe.score(reply.dice),
                     suffices=self.probe.suffices(reply),
                     margins=reply.margins,
                     area=area_fraction(region),
@@ -193,7 +193,7 @@ class State:
         tired = _OF_ROUNDS * one.rounds_without
         if one.suffices:
             return math.log(one.area) + tired
-        missing = min(max(0.0, self.probe.dice_threshold - one.dice), 0.2)
+        missing = min(max(0.0, self.probe.score_threshold - one.score), 0.2)
         lost = _OF_DEFICIT * one.deficit + _OF_DICE * missing + _OF_DEPTH * one.depth
         return math.log(one.area) + lost + tired
 

@@ -8,7 +8,7 @@ _LEAST_SPREAD, _MOST_SPREAD = 0.015, 0.12  # of an error, in standard deviations
 
 @dataclass
 class Trust:
-    """How far the predicted Dice of a region can be trusted, learnt from those that were tried.
+    """How far the predicted score of a region can be trusted, learnt from those that were tried.
 
     The error is taken to be normal; its mean and its variance grow in proportion to the changed
     share of the region. It begins as if a few errors of the usual size had been seen.
@@ -32,9 +32,9 @@ class Trust:
         """That a region reaches the threshold, in [0, 1].
 
         Args:
-            expected: the predicted Dice.
+            expected: the predicted score.
             changed: share of the region that changes.
-            threshold: Dice to reach.
+            threshold: score to reach.
         """
         spread = math.sqrt(_LEAST_SPREAD**2 + self._spread / self._number * changed)
         missing = threshold - expected - self._bias * changed
