@@ -59,6 +59,29 @@ class Overlap(nn.Module):
         return image
 
 
+class TwoBeacons(Beacon):
+    """`Beacon` with a second beacon in the corner of its image: one of the two is enough."""
+
+    @staticmethod
+    def image(num_dimensions: int = 2) -> Tensor:
+        image = Beacon.image(num_dimensions)
+        image[2][(slice(3, 6),) * num_dimensions] = 1.0
+        return image
+
+
+class Inhibitor(nn.Module):
+    """Bright pixels are foreground, unless anything is bright in the last channel.
+
+    On `Beacon.image` it draws nothing, until the whole beacon is hidden.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        num_dimensions = images.ndim - 2
+        seen = images[:, -1:].flatten(1).amax(1).view(-1, 1, *[1] * num_dimensions)
+        evidence = SHARPNESS * torch.minimum(images[:, :1] - 0.5, 0.5 - seen)
+        return torch.cat([-evidence, evidence], dim=1)
+
+
 def far_trial(size: int = 200, edge_px: int = 0) -> Probe:
     """A small target in the corner of a large image; the model does not matter."""
     region = torch.zeros(size, size, dtype=torch.bool)

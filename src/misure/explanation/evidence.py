@@ -116,7 +116,8 @@ def dice_under_small_changes(
         account: where the passes are counted.
 
     Returns:
-        The Dice of the region by kind; and that of the whole image, for changes that move it.
+        The Dice of the region by kind; and that of the whole image, for changes that move it. The
+        latter is empty if the region is hidden, for nothing is required of it then.
     """
     held_out = probe.changes.held_out
     kinds = [kind for kind in SHOWN_CHANGES if kind in held_out]
@@ -124,7 +125,7 @@ def dice_under_small_changes(
     of_whole_image = {
         kind: _dice_after(model, probe, held_out[kind], probe.whole_image(), account)
         for kind in kinds
-        if held_out[kind].moves_whole_image
+        if held_out[kind].moves_whole_image and not probe.question.hides
     }
     return dices, of_whole_image
 

@@ -111,18 +111,19 @@ Found = tuple[Tensor, float, float]
 
 def _dilation(probe: Probe, account: Account | None = None) -> Search[Found]:
     distance, views = distance_px(probe.target.region, probe.sampling), len(probe.presentations)
-    region, account = distance <= probe.edge_px, account or Account()
+    grown, account = distance <= probe.edge_px, account or Account()
     while True:
         if not account.affords(LEAST_SHOWN * views):
             return (yield from _settle(probe, distance, [float(distance.max())], account))
+        region = probe.within(grown)
         (reply,) = yield Query([region])
         if probe.suffices(reply):
             (reply,) = yield Query([region], alone=True)
         if probe.suffices(reply):
-            return region, float(distance[region].max()), reply.dice
-        if bool(region.all()):
+            return region, float(distance[grown].max()), reply.dice
+        if bool(grown.all()):
             raise _never(reply, probe)
-        region = dilate(region, probe.sampling)
+        grown = dilate(grown, probe.sampling)
 
 
 def _first(probe: Probe, account: Account | None = None) -> Search[Found]:
@@ -132,7 +133,9 @@ def _first(probe: Probe, account: Account | None = None) -> Search[Found]:
     for start in [0, *range(1, len(growths), _STEPS_AT_ONCE)]:
         steps = growths[start : start + _STEPS_AT_ONCE] if start else growths[:1]
         num = account.affordable(len(steps), views, kept=_KEPT * views)
-        replies = (yield Query([distance <= step for step in steps[:num]])) if num else []
+        replies = (
+            (yield Query([probe.within(distance <= step) for step in steps[:num]])) if num else []
+        )
         likely = [s for s, reply in zip(steps, replies, strict=False) if probe.suffices(reply)]
         if likely:
             rest = likely + growths[start + len(steps) :]
@@ -148,14 +151,14 @@ def _bracket(probe: Probe, account: Account | None = None) -> Search[Found]:
     growths = _growths(probe, distance, 1)
     misses, suffices, step = -1, len(growths) - 1, 0
     while misses < step < suffices and account.affords(needed):
-        (reply,) = yield Query([distance <= growths[step]])
+        (reply,) = yield Query([probe.within(distance <= growths[step])])
         if probe.suffices(reply):
             suffices = step
         else:
             misses, step = step, max(1, 2 * step)
     while suffices - misses > 1 and account.affords(needed):
         middle = (misses + suffices) // 2
-        (reply,) = yield Query([distance <= growths[middle]])
+        (reply,) = yield Query([probe.within(distance <= growths[middle])])
         misses, suffices = (misses, middle) if probe.suffices(reply) else (middle, suffices)
     return (yield from _settle(probe, distance, growths[suffices:], account))
 
@@ -169,7 +172,7 @@ def _steps(probe: Probe, account: Account | None = None) -> Search[Found]:
     for i, growth_px in enumerate(growths[:-1]):
         if not account.affords(LEAST_SHOWN * views):
             break
-        (reply,) = yield Query([distance <= growth_px])
+        (reply,) = yield Query([probe.within(distance <= growth_px)])
         if probe.suffices(reply):
             return (yield from _settle(probe, distance, growths[i:], account))
     return (yield from _settle(probe, distance, growths[-1:], account))
@@ -187,7 +190,7 @@ def _jumps(probe: Probe, account: Account | None = None) -> Search[Found]:
     for num_shown in range(1 + _JUMPS):
         if not misses < step < suffices or not account.affords(_KEPT * views):
             break
-        region = distance <= growths[step]
+        region = probe.within(distance <= growths[step])
         (reply,) = yield Query([region], alone=True)
         if probe.suffices(reply):
             suffices, found = step, (region, growths[step], reply.dice)
@@ -200,7 +203,7 @@ def _jumps(probe: Probe, account: Account | None = None) -> Search[Found]:
     if found is not None:
         return found
     growth_px = max(farthest, probe.edge_px)
-    region = distance <= growth_px
+    region = probe.within(distance <= growth_px)
     (reply,) = yield Query([region], alone=True)
     if not probe.suffices(reply):
         raise _never(reply, probe)
@@ -215,7 +218,7 @@ def _settle(
         is_last = growth_px == growths[-1]
         if not is_last and not account.affords(_KEPT * len(probe.presentations)):
             continue
-        region = distance <= growth_px
+        region = probe.within(distance <= growth_px)
         (reply,) = yield Query([region], alone=True)
         if probe.suffices(reply):
             return region, growth_px, reply.dice

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from msgspec import structs
@@ -34,6 +34,7 @@ from misure.explanation.outcome_map import outcome_scores
 from misure.explanation.presentation import make_presentations
 from misure.explanation.presets import Preset
 from misure.explanation.probe import Account, OnStep, Probe, Query, Search
+from misure.explanation.question import SUFFICIENT, Question
 from misure.explanation.record import (
     CostRecord,
     CurvePoint,
@@ -85,7 +86,7 @@ class Explainer:
         start = time.perf_counter()
         with torch.inference_mode(False), model.borrowed():
             seed_device(model.device, self.seed)  # undone by `borrowed`
-            probes = list(self._probes(images, targets))
+            probes = list(self.probes(images, targets))
             budgets = [TargetBudget(preset) for _ in probes]
             accounts = [budget.account for budget in budgets]
             sufficient = find_sufficient_regions(
@@ -103,9 +104,15 @@ class Explainer:
                     probes, budgets, sufficient, reduced, families, presented, strict=True
                 )
             ]
-        return _with_seconds(explanations, time.perf_counter() - start)
+        return with_seconds(explanations, time.perf_counter() - start)
 
-    def _probes(self, images: Sequence[Tensor], targets: Sequence[Target]) -> Iterator[Probe]:
+    def probes(
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[Target],
+        question: Question = SUFFICIENT,
+    ) -> Iterator[Probe]:
+        """A probe for each target, which asks this question."""
         preset, device = self.preset, self.model.device
         parts_of_image: dict[int, dict[str, Any]] = {}
         for image, target in zip(images, targets, strict=True):
@@ -135,6 +142,7 @@ class Explainer:
             yield Probe(
                 target.to(device),
                 dice_threshold=self.dice_threshold,
+                question=question,
                 excluded_contents=CONTENT_CONTROLS if preset.max_content_dice < 1 else (),
                 max_content_dice=preset.max_content_dice,
                 num_changes=preset.num_changes,
@@ -201,10 +209,7 @@ class Explainer:
         self, probe: Probe, minimal: MinimallySufficientRegion, account: Account
     ) -> Search[_Reduced]:
         """The region with what `one_minimal` removes of it, and how far it can still be reduced."""
-        preset, spatial = self.preset, probe.target.region.shape
-        cell_px = preset.minimality_cell_px or (
-            default_grain_px(spatial, probe.sampling) * GRAINS // _MINIMALITY_BLOCKS
-        )
+        preset, cell_px = self.preset, self.minimality_cell_px(probe)
         if not preset.one_minimal:
             if not preset.num_minimality_tests:
                 return minimal, None
@@ -230,6 +235,12 @@ class Explainer:
         )
         stopped_by = minimal.stopped_by if is_one_minimal else "max_passes"
         return replace(minimal, region=region, dice=reply.dice, stopped_by=stopped_by), minimality
+
+    def minimality_cell_px(self, probe: Probe) -> int:
+        """Side of the blocks whose removal is tried, in units of the smallest side of a voxel."""
+        spatial = probe.target.region.shape
+        usual = default_grain_px(spatial, probe.sampling) * GRAINS // _MINIMALITY_BLOCKS
+        return self.preset.minimality_cell_px or usual
 
     def _nest(
         self,
@@ -372,12 +383,25 @@ class Explainer:
         )
 
 
-def _with_seconds(explanations: Sequence[Explanation], seconds: float) -> list[Explanation]:
-    """The same explanations, the seconds shared out in proportion to their passes."""
-    passes = [explanation.cost.pass_equivalents for explanation in explanations]
+class _Costed(Protocol):
+    """What took passes: an explanation or a hidden region."""
+
+    @property
+    def values(self) -> Any: ...
+
+    def with_values(self, **changes: Any) -> Self: ...
+
+
+_C = TypeVar("_C", bound=_Costed)
+
+
+def with_seconds(results: Sequence[_C], seconds: float) -> list[_C]:
+    """The same results, the seconds shared out in proportion to their passes."""
+    costs = [result.values.cost for result in results]
+    total = sum(cost.pass_equivalents for cost in costs)
     return [
-        explanation.with_values(
-            cost=structs.replace(explanation.values.cost, seconds=seconds * share / sum(passes))
+        result.with_values(
+            cost=structs.replace(cost, seconds=seconds * cost.pass_equivalents / total)
         )
-        for explanation, share in zip(explanations, passes, strict=True)
+        for result, cost in zip(results, costs, strict=True)
     ]

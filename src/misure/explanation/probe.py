@@ -157,6 +157,15 @@ class Probe:
         reaches = self.score(reply.dice) >= self.score_threshold
         return reaches and reply.content_dice <= self.max_content_dice
 
+    @cached_property
+    def allowed(self) -> Tensor | None:
+        """The pixels (*spatial) bool that a region may hold; None: all."""
+        return ~self.target.region if self.question.outside else None
+
+    def within(self, region: Tensor) -> Tensor:
+        """The part of a region (*spatial) bool that is allowed."""
+        return region if self.allowed is None else region & self.allowed
+
     def whole_image(self) -> Tensor:
         """The region (*spatial) bool with which the model sees the whole image."""
         region = self.target.region

@@ -76,10 +76,10 @@ class QuickReduction(SearchingReduction):
     ) -> Search[MinimallySufficientRegion]:
         limit, views = self.limit_of(account), probe.num_views
         cuts, held = list(_cuts(probe)), list[Tensor]()
-        region, dice = sufficient.region, sufficient.dice
+        region, score = sufficient.region, probe.score(sufficient.dice)
         is_done = False
         while account.passes_left(limit) >= views:
-            proposals = [(cut, cut.share(dice - probe.dice_threshold)) for cut in cuts]
+            proposals = [(cut, cut.share(score - probe.score_threshold)) for cut in cuts]
             proposals.sort(key=lambda one: -one[1] * one[0].weight)
             for cut, share in proposals:
                 shorter = self._opened(cut.made(region, share), probe)
@@ -90,9 +90,9 @@ class QuickReduction(SearchingReduction):
                 break
             (reply,) = yield Query([shorter], content_controls=True)
             holds = probe.suffices(reply)
-            cut.learn(share, dice - reply.dice, holds)
+            cut.learn(share, score - probe.score(reply.dice), holds)
             if holds:
-                region, dice = shorter, reply.dice
+                region, score = shorter, probe.score(reply.dice)
                 held.insert(0, region)
                 for each in cuts:
                     each.failed_at = None

@@ -14,12 +14,14 @@ from misure.explanation.probe import Account, Probe, Query, Search
 from misure.explanation.reduction import hold_under_changes
 from misure.explanation.reductions.readable.trust import Trust
 from misure.explanation.response import Response
-from misure.explanation.units import Units
+from misure.explanation.units import Units, compact_groups
 from misure.images.regions import area_fraction, broad_parts, distance_px, packed
 from misure.images.spacing import short_side_px
 
 _AT_ONCE = 8
 _FIRST_GROWTHS = (0, 1 / 64, 1 / 32, 1 / 16, 1 / 8)  # of the short side: anchors to begin with
+_FIRST_GROUPS, _FIRST_UNIONS = 16, (2, 4, 8)  # of units, where what is hidden may lie
+_HALVED = 3  # of the groups that suffice
 _FINEST = {2: (16, 32), 3: (8, 16)}  # cells on the short side, at the target
 _ENOUGH_UNITS = 50  # in an anchor; with fewer, smaller cells are taken
 _SMALLER = 0.7  # of the best area: what an anchor that does not suffice may have at most
@@ -78,6 +80,7 @@ class State:
         self.trust = Trust()
         self.gains: dict[str, float] = {}
         self.in_a_row = self.restarts = 0
+        self.lost = _LOST
 
     @property
     def best(self) -> Seen | None:
@@ -102,7 +105,9 @@ class State:
 
     def readable(self, region: Tensor) -> Tensor:
         """What is left of a region when it is opened, in few parts."""
-        return broad_parts(region, self.grain_px, self.max_parts, self.probe.sampling)
+        return broad_parts(
+            self.probe.within(region), self.grain_px, self.max_parts, self.probe.sampling
+        )
 
     def trimmed(self, region: Tensor, share: float) -> Tensor:
         """A region without an outline of this share of a grain (1 px at least), made readable."""
@@ -116,8 +121,50 @@ class State:
         discs = [self.distance <= self.probe.edge_px + growth_px for growth_px in smaller]
         grown = [self.readable(region) for region in [sufficient.region, *discs]]
         yield from self.show([region for region in grown if bool(region.any())])
+        if self.probe.question.hides:
+            yield from self._begin_anywhere()
         if self.best_area == 1:
-            yield from self.show([torch.ones_like(sufficient.region)])
+            everything = torch.ones_like(sufficient.region)
+            yield from self.show([self.probe.within(everything)])
+
+    def _begin_anywhere(self) -> Search[None]:
+        """Shows groups of units all over the image, and together those that help.
+
+        What is hidden may lie anywhere, and may be small: each of the groups that suffice is
+        halved as long as one of its halves does, too.
+        """
+        units, everything = self.responses[0].units, torch.ones_like(self.probe.target.region)
+        groups = compact_groups(units, range(len(units.num_px)), _FIRST_GROUPS, self.generator)
+        pieces = [self.readable(units.region(group, everything)) for group in groups]
+        nothing = self.probe.whole_image()
+        (before, *after) = yield from self.show([nothing, *pieces])
+        if not self.probe.question.loses:
+            self.lost = math.inf  # the target is lost to begin with
+        helping = sorted(after, key=lambda one: one.deficit)
+        helping = [one for one in helping if one.deficit < before.deficit and not one.suffices]
+        for number in _FIRST_UNIONS:
+            together = torch.stack([nothing, *(one.region for one in helping[:number])]).any(0)
+            yield from self.show([self.readable(together)])
+        found = sorted((one for one in after if one.suffices), key=lambda one: -one.score)
+        for one in found[:_HALVED]:
+            yield from self._halve(one)
+
+    def _halve(self, one: Seen) -> Search[None]:
+        """Shows halves of a region, and halves of the better one that suffices."""
+        while self.num_left:
+            response, shares = self.response_for(one.region)
+            own = (shares > 0).nonzero().flatten().tolist()
+            groups = compact_groups(response.units, own, 2, self.generator)
+            if len(groups) < 2:
+                return
+            halves = [
+                self.readable(response.units.region(g, one.region) & one.region) for g in groups
+            ]
+            seen = yield from self.show([half for half in halves if bool(half.any())])
+            sufficing = [half for half in seen if half.suffices and half.area < one.area]
+            if not sufficing:
+                return
+            one = max(sufficing, key=lambda half: half.score)
 
     def show(self, regions: Sequence[Tensor]) -> Search[list[Seen]]:
         """Shows regions that were not shown before, as far as the budget goes."""
@@ -181,7 +228,7 @@ class State:
             if not one.suffices
             and not one.is_done
             and 0 < one.area < _SMALLER * best_area
-            and one.deficit < _LOST
+            and one.deficit < self.lost
         ]
         anchors = others if best is None else [best, *others]
         return min(anchors, key=self.effort, default=None)

@@ -1,0 +1,241 @@
+"""Hidden regions: what loses a target, or stands in the way of one, when it is hidden.
+
+All else is shown. The *necessary region* of something that the model draws is the smallest that,
+hidden, loses it. The *blocking region* of something that the model does not draw is the smallest
+that, hidden, makes the model draw it. The searches for sufficient regions find both (see
+`question`). Each result was hidden by itself, and none found within the budget is an answer too.
+
+A pixel of a soft edge counts as hidden, for the model sees it only partly.
+
+Saved as one `.npz` of plain arrays, without pickle: `target`, `ignored`, `region`, each (*spatial)
+bool, and everything else as JSON text in `record` (`HiddenRegionRecord`).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure._util.arrays import read_arrays, write_arrays
+from misure._util.records import Amount, Count, Fraction, Record, decode, encode, plain
+from misure.errors import InputError, entrance
+from misure.explanation.question import QUESTIONS
+from misure.explanation.record import CostRecord, TargetRecord
+from misure.explanation.removal import Minimality
+from misure.models.cost import Cost
+from misure.models.target import Target
+
+_ARRAYS = ("target", "ignored", "region")
+
+
+class HiddenRegionRecord(Record, frozen=True, kw_only=True):
+    """`necessary.json` and `blocking.json`: everything in a hidden region but its arrays.
+
+    Attributes:
+        misure_version: that wrote it.
+        question: `necessary` or `blocking`.
+        outside_target: whether the region may hold no pixel of the target.
+        image, model, preset: their names.
+        baseline_image: what stands where pixels are hidden.
+        threshold: the Dice down to which the target counts as lost (`necessary`) or from which it
+            counts as drawn (`blocking`).
+        seed: of all noise.
+        target: what is lost or drawn.
+        is_found: whether a region was found; if not, the region is empty and the fields about it
+            are None or empty.
+        dice: with the target when the region is hidden and all else is shown.
+        dice_with_nothing_hidden: with the target when the model sees the whole image.
+        dice_with_all_hidden: with the target when everything is hidden that may be: the whole
+            image, or all but the target.
+        area_fraction: of the image, in [0, 1].
+        relative_area: its area divided by the target's; 0 or more.
+        outside_target_fraction: part of it outside the target, in [0, 1].
+        dice_by_baseline_image: `dice` with each baseline image of the search.
+        dice_on_other_baseline_images: `dice` with those of `mean`, `blurred`, `noise` and `filled`
+            that the region was not searched with.
+        dice_under_small_changes: `dice` under a shift of one pixel, 1 % noise and a soft edge, none
+            of which the search has seen.
+        grain_px: side of the smallest piece that the region may consist of.
+        num_parts: connected parts.
+        stopped_by: why the search ended: `end` or `max_passes`, `patience`.
+        minimality: how far the region can still be reduced; None if nothing was tried.
+        settings: every option of the preset with its value.
+        model_settings: how the network is used.
+        shape: (*spatial) of the image.
+        spacing_mm: sides of a pixel or voxel along each axis; None: not known.
+        cost: passes and seconds.
+    """
+
+    misure_version: str
+    question: str
+    outside_target: bool
+    image: str
+    model: str
+    preset: str
+    baseline_image: str
+    threshold: Fraction
+    seed: int
+    target: TargetRecord
+    is_found: bool
+    dice: Fraction | None
+    dice_with_nothing_hidden: Fraction
+    dice_with_all_hidden: Fraction
+    area_fraction: Fraction
+    relative_area: Amount
+    outside_target_fraction: Fraction
+    dice_by_baseline_image: dict[str, Fraction]
+    dice_on_other_baseline_images: dict[str, Fraction]
+    dice_under_small_changes: dict[str, Fraction]
+    grain_px: Count
+    num_parts: Count
+    stopped_by: str
+    minimality: Minimality | None
+    settings: dict[str, Any]
+    model_settings: dict[str, Any]
+    shape: list[int]
+    spacing_mm: list[float] | None
+    cost: CostRecord
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HiddenRegion:
+    """The region that loses a target, or makes the model draw it, when it is hidden.
+
+    Attributes:
+        target: what is lost or drawn.
+        region: (*spatial) bool, what is hidden; empty if none was found.
+        values: everything else. The properties below read it.
+    """
+
+    target: Target
+    region: Tensor
+    values: HiddenRegionRecord
+
+    @property
+    def question(self) -> str:
+        """`necessary` or `blocking`."""
+        return self.values.question
+
+    @property
+    def is_found(self) -> bool:
+        """Whether a region was found that, hidden, does what was asked for."""
+        return self.values.is_found
+
+    @property
+    def dice(self) -> float | None:
+        """Dice with the target when the region is hidden; None if none was found."""
+        return self.values.dice
+
+    @property
+    def num_parts(self) -> int:
+        """Connected parts of the region."""
+        return self.values.num_parts
+
+    @property
+    def cost(self) -> Cost:
+        """Forward and backward passes, and seconds."""
+        cost = self.values.cost
+        return Cost(cost.forward_passes, cost.backward_passes, cost.seconds)
+
+    @property
+    def sentence(self) -> str:
+        """The answer in one sentence, with its figures."""
+        return hidden_sentence(self.values)
+
+    def with_values(self, **changes: Any) -> Self:
+        """The same region with some fields of `values` changed, such as `image`."""
+        values = msgspec.structs.replace(self.values, **changes)
+        return type(self)(target=self.target, region=self.region, values=values)
+
+    def record(self) -> dict[str, Any]:
+        """All values as plain dictionaries and lists."""
+        record: dict[str, Any] = plain(self.values)
+        return record
+
+    def save(self, file: str | Path | BinaryIO) -> None:
+        """Writes the region as one `.npz`, at once or not at all."""
+        tensors = {
+            "target": self.target.region,
+            "ignored": self.target.ignored,
+            "region": self.region,
+        }
+        arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+        arrays["record"] = np.array(encode(self.values).decode())
+        write_arrays(file, arrays)
+
+    @classmethod
+    @entrance("HiddenRegion.load")
+    def load(cls, file: str | Path | BinaryIO) -> Self:
+        """The region that was saved, on the CPU.
+
+        Raises:
+            InputError: not such a file, damaged, or too large when unpacked.
+        """
+        name = file if isinstance(file, str | Path) else "the open file"
+        what = f"a file written by HiddenRegion.save in {name}"
+        try:
+            arrays = read_arrays(file)
+            text = str(arrays.pop("record"))
+            tensors = {array: torch.from_numpy(arrays[array]) for array in _ARRAYS}
+            for array, tensor in tensors.items():
+                if tensor.dtype != torch.bool or tensor.shape != tensors["target"].shape:
+                    raise ValueError(f"{array} is {tensor.dtype} {tuple(tensor.shape)}")
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"expected {what}, but it cannot be used: {error}.") from error
+        values = decode(text, HiddenRegionRecord, what)
+        if values.question not in QUESTIONS:
+            raise InputError(f"expected {what}, got the question {values.question!r}.")
+        target = Target(
+            class_index=values.target.class_index,
+            region=tensors["target"],
+            ignored=tensors["ignored"],
+            class_name=values.target.class_name,
+            multilabel=values.target.multilabel,
+        )
+        return cls(target=target, region=tensors["region"], values=values)
+
+
+def hidden_sentence(record: HiddenRegionRecord) -> str:
+    """What was found, in one sentence with its figures.
+
+    Args:
+        record: of a necessary or blocking region.
+    """
+    name = record.target.class_name
+    name = name if name and not name.isdigit() else f"class {record.target.class_index}"
+    passes = f"{record.cost.pass_equivalents} passes"
+    if record.question == "necessary":
+        if record.is_found:
+            return (
+                f"Hiding {_size(record)} loses the {name}: all else shown, the Dice falls to "
+                f"{record.dice:.2f}."
+            )
+        if record.dice_with_all_hidden > record.threshold:
+            what = "all its surroundings" if record.outside_target else "the whole image"
+            return (
+                f"Hiding {what} does not lose the {name}: the Dice is still "
+                f"{record.dice_with_all_hidden:.2f}."
+            )
+        return f"No region that, hidden, loses the {name} was found within {passes}."
+    before = f"Dice {record.dice_with_nothing_hidden:.2f}"
+    if record.is_found:
+        return (
+            f"Hiding {_size(record)} makes the model draw the {name}: Dice {record.dice:.2f} "
+            f"({before} with nothing hidden)."
+        )
+    return (
+        f"No region was found within {passes} that makes the model draw the {name} when it is "
+        f"hidden ({before} with nothing hidden)."
+    )
+
+
+def _size(record: HiddenRegionRecord) -> str:
+    parts = "one part" if record.num_parts == 1 else f"{record.num_parts} parts"
+    return (
+        f"{record.area_fraction:.2%} of the image ({record.relative_area:.2f} times the target's "
+        f"area, in {parts}, {record.outside_target_fraction:.0%} of it outside the target)"
+    )
