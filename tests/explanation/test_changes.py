@@ -169,7 +169,8 @@ def test_where_nothing_holds_under_changes_the_sufficient_region_is_returned(pre
     sufficient = explanation.sufficient_region
     assert torch.equal(explanation.minimally_sufficient_region, sufficient)
     assert not sufficient.all()
-    assert explanation.dice == 1 and not explanation.is_reduced
+    assert explanation.dice == 1
+    assert not explanation.is_reduced
     assert explanation.dice_under_small_changes["soft_edge"] == 0
 
 

@@ -23,6 +23,7 @@ def _hidden_dice(model, image, target, region):
     mean = image.flatten(1).mean(1).view(-1, *[1] * region.ndim)
     shown = image.where(~region, mean)
     drawn = misure.segment(model, shown).class_region(target.class_index)
+    drawn &= ~region | target.region
     both = int((drawn & target.region).sum())
     return 2 * both / int((drawn & ~target.ignored).sum() + target.region.sum())
 
@@ -37,10 +38,15 @@ def test_of_own_brightness_the_least_that_loses_it_is_two_thirds_of_the_target(p
     """Dice 2 x / (x + 25) is at most 1/2 from 8 of 25 pixels on."""
     model, image = toys.model_of(toys.OwnBrightness()), toys.OwnBrightness.image()
     target = misure.predicted_target(model, image, class_index=1)
-    hidden = necessary_region(model, image, target, preset=preset, num_changes=0)
-    assert hidden.is_found and int(hidden.region.sum()) == 17
+    hidden = necessary_region(
+        model, image, target, preset=preset, num_changes=0, baseline_image="mean"
+    )
+    assert hidden.is_found
+    assert int(hidden.region.sum()) == 17
     assert not (hidden.region & ~target.region).any()
-    assert hidden.dice == _hidden_dice(model, image, target, hidden.region) == pytest.approx(16 / 33)
+    assert (
+        hidden.dice == _hidden_dice(model, image, target, hidden.region) == pytest.approx(16 / 33)
+    )
 
 
 @BOTH
@@ -48,7 +54,7 @@ def test_a_piece_of_the_beacon_is_necessary_wherever_it_lies(num_dimensions):
     model, image = toys.model_of(toys.Beacon()), toys.Beacon.image(num_dimensions)
     target = misure.predicted_target(model, image, class_index=1)
     with model.counting() as spent:
-        hidden = necessary_region(model, image, target)
+        hidden = necessary_region(model, image, target, baseline_image="mean")
     beacon = torch.zeros_like(hidden.region)
     beacon[toys.beacon_window(num_dimensions)] = True
     assert bool((hidden.region & beacon).any())
@@ -62,12 +68,14 @@ def test_a_piece_of_the_beacon_is_necessary_wherever_it_lies(num_dimensions):
 def test_of_two_beacons_both_have_to_be_hidden_or_the_target_itself():
     model, image = toys.model_of(toys.Beacon()), toys.TwoBeacons.image()
     target = misure.predicted_target(model, image, class_index=1)
-    anywhere = necessary_region(model, image, target, max_passes=120)
+    anywhere = necessary_region(model, image, target, max_passes=120, baseline_image="mean")
     assert int((anywhere.region & target.region).sum()) == 17
-    outside = necessary_region(model, image, target, outside_target=True)
-    assert outside.values.outside_target and not (outside.region & target.region).any()
+    outside = necessary_region(model, image, target, outside_target=True, baseline_image="mean")
+    assert outside.values.outside_target
+    assert not (outside.region & target.region).any()
     beacons = image[2] > 0.5
-    assert outside.is_found and outside.dice == 0
+    assert outside.is_found
+    assert outside.dice == 0
     assert bool((outside.region & beacons)[:10].any() and (outside.region & beacons)[10:].any())
     assert int(outside.region.sum()) <= 12
 
@@ -76,7 +84,9 @@ def test_of_two_beacons_both_have_to_be_hidden_or_the_target_itself():
 def test_what_cannot_be_lost_is_said(num_dimensions):
     model, image = toys.model_of(toys.Constant()), toys.Constant.image(num_dimensions)
     hidden = necessary_region(model, image, 1)
-    assert not hidden.is_found and hidden.dice is None and not hidden.region.any()
+    assert not hidden.is_found
+    assert hidden.dice is None
+    assert not hidden.region.any()
     assert hidden.values.dice_with_all_hidden == 1
     assert hidden.sentence == (
         "Hiding the whole image does not lose the class 1: the Dice is still 1.00."
@@ -93,8 +103,11 @@ def test_what_cannot_be_lost_is_said(num_dimensions):
 def test_the_inhibitor_is_what_stands_in_the_way(num_dimensions, preset):
     model, image = toys.model_of(toys.Inhibitor()), toys.Beacon.image(num_dimensions)
     target, beacon = _missed(image), image[2] > 0.5
-    hidden = blocking_region(model, image, target, preset=preset, num_changes=0)
-    assert hidden.is_found and not (beacon & ~hidden.region).any()
+    hidden = blocking_region(
+        model, image, target, preset=preset, num_changes=0, baseline_image="mean"
+    )
+    assert hidden.is_found
+    assert not (beacon & ~hidden.region).any()
     assert int(hidden.region.sum()) <= 5 * int(beacon.sum())
     assert hidden.dice == _hidden_dice(model, image, target, hidden.region) >= 0.9
     assert hidden.sentence.startswith("Hiding ")
@@ -103,10 +116,25 @@ def test_the_inhibitor_is_what_stands_in_the_way(num_dimensions, preset):
     )
 
 
+@BOTH
+def test_what_is_hidden_is_filled_in_from_what_is_shown(num_dimensions):
+    """And what the model draws on what was filled in does not count, outside the target."""
+    model, image = toys.model_of(toys.OwnBrightness()), toys.OwnBrightness.image(num_dimensions)
+    target = misure.predicted_target(model, image, class_index=1)
+    hidden = necessary_region(model, image, target, max_passes=90)
+    assert hidden.values.baseline_image == "filled"
+    assert hidden.dice <= 0.5
+    assert not (hidden.region & ~target.region).any()
+    around = necessary_region(model, image, target, outside_target=True, max_passes=90)
+    assert not around.is_found
+    assert around.values.dice_with_all_hidden == 1
+
+
 def test_nothing_in_the_way_is_an_answer_too():
     model, image = toys.model_of(toys.Constant()), toys.Beacon.image()
     hidden = blocking_region(model, image, _missed(image), max_passes=80)
-    assert not hidden.is_found and hidden.values.stopped_by == "max_passes"
+    assert not hidden.is_found
+    assert hidden.values.stopped_by == "max_passes"
     assert hidden.cost.pass_equivalents <= 80
     assert hidden.sentence == (
         f"No region was found within {hidden.cost.pass_equivalents} passes that makes the model "
@@ -135,7 +163,8 @@ def test_several_targets_share_batches_and_answers_do_not_change():
     together = find_hidden_regions(model, image, targets, NECESSARY, threshold=0.5, max_passes=90)
     for target, hidden in zip(targets, together, strict=True):
         alone = necessary_region(model, image, target, max_passes=90)
-        assert torch.equal(alone.region, hidden.region) and alone.dice == hidden.dice
+        assert torch.equal(alone.region, hidden.region)
+        assert alone.dice == hidden.dice
         assert hidden.cost.pass_equivalents <= 90
 
 
@@ -203,7 +232,8 @@ def test_what_was_found_is_saved_and_loaded(tmp_path):
     hidden = necessary_region(model, image, 1, max_passes=60).with_values(image="a.png")
     hidden.save(tmp_path / "necessary.npz")
     again = HiddenRegion.load(tmp_path / "necessary.npz")
-    assert again.values == hidden.values and torch.equal(again.region, hidden.region)
+    assert again.values == hidden.values
+    assert torch.equal(again.region, hidden.region)
     assert torch.equal(again.target.region, hidden.target.region)
     (tmp_path / "other.npz").write_bytes(b"no archive")
     with pytest.raises(InputError, match=r"HiddenRegion.save in .*other.npz"):

@@ -29,7 +29,8 @@ import torch
 from torch import Tensor
 
 from misure.explanation.presentation import Presentation
-from misure.images.regions import packed
+from misure.images.regions import distance_px, packed
+from misure.images.spacing import Sampling
 from misure.models.target import Target
 
 TOLERANCE = 0.05
@@ -65,6 +66,10 @@ class Change:
     def region(self, region: Tensor) -> Tensor:
         """Where the pixels of a region (*spatial) lie afterwards."""
         return region
+
+    def hidden_region(self, region: Tensor, _sampling: Sampling | None) -> Tensor:
+        """The same of a region (*spatial) that is hidden, by the sides of a voxel."""
+        return self.region(region)
 
 
 @dataclass(frozen=True)
@@ -121,10 +126,14 @@ class SoftEdge(Change):
     """A softer edge between what is shown and what is removed.
 
     Attributes:
-        wider_px: by how much the edge is wider, inside the region.
+        wider_px: by how much the edge is wider: inside a region that is shown, around one that is
+            hidden, so that what is hidden stays so.
     """
 
     wider_px: int
+
+    def hidden_region(self, region: Tensor, sampling: Sampling | None) -> Tensor:
+        return distance_px(region, sampling) <= self.wider_px
 
     def presentation(self, presentation: Presentation) -> Presentation:
         return replace(presentation, edge_px=presentation.edge_px + self.wider_px)

@@ -138,7 +138,7 @@ def _dice_after(
     account: Account | None,
 ) -> float:
     """Dice of the target when a region is shown after a small change."""
-    replies = try_regions(model, [(probe.under(change), change.region(region))])
+    replies = try_regions(model, [(probe.under(change), probe.region_under(change, region))])
     if account is not None:
         account.add(replies)
     return replies[0].dice

@@ -31,6 +31,7 @@ from misure.explanation.record import (
     small_changes_note,
 )
 from misure.explanation.removal import Minimality
+from misure.explanation.summary import sufficient_sentences, sure_sentences
 from misure.models.cost import Cost
 from misure.models.target import Target
 
@@ -207,6 +208,10 @@ class Explanation:
     def settings(self) -> dict[str, Any]:
         """Every option of the preset with its value."""
         return self.values.settings
+
+    def summary(self) -> str:
+        """What the explanation says, in plain sentences made of verified figures."""
+        return " ".join([*sufficient_sentences(self.values), *sure_sentences(self.values)])
 
     def nested_region(self, dice_threshold: float) -> Tensor:
         """The region (*spatial) bool of one threshold of the sufficiency curve.

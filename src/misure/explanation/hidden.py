@@ -5,7 +5,9 @@ hidden, loses it. The *blocking region* of something that the model does not dra
 that, hidden, makes the model draw it. The searches for sufficient regions find both (see
 `question`). Each result was hidden by itself, and none found within the budget is an answer too.
 
-A pixel of a soft edge counts as hidden, for the model sees it only partly.
+A pixel of a soft edge counts as hidden, for the model sees it only partly. What the model draws on
+hidden pixels outside the target is left out of the Dice, for what stands there instead may look
+like anything.
 
 Saved as one `.npz` of plain arrays, without pickle: `target`, `ignored`, `region`, each (*spatial)
 bool, and everything else as JSON text in `record` (`HiddenRegionRecord`).
@@ -26,6 +28,7 @@ from misure.errors import InputError, entrance
 from misure.explanation.question import QUESTIONS
 from misure.explanation.record import CostRecord, TargetRecord
 from misure.explanation.removal import Minimality
+from misure.explanation.summary import name_of, size_of
 from misure.models.cost import Cost
 from misure.models.target import Target
 
@@ -205,14 +208,13 @@ def hidden_sentence(record: HiddenRegionRecord) -> str:
     Args:
         record: of a necessary or blocking region.
     """
-    name = record.target.class_name
-    name = name if name and not name.isdigit() else f"class {record.target.class_index}"
+    name = name_of(record)
     passes = f"{record.cost.pass_equivalents} passes"
     if record.question == "necessary":
         if record.is_found:
             return (
-                f"Hiding {_size(record)} loses the {name}: all else shown, the Dice falls to "
-                f"{record.dice:.2f}."
+                f"Hiding {size_of(record, record)} loses the {name}: all else shown, the Dice "
+                f"falls to {record.dice:.2f}."
             )
         if record.dice_with_all_hidden > record.threshold:
             what = "all its surroundings" if record.outside_target else "the whole image"
@@ -224,18 +226,10 @@ def hidden_sentence(record: HiddenRegionRecord) -> str:
     before = f"Dice {record.dice_with_nothing_hidden:.2f}"
     if record.is_found:
         return (
-            f"Hiding {_size(record)} makes the model draw the {name}: Dice {record.dice:.2f} "
-            f"({before} with nothing hidden)."
+            f"Hiding {size_of(record, record)} makes the model draw the {name}: Dice "
+            f"{record.dice:.2f} ({before} with nothing hidden)."
         )
     return (
         f"No region was found within {passes} that makes the model draw the {name} when it is "
         f"hidden ({before} with nothing hidden)."
-    )
-
-
-def _size(record: HiddenRegionRecord) -> str:
-    parts = "one part" if record.num_parts == 1 else f"{record.num_parts} parts"
-    return (
-        f"{record.area_fraction:.2%} of the image ({record.relative_area:.2f} times the target's "
-        f"area, in {parts}, {record.outside_target_fraction:.0%} of it outside the target)"
     )

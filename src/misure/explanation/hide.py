@@ -68,7 +68,9 @@ def necessary_region(
         seed: seed of all noise.
         spacing_mm: sides of a pixel or voxel along each axis; None: they are equal.
         on_step: called with progress: what is being done, steps done, steps in all or None.
-        options: options of the preset to change, such as `max_passes=100`.
+        options: options of the preset to change, such as `max_passes=100`. The baseline image is
+            `filled` if none is named: what is hidden is filled in from what is shown, for a patch
+            of one colour would be a new object in the image.
 
     Raises:
         InputError: bad arguments, or a preset whose search finds sufficient regions only.
@@ -118,7 +120,8 @@ def blocking_region(
         seed: seed of all noise.
         spacing_mm: sides of a pixel or voxel along each axis; None: they are equal.
         on_step: called with progress: what is being done, steps done, steps in all or None.
-        options: options of the preset to change, such as `max_passes=100`.
+        options: options of the preset to change, such as `max_passes=100`; the baseline image is
+            `filled` if none is named, as of `necessary_region`.
 
     Raises:
         InputError: bad arguments, a preset whose search finds sufficient regions only, or a target
@@ -168,7 +171,7 @@ def find_hidden_regions(
     Raises:
         InputError, ModelError: as of `necessary_region` and `blocking_region`.
     """
-    chosen = choose_preset(model, preset, options)
+    chosen = choose_preset(model, preset, {"baseline_image": "filled"} | options)
     reduction = chosen.reduction
     if not isinstance(reduction, SearchingReduction):
         raise InputError(

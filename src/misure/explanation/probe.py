@@ -51,6 +51,7 @@ class Probe:
             shows a region in them as one of the small changes alone.
         num_changes: small changes under which a region has to hold before a search accepts it.
         seed: of the small changes.
+        forbidden: (*spatial) bool, pixels that a region may not hold; None: no such.
 
     Raises:
         InputError: a threshold is out of range, or target and image differ in shape.
@@ -67,6 +68,7 @@ class Probe:
     other_presentations: tuple[Presentation, ...] = ()
     num_changes: int = 0
     seed: int = 0
+    forbidden: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.question.loses and not 0 <= self.dice_threshold < 1:
@@ -160,7 +162,9 @@ class Probe:
     @cached_property
     def allowed(self) -> Tensor | None:
         """The pixels (*spatial) bool that a region may hold; None: all."""
-        return ~self.target.region if self.question.outside else None
+        excluded = [self.target.region] if self.question.outside else []
+        excluded += [] if self.forbidden is None else [self.forbidden]
+        return ~torch.stack(excluded).any(0) if excluded else None
 
     def within(self, region: Tensor) -> Tensor:
         """The part of a region (*spatial) bool that is allowed."""
@@ -175,6 +179,12 @@ class Probe:
         """The probe after a small change."""
         ways = dict.fromkeys(change.presentation(way) for way in self.presentations)
         return replace(self, target=change.target(self.target), presentations=tuple(ways))
+
+    def region_under(self, change: Change, region: Tensor) -> Tensor:
+        """What is shown or hidden (*spatial) of a region after a small change."""
+        if self.question.hides:
+            return change.hidden_region(region, self.sampling)
+        return change.region(region)
 
     def holds(self, score: float, whole_image: float = 1.0) -> bool:
         """Whether a region holds under a small change, by its score and that of the whole image."""

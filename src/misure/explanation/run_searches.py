@@ -80,6 +80,6 @@ def _shown(probe: Probe, query: Query) -> list[tuple[Probe, Tensor]]:
     if not query.changes:
         return [(probe, region) for region in query.regions]
     return [
-        (probe.under(change), change.region(region))
+        (probe.under(change), probe.region_under(change, region))
         for region, change in zip(query.regions, query.changes, strict=True)
     ]

@@ -139,14 +139,21 @@ def _visibility(inside: Tensor, views: Sequence[_View]) -> Tensor:
 
 
 def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:
-    """Dice of each view's target with what the model predicts; ignored pixels are left out."""
+    """Dice of each view's target with what the model predicts; ignored pixels are left out.
+
+    So is what it draws on hidden pixels outside the target, if the view's region is hidden: what
+    stands there instead may look like anything.
+    """
     counts = []
-    for i, probe in enumerate(view.probe for view in views):
-        target = probe.target
+    for i, view in enumerate(views):
+        probe, target = view.probe, view.probe.target
         predicted = class_region(logits[i : i + 1], target.class_index, target.multilabel)[0]
         both = predicted & target.region.to(predicted.device)
         if not probe.considers_all:
             predicted = predicted & probe.considered.to(predicted.device)
+        if probe.question.hides:
+            judged = (view.region == 0) | target.region
+            predicted = predicted & judged.to(predicted.device)
         counts.append(torch.stack([torch.count_nonzero(both), torch.count_nonzero(predicted)]))
     counted = torch.stack(counts).tolist()  # the only copy to the host of a step
     return [

@@ -274,6 +274,44 @@ def logits_of(model: SegmentationModel, image: Tensor) -> Tensor:
 
 
 @entrance("predicted_target")
+def missed_target(
+    model: SegmentationModel | nn.Module,
+    image: AnyImage,
+    mask: Tensor,
+    class_index: int | None = None,
+    *,
+    class_name: str | None = None,
+) -> Target:
+    """What the model should have drawn: a mask, such as an annotation, and its class.
+
+    Takes one forward pass. What else the model gives to the class is ignored, as in other targets.
+
+    Args:
+        model, image: see `segment`.
+        mask: (*spatial) bool, the pixels that should be drawn.
+        class_index, class_name: the class, by one of the two.
+
+    Raises:
+        InputError: another kind of image, a mask of another shape or without a pixel, or no class.
+        ModelError: the network fails on the image.
+    """
+    if (class_index is None) == (class_name is None):
+        raise InputError("expected a class by class_index or by class_name, and not by both.")
+    segmentation = segment(model, image)
+    if mask.dtype != torch.bool or tuple(mask.shape) != segmentation.spatial:
+        raise InputError(
+            f"expected a mask (*spatial) of bool and of the image's shape {segmentation.spatial}, "
+            f"got {mask.dtype} {tuple(mask.shape)}."
+        )
+    if not bool(mask.any()):
+        raise InputError("expected a mask of at least one pixel, got an empty one.")
+    known = segmentation.model
+    index = known.find_class(class_name or class_index or 0)
+    drawn = segmentation.class_region(index)
+    mask = mask.to(drawn.device)
+    return Target(index, mask, drawn & ~mask, known.class_name(index), known.multilabel)
+
+
 def predicted_target(
     model: SegmentationModel | nn.Module,
     image: AnyImage,

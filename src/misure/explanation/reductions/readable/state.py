@@ -134,7 +134,8 @@ class State:
         halved as long as one of its halves does, too.
         """
         units, everything = self.responses[0].units, torch.ones_like(self.probe.target.region)
-        groups = compact_groups(units, range(len(units.num_px)), _FIRST_GROUPS, self.generator)
+        number = min(_FIRST_GROUPS, self.num_left // 4)
+        groups = compact_groups(units, range(len(units.num_px)), number, self.generator)
         pieces = [self.readable(units.region(group, everything)) for group in groups]
         nothing = self.probe.whole_image()
         (before, *after) = yield from self.show([nothing, *pieces])

@@ -1,0 +1,102 @@
+"""An explanation in plain sentences, each made of figures that were verified.
+
+*Shown* means: this alone was shown, all else hidden. *Hidden* means: this was hidden, all else
+shown. The order is fixed: what suffices, what is needed, other reasons, the surroundings, how sure.
+"""
+
+from typing import TYPE_CHECKING, Protocol
+
+from misure.explanation.dust import dust_note
+from misure.explanation.record import (
+    CLEARLY,
+    ExplanationRecord,
+    baseline_image_note,
+    small_changes_note,
+)
+
+if TYPE_CHECKING:
+    from misure.explanation.hidden import HiddenRegionRecord
+
+
+class Sized(Protocol):
+    """What is measured of a region."""
+
+    @property
+    def area_fraction(self) -> float: ...
+
+    @property
+    def relative_area(self) -> float: ...
+
+    @property
+    def outside_target_fraction(self) -> float: ...
+
+    @property
+    def num_parts(self) -> int: ...
+
+
+def sufficient_sentences(record: ExplanationRecord) -> list[str]:
+    """What suffices, in one or two sentences.
+
+    Args:
+        record: of an explanation.
+    """
+    small, name = record.minimally_sufficient_region, name_of(record)
+    passes = record.cost.pass_equivalents
+    if small.area_fraction == 0:
+        nothing = f"with everything hidden, the Dice is {small.dice:.2f}"
+        return [f"The model draws the {name} whatever the image shows: {nothing}."]
+    first = f"Shown alone, {size_of(record, small)} suffices for the {name}: Dice {small.dice:.2f}."
+    if small.stopped_by == "no_search":
+        return [first, "No smaller region was searched for."]
+    if not small.is_reduced:
+        return [first, f"No smaller region was found within {passes} passes."]
+    return [first]
+
+
+def sure_sentences(record: ExplanationRecord) -> list[str]:
+    """How sure it is: what speaks against the region as evidence; empty if nothing does.
+
+    Args:
+        record: of an explanation.
+    """
+    notes = []
+    outline = record.silhouette_dice
+    if record.minimally_sufficient_region.area_fraction > 0:
+        if outline >= record.dice_threshold:
+            notes.append(
+                f"Its outline alone, with other content in it, suffices too (Dice {outline:.2f}): "
+                "weak evidence."
+            )
+        elif outline >= record.dice_threshold - CLEARLY:
+            notes.append(
+                f"Its outline alone, with other content in it, nearly suffices (Dice "
+                f"{outline:.2f}): weak evidence."
+            )
+    every = [dust_note(record), baseline_image_note(record), small_changes_note(record)]
+    return notes + [note for note in every if note]
+
+
+def name_of(record: "ExplanationRecord | HiddenRegionRecord") -> str:
+    """What the target is called in a sentence: its class's name, or `class 3`."""
+    name = record.target.class_name
+    return name if name and not name.isdigit() else f"class {record.target.class_index}"
+
+
+def size_of(record: "ExplanationRecord | HiddenRegionRecord", region: Sized) -> str:
+    """How large a region is, in how many parts, and how much of it lies outside the target.
+
+    Args:
+        record: says whether the image is a volume.
+        region: what was measured of the region.
+    """
+    whole = "image" if len(record.shape) == 2 else "volume"
+    parts = "one part" if region.num_parts == 1 else f"{region.num_parts:,} parts"
+    outside = f"{100 * region.outside_target_fraction:.0f} % of it outside"
+    times = f"{region.relative_area:.2f} x the target"
+    return f"{share(region.area_fraction)} of the {whole} ({times}, in {parts}, {outside})"
+
+
+def share(fraction: float) -> str:
+    """A fraction in per cent, with as many digits as it takes not to say 0."""
+    percent = 100 * fraction
+    return f"{percent:.1f} %" if percent >= 1 or percent == 0 else f"{percent:.1g} %"

@@ -1,0 +1,126 @@
+"""Further reasons, the summary, and the whole answer, on toys whose answer is known."""
+
+from functools import cache
+
+import pytest
+import torch
+
+import misure
+import toys
+from misure.errors import InputError
+from misure.explanation.answers import answer
+from misure.explanation.reasons import find_reasons
+
+NAMES = ("background", "thing")
+
+
+def _explained(net, image, **options):
+    model = toys.model_of(net, class_names=NAMES)
+    return model, misure.explain(model, image, 1, num_changes=0, **options)
+
+
+@cache
+def _two_beacons():
+    image = toys.TwoBeacons.image()
+    return _explained(toys.Beacon(), image, preset="forward_only", max_passes=300)
+
+
+def test_two_beacons_are_two_reasons_that_share_the_target():
+    image, (model, explanation) = toys.TwoBeacons.image(), _two_beacons()
+    with model.counting() as spent:
+        found = find_reasons(model, image, explanation)
+    values = found.values
+    assert values.cost.pass_equivalents == spent.pass_equivalents
+    assert (len(found.regions), values.share_target, values.stopped_by) == (2, True, "rest")
+    beacons, target = image[2] > 0.5, explanation.target.region
+    lying_on = [region & beacons for region in found.regions]
+    assert not (lying_on[0] & lying_on[1]).any()
+    assert int((lying_on[0] | lying_on[1]).sum()) == 18
+    for region, reason in zip(found.regions, values.reasons, strict=True):
+        shown = image.where(region, image.flatten(1).mean(1).view(-1, 1, 1))
+        drawn = misure.segment(model, shown).class_region(1)
+        assert reason.dice == 2 * int((drawn & target).sum()) / int(drawn.sum() + target.sum())
+        assert reason.dice >= 0.9
+        assert reason.dice_without == 1
+    assert values.dice_of_rest == 0
+    assert found.sentence.startswith("There are at least 2 reasons: regions apart outside the")
+
+
+def test_one_beacon_is_one_reason():
+    image = toys.Beacon.image()
+    model, explanation = _explained(toys.Beacon(), image, preset="quick")
+    found = find_reasons(model, image, explanation)
+    assert len(found.regions) == 1
+    assert torch.equal(found.regions[0], explanation.minimally_sufficient_region)
+    assert found.values.stopped_by == "rest"
+    assert found.values.cost.pass_equivalents == 2
+    assert found.sentence == (
+        "No other reason was searched for, because with its part outside the target hidden and all "
+        "else shown, the Dice is 0.00."
+    )
+
+
+def test_reasons_keep_their_number_and_their_budget():
+    image, (model, explanation) = toys.TwoBeacons.image(), _two_beacons()
+    one = find_reasons(model, image, explanation, max_reasons=1)
+    assert one.values.stopped_by == "max_reasons"
+    assert "Other reasons are possible" in one.sentence
+    few = find_reasons(model, image, explanation, max_passes=5)
+    assert few.values.stopped_by == "max_passes"
+    assert few.values.cost.pass_equivalents <= 5
+    more = find_reasons(model, image, explanation, max_passes=30)
+    assert more.values.cost.pass_equivalents <= 30
+    with pytest.raises(InputError, match="max_reasons of 1 or more, got 0"):
+        find_reasons(model, image, explanation, max_reasons=0)
+    _, by_paper = _explained(toys.Beacon(), image, preset="sufficient_region")
+    with pytest.raises(InputError, match="got one by sufficient_region"):
+        find_reasons(model, image, by_paper)
+
+
+def test_the_whole_answer_keeps_one_budget_and_says_what_it_found():
+    image = toys.Beacon.image()
+    model = toys.model_of(toys.Beacon(), class_names=NAMES)
+    with model.counting() as spent:
+        found = answer(model, image, 1)
+    passes = found.passes
+    # taking the class as a target shows the whole image once
+    assert sum(passes.values()) == spent.pass_equivalents - 1 <= 250
+    sentences = found.sentences()
+    assert sentences[0] == found.explanation.summary().split(". ")[0].removesuffix(".") + "."
+    assert sentences[0].startswith("Shown alone, ")
+    assert sentences[1] == found.necessary.sentence
+    assert sentences[2] == found.reasons.sentence
+    assert sentences[3] == found.surroundings.sentence
+    assert found.surroundings.values.outside_target
+    assert not found.necessary.values.outside_target
+    record = found.record()
+    assert record["summary"] == sentences
+    assert record["passes"] == passes
+    assert " ".join(sentences) == found.summary()
+
+
+def test_what_needs_nothing_is_said_to():
+    model = toys.model_of(toys.Constant(), class_names=NAMES)
+    found = answer(model, toys.Constant.image(), 1)
+    nothing = "with everything hidden, the Dice is 1.00"
+    assert found.sentences() == [
+        f"The model draws the thing whatever the image shows: {nothing}.",
+        "Hiding the whole image does not lose the thing: the Dice is still 1.00.",
+        "The target is drawn from nothing, so there is no reason in the image.",
+        "Hiding all its surroundings does not lose the thing: the Dice is still 1.00.",
+    ]
+
+
+def test_the_summary_says_what_was_not_searched_for_or_not_found():
+    image = toys.OwnBrightness.image()
+    _, grown = _explained(toys.OwnBrightness(), image, preset="sufficient_region")
+    assert grown.summary().startswith(
+        "Shown alone, 2.8 % of the image (1.00 x the target, in one part, 0 % of it outside) "
+        "suffices for the thing: Dice 1.00. No smaller region was searched for. Its outline alone, "
+        "with other content in it, suffices too (Dice 1.00): weak evidence. The region does not "
+        "hold under small changes (a soft edge 0.5"
+    )
+    _, found = _explained(toys.OwnBrightness(), image)
+    assert found.is_reduced
+    assert "in one part, 0 % of it outside) suffices for the thing: Dice 0.9" in found.summary()
+    assert "No smaller region" not in found.summary()
