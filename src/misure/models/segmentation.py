@@ -97,6 +97,26 @@ class Segmentation:
         return sorted(classes, key=lambda entry: -entry.num_pixels)
 
     @entrance("Segmentation.target")
+    def missed(self, mask: Tensor, class_index: int) -> Target:
+        """What the model should have drawn; what else it gives to the class is ignored.
+
+        Args:
+            mask: (*spatial) bool, the pixels that should be drawn.
+            class_index: the class that they should have.
+
+        Raises:
+            InputError: a mask of another shape or without a pixel.
+        """
+        if mask.dtype != torch.bool or tuple(mask.shape) != self.spatial:
+            raise InputError(
+                f"expected a mask (*spatial) of bool and of the image's shape {self.spatial}, "
+                f"got {mask.dtype} {tuple(mask.shape)}."
+            )
+        drawn = self.class_region(class_index)
+        mask = mask.to(drawn.device)
+        name = self.model.class_name(class_index)
+        return Target(class_index, mask, drawn & ~mask, name, self.model.multilabel)
+
     def target(
         self,
         class_index: int | None = None,
@@ -298,18 +318,8 @@ def missed_target(
     if (class_index is None) == (class_name is None):
         raise InputError("expected a class by class_index or by class_name, and not by both.")
     segmentation = segment(model, image)
-    if mask.dtype != torch.bool or tuple(mask.shape) != segmentation.spatial:
-        raise InputError(
-            f"expected a mask (*spatial) of bool and of the image's shape {segmentation.spatial}, "
-            f"got {mask.dtype} {tuple(mask.shape)}."
-        )
-    if not bool(mask.any()):
-        raise InputError("expected a mask of at least one pixel, got an empty one.")
-    known = segmentation.model
-    index = known.find_class(class_name or class_index or 0)
-    drawn = segmentation.class_region(index)
-    mask = mask.to(drawn.device)
-    return Target(index, mask, drawn & ~mask, known.class_name(index), known.multilabel)
+    index = segmentation.model.find_class(class_name or class_index or 0)
+    return segmentation.missed(mask, index)
 
 
 def predicted_target(

@@ -3,18 +3,28 @@
 import json
 from pathlib import Path
 
+from misure.explanation.answers import Answer
 from misure.explanation.explanation import Explanation
+from misure.explanation.hidden import HiddenRegion
 from misure.explanation.presentation import Presentation
 from misure.images.nifti import NiftiFile
 from misure.images.nifti_write import write_regions
 from misure.images.orientation import AS_STORED, ViewingOrder, in_volume
 from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.tables import as_csv, as_markdown
+from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation
 from misure.reports.comparison_picture import save_comparison_picture
 from misure.reports.explanation_picture import PANEL_FILES, save_pictures
+from misure.reports.hidden_picture import save_hidden_picture
 
 RESULT_FILES = ("explanation.json", "explanation.npz", "overview.png", *PANEL_FILES)
+HIDDEN_QUESTIONS = ("necessary", "surroundings", "blocking")
+ANSWER_FILES = (
+    "answer.json",
+    *(f"{name}.{ending}" for name in HIDDEN_QUESTIONS for ending in ("json", "npz", "png")),
+    *(f"{name}_region.nii.gz" for name in HIDDEN_QUESTIONS),
+)
 COMPARISON_FILES = tuple(f"comparison.{ending}" for ending in ("json", "csv", "md", "png"))
 
 
@@ -59,6 +69,48 @@ def _save_volumes(explanation: Explanation, volume: NiftiFile, folder: Path) -> 
             name: in_volume(plane, number, shape, volume.order) for name, plane in tensors.items()
         }
     write_regions(tensors, volume.affine, folder, f"misure: {explanation.target.class_name}")
+
+
+def save_hidden(
+    hidden: HiddenRegion,
+    name: str,
+    model: SegmentationModel,
+    presentation: Presentation,
+    folder: Path,
+    *,
+    order: ViewingOrder = AS_STORED,
+    volume: NiftiFile | None = None,
+) -> None:
+    """Writes `NAME.json`, `NAME.npz` and `NAME.png`; for a NIfTI volume `NAME_region.nii.gz` too.
+
+    Args:
+        hidden: what to write.
+        name: `necessary`, `surroundings` or `blocking`.
+        model: draws a panel of the picture.
+        presentation: the image, and what stands where pixels are hidden.
+        folder: an existing folder.
+        order: how to lay out a volume in the picture.
+        volume: the NIfTI file of the image; None for other images and for slices.
+    """
+    text = json.dumps(hidden.record(), indent=2) + "\n"
+    (folder / f"{name}.json").write_text(text)
+    hidden.save(folder / f"{name}.npz")
+    if volume is not None:
+        tensors = {f"{name}_region": hidden.region}
+        description = f"misure: {hidden.target.class_name}"
+        write_regions(tensors, volume.affine, folder, description)
+    save_hidden_picture(hidden, model, presentation, folder / f"{name}.png", order=order)
+
+
+def save_answer(answer: Answer, folder: Path) -> None:
+    """Writes `answer.json`: the summary, what each part took, and all values but the explanation's.
+
+    Args:
+        answer: what to write.
+        folder: an existing folder.
+    """
+    text = json.dumps(answer.record(), indent=2) + "\n"
+    (folder / "answer.json").write_text(text)
 
 
 def save_comparison(comparison: Comparison, folder: Path) -> None:

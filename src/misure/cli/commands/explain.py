@@ -20,7 +20,7 @@ from misure.cli.commands.options import (
     with_model,
     with_search,
 )
-from misure.cli.terminal import progress, say, summary
+from misure.cli.terminal import progress, say
 from misure.errors import InputError
 
 _FLAGS = ("seed", "dice_threshold", "other_image", "preset", "model", "image", "target", "on_step")
@@ -42,6 +42,29 @@ _FLAGS = ("seed", "dice_threshold", "other_image", "preset", "model", "image", "
     "--box", metavar="R0,C0,R1,C1", callback=numbers("R0,C0,R1,C1"), help="Only what lies inside."
 )
 @click.option("--instance", type=int, help="Only one connected object; 0 is the largest.")
+@click.option(
+    "--question",
+    type=click.Choice(["sufficient", "necessary", "surroundings", "blocking", "all"]),
+    default="sufficient",
+    show_default=True,
+    help="What to find: the region that suffices, the one without which the object is lost, the "
+    "same outside of the object only, what stands in the way of an object that the network missed, "
+    "or all that can be said of a drawn object.",
+)
+@click.option(
+    "--missed",
+    type=click.Path(path_type=Path),
+    metavar="ANNOTATION",
+    help="The object that the network missed, for --question blocking: a picture of class numbers "
+    "or a mask, or NIfTI labels.",
+)
+@click.option(
+    "--lost-dice",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Dice down to which an object counts as lost.",
+)
 @dice_threshold_option
 @with_search
 @click.option(
@@ -78,6 +101,9 @@ def explain(
     point: tuple[int, ...] | None,
     box: tuple[int, ...] | None,
     instance: int | None,
+    question: str,
+    missed: Path | None,
+    lost_dice: float,
     dice_threshold: float,
     search: dict[str, Any],
     options: dict[str, Any],
@@ -87,24 +113,37 @@ def explain(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Explain one segmentation: why did the network draw this object?
+    """Explain one segmentation: why did the network draw this object, or why did it miss it?
 
-    Writes explanation.json, explanation.npz, overview.png and its panels into the --out folder. For
-    NIfTI input it also writes the regions and the map as NIfTI.
+    Writes explanation.json, explanation.npz, overview.png and its panels into the --out folder; for
+    another --question its own .json, .npz and .png, and answer.json for all of them. For NIfTI
+    input it also writes the regions and the map as NIfTI.
     """
     from misure._util.folders import writing_folder
+    from misure.cli.commands.questions import Asked, missed_object
     from misure.datasets import ImageFiles
-    from misure.explanation.explain import explain
-    from misure.explanation.presentation import make_presentations
-    from misure.images.nifti import NiftiFile, is_nifti
+    from misure.images.nifti import is_nifti
     from misure.images.spacing import known_spacing
     from misure.models.segmentation import segment
-    from misure.reports.folders import RESULT_FILES, save_result
+    from misure.reports.folders import ANSWER_FILES, RESULT_FILES
 
-    if class_ is None and point is None:
+    is_missed = question == "blocking"
+    if is_missed != (missed is not None):
+        raise InputError(
+            "expected --missed with --question blocking, and with no other question; got "
+            f"--question {question} {'with' if missed else 'without'} --missed."
+        )
+    if class_ is None and (point is None or is_missed):
         raise InputError(
             "expected --class or --point, got neither. `misure classes` lists what the network "
             "finds."
+            if not is_missed
+            else "expected --class, the class that the missed object should have, got none."
+        )
+    if is_missed and (box, instance) != (None, None):
+        raise InputError(
+            "expected at most --point of the options that choose an object with --missed, which "
+            "says itself where it is."
         )
     if taken := [name for name in _FLAGS if name in options]:
         raise InputError(
@@ -116,55 +155,43 @@ def explain(
     sample = ImageFiles([image], reading=reading)[0]
     pixels = sample.image.to(model.device)
     segmentation = segment(model, pixels)
-    target = segmentation.target(
-        None if class_ is None else model.find_class(class_), point=point, box=box,
-        instance=instance,
-    )  # fmt: skip
+    class_index = None if class_ is None else model.find_class(class_)
+    if missed is not None and class_index is not None:
+        target = missed_object(segmentation, missed, class_index, slice_index, point)
+    else:
+        target = segmentation.target(class_index, point=point, box=box, instance=instance)
     chosen = {"slice": slice_index, "instance": instance, "point": point, "box": box}
     out = out or _default_out(image, target.class_name or str(target.class_index), chosen)
     made_with = chosen | {
         "image": str(image.resolve()), "model": spec, "model_options": model_options,
-        "image_options": image_options,
+        "image_options": image_options, "question": question, "lost_dice": lost_dice,
+        "missed": None if missed is None else str(missed.resolve()),
         "class_index": target.class_index, "dice_threshold": dice_threshold, "options": options,
         "other_image": None if other_image is None else str(other_image.resolve()), "seed": seed,
     }  # fmt: skip
-    writing = writing_folder(
-        out, command="explain", settings=made_with, force=force, names=RESULT_FILES
-    )
+    names = [*RESULT_FILES, *ANSWER_FILES]
+    writing = writing_folder(out, command="explain", settings=made_with, force=force, names=names)
     with writing as folder, progress(quiet) as on_step:
         given: dict[str, Any] = {"spacing_mm": known_spacing(sample.spacing_mm)} | options
         if other_image is not None:
             number = slice_index if is_nifti(other_image) else None
             given["other_image"] = replace(reading, slice_index=number).image(other_image)
             given["other_image_name"] = str(other_image)
-        explanation = explain(
-            model,
-            pixels,
-            target,
-            dice_threshold=dice_threshold,
-            seed=seed,
-            on_step=on_step,
-            **given,
-        )
-        explanation = explanation.with_values(image=str(image), slice_index=slice_index)
-        presentation = make_presentations(
-            model,
-            pixels,
-            baseline_image=explanation.settings["baseline_image"],
-            edge_px=explanation.settings["edge_px"],
-            seed=seed,
-            spacing_mm=explanation.values.spacing_mm,
-        )[0]
-        save_result(
-            explanation,
-            presentation,
-            segmentation,
-            folder,
+        asked = Asked(
+            model=model,
+            segmentation=segmentation,
+            image=image,
+            pixels=pixels,
+            target=target,
             order=sample.order,
-            volume=NiftiFile(image) if is_nifti(image) else None,
+            slice_index=slice_index,
+            dice_threshold=dice_threshold,
+            lost_dice=lost_dice,
+            options=given | {"seed": seed, "on_step": on_step},
         )
+        said = asked.answer(question, folder, out)
     if not quiet:
-        say(summary(explanation.values, out))
+        say(said)
 
 
 def _default_out(image: Path, class_name: str, chosen: dict[str, Any]) -> Path:
