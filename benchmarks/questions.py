@@ -4,7 +4,7 @@
     python benchmarks/questions.py missed --model hf:FOLDER --data coco:FOLDER --rows ROWS
     python benchmarks/questions.py table ROWS...
 
-`answers` asks everything (`misure.explanation.answers`) about the objects that `search.py` explains.
+`answers` asks everything (`misure.answer`) about the objects that `search.py` explains.
 `missed` asks for blocking regions of annotated objects of which the network draws next to nothing:
 the Dice with what it draws there is at most 0.1, and they are 1 % of the image or more. Both append
 a line of JSON for each object that is not there yet. `table` prints medians and counts.

@@ -37,7 +37,12 @@ if TYPE_CHECKING:
     from misure.models.cost import Cost
     from misure.models.loaders import load_model
     from misure.models.model import SegmentationModel
-    from misure.models.segmentation import Segmentation, predicted_target, segment
+    from misure.models.segmentation import (
+        Segmentation,
+        missed_target,
+        predicted_target,
+        segment,
+    )
     from misure.models.target import Target
     from misure.reports.page import write_report
     from misure.runs.execution import Execution
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from misure.runs.run import read_run, run
 
 _MODULE_OF = {
+    "Answer": "explanation.answers",
     "METHODS": "methods",
     "METRICS": "metrics",
     "Comparison": "metrics.comparison.comparison",
@@ -52,22 +58,29 @@ _MODULE_OF = {
     "EmptyTargetError": "errors",
     "Execution": "runs.execution",
     "Explanation": "explanation.explanation",
+    "HiddenRegion": "explanation.hidden",
     "InputError": "errors",
     "MissingDataError": "errors",
     "MissingDependencyError": "errors",
     "MisureError": "errors",
     "ModelError": "errors",
     "PRESETS": "explanation.presets",
+    "Reasons": "explanation.reasons",
     "RunFolderError": "errors",
     "RunPlan": "runs.plan",
     "Segmentation": "models.segmentation",
     "SegmentationModel": "models.model",
     "Target": "models.target",
+    "answer": "explanation.answers",
     "as_captum_forward": "methods",
+    "blocking_region": "explanation.hide",
     "compare": "metrics.comparison.compare",
     "explain": "explanation.explain",
     "explain_all": "explanation.explain",
+    "find_reasons": "explanation.reasons",
     "load_model": "models.loaders",
+    "missed_target": "models.segmentation",
+    "necessary_region": "explanation.hide",
     "predicted_target": "models.segmentation",
     "read_image": "images.read",
     "read_run": "runs.run",

@@ -97,7 +97,9 @@ def _line_of(progress: "Progress") -> str:
 
 
 def summary(values: "ExplanationRecord", out: Path) -> str:
-    """The values of an explanation as a few aligned lines."""
+    """What suffices in a sentence, and the values of an explanation as a few aligned lines."""
+    from misure.explanation.summary import sufficient_sentences
+
     target, large = values.target, values.sufficient_region
     small, cost = values.minimally_sufficient_region, values.cost
     is_volume = len(values.shape) == 3
@@ -126,7 +128,8 @@ def summary(values: "ExplanationRecord", out: Path) -> str:
             for kind, dice in changes.items()
         )
         rows.append(["under small changes", "", "", dices])
-    lines = [table(["", "volume" if is_volume else "area", "dice", ""], rows), ""]
+    lines = [*sufficient_sentences(values), ""]
+    lines += [table(["", "volume" if is_volume else "area", "dice", ""], rows), ""]
     if values.sufficiency_by_presentation:
         lines += [_presentations(values.sufficiency_by_presentation), ""]
     lines += _notes(values)
@@ -138,9 +141,9 @@ def summary(values: "ExplanationRecord", out: Path) -> str:
 
 def _notes(values: "ExplanationRecord") -> list[str]:
     """How far the region is from minimal, and where a search ended early."""
-    from misure.explanation.dust import dust_note
     from misure.explanation.evidence import NUM_COMPARED
-    from misure.explanation.record import baseline_image_note, reduction_note, small_changes_note
+    from misure.explanation.record import reduction_note
+    from misure.explanation.summary import sure_sentences
 
     small, lines = values.minimally_sufficient_region, []
     if note := reduction_note(values):
@@ -148,8 +151,7 @@ def _notes(values: "ExplanationRecord") -> list[str]:
         lines.append(f"minimally_sufficient_region is not known to be minimal: {note}{more}.")
     if values.minimality:
         lines.append(_minimality(values.minimality, "voxels" if len(values.shape) == 3 else "px"))
-    every = dust_note(values), baseline_image_note(values), small_changes_note(values)
-    lines += [note for note in every if note]
+    lines += sure_sentences(values)
     if values.sufficient_region.stopped_by == "max_passes":
         lines.append("The budget ended the growth: less than this sufficient_region may do.")
     wanted = values.settings.get("compare_presentations")

@@ -46,11 +46,15 @@ def sufficient_sentences(record: ExplanationRecord) -> list[str]:
         nothing = f"with everything hidden, the Dice is {small.dice:.2f}"
         return [f"The model draws the {name} whatever the image shows: {nothing}."]
     first = f"Shown alone, {size_of(record, small)} suffices for the {name}: Dice {small.dice:.2f}."
+    sentences, minimality = [first], record.minimality
     if small.stopped_by == "no_search":
-        return [first, "No smaller region was searched for."]
-    if not small.is_reduced:
-        return [first, f"No smaller region was found within {passes} passes."]
-    return [first]
+        sentences.append("No smaller region was searched for.")
+    elif not small.is_reduced and not (minimality and minimality.is_one_minimal):
+        sentences.append(f"No smaller region was found within {passes} passes.")
+    if minimality and minimality.removable:
+        blocks = f"{minimality.removable} of {minimality.cells_tested} tested blocks"
+        sentences.append(f"{blocks} can still be removed from it, one at a time.")
+    return sentences
 
 
 def sure_sentences(record: ExplanationRecord) -> list[str]:

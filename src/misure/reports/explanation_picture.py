@@ -14,7 +14,6 @@ from torch import Tensor
 
 from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import Presentation
-from misure.explanation.record import reduction_note
 from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
 from misure.images.regions import area_fraction
@@ -96,19 +95,10 @@ def _title(explanation: Explanation, view: _View) -> str:
     target = explanation.target
     name = target.class_name
     label = name if name == str(target.class_index) else f"{name} (class {target.class_index})"
-    region = explanation.minimally_sufficient_region
     image = Path(explanation.values.image).name
     beginning = f"{image}: " if image else ""
-    notes = [reduction_note(explanation.values), explanation.dust_note]
-    return (
-        f"{beginning}why is this {label}?{view.slice_note}\n"
-        f"{region_words(explanation)}: {area_fraction(region):.1%} of the "
-        f"{'image' if region.ndim == 2 else 'volume'}, "
-        f"{explanation.relative_area:.2f} x the target, Dice {explanation.dice:.3f} "
-        f"when shown alone; its outline alone: {explanation.silhouette_dice:.3f}; "
-        f"{explanation.num_parts} {'part' if explanation.num_parts == 1 else 'parts'}"
-        + "".join(f"\n{fill(note, _TITLE_CHARACTERS)}" for note in notes if note)
-    )
+    summary = fill(explanation.summary(), _TITLE_CHARACTERS)
+    return f"{beginning}why is this {label}?{view.slice_note}\n{summary}"
 
 
 def region_words(explanation: Explanation) -> str:
