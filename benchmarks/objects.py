@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 import misure
 from misure.datasets import Reading, open_dataset
-from misure.images.regions import component_numbers
 from misure.models.preprocessing import resize
 from misure.runs.other_images import OtherImages
 
@@ -82,20 +80,3 @@ def photographed_objects(
     """(key, image, target) of each object that `objects_of` finds in a folder of photographs."""
     for found in objects_of(model, str(folder), limit, size):
         yield found.key, found.image, found.target
-
-
-def same_object(
-    model: misure.SegmentationModel, image: Tensor, target: misure.Target
-) -> misure.Target | None:
-    """The object that a network draws where a target is: of its class, with the most of its pixels.
-
-    None if it gives none of them to the class.
-    """
-    whole = misure.segment(model, image).class_region(target.class_index)
-    numbers = component_numbers(whole)
-    if not (numbers[target.region] > 0).any():
-        return None
-    region = numbers == int(torch.bincount(numbers[target.region])[1:].argmax()) + 1
-    return misure.Target(
-        target.class_index, region, whole & ~region, target.class_name, target.multilabel
-    )

@@ -24,8 +24,8 @@ from torch import Tensor
 import misure
 from misure.errors import InputError
 from misure.explanation.changes import Shift
-from misure.images.regions import area_fraction
-from objects import FoundObject, same_object
+from misure.explanation.stability import compare_regions, same_object
+from objects import FoundObject
 from searches import (
     NamedSearch,
     Rows,
@@ -94,12 +94,10 @@ def repeated(
     except InputError as error:
         print(f"# {found.key}, {search.name}, {change}: {error}", flush=True)
         return None
-    common = slice(1 if change == "shift" else 0, None)
-    either = (old | new)[..., common].sum()
-    a, b = area_fraction(old), area_fraction(new)
+    iou, by_chance = compare_regions(old, new, 1 if change == "shift" else 0)
     return Repeated(
-        iou=float((old & new)[..., common].sum() / either) if either else 1.0,
-        by_chance=a * b / (a + b - a * b) if a or b else 1.0,
+        iou=iou,
+        by_chance=by_chance,
         old_dice=shown_again(model, changed.image, changed.target, old),
     )
 

@@ -22,8 +22,9 @@ import torch
 from torch import Tensor
 
 import misure
+from misure.explanation.stability import same_object
 from misure.images.regions import dice
-from objects import FoundObject, same_object
+from objects import FoundObject
 from searches import (
     NamedSearch,
     Rows,

@@ -142,7 +142,7 @@ def test_random_parts_are_blocks_of_the_region():
 
 
 def test_a_sisters_object_is_the_one_where_the_target_is():
-    from objects import same_object
+    from misure.explanation.stability import same_object
 
     model, found = _square()
     image = found.image.clone()
@@ -170,3 +170,29 @@ def test_a_region_of_a_square_holds_under_changes_that_leave_its_outline(tmp_pat
     small = row["minimally_sufficient_region"]
     assert small["dice_under_small_changes"]["shift"] == 1.0
     assert changes.is_lost(row) == (small["dice_under_small_changes"]["soft_edge"] < 0.8)
+
+
+def test_where_no_region_keeps_a_share_the_whole_image_is_left(tmp_path, capsys):
+    import robustness
+    from searches import Rows, parse_search
+
+    class Dark:
+        keys = ("one", "two", "square")
+
+        def __getitem__(self, number):
+            generator = torch.Generator().manual_seed(number)
+            return argparse.Namespace(image=0.3 * torch.rand(1, 32, 32, generator=generator))
+
+    model, found = _square()
+    search, rows = parse_search("smallest"), Rows(tmp_path / "rows.jsonl")
+    row = rows.find(model, found, search, with_regions=True)
+    images = robustness.Images(Dark(), "square")
+    assert len(images) == 2
+    assert images[1].equal(Dark()[1].image)
+    record = robustness.kept(model, found, Dark(), row) | {"search": "smallest", "key": "square"}
+    assert record["sufficient"] == 100 / 32**2
+    assert not record["is_robust"]  # the network finds its foreground in noise
+    assert record["area"] == 1
+    assert len(record["tried"]) == record["candidates"] > 2
+    robustness._table_of_kept([record])
+    assert "| smallest | 1 |" in capsys.readouterr().out

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from misure.explanation.explain import explain, explain_all
     from misure.explanation.explanation import Explanation
     from misure.explanation.presets import PRESETS
+    from misure.explanation.robustness import Robustness, robustness
+    from misure.explanation.stability import Stability, stability_of
     from misure.images.read import read_image
     from misure.methods import METHODS, as_captum_forward
     from misure.metrics import METRICS
@@ -66,10 +68,12 @@ _MODULE_OF = {
     "ModelError": "errors",
     "PRESETS": "explanation.presets",
     "Reasons": "explanation.reasons",
+    "Robustness": "explanation.robustness",
     "RunFolderError": "errors",
     "RunPlan": "runs.plan",
     "Segmentation": "models.segmentation",
     "SegmentationModel": "models.model",
+    "Stability": "explanation.stability",
     "Target": "models.target",
     "answer": "explanation.answers",
     "as_captum_forward": "methods",
@@ -84,8 +88,10 @@ _MODULE_OF = {
     "predicted_target": "models.segmentation",
     "read_image": "images.read",
     "read_run": "runs.run",
+    "robustness": "explanation.robustness",
     "run": "runs.run",
     "segment": "models.segmentation",
+    "stability_of": "explanation.stability",
     "sufficient_area": "metrics.measure",
     "write_report": "reports.page",
 }

@@ -1,8 +1,9 @@
 """Baseline images: what stands where pixels are removed.
 
 No choice is neutral: a flat colour with a hard edge damages what is shown, so it asks for a larger
-region than a soft edge or a blurred image does. Most are one image, whatever is shown. `filled` is
-made anew for each region, from the pixels that are shown.
+region than a soft edge or a blurred image does. Most are one image, whatever is shown. `filled`,
+`inpainted` and a function of the user's own (`python:FILE.py:FUNCTION`) make it anew for each
+region, from the pixels that are shown.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,10 +14,14 @@ from torch import Tensor
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError
 from misure.explanation.filling import fill_in
+from misure.explanation.inpainting import MadeOfShown, inpaint, user_inpainting
 from misure.images.spacing import Sampling, short_side_px
 
 BLUR_FRACTION = 0.1
 """Standard deviation of the `blurred` baseline, as a fraction of the image's short side."""
+
+USER = "python:"
+"""How the name of a baseline image begins that a function of the user's own makes."""
 
 _REACH = 4.0  # standard deviations beyond which the Gaussian is cut off
 
@@ -35,8 +40,9 @@ def make_baseline_image(
         kind: `mean` (zero after the model's normalisation: the mean colour that the model was
             trained with, 0 for a model without; the paper's), `black` (0), `blurred` (Gaussian,
             `BLUR_FRACTION` of the short side), `noise` (Gaussian, with the image's own mean and
-            standard deviation in each channel), `filled` (see `MADE_OF_SHOWN`; here what stands
-            there when nothing is shown: `mean`), or a tensor that broadcasts to the image.
+            standard deviation in each channel), `filled`, `inpainted` or `python:FILE.py:FUNCTION`
+            (see `made_of_shown`; here what stands there when nothing is shown: `mean`), or a tensor
+            that broadcasts to the image.
         image: (C, *spatial).
         mean: C numbers, or one, in the units of the image; only `mean` looks at it.
         seed: of the noise.
@@ -47,14 +53,51 @@ def make_baseline_image(
     """
     if isinstance(kind, Tensor):
         return _given(kind, image)
+    colour = (0.0,) if mean is None else mean
+    if kind.startswith(USER):
+        return _mean(image, colour, seed)
     if kind not in BASELINE_IMAGES:
         raise InputError(
-            f"expected one of {', '.join(BASELINE_IMAGES)} or a tensor, got {kind!r}."
-            f"{did_you_mean(kind, BASELINE_IMAGES)}"
+            f"expected one of {', '.join(BASELINE_IMAGES)}, {USER}FILE.py:FUNCTION or a tensor, "
+            f"got {kind!r}.{did_you_mean(kind, BASELINE_IMAGES)}"
         )
     if kind == "blurred" and sampling is not None:
-        return _blurred(image, (), seed, sampling)
-    return BASELINE_IMAGES[kind](image, (0.0,) if mean is None else mean, seed)
+        return blur(image, sampling=sampling)
+    return BASELINE_IMAGES[kind](image, colour, seed)
+
+
+def made_of_shown(kind: str | Tensor) -> MadeOfShown | None:
+    """What makes the baseline image of each visibility; None if it is the same whatever is shown.
+
+    Args:
+        kind: as of `make_baseline_image`; `python:FILE.py:FUNCTION` runs the file.
+
+    Raises:
+        InputError: no such file or function, or the file raises.
+    """
+    if isinstance(kind, Tensor):
+        return None
+    if kind.startswith(USER):
+        return user_inpainting(kind.removeprefix(USER))
+    return MADE_OF_SHOWN.get(kind)
+
+
+def blur(
+    image: Tensor, fraction: float = BLUR_FRACTION, sampling: Sampling | None = None
+) -> Tensor:
+    """The image (C, *spatial) blurred by a Gaussian; what is beyond its ends is as the ends.
+
+    Args:
+        image: (C, *spatial) float.
+        fraction: standard deviation as a fraction of the short side, above 0.
+        sampling: sides of a voxel relative to the smallest; None: equal.
+    """
+    wide = fraction * short_side_px(image.shape[1:], sampling)
+    blurred = image
+    for axis, unit in enumerate(sampling or (1,) * (image.ndim - 1), start=1):
+        averages = _gaussian_averages(image.shape[axis], wide / unit).to(image)
+        blurred = torch.tensordot(blurred, averages, dims=([axis], [1])).movedim(-1, axis)
+    return blurred.contiguous()
 
 
 def _given(baseline_image: Tensor, image: Tensor) -> Tensor:
@@ -79,15 +122,8 @@ def _black(image: Tensor, _mean: Sequence[float], _seed: int) -> Tensor:
     return torch.zeros_like(image)
 
 
-def _blurred(
-    image: Tensor, _mean: Sequence[float], _seed: int, sampling: Sampling | None = None
-) -> Tensor:
-    wide = BLUR_FRACTION * short_side_px(image.shape[1:], sampling)
-    blurred = image
-    for axis, unit in enumerate(sampling or (1,) * (image.ndim - 1), start=1):
-        averages = _gaussian_averages(image.shape[axis], wide / unit).to(image)
-        blurred = torch.tensordot(blurred, averages, dims=([axis], [1])).movedim(-1, axis)
-    return blurred.contiguous()
+def _blurred(image: Tensor, _mean: Sequence[float], _seed: int) -> Tensor:
+    return blur(image)
 
 
 def _gaussian_averages(length: int, sigma: float) -> Tensor:
@@ -118,12 +154,9 @@ BASELINE_IMAGES: dict[str, Callable[[Tensor, Sequence[float], int], Tensor]] = {
     "blurred": _blurred,
     "noise": _noise,
     "filled": _mean,
+    "inpainted": _mean,
 }
 """Name -> function of (image, mean of the model, seed)."""
 
-MadeOfShown = Callable[[Tensor, Tensor, Tensor, Sampling | None], Tensor]
-"""From images (N, C, *spatial), visibilities (N, *spatial), what stands there when nothing is shown
-(N, C, *spatial) and the sides of a voxel to the baseline image (N, C, *spatial) of each."""
-
-MADE_OF_SHOWN: dict[str, MadeOfShown] = {"filled": fill_in}
+MADE_OF_SHOWN: dict[str, MadeOfShown] = {"filled": fill_in, "inpainted": inpaint}
 """Name -> what makes the baseline image of a region, for those that depend on the region."""

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.explanation.baselines import MADE_OF_SHOWN, MadeOfShown, make_baseline_image
+from misure.explanation.baselines import made_of_shown, make_baseline_image
+from misure.explanation.inpainting import MadeOfShown
 from misure.images.regions import distance_px_up_to
 from misure.images.spacing import Sampling, sampling_of
 from misure.models.model import SegmentationModel
@@ -32,7 +33,7 @@ class Presentation:
         name: of the baseline image, `tensor` if the user gave one.
         sampling: sides of a voxel relative to the smallest, the unit of `edge_px`; None: they are
             equal.
-        made_of_shown: makes the baseline image of each visibility (see `MADE_OF_SHOWN`); None: it
+        made_of_shown: makes the baseline image of each visibility (see `baselines`); None: it
             is the same whatever is shown.
     """
 
@@ -128,7 +129,7 @@ def make_presentation(
         edge_px,
         baseline_image if isinstance(baseline_image, str) else "tensor",
         sampling,
-        MADE_OF_SHOWN.get(baseline_image) if isinstance(baseline_image, str) else None,
+        made_of_shown(baseline_image),
     )
 
 

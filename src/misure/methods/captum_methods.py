@@ -15,7 +15,7 @@ from torch import Tensor
 
 from misure._util.optional import require
 from misure.errors import InputError
-from misure.explanation.baselines import MADE_OF_SHOWN
+from misure.explanation.baselines import MADE_OF_SHOWN, USER
 from misure.explanation.presentation import make_presentation
 from misure.methods.layers import as_feature_map, captured, last_feature_layer, layer_of_name
 from misure.methods.method import method
@@ -235,7 +235,7 @@ def _leaf(image: Tensor) -> Tensor:
 
 
 def _baseline(model: SegmentationModel, image: Tensor, kind: str, seed: int) -> Tensor:
-    if "," in kind or kind in MADE_OF_SHOWN:
+    if "," in kind or kind in MADE_OF_SHOWN or kind.startswith(USER):
         raise InputError(
             f"expected one baseline image for this method, the same whatever is shown, got {kind}. "
             "Choose one with --option METHOD.baseline_image=mean, or method_options."

@@ -41,9 +41,9 @@ def _presets() -> Iterable[str]:
 
 
 def _baseline_images() -> Iterable[str]:
-    from misure.explanation.baselines import BASELINE_IMAGES
+    from misure.explanation.baselines import BASELINE_IMAGES, USER
 
-    return BASELINE_IMAGES
+    return (*BASELINE_IMAGES, f"{USER}FILE.py:FUNCTION")
 
 
 def _datasets() -> Iterable[str]:

@@ -1,0 +1,248 @@
+"""Baseline images drawn at random from a stated mixture.
+
+Each draw takes one of the kinds, all with the same probability, and then one image of that kind:
+
+- `other_image`: another image, scaled until it covers this one, its middle taken. What the model
+  finds of the class in it would be counted for or against the region: it is filled in from around
+  (see `filling`). If that is half of the image, or the model finds it still, it is passed over;
+- `blurred`: the image, blurred by a Gaussian whose standard deviation is 0.05 to 0.2 of the short
+  side (log-uniform);
+- `noise`: Gaussian, with the image's own mean and standard deviation in each channel;
+- `flat`: one colour: that of `mean`, the image's own mean, or that of one of its pixels;
+- `filled` and `inpainted`: made of what is shown (see `filling` and `inpainting`);
+- `python:FILE.py:FUNCTION`: an in-painting function of the user's own (see `UserInpainting`).
+
+The draws follow from the seed alone, so all regions and targets of an image meet the same.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from misure._util.suggestions import did_you_mean
+from misure.errors import InputError
+from misure.explanation.baselines import (
+    BLUR_FRACTION,
+    MADE_OF_SHOWN,
+    USER,
+    blur,
+    make_baseline_image,
+)
+from misure.explanation.content_controls import fits, fitted_to
+from misure.explanation.filling import fill_in
+from misure.explanation.inpainting import MadeOfShown, require_library, user_inpainting
+from misure.explanation.presentation import Presentation
+from misure.explanation.probe import Account, Probe
+from misure.images.regions import area_fraction, dilate
+from misure.models.model import SegmentationModel
+
+MIXTURE = ("other_image", "blurred", "noise", "flat", "filled", "inpainted")
+"""Kinds that are drawn from unless others are named."""
+
+MOST_TESTS = 20
+"""Passes, at most, in which other images are tested for the class: one or two for each."""
+
+_APART = 0xD2A  # so that these draws are not those of the small changes of the same seed
+_OF_CLASS = 0.05  # of the target's area: as much of the class an other image may show
+_OF_IMAGE_FILLED = 0.5  # of an other image, as much as may be filled in
+_BLUR_RANGE = 2.0  # the strengths reach from a half to twice that of `blurred`
+
+
+@dataclass(frozen=True, eq=False)
+class BaselineDraw:
+    """A baseline image that was drawn.
+
+    Attributes:
+        kind: its name.
+        key: of its outcome: what has the same key is the same baseline image.
+        presentation: shows a region on it.
+    """
+
+    kind: str
+    key: tuple[object, ...]
+    presentation: Presentation
+
+
+@dataclass(eq=False)
+class BaselineDraws:
+    """The baseline images of a target, drawn one after the other.
+
+    Attributes:
+        model: tells whether another image shows the class.
+        probe: the target; its own baseline images do not matter.
+        kinds: that are drawn from.
+        other_images: to draw from, each (C, *any) float; read when they are drawn.
+        seed: of all draws.
+        account: where the passes of testing other images are counted.
+        left_out: kinds of which nothing can be drawn, and why.
+        num_tested: passes made so far to test other images.
+    """
+
+    model: SegmentationModel
+    probe: Probe
+    kinds: Sequence[str] = MIXTURE
+    other_images: Sequence[Tensor] = ()
+    seed: int = 0
+    account: Account = field(default_factory=Account)
+    left_out: dict[str, str] = field(default_factory=dict)
+    num_tested: int = 0
+
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            if kind not in MIXTURE and not kind.startswith(USER):
+                raise InputError(
+                    f"expected kinds among {', '.join(MIXTURE)} and {USER}FILE.py:FUNCTION, got "
+                    f"{kind!r}.{did_you_mean(kind, MIXTURE)}"
+                )
+        if "inpainted" in self.kinds:
+            require_library()  # before any pass is made
+        users = [kind for kind in self.kinds if kind.startswith(USER)]
+        self._makers = {kind: user_inpainting(kind.removeprefix(USER)) for kind in users}
+        order = np.random.default_rng([_APART, self.seed]).permutation(len(self.other_images))
+        self._untested = order.tolist()[:MOST_TESTS]
+        self._num_tried = 0
+        self._others: list[tuple[int, Tensor]] = []
+        self._turns: dict[int, int] = {}
+        if "other_image" in self.kinds and not self._untested:
+            self.left_out["other_image"] = "no other images are given"
+        self._check_some_left()
+
+    @property
+    def most_passes(self) -> int:
+        """Forward passes, at most, for testing other images from now on."""
+        if "other_image" not in self.kinds:
+            return 0
+        return min(2 * len(self._untested), MOST_TESTS - self.num_tested)
+
+    def draw(self, number: int) -> BaselineDraw:
+        """The draw of this number (0, 1, ...); they are asked for in this order."""
+        rng = np.random.default_rng([_APART, self.seed, number])
+        while True:
+            kinds = [kind for kind in self.kinds if kind not in self.left_out]
+            kind = kinds[int(rng.integers(len(kinds)))]
+            drawn = self._of_kind(kind, number, rng)
+            if drawn is not None:
+                return drawn
+
+    def _of_kind(self, kind: str, number: int, rng: np.random.Generator) -> BaselineDraw | None:
+        if kind == "other_image":
+            return self._other_image(self._turns.setdefault(number, len(self._turns)))
+        if kind in MADE_OF_SHOWN:
+            return self._made(kind, MADE_OF_SHOWN[kind])
+        if kind.startswith(USER):
+            return self._made_by_user(kind, rng)
+        return _MAKERS[kind](self, rng)
+
+    def _drawn(
+        self,
+        kind: str,
+        key: tuple[object, ...],
+        baseline_image: Tensor,
+        made: MadeOfShown | None = None,
+    ) -> BaselineDraw:
+        own = self.probe.presentations[0]
+        shown = Presentation(own.image, baseline_image, own.edge_px, kind, own.sampling, made)
+        return BaselineDraw(kind, (kind, *key), shown)
+
+    def _made(self, kind: str, made: MadeOfShown, *key: object) -> BaselineDraw:
+        return self._drawn(kind, key, self._baseline_image("mean"), made)
+
+    def _made_by_user(self, kind: str, rng: np.random.Generator) -> BaselineDraw:
+        made = self._makers[kind]
+        if not made.takes_seed:
+            return self._made(kind, made)
+        made = made.with_seed(int(rng.integers(2**31)))
+        return self._made(kind, made, made.seed)
+
+    def _baseline_image(self, kind: str, seed: int = 0) -> Tensor:
+        own, mean = self.probe.presentations[0], self.model.preprocessing.mean
+        return make_baseline_image(kind, own.image, mean=mean, seed=seed, sampling=own.sampling)
+
+    def _blurred(self, rng: np.random.Generator) -> BaselineDraw:
+        own = self.probe.presentations[0]
+        fraction = BLUR_FRACTION * _BLUR_RANGE ** rng.uniform(-1, 1)
+        return self._drawn("blurred", (fraction,), blur(own.image, fraction, own.sampling))
+
+    def _noise(self, rng: np.random.Generator) -> BaselineDraw:
+        seed = int(rng.integers(2**31))
+        return self._drawn("noise", (seed,), self._baseline_image("noise", seed))
+
+    def _flat(self, rng: np.random.Generator) -> BaselineDraw:
+        image = self.probe.presentations[0].image
+        pixels, which = image.flatten(1), int(rng.integers(3))
+        place = int(rng.integers(pixels.shape[1]))
+        colour = (self._baseline_image("mean").flatten(1)[:, 0], pixels.mean(1), pixels[:, place])
+        chosen = colour[which]
+        flat = chosen.view(-1, *[1] * (image.ndim - 1)).expand_as(image)
+        return self._drawn("flat", tuple(chosen.tolist()), flat)
+
+    def _other_image(self, turn: int) -> BaselineDraw | None:
+        """The other image without the class whose turn it is; None if all that are tested show it.
+
+        Where they do not suffice, they come again.
+        """
+        image = self.probe.presentations[0].image
+        while self._untested and turn >= len(self._others):
+            if MOST_TESTS - self.num_tested < 2:
+                self._untested.clear()
+                break
+            number = self._untested.pop(0)
+            self._num_tried += 1
+            other = self.other_images[number]
+            if fits(other, image):
+                without = self._without_class(fitted_to(other, image))
+                self._others += [] if without is None else [(number, without)]
+        if not self._others:
+            self.left_out["other_image"] = (
+                f"none of the {self._num_tried} tried fits this one and loses the class when it is "
+                "filled in"
+            )
+            self._check_some_left()
+            return None
+        number, without = self._others[turn % len(self._others)]
+        return self._drawn("other_image", (number,), without)
+
+    def _without_class(self, other: Tensor) -> Tensor | None:
+        """Another image, what the model finds of the class filled in; None if it finds it still.
+
+        None too if it is the image itself. Takes one or two passes.
+        """
+        if torch.equal(other, self.probe.presentations[0].image):
+            return None
+        region = self._class_region(other)
+        if not bool(region.any()):
+            return other
+        wide = dilate(region, self.probe.sampling)
+        if area_fraction(wide) > _OF_IMAGE_FILLED:
+            return None
+        empty = self._baseline_image("mean")
+        filled = fill_in(other[None], (~wide)[None].to(other), empty[None], self.probe.sampling)[0]
+        without = torch.where(wide, filled, other)
+        still = int(self._class_region(without).sum())
+        return without if still <= _OF_CLASS * self.probe.num_target_pixels else None
+
+    def _class_region(self, image: Tensor) -> Tensor:
+        """What the model finds of the class (*spatial) bool in another image; takes a pass."""
+        with torch.no_grad():
+            logits = self.model(image[None])
+        self.num_tested += 1
+        self.account.cost.forward_passes += 1
+        return self.model.class_region(logits, self.probe.target.class_index)[0].to(image.device)
+
+    def _check_some_left(self) -> None:
+        if not set(self.kinds) - set(self.left_out):
+            reasons = "; ".join(f"{kind}: {why}" for kind, why in self.left_out.items())
+            raise InputError(
+                "expected a kind of baseline image that can be drawn, got none "
+                f"({reasons or 'no kinds are named'}). Name more of {', '.join(MIXTURE)}."
+            )
+
+
+_MAKERS: dict[str, Callable[[BaselineDraws, np.random.Generator], BaselineDraw]] = {
+    "blurred": BaselineDraws._blurred,
+    "noise": BaselineDraws._noise,
+    "flat": BaselineDraws._flat,
+}
