@@ -82,6 +82,22 @@ class Inhibitor(nn.Module):
         return torch.cat([-evidence, evidence], dim=1)
 
 
+class Pair(nn.Module):
+    """Class 1 is bright in channel 0, class 2 in channel 1; 1 needs a whole block of 2."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        num_axes = images.ndim - 2
+        lit = images[:, 1:2].flatten(1).sum(1).view(-1, *[1] * (num_axes + 1))
+        own = torch.minimum(images[:, :1] - 0.5, lit - 3**num_axes + 0.5)
+        return torch.cat([torch.zeros_like(own), own, images[:, 1:2] - 0.5], 1)
+
+    @staticmethod
+    def image(num_dimensions: int = 2) -> Tensor:
+        image = square_image(num_dimensions, num_channels=2)
+        image[(1, *[slice(22, 25)] * num_dimensions)] = 1
+        return image
+
+
 def far_trial(size: int = 200, edge_px: int = 0) -> Probe:
     """A small target in the corner of a large image; the model does not matter."""
     region = torch.zeros(size, size, dtype=torch.bool)

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
         ModelError,
         RunFolderError,
     )
+    from misure.explanation.context_effects import context_effects
     from misure.explanation.explain import explain, explain_all
     from misure.explanation.explanation import Explanation
+    from misure.explanation.leverage import leverage
     from misure.explanation.presets import PRESETS
     from misure.explanation.robustness import Robustness, robustness
     from misure.explanation.stability import Stability, stability_of
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from misure.metrics import METRICS
     from misure.metrics.comparison.compare import compare
     from misure.metrics.comparison.comparison import Comparison
+    from misure.metrics.effect_matrix import context_effect_matrix
     from misure.metrics.measure import sufficient_area
     from misure.models.cost import Cost
     from misure.models.loaders import load_model
@@ -79,9 +82,12 @@ _MODULE_OF = {
     "as_captum_forward": "methods",
     "blocking_region": "explanation.hide",
     "compare": "metrics.comparison.compare",
+    "context_effect_matrix": "metrics.effect_matrix",
+    "context_effects": "explanation.context_effects",
     "explain": "explanation.explain",
     "explain_all": "explanation.explain",
     "find_reasons": "explanation.reasons",
+    "leverage": "explanation.leverage",
     "load_model": "models.loaders",
     "missed_target": "models.segmentation",
     "necessary_region": "explanation.hide",

@@ -16,6 +16,7 @@ from misure._version import __version__
 from misure.cli.commands.classes import classes
 from misure.cli.commands.compare import compare
 from misure.cli.commands.demo import demo
+from misure.cli.commands.effects import effects
 from misure.cli.commands.experiment import experiment
 from misure.cli.commands.explain import explain
 from misure.cli.commands.export import export
@@ -116,6 +117,7 @@ for command in (
     explain,
     classes,
     compare,
+    effects,
     run,
     report,
     methods,

@@ -1,0 +1,113 @@
+"""Interventions: a region is hidden, all else shown, and what is left of a target is measured."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.explanation.presentation import Presentation
+from misure.models.model import SegmentationModel
+from misure.models.target import Target
+
+
+@dataclass(frozen=True)
+class HiddenOutcome:
+    """What the model draws of a target while something is hidden.
+
+    Attributes:
+        dice: of the target, in [0, 1].
+        share_left: share of the target's pixels that are still drawn, in [0, 1].
+        added: pixels drawn outside of the target, ignored ones left out, as a share of its size.
+    """
+
+    dice: float
+    share_left: float
+    added: float
+
+    @classmethod
+    def of(cls, target: Target, drawn: Tensor) -> "HiddenOutcome":
+        """The outcome for a target of what is now drawn (*spatial) bool of its class."""
+        size = int(target.region.sum())
+        left, considered = drawn & target.region, drawn & ~target.ignored
+        num_left, num_drawn = int(left.sum()), int(considered.sum())
+        return cls(
+            2 * num_left / (num_drawn + size), num_left / size, (num_drawn - num_left) / size
+        )
+
+    @classmethod
+    def mean(cls, outcomes: "Sequence[HiddenOutcome]") -> "HiddenOutcome":
+        """The means of several outcomes."""
+        total = len(outcomes)
+        return cls(
+            sum(outcome.dice for outcome in outcomes) / total,
+            sum(outcome.share_left for outcome in outcomes) / total,
+            sum(outcome.added for outcome in outcomes) / total,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Hiding:
+    """One region to hide, and the target to be measured while it is hidden.
+
+    Attributes:
+        region: makes the region (*spatial) bool; called when it is shown, so that many regions
+            need not be kept.
+        target: makes the target.
+    """
+
+    region: Callable[[], Tensor]
+    target: Callable[[], Target]
+
+
+def hide_each(
+    model: SegmentationModel, presentations: Sequence[Presentation], hidings: Sequence[Hiding]
+) -> list[HiddenOutcome]:
+    """The outcome of each hiding, by one forward pass a presentation, in batches.
+
+    Args:
+        model: the model that is shown the images.
+        presentations: ways to hide; with several, the outcome is their mean. The soft edge lies
+            inside the hidden region, so that no pixel outside of it changes.
+        hidings: what to hide.
+    """
+    views = [(way, hiding) for hiding in hidings for way in presentations]
+
+    def show(part: slice) -> list[HiddenOutcome]:
+        images = [
+            way.show(1 - way.visibility(hiding.region().to(way.image.device))[None])
+            for way, hiding in views[part]
+        ]
+        with torch.no_grad():
+            logits = model(torch.cat(images))
+        outcomes = []
+        for (_, hiding), each in zip(views[part], logits, strict=True):
+            target = hiding.target()
+            drawn = model.class_region(each[None], target.class_index)[0]
+            outcomes.append(HiddenOutcome.of(target, drawn.to(target.region.device)))
+        return outcomes
+
+    spatial = presentations[0].image.shape[1:]
+    outcomes = list(chain.from_iterable(model.in_batches(show, len(views), spatial)))
+    num = len(presentations)
+    return [HiddenOutcome.mean(outcomes[i : i + num]) for i in range(0, len(outcomes), num)]
+
+
+def check_fits(image: Tensor, target: Target) -> None:
+    """Raises an InputError if a target has not the shape of the image (C, *spatial)."""
+    if image.shape[1:] != target.region.shape:
+        raise InputError(
+            f"expected a target of the image's shape {tuple(image.shape[1:])}, got "
+            f"{tuple(target.region.shape)}. Take it from this image."
+        )
+
+
+def named(name: str) -> str:
+    """How a sentence names a class, with its article; a class without a name has a number.
+
+    >>> named("horse"), named("7")
+    ('the horse', 'class 7')
+    """
+    return f"class {name}" if name.isdecimal() else f"the {name}"

@@ -1,0 +1,222 @@
+"""Leverage: how much the rest of an object depends on each part of it.
+
+A part of the target is hidden, and what changes on the *rest* of it is counted. The hidden part
+itself is left out of the Dice: any network loses what it cannot see.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from misure._util.records import Amount, Count, Fraction, Record
+from misure.errors import InputError, entrance
+from misure.explanation.effects import LEAST_TOLD, rounded_up
+from misure.explanation.intervention import HiddenOutcome, Hiding, check_fits, hide_each, named
+from misure.explanation.pieces import Piece, divide
+from misure.explanation.presentation import make_presentations
+from misure.explanation.record import CostRecord, TargetRecord
+from misure.images.spacing import check_spacing, sampling_of
+from misure.models.cost import Cost
+from misure.models.device import to_device
+from misure.models.given_target import AnyTarget, as_target
+from misure.models.inputs import AnyImage, as_image, as_model
+from misure.models.model import SegmentationModel
+from misure.models.segmentation import segment
+from misure.models.target import Target
+
+
+class PartLeverage(Record, frozen=True, kw_only=True):
+    """What hiding one part of the target does to the rest of it.
+
+    Attributes:
+        centre: the pixel (*spatial) nearest to the part's centre of gravity.
+        share: of the target's pixels, in (0, 1).
+        dice: of the rest of the target while the part is hidden, in [0, 1].
+        leverage: Dice of the rest with everything shown, minus `dice`; below 0 if hiding helps.
+        share_left: share of the rest's pixels that are still drawn, in [0, 1].
+        added: pixels drawn outside of the target, as a share of the rest's size.
+    """
+
+    centre: tuple[Count, ...]
+    share: Fraction
+    dice: Fraction
+    leverage: float
+    share_left: Fraction
+    added: Amount
+
+
+class LeverageRecord(Record, frozen=True, kw_only=True):
+    """What is written of the leverage of one target's parts; see `Leverage`."""
+
+    model: str
+    target: TargetRecord
+    baseline_image: str
+    edge_px: Count
+    seed: int
+    parts: tuple[PartLeverage, ...]
+    sentence: str
+    cost: CostRecord
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Leverage:
+    """How much the rest of a target depends on each part of it.
+
+    Attributes:
+        model: name of the network.
+        target: that was divided.
+        parts: the one with the most leverage first; empty if the target cannot be divided.
+        baseline_image: names of what stood where pixels were hidden.
+        edge_px: width of the soft edge.
+        seed: of the division and noise.
+        spacing_mm: sides of a pixel or voxel; None: not known.
+        cost: passes and seconds.
+        pieces: the pixels of each part.
+    """
+
+    model: str
+    target: Target
+    parts: tuple[PartLeverage, ...]
+    baseline_image: str
+    edge_px: int
+    seed: int
+    spacing_mm: tuple[float, ...] | None
+    cost: Cost
+    pieces: tuple[Piece, ...]
+
+    def map(self) -> Tensor:
+        """The leverage (*spatial) float32 of each pixel's part, in units of Dice.
+
+        NaN outside of the target, and everywhere if it cannot be divided.
+        """
+        values = torch.full(self.target.region.shape, torch.nan)
+        for part, piece in zip(self.parts, self.pieces, strict=True):
+            values[piece.box][torch.from_numpy(piece.mask)] = part.leverage
+        return values
+
+    def sentence(self) -> str:
+        """The part with the most leverage in plain words, with its figures."""
+        target = named(self.target.class_name or str(self.target.class_index))
+        if not self.parts:
+            return f"No part was hidden: {target} is too small to be divided."
+        part = self.parts[0]
+        if part.leverage < LEAST_TOLD:
+            return (
+                f"Hidden one at a time, none of {len(self.parts)} parts of {target} took more than "
+                f"{rounded_up(part.leverage):.2f} of the Dice of the rest."
+            )
+        place = ", ".join(map(str, part.centre))
+        return (
+            f"With the part of {target} at ({place}) hidden ({part.share:.1%} of it), "
+            f"{part.share_left:.0%} of the rest is left (Dice {part.dice:.2f})."
+        )
+
+    def record(self) -> LeverageRecord:
+        """All but the pixels, as a record that becomes JSON."""
+        return LeverageRecord(
+            model=self.model,
+            target=TargetRecord.of(self.target, self.spacing_mm),
+            baseline_image=self.baseline_image,
+            edge_px=self.edge_px,
+            seed=self.seed,
+            parts=self.parts,
+            sentence=self.sentence(),
+            cost=CostRecord.of(self.cost),
+        )
+
+
+@entrance("leverage")
+def leverage(
+    model: SegmentationModel | nn.Module,
+    image: AnyImage,
+    target: AnyTarget,
+    *,
+    num_parts: int = 32,
+    baseline_image: str | Tensor = "mean",
+    edge_px: int = 0,
+    seed: int = 0,
+    spacing_mm: Sequence[float] | None = None,
+) -> Leverage:
+    """How much the rest of a target changes when a part of it is hidden.
+
+    The target is divided into compact parts of about equal size; each is hidden in turn, and left
+    out of the Dice. Takes one forward pass for the segmentation, and one for each part.
+
+    Args:
+        model: the model, or a torch module that takes images as they are.
+        image: (C, *spatial) float, the image that the target was taken from; or what stands for it
+            (see `as_image`).
+        target: see `explain`; if it is no `Target`, finding it takes a pass that is not counted.
+        num_parts: at most as many, 2 or more; a small target has fewer.
+        baseline_image: what stands where pixels are hidden (see `make_baseline_image`); with
+            several names, such as `mean,blurred`, all figures are means over them.
+        edge_px: width of the soft edge, inside what is hidden; 0 is a hard edge.
+        seed: of the division and noise.
+        spacing_mm: sides of a pixel or voxel; parts are then compact in space.
+
+    Raises:
+        InputError: bad arguments, or a target of another shape than the image.
+        ModelError: the network fails.
+    """
+    if num_parts < 2:
+        raise InputError(f"expected num_parts of 2 or more, got {num_parts}.")
+    model = as_model(model)
+    pixels = as_image(image, model)
+    model.examine(pixels[None])
+    asked = as_target(model, pixels, target).to("cpu")
+    check_fits(pixels, asked)
+    spacing = check_spacing(spacing_mm, pixels.ndim - 1)
+    pieces = divide(asked.region, num_parts, sampling=sampling_of(spacing), seed=seed)
+    pieces = pieces if len(pieces) > 1 else []
+    with model.counting() as cost, model.borrowed():
+        drawn = segment(model, pixels).class_region(asked.class_index).cpu()
+        ways = make_presentations(
+            model,
+            to_device(pixels, model.device),
+            baseline_image=baseline_image,
+            edge_px=edge_px,
+            seed=seed,
+            spacing_mm=spacing,
+        )
+        hidings = [
+            Hiding(partial(piece.region, asked.region.shape), partial(_rest, asked, piece))
+            for piece in pieces
+        ]
+        outcomes = hide_each(model, ways, hidings)
+    parts = [
+        (_part(asked, piece, drawn, outcome), piece)
+        for piece, outcome in zip(pieces, outcomes, strict=True)
+    ]
+    parts.sort(key=lambda pair: -pair[0].leverage)
+    return Leverage(
+        model=model.name,
+        target=asked,
+        parts=tuple(part for part, _ in parts),
+        baseline_image=",".join(way.name for way in ways),
+        edge_px=edge_px,
+        seed=seed,
+        spacing_mm=spacing,
+        cost=cost,
+        pieces=tuple(piece for _, piece in parts),
+    )
+
+
+def _rest(target: Target, piece: Piece) -> Target:
+    """The target without a part, whose pixels are ignored."""
+    part = piece.region(target.region.shape)
+    return replace(target, region=target.region & ~part, ignored=target.ignored | part)
+
+
+def _part(target: Target, piece: Piece, drawn: Tensor, outcome: HiddenOutcome) -> PartLeverage:
+    shown = _rest(target, piece).dice(drawn)
+    return PartLeverage(
+        centre=piece.centre,
+        share=piece.num_px / int(target.region.sum()),
+        dice=outcome.dice,
+        leverage=shown - outcome.dice,
+        share_left=outcome.share_left,
+        added=outcome.added,
+    )
