@@ -154,12 +154,10 @@ def test_the_same_seed_gives_the_same_and_it_survives_json():
 
 def test_several_baseline_images_are_averaged():
     model, image = model_of(OwnBrightness()), OwnBrightness.image()
-    white = torch.ones(1, 1, 1)  # makes whatever is hidden foreground
+    white = torch.ones(1, 1, 1)  # makes whatever is hidden foreground, which does not count
     result = misure.context_effects(model, image, 1, num_superpixels=0, baseline_image=white)
     (all_else,) = result.effects
-    size, others = 25, 900 - 25
-    assert all_else.dice == pytest.approx(2 * size / (size + 900))
-    assert (all_else.share_left, all_else.added) == (1, others / size)
+    assert (all_else.dice, all_else.share_left, all_else.added) == (1, 1, 0)
     both = misure.context_effects(model, image, 1, num_superpixels=0, baseline_image="mean,black")
     assert both.cost.forward_passes == 3
     assert both.effects[0].dice == 1

@@ -1,20 +1,26 @@
-"""The whole answer about a target: what suffices, what is needed, other reasons, surroundings."""
+"""The whole answer about a target: what suffices, what is needed, other reasons, surroundings.
+
+What was hidden is said with *hidden*, what was shown alone with *shown*; see `summary`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from misure._util.records import plain
-from misure.errors import entrance
+from misure.errors import InputError, entrance
+from misure.explanation.context_effects import context_effects
+from misure.explanation.effects import ContextEffects
 from misure.explanation.explain import explain
 from misure.explanation.explanation import Explanation
 from misure.explanation.hidden import HiddenRegion
 from misure.explanation.hide import necessary_region
 from misure.explanation.probe import OnStep
 from misure.explanation.reasons import Reasons, find_reasons
+from misure.explanation.robustness import Robustness, robustness
 from misure.explanation.summary import sufficient_sentences, sure_sentences
 from misure.models.given_target import AnyTarget, as_target
 from misure.models.inputs import AnyImage, as_image, as_model
@@ -23,7 +29,9 @@ from misure.models.model import SegmentationModel
 USUAL_PASSES = 250
 """Pass equivalents of the whole answer if no other number is asked for."""
 
-_SHARE_OF_SUFFICIENT, _SHARE_OF_SURROUNDINGS, _SHARE_OF_REASONS = 0.55, 0.5, 1 / 3
+_SHARE_OF_EFFECTS, _SHARE_OF_ROBUSTNESS = 0.12, 0.14
+_SHARE_OF_SUFFICIENT, _SHARE_OF_SURROUNDINGS, _SHARE_OF_REASONS = 0.6, 0.5, 1 / 3
+_LEAST_AREAS = (0.001, 0.01, 0.05)  # of objects whose effect is measured, the first that fits
 _FEW = {"num_minimality_tests": 0}
 
 
@@ -36,12 +44,18 @@ class Answer:
         necessary: what loses the target when it is hidden, wherever it lies.
         surroundings: the same, of the surroundings alone.
         reasons: regions that suffice apart from each other.
+        effects: what each class, object and superpixel around the target does for it; None: there
+            are too many of them for the budget.
+        robustness: on which share of baseline images the explanation's region suffices; None: not
+            asked for.
     """
 
     explanation: Explanation
     necessary: HiddenRegion
     surroundings: HiddenRegion
     reasons: Reasons
+    effects: ContextEffects | None
+    robustness: Robustness | None = None
 
     @property
     def passes(self) -> dict[str, int]:
@@ -51,6 +65,8 @@ class Answer:
             "necessary": self.necessary.cost.pass_equivalents,
             "reasons": self.reasons.values.cost.pass_equivalents,
             "surroundings": self.surroundings.cost.pass_equivalents,
+            "effects": self.effects.cost.pass_equivalents if self.effects else 0,
+            "robustness": self.robustness.passes if self.robustness else 0,
         }
 
     def sentences(self) -> list[str]:
@@ -61,6 +77,8 @@ class Answer:
             self.necessary.sentence,
             self.reasons.sentence,
             self.surroundings.sentence,
+            *([self.effects.sentence()] if self.effects else []),
+            *([self.robustness.note] if self.robustness else []),
             *sure_sentences(record),
         ]
 
@@ -76,6 +94,8 @@ class Answer:
             "necessary": self.necessary.record(),
             "surroundings": self.surroundings.record(),
             "reasons": plain(self.reasons.values),
+            "effects": plain(self.effects.record()) if self.effects else None,
+            "robustness": plain(self.robustness) if self.robustness else None,
         }
 
 
@@ -87,6 +107,8 @@ def answer(
     *,
     dice_threshold: float = 0.9,
     lost_dice: float = 0.5,
+    robust: float | None = None,
+    other_images: Sequence[Tensor] = (),
     preset: str | None = None,
     max_passes: int = USUAL_PASSES,
     max_reasons: int = 3,
@@ -97,13 +119,17 @@ def answer(
 ) -> Answer:
     """Everything that misure can say about one target, within one budget.
 
-    The explanation may take 55 % of the budget, the surroundings half of what is then left, other
-    reasons a third of the rest, and what is necessary the remainder. What one part leaves over is
-    there for the next.
+    The effects of the surroundings may take 12 % of the budget, and the robustness 14 % if it is
+    asked for. Of the rest the explanation may take 60 %, the region of the surroundings half of
+    what is then left, other reasons a third of the rest, and what is necessary the remainder. What
+    one part leaves over is there for the next.
 
     Args:
         model, image, target, dice_threshold, preset, seed, spacing_mm, on_step: as of `explain`.
         lost_dice: Dice down to which the target counts as lost, in [0, 1).
+        robust: the share of baseline images, in (0, 1), that is asked about: does the
+            explanation's region suffice on at least so many? None: not asked.
+        other_images: each (C, *any) float, among these baseline images; see `robustness`.
         max_passes: pass equivalents, at most, in all.
         max_reasons: reasons at most, that of the explanation included.
         options: options of the preset to change, for all parts. What is hidden is filled in from
@@ -111,35 +137,35 @@ def answer(
 
     Raises:
         InputError: as of `explain` and `necessary_region`; or too small a budget.
+        MissingDependencyError: scikit-image is not installed and `robust` is asked for.
         ModelError: the network fails.
     """
     model = as_model(model)
     pixels = as_image(image, model)
     model.examine(pixels[None])
     meant = as_target(model, pixels, target)
-    common: dict[str, Any] = {"seed": seed, "spacing_mm": spacing_mm, "on_step": on_step}
-    options = _FEW | options
+    common: dict[str, Any] = {"seed": seed, "spacing_mm": spacing_mm}
+    own = {"preset": preset, "on_step": on_step, **common, **_FEW, **options}
+    effects = _effects(
+        model,
+        pixels,
+        meant,
+        baseline_image=options.get("baseline_image", "filled"),
+        max_passes=int(_SHARE_OF_EFFECTS * max_passes),
+        **common,
+    )
+    kept = 0 if robust is None else int(_SHARE_OF_ROBUSTNESS * max_passes)
+    left = max_passes - kept - (effects.cost.pass_equivalents if effects else 0)
     first = explain(
         model,
         pixels,
         meant,
         dice_threshold=dice_threshold,
-        preset=preset,
-        max_passes=int(_SHARE_OF_SUFFICIENT * max_passes),
-        **common,
-        **options,
+        max_passes=int(_SHARE_OF_SUFFICIENT * left),
+        **own,
     )
-    left = max_passes - first.cost.pass_equivalents
-    hiding = partial(
-        necessary_region,
-        model,
-        pixels,
-        meant,
-        lost_dice=lost_dice,
-        preset=preset,
-        **common,
-        **options,
-    )
+    left -= first.cost.pass_equivalents
+    hiding = partial(necessary_region, model, pixels, meant, lost_dice=lost_dice, **own)
     around = hiding(outside_target=True, max_passes=int(_SHARE_OF_SURROUNDINGS * left))
     left -= around.cost.pass_equivalents
     others = find_reasons(
@@ -152,4 +178,40 @@ def answer(
     )
     left -= others.values.cost.pass_equivalents
     needed = hiding(max_passes=left)
-    return Answer(explanation=first, necessary=needed, surroundings=around, reasons=others)
+    sure = None
+    if robust is not None:
+        sure = robustness(
+            model,
+            pixels,
+            meant,
+            first.minimally_sufficient_region,
+            dice_threshold=dice_threshold,
+            at_least=robust,
+            other_images=other_images,
+            max_passes=kept,
+            on_step=on_step,
+            **common,
+        )
+    return Answer(
+        explanation=first,
+        necessary=needed,
+        surroundings=around,
+        reasons=others,
+        effects=effects,
+        robustness=sure,
+    )
+
+
+def _effects(
+    model: SegmentationModel, *subject: Any, max_passes: int, **options: Any
+) -> ContextEffects | None:
+    """The context effects, of larger objects only if there are many; None if still too many."""
+    for min_area in _LEAST_AREAS:
+        try:
+            return context_effects(
+                model, *subject, min_area=min_area, max_passes=max_passes, **options
+            )
+        except InputError as error:
+            if "max_passes" not in str(error):
+                raise
+    return None

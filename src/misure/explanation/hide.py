@@ -99,7 +99,7 @@ def blocking_region(
     image: AnyImage,
     target: Target,
     *,
-    dice_threshold: float = 0.9,
+    drawn_dice: float = 0.7,
     preset: str | None = None,
     seed: int = 0,
     spacing_mm: Sequence[float] | None = None,
@@ -108,14 +108,15 @@ def blocking_region(
 ) -> HiddenRegion:
     """The smallest region found that, hidden, makes the model draw what it missed.
 
-    It was hidden by itself, and the Dice rose to `dice_threshold` or more. If no such region is
+    It was hidden by itself, and the Dice rose to `drawn_dice` or more. If no such region is
     found, `is_found` is False: within its budget, the search saw nothing that stands in the way.
 
     Args:
         model: the model to explain, or a torch module that takes images as they are.
         image: (C, *spatial) float, or what stands for it (see `as_image`).
         target: what the model should have drawn (see `missed_target`).
-        dice_threshold: Dice from which the target counts as drawn, in (0, 1].
+        drawn_dice: Dice from which the target counts as drawn, in (0, 1]. It is lower than the
+            threshold of `explain`, for a network seldom draws just the outline of an annotation.
         preset: name of the preset whose search is used (see `PRESETS`); by default `readable`.
         seed: seed of all noise.
         spacing_mm: sides of a pixel or voxel along each axis; None: they are equal.
@@ -136,7 +137,7 @@ def blocking_region(
         pixels,
         [target],
         BLOCKING,
-        threshold=dice_threshold,
+        threshold=drawn_dice,
         preset=preset,
         seed=seed,
         spacing_mm=spacing_mm,

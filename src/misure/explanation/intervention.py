@@ -1,4 +1,8 @@
-"""Interventions: a region is hidden, all else shown, and what is left of a target is measured."""
+"""Interventions: a region is hidden, all else shown, and what is left of a target is measured.
+
+What the model draws on hidden pixels outside the target is left out, as for hidden regions (see
+`hidden`): what stands there instead may look like anything.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +24,8 @@ class HiddenOutcome:
     Attributes:
         dice: of the target, in [0, 1].
         share_left: share of the target's pixels that are still drawn, in [0, 1].
-        added: pixels drawn outside of the target, ignored ones left out, as a share of its size.
+        added: pixels drawn outside of the target, ignored and hidden ones left out, as a share of
+            its size.
     """
 
     dice: float
@@ -85,8 +90,9 @@ def hide_each(
         outcomes = []
         for (_, hiding), each in zip(views[part], logits, strict=True):
             target = hiding.target()
-            drawn = model.class_region(each[None], target.class_index)[0]
-            outcomes.append(HiddenOutcome.of(target, drawn.to(target.region.device)))
+            drawn = model.class_region(each[None], target.class_index)[0].to(target.region.device)
+            judged = ~hiding.region().to(drawn.device) | target.region
+            outcomes.append(HiddenOutcome.of(target, drawn & judged))
         return outcomes
 
     spatial = presentations[0].image.shape[1:]

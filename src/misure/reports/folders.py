@@ -22,6 +22,7 @@ RESULT_FILES = ("explanation.json", "explanation.npz", "overview.png", *PANEL_FI
 HIDDEN_QUESTIONS = ("necessary", "surroundings", "blocking")
 ANSWER_FILES = (
     "answer.json",
+    "robustness.json",
     *(f"{name}.{ending}" for name in HIDDEN_QUESTIONS for ending in ("json", "npz", "png")),
     *(f"{name}_region.nii.gz" for name in HIDDEN_QUESTIONS),
 )

@@ -65,6 +65,20 @@ _FLAGS = ("seed", "dice_threshold", "other_image", "preset", "model", "image", "
     show_default=True,
     help="Dice down to which an object counts as lost.",
 )
+@click.option(
+    "--drawn-dice",
+    type=float,
+    default=0.7,
+    show_default=True,
+    help="Dice with the annotation from which a missed object counts as drawn.",
+)
+@click.option(
+    "--robust",
+    type=float,
+    metavar="SHARE",
+    help="Also measure on which share of baseline images of many kinds the region that was found "
+    "does what was asked, and whether it is at least this; needs the extra `inpaint`.",
+)
 @dice_threshold_option
 @with_search
 @click.option(
@@ -104,6 +118,8 @@ def explain(
     question: str,
     missed: Path | None,
     lost_dice: float,
+    drawn_dice: float,
+    robust: float | None,
     dice_threshold: float,
     search: dict[str, Any],
     options: dict[str, Any],
@@ -165,6 +181,7 @@ def explain(
     made_with = chosen | {
         "image": str(image.resolve()), "model": spec, "model_options": model_options,
         "image_options": image_options, "question": question, "lost_dice": lost_dice,
+        "drawn_dice": drawn_dice, "robust": robust,
         "missed": None if missed is None else str(missed.resolve()),
         "class_index": target.class_index, "dice_threshold": dice_threshold, "options": options,
         "other_image": None if other_image is None else str(other_image.resolve()), "seed": seed,
@@ -187,6 +204,8 @@ def explain(
             slice_index=slice_index,
             dice_threshold=dice_threshold,
             lost_dice=lost_dice,
+            drawn_dice=drawn_dice,
+            robust=robust,
             options=given | {"seed": seed, "on_step": on_step},
         )
         said = asked.answer(question, folder, out)

@@ -1,5 +1,6 @@
 """What `misure explain` does for each question, and what it then says."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from misure._util.records import plain
 from misure.cli.terminal import summary
 from misure.errors import InputError
 from misure.explanation.answers import answer
@@ -16,6 +18,7 @@ from misure.explanation.explanation import Explanation
 from misure.explanation.hidden import HiddenRegion
 from misure.explanation.hide import blocking_region, necessary_region
 from misure.explanation.presentation import Presentation, make_presentations
+from misure.explanation.robustness import robustness
 from misure.images.nifti import NiftiFile, is_nifti
 from misure.images.orientation import ViewingOrder
 from misure.images.pictures import read_class_numbers
@@ -37,7 +40,8 @@ class Asked:
         pixels: (C, *spatial) float.
         order: how to lay out a volume in pictures.
         slice_index: the slice that was taken of a volume.
-        dice_threshold, lost_dice: as of `answer`.
+        dice_threshold, lost_dice, robust: as of `answer`.
+        drawn_dice: as of `blocking_region`.
         options: all other arguments of `explain`.
     """
 
@@ -50,6 +54,8 @@ class Asked:
     slice_index: int | None
     dice_threshold: float
     lost_dice: float
+    drawn_dice: float
+    robust: float | None
     options: dict[str, Any]
 
     def answer(self, question: str, folder: Path, out: Path) -> str:
@@ -65,12 +71,13 @@ class Asked:
                 *self._subject, dice_threshold=self.dice_threshold, **self.options
             )
             record = self._save(explanation, folder).values
-            return summary(record, out)
+            region = explanation.minimally_sufficient_region
+            return "\n".join([*self._robustness(question, region, folder), summary(record, out)])
         if question == "all":
             return self._answer_all(folder, out)
         options = self._options_of_hiding()
         if question == "blocking":
-            hidden = blocking_region(*self._subject, dice_threshold=self.dice_threshold, **options)
+            hidden = blocking_region(*self._subject, drawn_dice=self.drawn_dice, **options)
         else:
             hidden = necessary_region(
                 *self._subject,
@@ -81,8 +88,26 @@ class Asked:
         self._save_hidden(hidden, question, folder)
         cost = hidden.cost
         spent = f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s"
-        lines = [hidden.sentence, *hidden_notes(hidden), f"{spent}; see {out}/{question}.png"]
+        sure = self._robustness(question, hidden.region, folder) if hidden.is_found else []
+        lines = [hidden.sentence, *sure, *hidden_notes(hidden)]
+        lines.append(f"{spent}; see {out}/{question}.png")
         return "\n".join(lines)
+
+    def _robustness(self, question: str, region: Tensor, folder: Path) -> list[str]:
+        """Measures and writes how robust a region is, if that is asked for, and says it."""
+        if self.robust is None:
+            return []
+        found = robustness(
+            *self._subject,
+            region,
+            question="necessary" if question == "surroundings" else question,
+            dice_threshold=self.drawn_dice if question == "blocking" else self.dice_threshold,
+            lost_dice=self.lost_dice,
+            at_least=self.robust,
+            **{k: self.options[k] for k in ("seed", "spacing_mm", "on_step")},
+        )
+        (folder / "robustness.json").write_text(json.dumps(plain(found), indent=2) + "\n")
+        return [f"{found.note} ({found.passes} more passes)"]
 
     @property
     def _subject(self) -> tuple[SegmentationModel, Tensor, Target]:
@@ -97,6 +122,7 @@ class Asked:
             *self._subject,
             dice_threshold=self.dice_threshold,
             lost_dice=self.lost_dice,
+            robust=self.robust,
             **self._options_of_hiding(),
         )
         self._save(found.explanation, folder)
