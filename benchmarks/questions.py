@@ -37,7 +37,7 @@ def answers(arguments: argparse.Namespace) -> None:
     for found in open_objects(model, arguments):
         if found.key in known:
             continue
-        result = answer(model, found.image, found.target, spacing_mm=found.spacing_mm)
+        result = answer(model, found.image, found.target, robust=0.9, spacing_mm=found.spacing_mm)
         record = result.record() | {"explanation": result.explanation.record()}
         _add(arguments.rows, record | {"key": found.key})
 
@@ -116,6 +116,13 @@ def _print_answers(rows: list[Row]) -> None:
     print(f"- sufficient: area {median(region['area_fraction'] for region in small):.3f}")
     for name in ("necessary", "surroundings"):
         _print_hidden(name, [row[name] for row in rows])
+    robust = [row["robustness"] for row in rows if row.get("robustness")]
+    if robust:
+        said = [record["answer"] for record in robust]
+        print(
+            f"- robustness: share {median(record['share'] for record in robust):.2f}, at least "
+            f"{robust[0]['at_least']}: {said.count('yes')} yes, {said.count('no')} no"
+        )
     reasons = [row["reasons"] for row in rows]
     counts = [len(record["reasons"]) for record in reasons]
     numbers = {number: counts.count(number) for number in sorted(set(counts))}

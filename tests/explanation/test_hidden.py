@@ -91,7 +91,7 @@ def test_what_cannot_be_lost_is_said(num_dimensions):
     assert hidden.sentence == (
         "Hiding the whole image does not lose the class 1: the Dice is still 1.00."
     )
-    assert hidden.cost.pass_equivalents == 2
+    assert hidden.cost.pass_equivalents == 2 + 4  # nothing, everything, and four growths
     own = toys.model_of(toys.OwnBrightness())
     outside = necessary_region(own, image, 1, outside_target=True)
     assert "all its surroundings does not lose" in outside.sentence

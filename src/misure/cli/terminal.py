@@ -128,7 +128,7 @@ def summary(values: "ExplanationRecord", out: Path) -> str:
             for kind, dice in changes.items()
         )
         rows.append(["under small changes", "", "", dices])
-    lines = [*sufficient_sentences(values), ""]
+    lines = [sufficient_sentences(values)[0], ""]
     lines += [table(["", "volume" if is_volume else "area", "dice", ""], rows), ""]
     if values.sufficiency_by_presentation:
         lines += [_presentations(values.sufficiency_by_presentation), ""]

@@ -28,13 +28,14 @@ from misure.explanation.reduction import SearchingReduction
 from misure.explanation.reductions.gradient import GradientReduction
 from misure.explanation.removal import Minimality, measure_minimality
 from misure.explanation.run_searches import run_searches
-from misure.images.regions import area_fraction, component_numbers
-from misure.images.spacing import check_spacing
+from misure.images.regions import area_fraction, component_numbers, distance_px
+from misure.images.spacing import check_spacing, short_side_px
 from misure.models.given_target import AnyTarget, as_target
 from misure.models.inputs import AnyImage, as_image, as_model
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
+_SOME_GROWTHS = (0, 1 / 32, 1 / 8, 1 / 4)  # of the short side
 _LEAST_PASSES = 8  # besides what is reserved: nothing hidden, everything, and some regions
 
 
@@ -266,11 +267,14 @@ def _search(
             f"expected a target that the model does not draw, it reaches a Dice of "
             f"{before.dice:.3f} with the whole image. necessary_region explains what is drawn."
         )
-    if probe.question.loses:
-        if not probe.suffices(after):
-            return outcome
+    if probe.question.loses and probe.suffices(after):
         grown = yield from GROWTHS[preset.growth](probe, account)
         start = SufficientRegion(*grown, preset.growth)
+    elif probe.question.loses:
+        some = yield from _some_growth(probe)
+        if some is None:
+            return outcome
+        start = SufficientRegion(*some, preset.growth)
     else:
         around = ~probe.target.region
         (reply,) = yield Query([around], alone=True)
@@ -293,6 +297,22 @@ def _search(
         stopped_by=found.stopped_by,
         minimality=minimality,
     )
+
+
+def _some_growth(probe: Probe) -> Search[tuple[Tensor, float, float] | None]:
+    """The first of a few growths that loses the target, though hiding everything does not.
+
+    A network may draw from nothing what it does not draw without the target's own pixels.
+    """
+    distance = distance_px(probe.target.region, probe.sampling)
+    side = short_side_px(distance.shape, probe.sampling)
+    for growth_px in [probe.edge_px + share * side for share in _SOME_GROWTHS]:
+        region = probe.within(distance <= growth_px)
+        if bool(region.any()):
+            (reply,) = yield Query([region], alone=True)
+            if probe.suffices(reply):
+                return region, growth_px, reply.dice
+    return None
 
 
 def _put_together(

@@ -262,9 +262,10 @@ def reasons_sentence(record: ReasonsRecord) -> str:
     areas = ", ".join(share(reason.area_fraction) for reason in record.reasons)
     least = min(reason.dice_without for reason in record.reasons)
     apart = "apart outside the target" if record.share_target else "without a common pixel"
-    what = "that part" if record.share_target else "one"
+    what = "the part outside the target of" if record.share_target else ""
+    any_one, all_of = f"{what} any one of them".strip(), f"{what} all of them".strip()
     return (
         f"There are at least {number} reasons: regions {apart} that suffice, each shown alone "
-        f"({areas} of the image). With {what} of any one hidden, the Dice is at least {least:.2f}; "
-        f"of all, {rest:.2f}."
+        f"({areas} of the image). With {any_one} hidden, the Dice is at least {least:.2f}; with "
+        f"{all_of} hidden, {rest:.2f}."
     )
