@@ -48,6 +48,27 @@ def test_a_class_that_is_not_there_names_those_that_are(model):
     )
 
 
+def test_what_was_missed_is_a_mask_and_its_class(model):
+    image = _two_squares()
+    mask = torch.zeros(image.shape[1:], dtype=torch.bool)
+    mask[0, 0] = True  # dark: no pixel of the class is drawn there
+    target = misure.missed_target(model, image, mask, class_name="bright")
+    assert (target.class_index, target.class_name) == (1, "bright")
+    assert torch.equal(target.region, mask)
+    assert torch.equal(target.ignored, misure.segment(model, image).class_region(1))
+    for options, message in [
+        ({}, "missed_target: expected a class by class_index or by class_name"),
+        ({"class_index": 1, "class_name": "bright"}, "and not by both"),
+        ({"class_name": "glow"}, "glow"),
+    ]:
+        with pytest.raises(misure.InputError, match=message):
+            misure.missed_target(model, image, mask, **options)
+    with pytest.raises(misure.InputError, match="of bool and of the image's shape"):
+        misure.missed_target(model, image, mask[1:], 1)
+    with pytest.raises(misure.InputError, match="at least one pixel"):
+        misure.missed_target(model, image, ~mask & mask, 1)
+
+
 def test_bad_choices(model):
     image = _two_squares()
     for options, message in [

@@ -114,6 +114,8 @@ class Explainer:
     ) -> Iterator[Probe]:
         """A probe for each target, which asks this question."""
         preset, device = self.preset, self.model.device
+        is_excluded = preset.max_content_dice < 1 and not question.hides
+        excluded = CONTENT_CONTROLS if is_excluded else ()
         parts_of_image: dict[int, dict[str, Any]] = {}
         for image, target in zip(images, targets, strict=True):
             if id(image) not in parts_of_image:
@@ -143,7 +145,7 @@ class Explainer:
                 target.to(device),
                 dice_threshold=self.dice_threshold,
                 question=question,
-                excluded_contents=CONTENT_CONTROLS if preset.max_content_dice < 1 else (),
+                excluded_contents=excluded,
                 max_content_dice=preset.max_content_dice,
                 num_changes=preset.num_changes,
                 seed=self.seed,

@@ -96,7 +96,7 @@ class Segmentation:
                 )
         return sorted(classes, key=lambda entry: -entry.num_pixels)
 
-    @entrance("Segmentation.target")
+    @entrance("Segmentation.missed")
     def missed(self, mask: Tensor, class_index: int) -> Target:
         """What the model should have drawn; what else it gives to the class is ignored.
 
@@ -117,6 +117,7 @@ class Segmentation:
         name = self.model.class_name(class_index)
         return Target(class_index, mask, drawn & ~mask, name, self.model.multilabel)
 
+    @entrance("Segmentation.target")
     def target(
         self,
         class_index: int | None = None,
@@ -293,7 +294,7 @@ def logits_of(model: SegmentationModel, image: Tensor) -> Tensor:
     return model.in_batches(work, 1, image.shape[1:])[0]
 
 
-@entrance("predicted_target")
+@entrance("missed_target")
 def missed_target(
     model: SegmentationModel | nn.Module,
     image: AnyImage,
@@ -322,6 +323,7 @@ def missed_target(
     return segmentation.missed(mask, index)
 
 
+@entrance("predicted_target")
 def predicted_target(
     model: SegmentationModel | nn.Module,
     image: AnyImage,
