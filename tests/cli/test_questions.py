@@ -110,9 +110,19 @@ def test_a_point_chooses_one_of_the_annotated_objects(folder):
     assert "on the annotated object" in _missed(folder, "--point", "0,0", "--force").output
 
 
-@pytest.mark.slow
 def test_all_questions_are_answered_in_one_folder(folder):
-    done = _explain(folder, "--class", 1, "--question", "all", "--out", folder / "out", net="own")
+    done = _explain(
+        folder,
+        "--class",
+        1,
+        "--question",
+        "all",
+        "--preset",
+        "quick",
+        "--out",
+        folder / "out",
+        net="own",
+    )
     assert done.exit_code == 0, done.output
     out = folder / "out"
     assert {path.name for path in out.iterdir()} >= {
