@@ -46,6 +46,18 @@ def test_two_beacons_are_two_reasons_that_share_the_target():
     assert found.sentence.startswith("There are at least 2 reasons: regions apart outside the")
 
 
+def test_a_rest_that_cannot_be_reduced_is_no_second_reason():
+    """By stage 1 alone: what is left of the budget shows the rest of the image, no more."""
+    image, (model, explanation) = toys.TwoBeacons.image(), _two_beacons()
+    found = find_reasons(model, image, explanation, max_passes=24)
+    assert len(found.regions) == 2
+    assert not found.values.reasons[1].is_reduced
+    assert found.sentence.startswith(
+        "With its part outside the target hidden, the rest of the image still suffices (Dice 1.00);"
+    )
+    assert "no smaller reason was found there within" in found.sentence
+
+
 def test_one_beacon_is_one_reason():
     image = toys.Beacon.image()
     model, explanation = _explained(toys.Beacon(), image, preset="quick")

@@ -55,7 +55,7 @@ def test_hiding_the_class_that_a_class_needs(num_dimensions):
     distances = (torch.nonzero(result.target.region) - torch.tensor(where)).float().norm(dim=1)
     assert horse.distance_px == pytest.approx(float(distances.min()))
     assert result.sentence().startswith("With the horse hidden (")
-    assert "0% of the rider is left (Dice 0.00); as large a region elsewhere leaves 1.00" in (
+    assert "0 % of the rider is left (Dice 0.00); as large a region elsewhere leaves 1.00" in (
         result.sentence()
     )
     of_horse = misure.context_effects(model, image, "horse", num_superpixels=4)
@@ -142,6 +142,12 @@ def test_what_chance_does_as_well_is_said_to_be_chance():
     assert result.strongest.effect == 1
     assert result.strongest.beyond_chance == 0
     assert "so this may be chance" in result.sentence()
+
+
+def test_without_controls_it_is_not_said_that_none_fits():
+    result = misure.context_effects(model_of(Beacon()), Beacon.image(), 1, num_controls=0)
+    assert result.strongest.effect == 1
+    assert "as large a region elsewhere was not tried" in result.sentence()
 
 
 def test_the_same_seed_gives_the_same_and_it_survives_json():

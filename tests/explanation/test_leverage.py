@@ -39,7 +39,7 @@ def test_only_the_part_that_the_rest_depends_on_has_leverage(num_dimensions):
     assert (torch.isnan(values) == ~result.target.region).all()
     assert values[result.target.region].sum() == result.pieces[0].num_px
     assert result.cost.forward_passes == 1 + len(result.parts)
-    assert result.sentence().endswith("0% of the rest is left (Dice 0.00).")
+    assert result.sentence().endswith("0 % of the rest is left (Dice 0.00).")
 
 
 @pytest.mark.parametrize("toy", [OwnBrightness, Beacon])

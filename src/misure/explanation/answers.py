@@ -32,6 +32,7 @@ USUAL_PASSES = 250
 _SHARE_OF_EFFECTS, _SHARE_OF_ROBUSTNESS = 0.12, 0.14
 _SHARE_OF_SUFFICIENT, _SHARE_OF_SURROUNDINGS, _SHARE_OF_REASONS = 0.6, 0.5, 1 / 3
 _LEAST_AREAS = (0.001, 0.01, 0.05)  # of objects whose effect is measured, the first that fits
+_NUM_SUPERPIXELS = 10  # so few that there are controls
 _FEW = {"num_minimality_tests": 0}
 
 
@@ -151,6 +152,7 @@ def answer(
         pixels,
         meant,
         baseline_image=options.get("baseline_image", "filled"),
+        num_superpixels=_NUM_SUPERPIXELS,
         max_passes=int(_SHARE_OF_EFFECTS * max_passes),
         **common,
     )

@@ -207,6 +207,7 @@ def effects_of(
         model=model.name,
         target=target,
         effects=tuple(effect for effect, _ in effects),
+        num_controls=num_controls,
         dice_shown=dice_shown,
         baseline_image=",".join(way.name for way in ways),
         edge_px=settings.edge_px,

@@ -77,6 +77,7 @@ class ContextEffectsRecord(Record, frozen=True, kw_only=True):
     edge_px: Count
     seed: int
     spacing_mm: tuple[float, ...] | None
+    num_controls: Count
     effects: tuple[ContextEffect, ...]
     sentence: str
     cost: CostRecord
@@ -90,6 +91,8 @@ class ContextEffects:
         model: name of the network.
         target: whose Dice was measured.
         effects: the strongest first; of equal ones the smaller part first.
+        num_controls: places elsewhere at which each part's form was to be hidden; 0: none, or none
+            that the budget allowed.
         dice_shown: Dice of the target with everything shown.
         baseline_image: names of what stood where pixels were hidden.
         edge_px: width of the soft edge.
@@ -102,6 +105,7 @@ class ContextEffects:
     model: str
     target: Target
     effects: tuple[ContextEffect, ...]
+    num_controls: int
     dice_shown: float
     baseline_image: str
     edge_px: int
@@ -146,7 +150,9 @@ class ContextEffects:
             return f"Nothing was hidden: the surroundings of {target} have no parts."
         if effect.effect < LEAST_TOLD:
             return _no_effect(effect, self.num_parts, target)
-        return f"{_outcome_of(effect, target)}{_control_of(effect)}{self._shown()}"
+        return (
+            f"{_outcome_of(effect, target)}{_control_of(effect, self.num_controls)}{self._shown()}"
+        )
 
     def _shown(self) -> str:
         if round(self.dice_shown, 2) >= 1:
@@ -163,6 +169,7 @@ class ContextEffects:
             edge_px=self.edge_px,
             seed=self.seed,
             spacing_mm=self.spacing_mm,
+            num_controls=self.num_controls,
             effects=self.effects,
             sentence=self.sentence(),
             cost=CostRecord.of(self.cost),
@@ -191,15 +198,17 @@ def _no_effect(strongest: ContextEffect, num_parts: int, target: str) -> str:
 def _outcome_of(effect: ContextEffect, target: str) -> str:
     added = ""
     if effect.added >= _TOO_MUCH_ADDED:
-        added = f", and pixels of {effect.added:.0%} of its size are drawn besides"
+        added = f", and pixels of {100 * effect.added:.0f} % of its size are drawn besides"
     return (
-        f"With {effect.name} hidden ({effect.area_fraction:.1%} of the image), "
-        f"{effect.share_left:.0%} of {target} is left{added} (Dice {effect.dice:.2f})"
+        f"With {effect.name} hidden ({100 * effect.area_fraction:.1f} % of the image), "
+        f"{100 * effect.share_left:.0f} % of {target} is left{added} (Dice {effect.dice:.2f})"
     )
 
 
-def _control_of(effect: ContextEffect) -> str:
+def _control_of(effect: ContextEffect, num_controls: int) -> str:
     control = effect.control_dice
+    if num_controls == 0:
+        return "; as large a region elsewhere was not tried."
     if control is None:
         return "; the same form fits nowhere else, so there is no control."
     mean = f", the mean of {num}" if (num := len(effect.control_dices)) > 1 else ""

@@ -110,8 +110,8 @@ class Leverage:
             )
         place = ", ".join(map(str, part.centre))
         return (
-            f"With the part of {target} at ({place}) hidden ({part.share:.1%} of it), "
-            f"{part.share_left:.0%} of the rest is left (Dice {part.dice:.2f})."
+            f"With the part of {target} at ({place}) hidden ({100 * part.share:.1f} % of it), "
+            f"{100 * part.share_left:.0f} % of the rest is left (Dice {part.dice:.2f})."
         )
 
     def record(self) -> LeverageRecord:

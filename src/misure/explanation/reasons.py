@@ -43,12 +43,14 @@ class ReasonRecord(Record, frozen=True, kw_only=True):
         dice_without: with the target when all is shown but this region, or but its part outside the
             target if reasons share that.
         num_parts: connected parts.
+        is_reduced: whether it is smaller than what it was searched in.
     """
 
     area_fraction: Fraction
     dice: Fraction
     dice_without: Fraction
     num_parts: Count
+    is_reduced: bool
 
 
 class ReasonsRecord(Record, frozen=True, kw_only=True):
@@ -142,12 +144,13 @@ def find_reasons(
     with torch.inference_mode(False), model.borrowed(), model.counting() as spent:
         seed_device(model.device, explanation.values.seed)  # undone by `borrowed`
         (probe,) = explainer.probes([pixels], [explanation.target])
-        search = _search(probe, chosen, reduction, (first, explanation.dice), max_reasons, account)
+        own = first, explanation.dice, explanation.is_reduced
+        search = _search(probe, chosen, reduction, own, max_reasons, account)
         (found,) = run_searches(
             model, [probe], [search], doing="other reasons", accounts=[account], on_step=on_step
         )
     return Reasons(
-        regions=[region.cpu() for region, _, _ in found.reasons],
+        regions=[region.cpu() for region, *_ in found.reasons],
         values=ReasonsRecord(
             reasons=[
                 ReasonRecord(
@@ -155,8 +158,9 @@ def find_reasons(
                     dice=dice,
                     dice_without=without,
                     num_parts=int(component_numbers(region.cpu()).max()),
+                    is_reduced=is_reduced,
                 )
-                for region, dice, without in found.reasons
+                for region, dice, is_reduced, without in found.reasons
             ],
             share_target=found.share_target,
             dice_of_rest=found.dice_of_rest,
@@ -168,9 +172,9 @@ def find_reasons(
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Regions with their Dice when shown and when all else is, and how the search ended."""
+    """Regions with their Dice when shown, whether reduced, their Dice when all else is shown."""
 
-    reasons: list[tuple[Tensor, float, float]]
+    reasons: list[tuple[Tensor, float, bool, float]]
     share_target: bool
     dice_of_rest: float
     stopped_by: str
@@ -180,7 +184,7 @@ def _search(
     probe: Probe,
     preset: Preset,
     reduction: SearchingReduction,
-    first: tuple[Tensor, float],
+    first: "_Reason",
     max_reasons: int,
     account: Account,
 ) -> Search[_Found]:
@@ -188,7 +192,7 @@ def _search(
     found, stopped_by, rest = [first], "", 0.0
     target, share_target = probe.target.region, False
     while not stopped_by:
-        taken = torch.stack([region for region, _ in found]).any(0)
+        taken = torch.stack([region for region, *_ in found]).any(0)
         if share_target:
             taken = taken & ~target
         (reply,) = yield Query([~taken], alone=True)
@@ -211,7 +215,7 @@ def _search(
             found.append(another)
     withouts = [rest]
     if len(found) > 1:
-        parts = [region & ~target if share_target else region for region, _ in found]
+        parts = [region & ~target if share_target else region for region, *_ in found]
         replies = yield Query([~part for part in parts])
         withouts = [reply.dice for reply in replies]
     reasons = [(*one, without) for one, without in zip(found, withouts, strict=True)]
@@ -224,7 +228,7 @@ def _next(
     reduction: SearchingReduction,
     num_found: int,
     account: Account,
-) -> Search[tuple[Tensor, float]]:
+) -> Search["_Reason"]:
     """Another region that suffices, both stages, within its share of the budget."""
     limit = account.cost.pass_equivalents + reduction.usual_passes
     limited = replace(  # both accounts count together, for they share their cost
@@ -236,7 +240,11 @@ def _next(
     grown = yield from GROWTHS[preset.growth](probe, limited)
     start = SufficientRegion(*grown, preset.growth)
     small = yield from reduction.search(probe, start, limited)
-    return small.region, small.dice
+    return small.region, small.dice, int(small.region.sum()) < int(start.region.sum())
+
+
+_Reason = tuple[Tensor, float, bool]
+"""A region, its Dice when it is shown alone, and whether it was reduced."""
 
 
 def reasons_sentence(record: ReasonsRecord) -> str:
@@ -258,6 +266,12 @@ def reasons_sentence(record: ReasonsRecord) -> str:
         return (
             f"Other reasons are possible, but were not searched for ({record.stopped_by}): with "
             f"{hidden} and all else shown, the Dice is {rest:.2f}."
+        )
+    others = record.reasons[1:]
+    if not any(reason.is_reduced for reason in others):
+        return (
+            f"With {hidden}, the rest of the image still suffices (Dice {others[-1].dice:.2f}); no "
+            f"smaller reason was found there within {record.cost.pass_equivalents} passes."
         )
     areas = ", ".join(share(reason.area_fraction) for reason in record.reasons)
     least = min(reason.dice_without for reason in record.reasons)

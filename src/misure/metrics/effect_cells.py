@@ -109,7 +109,7 @@ class EffectCell(Record, frozen=True, kw_only=True):
         interval = "too few images for an interval"
         if self.low is not None and self.high is not None:
             interval = f"95 % interval {self.low:.2f} to {self.high:.2f}"
-        control = "such a region fits nowhere else"
+        control = "no such region was hidden elsewhere"
         if self.control_effect is not None:
             control = f"as large a region elsewhere takes {self.control_effect:.2f}"
         objects = "1 object" if self.num_objects == 1 else f"{self.num_objects} objects"
