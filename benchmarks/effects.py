@@ -30,7 +30,7 @@ import misure
 from misure.datasets.synapse.labels import BTCV_LABELS
 from misure.datasets.synapse.phantom import make_phantom
 from misure.datasets.triangle import TriangleDataset
-from misure.explanation.effects import LEAST_TOLD
+from misure.explanation.answers.effects import LEAST_TOLD
 from objects import photographed_objects
 
 _TEST = 10_000  # first number of the images that no network was trained on

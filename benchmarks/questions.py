@@ -21,8 +21,8 @@ import torch
 
 import misure
 from misure.datasets import Reading, open_dataset
-from misure.explanation.answers import answer
-from misure.explanation.hide import blocking_region
+from misure.explanation.answers.hide import blocking_region
+from misure.explanation.answers.whole import answer
 from misure.images.regions import dice
 from misure.models.preprocessing import resize
 from searches import add_arguments, open_model, open_objects, read_rows

@@ -30,10 +30,10 @@ import misure
 from misure._util.records import plain
 from misure.datasets import Reading, open_dataset
 from misure.datasets.sample import Dataset
-from misure.explanation.baseline_draws import MIXTURE, BaselineDraws
+from misure.explanation.answers.baseline_draws import MIXTURE, BaselineDraws
+from misure.explanation.answers.robust_search import grown_candidates, most_robust
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import Account, Probe
-from misure.explanation.robust_search import grown_candidates, most_robust
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import area_fraction
 from objects import FoundObject

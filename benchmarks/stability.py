@@ -23,8 +23,8 @@ from torch import Tensor
 
 import misure
 from misure.errors import InputError
+from misure.explanation.answers.stability import compare_regions, same_object
 from misure.explanation.changes import Shift
-from misure.explanation.stability import compare_regions, same_object
 from objects import FoundObject
 from searches import (
     NamedSearch,

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 import misure
-from misure.explanation.stability import same_object
+from misure.explanation.answers.stability import same_object
 from misure.images.regions import dice
 from objects import FoundObject
 from searches import (

@@ -142,7 +142,7 @@ def test_random_parts_are_blocks_of_the_region():
 
 
 def test_a_sisters_object_is_the_one_where_the_target_is():
-    from misure.explanation.stability import same_object
+    from misure.explanation.answers.stability import same_object
 
     model, found = _square()
     image = found.image.clone()

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
         ModelError,
         RunFolderError,
     )
-    from misure.explanation.context_effects import context_effects
+    from misure.explanation.answers.context_effects import context_effects
+    from misure.explanation.answers.leverage import leverage
+    from misure.explanation.answers.robustness import Robustness, robustness
+    from misure.explanation.answers.stability import Stability, stability_of
     from misure.explanation.explain import explain, explain_all
     from misure.explanation.explanation import Explanation
-    from misure.explanation.leverage import leverage
     from misure.explanation.presets import PRESETS
-    from misure.explanation.robustness import Robustness, robustness
-    from misure.explanation.stability import Stability, stability_of
     from misure.images.read import read_image
     from misure.methods import METHODS, as_captum_forward
     from misure.metrics import METRICS
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from misure.runs.run import read_run, run
 
 _MODULE_OF = {
-    "Answer": "explanation.answers",
+    "Answer": "explanation.answers.whole",
     "METHODS": "methods",
     "METRICS": "metrics",
     "Comparison": "metrics.comparison.comparison",
@@ -63,41 +63,41 @@ _MODULE_OF = {
     "EmptyTargetError": "errors",
     "Execution": "runs.execution",
     "Explanation": "explanation.explanation",
-    "HiddenRegion": "explanation.hidden",
+    "HiddenRegion": "explanation.answers.hidden",
     "InputError": "errors",
     "MissingDataError": "errors",
     "MissingDependencyError": "errors",
     "MisureError": "errors",
     "ModelError": "errors",
     "PRESETS": "explanation.presets",
-    "Reasons": "explanation.reasons",
-    "Robustness": "explanation.robustness",
+    "Reasons": "explanation.answers.reasons",
+    "Robustness": "explanation.answers.robustness",
     "RunFolderError": "errors",
     "RunPlan": "runs.plan",
     "Segmentation": "models.segmentation",
     "SegmentationModel": "models.model",
-    "Stability": "explanation.stability",
+    "Stability": "explanation.answers.stability",
     "Target": "models.target",
-    "answer": "explanation.answers",
+    "answer": "explanation.answers.whole",
     "as_captum_forward": "methods",
-    "blocking_region": "explanation.hide",
+    "blocking_region": "explanation.answers.hide",
     "compare": "metrics.comparison.compare",
     "context_effect_matrix": "metrics.effect_matrix",
-    "context_effects": "explanation.context_effects",
+    "context_effects": "explanation.answers.context_effects",
     "explain": "explanation.explain",
     "explain_all": "explanation.explain",
-    "find_reasons": "explanation.reasons",
-    "leverage": "explanation.leverage",
+    "find_reasons": "explanation.answers.reasons",
+    "leverage": "explanation.answers.leverage",
     "load_model": "models.loaders",
     "missed_target": "models.segmentation",
-    "necessary_region": "explanation.hide",
+    "necessary_region": "explanation.answers.hide",
     "predicted_target": "models.segmentation",
     "read_image": "images.read",
     "read_run": "runs.run",
-    "robustness": "explanation.robustness",
+    "robustness": "explanation.answers.robustness",
     "run": "runs.run",
     "segment": "models.segmentation",
-    "stability_of": "explanation.stability",
+    "stability_of": "explanation.answers.stability",
     "sufficient_area": "metrics.measure",
     "write_report": "reports.page",
 }

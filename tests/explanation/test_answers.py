@@ -8,8 +8,8 @@ import torch
 import misure
 import toys
 from misure.errors import InputError
-from misure.explanation.answers import answer
-from misure.explanation.reasons import find_reasons
+from misure.explanation.answers.reasons import find_reasons
+from misure.explanation.answers.whole import answer
 
 NAMES = ("background", "thing")
 

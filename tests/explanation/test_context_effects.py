@@ -6,9 +6,9 @@ from torch import nn
 
 import misure
 from misure._util.records import decode, encode
-from misure.explanation.effects import ContextEffectsRecord
-from misure.explanation.elsewhere import elsewhere
-from misure.explanation.pieces import Piece, divide
+from misure.explanation.answers.effects import ContextEffectsRecord
+from misure.explanation.answers.elsewhere import elsewhere
+from misure.explanation.answers.pieces import Piece, divide
 from misure.images.regions import distance_px
 from toys import (
     Beacon,
@@ -215,7 +215,7 @@ def test_places_elsewhere_touch_nothing_forbidden():
 
 @pytest.mark.parametrize("large_px", [0, 10**6])  # places drawn and looked at, or all counted
 def test_the_form_elsewhere_touches_nothing_and_lies_as_far_as_it_can(large_px, monkeypatch):
-    monkeypatch.setattr("misure.explanation.elsewhere._LARGE_PX", large_px)
+    monkeypatch.setattr("misure.explanation.answers.elsewhere._LARGE_PX", large_px)
     target = torch.zeros(36, 36, 36, dtype=torch.bool)
     target[10:20, 10:20, 10:20] = True
     own = torch.zeros_like(target)

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 import misure
 import toys
 from misure.errors import InputError
-from misure.explanation.hidden import HiddenRegion
-from misure.explanation.hide import blocking_region, find_hidden_regions, necessary_region
+from misure.explanation.answers.hidden import HiddenRegion
+from misure.explanation.answers.hide import blocking_region, find_hidden_regions, necessary_region
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import Probe, Query
 from misure.explanation.question import BLOCKING, NECESSARY

@@ -6,7 +6,7 @@ from torch import nn
 
 import misure
 from misure._util.records import decode, encode
-from misure.explanation.leverage import LeverageRecord
+from misure.explanation.answers.leverage import LeverageRecord
 from toys import Beacon, OwnBrightness, model_of, square_image
 
 

@@ -9,11 +9,11 @@ from torch import nn
 
 import misure
 import toys
-from misure.explanation.baseline_draws import MIXTURE, BaselineDraws
+from misure.explanation.answers.baseline_draws import MIXTURE, BaselineDraws
+from misure.explanation.answers.robust_search import grown_candidates, most_robust
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import Account, Probe
 from misure.explanation.question import NECESSARY
-from misure.explanation.robust_search import grown_candidates, most_robust
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import distance_px
 

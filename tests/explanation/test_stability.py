@@ -5,9 +5,9 @@ import torch
 
 import misure
 import toys
+from misure.explanation.answers.stability import compare_regions, stability_of
 from misure.explanation.changes import Noise
 from misure.explanation.presentation import Presentation
-from misure.explanation.stability import compare_regions, stability_of
 
 EXACT = {"preset": "smallest", "dice_threshold": 1.0}
 

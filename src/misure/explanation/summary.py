@@ -15,7 +15,7 @@ from misure.explanation.record import (
 )
 
 if TYPE_CHECKING:
-    from misure.explanation.hidden import HiddenRegionRecord
+    from misure.explanation.answers.hidden import HiddenRegionRecord
 
 
 class Sized(Protocol):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from misure._util.records import Count, Fraction, Record
-from misure.explanation.effects import LEAST_TOLD
-from misure.explanation.intervention import named
+from misure.explanation.answers.effects import LEAST_TOLD
+from misure.explanation.answers.intervention import named
 from misure.metrics.comparison.statistics import summarise
 
 _EXAMPLES = 5

@@ -16,11 +16,11 @@ from misure._util.records import Count, Record
 from misure._util.seeds import seed_of
 from misure.datasets.sample import Dataset, Sample, as_dataset, case_of
 from misure.errors import entrance
-from misure.explanation.context_effects import EffectSettings, effects_of
-from misure.explanation.effects import ContextEffect
+from misure.explanation.answers.context_effects import EffectSettings, effects_of
+from misure.explanation.answers.effects import ContextEffect
+from misure.explanation.answers.surroundings import BACKGROUND, CLASS
 from misure.explanation.probe import OnStep
 from misure.explanation.record import CostRecord
-from misure.explanation.surroundings import BACKGROUND, CLASS
 from misure.metrics.comparison.statistics import FEWEST_CASES
 from misure.metrics.effect_cells import EffectCell, ObjectEffect
 from misure.models.cost import Cost

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from misure.explanation.answers import Answer
+from misure.explanation.answers.hidden import HiddenRegion
+from misure.explanation.answers.whole import Answer
 from misure.explanation.explanation import Explanation
-from misure.explanation.hidden import HiddenRegion
 from misure.explanation.presentation import Presentation
 from misure.images.nifti import NiftiFile
 from misure.images.nifti_write import write_regions

@@ -6,7 +6,7 @@ from textwrap import fill
 import numpy as np
 import torch
 
-from misure.explanation.hidden import HiddenRegion
+from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.presentation import Presentation
 from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane

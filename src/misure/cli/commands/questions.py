@@ -12,13 +12,13 @@ from torch import Tensor
 from misure._util.records import plain
 from misure.cli.terminal import summary
 from misure.errors import InputError
-from misure.explanation.answers import answer
+from misure.explanation.answers.hidden import HiddenRegion
+from misure.explanation.answers.hide import blocking_region, necessary_region
+from misure.explanation.answers.robustness import robustness
+from misure.explanation.answers.whole import answer
 from misure.explanation.explain import explain
 from misure.explanation.explanation import Explanation
-from misure.explanation.hidden import HiddenRegion
-from misure.explanation.hide import blocking_region, necessary_region
 from misure.explanation.presentation import Presentation, make_presentations
-from misure.explanation.robustness import robustness
 from misure.images.nifti import NiftiFile, is_nifti
 from misure.images.orientation import ViewingOrder
 from misure.images.pictures import read_class_numbers

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from misure._util.records import plain
 from misure.errors import InputError, entrance
-from misure.explanation.context_effects import context_effects
-from misure.explanation.effects import ContextEffects
+from misure.explanation.answers.context_effects import context_effects
+from misure.explanation.answers.effects import ContextEffects
+from misure.explanation.answers.hidden import HiddenRegion
+from misure.explanation.answers.hide import necessary_region
+from misure.explanation.answers.reasons import Reasons, find_reasons
+from misure.explanation.answers.robustness import Robustness, robustness
 from misure.explanation.explain import explain
 from misure.explanation.explanation import Explanation
-from misure.explanation.hidden import HiddenRegion
-from misure.explanation.hide import necessary_region
 from misure.explanation.probe import OnStep
-from misure.explanation.reasons import Reasons, find_reasons
-from misure.explanation.robustness import Robustness, robustness
 from misure.explanation.summary import sufficient_sentences, sure_sentences
 from misure.models.given_target import AnyTarget, as_target
 from misure.models.inputs import AnyImage, as_image, as_model

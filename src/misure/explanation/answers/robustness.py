@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from misure._util.records import Count, Fraction, Record
 from misure.errors import InputError, entrance
-from misure.explanation.baseline_draws import MIXTURE, BaselineDraws
+from misure.explanation.answers.baseline_draws import MIXTURE, BaselineDraws
+from misure.explanation.answers.sequential import Looks, plan_looks
 from misure.explanation.changes import OtherPresentation
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import OnStep, Probe, Query, Search
 from misure.explanation.question import QUESTIONS
 from misure.explanation.run_searches import run_searches
-from misure.explanation.sequential import Looks, plan_looks
 from misure.images.spacing import check_spacing
 from misure.models.device import to_device
 from misure.models.given_target import AnyTarget, as_target
@@ -214,9 +214,9 @@ def robustness(
     """The share of all baseline images on which a region answers its question, with exact bounds.
 
     Baseline images are drawn from a mixture of kinds, all with the same probability (see
-    `misure.explanation.baseline_draws`): other images of the data set, the image blurred, noise, a
-    flat colour, and pixels filled or painted in from what is shown. Each takes a forward pass; up
-    to 20 more see to it that the class is not in the other images.
+    `misure.explanation.answers.baseline_draws`): other images of the data set, the image blurred,
+    noise, a flat colour, and pixels filled or painted in from what is shown. Each takes a forward
+    pass; up to 20 more see to it that the class is not in the other images.
 
     Args:
         model: the model that is shown the region.

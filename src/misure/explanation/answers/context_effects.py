@@ -13,11 +13,11 @@ from functools import partial
 from torch import Tensor, nn
 
 from misure.errors import InputError, entrance
-from misure.explanation.effects import ContextEffect, ContextEffects
-from misure.explanation.elsewhere import elsewhere
-from misure.explanation.intervention import Hiding, check_fits, hide_each
+from misure.explanation.answers.effects import ContextEffect, ContextEffects
+from misure.explanation.answers.elsewhere import elsewhere
+from misure.explanation.answers.intervention import Hiding, check_fits, hide_each
+from misure.explanation.answers.surroundings import surroundings_of
 from misure.explanation.presentation import make_presentations
-from misure.explanation.surroundings import surroundings_of
 from misure.images.regions import distance_px
 from misure.images.spacing import check_spacing, in_mm, sampling_of
 from misure.models.device import to_device

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from misure._util.seeds import seed_device
 from misure._version import __version__
 from misure.errors import InputError, entrance
+from misure.explanation.answers.hidden import HiddenRegion, HiddenRegionRecord
 from misure.explanation.evidence import (
     SHOWN_CHANGES,
     dice_by_presentation,
@@ -18,7 +19,6 @@ from misure.explanation.evidence import (
 )
 from misure.explanation.explain import choose_preset
 from misure.explanation.growth import GROWTHS, SufficientRegion
-from misure.explanation.hidden import HiddenRegion, HiddenRegionRecord
 from misure.explanation.pipeline import Explainer, with_seconds
 from misure.explanation.presets import Preset
 from misure.explanation.probe import Account, OnStep, Probe, Query, Search

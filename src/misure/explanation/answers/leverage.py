@@ -13,9 +13,15 @@ from torch import Tensor, nn
 
 from misure._util.records import Amount, Count, Fraction, Record
 from misure.errors import InputError, entrance
-from misure.explanation.effects import LEAST_TOLD, rounded_up
-from misure.explanation.intervention import HiddenOutcome, Hiding, check_fits, hide_each, named
-from misure.explanation.pieces import Piece, divide
+from misure.explanation.answers.effects import LEAST_TOLD, rounded_up
+from misure.explanation.answers.intervention import (
+    HiddenOutcome,
+    Hiding,
+    check_fits,
+    hide_each,
+    named,
+)
+from misure.explanation.answers.pieces import Piece, divide
 from misure.explanation.presentation import make_presentations
 from misure.explanation.record import CostRecord, TargetRecord
 from misure.images.spacing import check_spacing, sampling_of

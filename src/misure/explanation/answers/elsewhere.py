@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from misure.explanation.pieces import Piece
+from misure.explanation.answers.pieces import Piece
 
 _DRAWS = 16  # places that controls are chosen from, by their distance to the target
 _LARGE_PX = 1_000_000  # in larger images places are drawn and looked at before all are counted

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from misure.explanation.baseline_draws import BaselineDraws
+from misure.explanation.answers.baseline_draws import BaselineDraws
+from misure.explanation.answers.robustness import NUM_IMAGES, Robustness, measure_robustness
+from misure.explanation.answers.sequential import plan_looks
 from misure.explanation.probe import Account, Probe, Search
-from misure.explanation.robustness import NUM_IMAGES, Robustness, measure_robustness
-from misure.explanation.sequential import plan_looks
 from misure.images.regions import distance_px
 from misure.images.spacing import Sampling, short_side_px
 

@@ -1,0 +1,1 @@
+"""More than one question about a target: hidden regions, reasons, robustness, effects."""
