@@ -89,7 +89,7 @@ def test_what_cannot_be_lost_is_said(num_dimensions):
     assert not hidden.region.any()
     assert hidden.values.dice_with_all_hidden == 1
     assert hidden.sentence == (
-        "Hiding the whole image does not lose the class 1: the Dice is still 1.00."
+        "Hiding the whole image does not lose class 1: the Dice is still 1.00."
     )
     assert hidden.cost.pass_equivalents == 2 + 4  # nothing, everything, and four growths
     own = toys.model_of(toys.OwnBrightness())

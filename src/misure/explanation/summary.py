@@ -44,8 +44,8 @@ def sufficient_sentences(record: ExplanationRecord) -> list[str]:
     passes = record.cost.pass_equivalents
     if small.area_fraction == 0:
         nothing = f"with everything hidden, the Dice is {small.dice:.2f}"
-        return [f"The model draws the {name} whatever the image shows: {nothing}."]
-    first = f"Shown alone, {size_of(record, small)} suffices for the {name}: Dice {small.dice:.2f}."
+        return [f"The model draws {name} whatever the image shows: {nothing}."]
+    first = f"Shown alone, {size_of(record, small)} suffices for {name}: Dice {small.dice:.2f}."
     sentences, minimality = [first], record.minimality
     if small.stopped_by == "no_search":
         sentences.append("No smaller region was searched for.")
@@ -81,9 +81,17 @@ def sure_sentences(record: ExplanationRecord) -> list[str]:
 
 
 def name_of(record: "ExplanationRecord | HiddenRegionRecord") -> str:
-    """What the target is called in a sentence: its class's name, or `class 3`."""
-    name = record.target.class_name
-    return name if name and not name.isdigit() else f"class {record.target.class_index}"
+    """What the target is called in a sentence (see `named`)."""
+    return named(record.target.class_name or str(record.target.class_index))
+
+
+def named(name: str) -> str:
+    """How a sentence names a class, with its article; a class without a name has a number.
+
+    >>> named("horse"), named("7")
+    ('the horse', 'class 7')
+    """
+    return f"class {name}" if name.isdecimal() else f"the {name}"
 
 
 def size_of(record: "ExplanationRecord | HiddenRegionRecord", region: Sized) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from misure._util.records import Count, Fraction, Record
 from misure.explanation.answers.effects import LEAST_TOLD
-from misure.explanation.answers.intervention import named
+from misure.explanation.summary import named
 from misure.metrics.comparison.statistics import summarise
 
 _EXAMPLES = 5

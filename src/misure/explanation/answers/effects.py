@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from misure._util.records import Amount, Count, Fraction, Record
-from misure.explanation.answers.intervention import named
 from misure.explanation.answers.pieces import Piece
 from misure.explanation.answers.surroundings import BACKGROUND
 from misure.explanation.record import CostRecord, TargetRecord
+from misure.explanation.summary import named
 from misure.models.cost import Cost
 from misure.models.target import Target
 

@@ -213,23 +213,23 @@ def hidden_sentence(record: HiddenRegionRecord) -> str:
     if record.question == "necessary":
         if record.is_found:
             return (
-                f"Hiding {size_of(record, record)} loses the {name}: all else shown, the Dice "
+                f"Hiding {size_of(record, record)} loses {name}: all else shown, the Dice "
                 f"falls to {record.dice:.2f}."
             )
         if record.dice_with_all_hidden > record.threshold:
             what = "all its surroundings" if record.outside_target else "the whole image"
             return (
-                f"Hiding {what} does not lose the {name}: the Dice is still "
+                f"Hiding {what} does not lose {name}: the Dice is still "
                 f"{record.dice_with_all_hidden:.2f}."
             )
-        return f"No region that, hidden, loses the {name} was found within {passes}."
+        return f"No region that, hidden, loses {name} was found within {passes}."
     before = f"Dice {record.dice_with_nothing_hidden:.2f}"
     if record.is_found:
         return (
-            f"Hiding {size_of(record, record)} makes the model draw the {name}: Dice "
+            f"Hiding {size_of(record, record)} makes the model draw {name}: Dice "
             f"{record.dice:.2f} ({before} with nothing hidden)."
         )
     return (
-        f"No region was found within {passes} that makes the model draw the {name} when it is "
+        f"No region was found within {passes} that makes the model draw {name} when it is "
         f"hidden ({before} with nothing hidden)."
     )

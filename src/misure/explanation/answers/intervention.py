@@ -108,12 +108,3 @@ def check_fits(image: Tensor, target: Target) -> None:
             f"expected a target of the image's shape {tuple(image.shape[1:])}, got "
             f"{tuple(target.region.shape)}. Take it from this image."
         )
-
-
-def named(name: str) -> str:
-    """How a sentence names a class, with its article; a class without a name has a number.
-
-    >>> named("horse"), named("7")
-    ('the horse', 'class 7')
-    """
-    return f"class {name}" if name.isdecimal() else f"the {name}"

@@ -19,11 +19,11 @@ from misure.explanation.answers.intervention import (
     Hiding,
     check_fits,
     hide_each,
-    named,
 )
 from misure.explanation.answers.pieces import Piece, divide
 from misure.explanation.presentation import make_presentations
 from misure.explanation.record import CostRecord, TargetRecord
+from misure.explanation.summary import named
 from misure.images.spacing import check_spacing, sampling_of
 from misure.models.cost import Cost
 from misure.models.device import to_device

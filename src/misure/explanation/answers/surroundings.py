@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from misure.explanation.answers.intervention import named
 from misure.explanation.answers.pieces import Piece, divide
+from misure.explanation.summary import named
 from misure.images.regions import component_numbers, distance_px
 from misure.images.spacing import Sampling, short_side_px
 from misure.models.segmentation import Segmentation
