@@ -72,6 +72,11 @@ def test_what_stands_in_the_way_is_written_and_said(folder):
             ["--question", "blocking", "--missed", "mask.png", "--class", 1, "--instance", 0],
             "options that choose an object with --missed",
         ),
+        (
+            ["--question", "necessary", "--class", 1, "--other-image", "image.png"],
+            "--other-image with --question sufficient alone",
+        ),
+        (["--class", 1, "--robust", 2], "at_least above 0 and below 1, got 2.0"),
     ],
 )
 def test_questions_that_do_not_fit_are_refused(folder, arguments, said, monkeypatch):

@@ -139,3 +139,25 @@ def test_the_summary_says_what_was_not_searched_for_or_not_found():
     assert found.is_reduced
     assert "in one part, 0 % of it outside) suffices for the thing: Dice 0.9" in found.summary()
     assert "No smaller region" not in found.summary()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"lost_dice": 1.0}, "lost_dice of at least 0 and below 1, got 1.0"),
+        ({"max_passes": 149}, "max_passes of 150 or more for the whole answer, got 149"),
+        ({"robust": 1.5}, "at_least above 0 and below 1, got 1.5"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_before_any_pass(options, said):
+    model = toys.model_of(toys.Constant())
+    with model.counting() as spent, pytest.raises(InputError, match=said):
+        answer(model, toys.Constant.image(), 1, **options)
+    assert spent.forward_passes == 0
+
+
+def test_the_least_budget_is_enough():
+    image = toys.Beacon.image()
+    found = answer(toys.model_of(toys.Beacon()), image, 1, max_passes=150, one_minimal=True)
+    assert sum(found.passes.values()) <= 150
+    assert found.explanation.settings["one_minimal"]

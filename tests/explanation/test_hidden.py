@@ -156,6 +156,18 @@ def test_bad_questions_are_refused():
         necessary_region(model, image, drawn, lost_dice=1)
 
 
+def test_what_means_nothing_for_a_hidden_region_is_refused():
+    model, image = toys.model_of(toys.OwnBrightness()), toys.OwnBrightness.image()
+    for options in ({"one_minimal": True}, {"compare_presentations": True}):
+        (name,) = options
+        with pytest.raises(InputError, match=f"got {name}, which is for sufficient regions only"):
+            necessary_region(model, image, 1, **options)
+    dark = torch.zeros(30, 30, dtype=torch.bool)
+    dark[:3, :3] = True
+    with pytest.raises(InputError, match="expected a target that the model draws, .* 0.000"):
+        necessary_region(model, image, misure.Target(1, dark, torch.zeros_like(dark)))
+
+
 def test_several_targets_share_batches_and_answers_do_not_change():
     model, image = toys.model_of(toys.OwnBrightness()), toys.square_image()
     image[0, 20:26, 3:9] = 1.0

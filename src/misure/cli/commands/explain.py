@@ -138,6 +138,7 @@ def explain(
     from misure._util.folders import writing_folder
     from misure.cli.commands.questions import Asked, missed_object
     from misure.datasets import ImageFiles
+    from misure.explanation.answers.robustness import check_askable
     from misure.images.nifti import is_nifti
     from misure.images.spacing import known_spacing
     from misure.models.segmentation import segment
@@ -161,6 +162,13 @@ def explain(
             "expected at most --point of the options that choose an object with --missed, which "
             "says itself where it is."
         )
+    if other_image is not None and question != "sufficient":
+        raise InputError(
+            f"expected --other-image with --question sufficient alone, got --question {question}: "
+            "nothing is shown in the outline of what is hidden."
+        )
+    if robust is not None:
+        check_askable(robust)
     if taken := [name for name in _FLAGS if name in options]:
         raise InputError(
             f"expected options of the preset with --option, got {taken[0]}, which is none. `misure "

@@ -75,7 +75,7 @@ class Asked:
             return "\n".join([*self._robustness(question, region, folder), summary(record, out)])
         if question == "all":
             return self._answer_all(folder, out)
-        options = self._options_of_hiding()
+        options = self.options
         if question == "blocking":
             hidden = blocking_region(*self._subject, drawn_dice=self.drawn_dice, **options)
         else:
@@ -113,17 +113,13 @@ class Asked:
     def _subject(self) -> tuple[SegmentationModel, Tensor, Target]:
         return self.model, self.pixels, self.target
 
-    def _options_of_hiding(self) -> dict[str, Any]:
-        """The options but another image, which nothing is shown in the outline of."""
-        return {k: v for k, v in self.options.items() if not k.startswith("other_image")}
-
     def _answer_all(self, folder: Path, out: Path) -> str:
         found = answer(
             *self._subject,
             dice_threshold=self.dice_threshold,
             lost_dice=self.lost_dice,
             robust=self.robust,
-            **self._options_of_hiding(),
+            **self.options,
         )
         self._save(found.explanation, folder)
         self._save_hidden(found.necessary, "necessary", folder)

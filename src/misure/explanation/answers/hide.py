@@ -173,13 +173,15 @@ def find_hidden_regions(
     Raises:
         InputError, ModelError: as of `necessary_region` and `blocking_region`.
     """
-    chosen = choose_preset(model, preset, {"baseline_image": "filled"} | options)
+    usual = {"baseline_image": "filled", "thresholds": []}  # no nested regions are made
+    chosen = choose_preset(model, preset, usual | options)
     reduction = chosen.reduction
     if not isinstance(reduction, SearchingReduction):
         raise InputError(
             f"expected a preset whose search can hide regions (readable, quick, smallest, "
             f"forward_only), got {chosen.name}, which finds sufficient regions only."
         )
+    _check_hideable(chosen)
     if isinstance(reduction, GradientReduction):  # alone it would stay near where it begins
         reduction = replace(reduction, after_readable=True)
         chosen = replace(chosen, reduction=reduction)
@@ -210,6 +212,20 @@ def find_hidden_regions(
             for parts in zip(probes, found, accounts, strict=True)
         ]
     return with_seconds(regions, time.perf_counter() - start)
+
+
+def _check_hideable(preset: Preset) -> None:
+    """Raises an InputError for options that mean nothing for a region that is hidden."""
+    asked = {
+        "one_minimal": preset.one_minimal,
+        "compare_presentations": preset.compare_presentations,
+        "max_content_dice": preset.max_content_dice < 1,
+    }
+    if wrong := [option for option, is_asked in asked.items() if is_asked]:
+        raise InputError(
+            f"expected options for a region that is hidden, got {' and '.join(wrong)}, which is "
+            "for sufficient regions only."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,10 +278,18 @@ def _search(
     (before,) = yield Query([nothing], alone=True)
     (after,) = yield Query([everything], alone=True)
     outcome = _Found(before.dice, after.dice)
-    if probe.question == BLOCKING and probe.suffices(before):
+    if probe.suffices(before):
+        expected, other = (
+            ("a target that the model draws", "blocking_region asks about what it missed")
+            if probe.question.loses
+            else (
+                "a target that the model does not draw",
+                "necessary_region explains what is drawn",
+            )
+        )
         raise InputError(
-            f"expected a target that the model does not draw, it reaches a Dice of "
-            f"{before.dice:.3f} with the whole image. necessary_region explains what is drawn."
+            f"expected {expected}, it reaches a Dice of {before.dice:.3f} with the whole image. "
+            f"{other}."
         )
     if probe.question.loses and probe.suffices(after):
         grown = yield from GROWTHS[preset.growth](probe, account)

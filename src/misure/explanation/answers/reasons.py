@@ -118,6 +118,8 @@ def find_reasons(
     """
     if max_reasons < 1:
         raise InputError(f"expected max_reasons of 1 or more, got {max_reasons}.")
+    if max_passes is not None and max_passes < 2:
+        raise InputError(f"expected max_passes of 2 or more, got {max_passes}.")
     model = as_model(model)
     pixels = as_image(image, model)
     settings = explanation.settings | {"max_passes": None}

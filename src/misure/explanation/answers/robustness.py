@@ -17,6 +17,7 @@ from misure.errors import InputError, entrance
 from misure.explanation.answers.baseline_draws import MIXTURE, BaselineDraws
 from misure.explanation.answers.sequential import Looks, plan_looks
 from misure.explanation.changes import OtherPresentation
+from misure.explanation.inpainting import require_library
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import OnStep, Probe, Query, Search
 from misure.explanation.question import QUESTIONS
@@ -188,6 +189,16 @@ def _by_kind(outcomes: list[tuple[str, bool]], kinds: Iterable[str]) -> dict[str
     return {
         kind: HeldOfDrawn(held=sum(held), drawn=len(held)) for kind, held in by_kind.items() if held
     }
+
+
+def check_askable(at_least: float) -> None:
+    """Raises an InputError or MissingDependencyError if `robustness` would, before any pass.
+
+    Args:
+        at_least: the share that is asked about.
+    """
+    plan_looks(1, at_least)
+    require_library()
 
 
 @entrance("robustness")

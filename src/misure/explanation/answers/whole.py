@@ -17,7 +17,7 @@ from misure.explanation.answers.effects import ContextEffects
 from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.answers.hide import necessary_region
 from misure.explanation.answers.reasons import Reasons, find_reasons
-from misure.explanation.answers.robustness import Robustness, robustness
+from misure.explanation.answers.robustness import Robustness, check_askable, robustness
 from misure.explanation.explain import explain
 from misure.explanation.explanation import Explanation
 from misure.explanation.probe import OnStep
@@ -29,10 +29,14 @@ from misure.models.model import SegmentationModel
 USUAL_PASSES = 250
 """Pass equivalents of the whole answer if no other number is asked for."""
 
+LEAST_PASSES = 150
+"""Fewer are not enough for all parts."""
+
 _SHARE_OF_EFFECTS, _SHARE_OF_ROBUSTNESS = 0.12, 0.14
 _SHARE_OF_SUFFICIENT, _SHARE_OF_SURROUNDINGS, _SHARE_OF_REASONS = 0.6, 0.5, 1 / 3
 _LEAST_AREAS = (0.001, 0.01, 0.05)  # of objects whose effect is measured, the first that fits
 _NUM_SUPERPIXELS = 10  # so few that there are controls
+_FOR_EXPLAINING = ("one_minimal", "compare_presentations", "max_content_dice")
 _FEW = {"num_minimality_tests": 0}
 
 
@@ -131,16 +135,25 @@ def answer(
         robust: the share of baseline images, in (0, 1), that is asked about: does the
             explanation's region suffice on at least so many? None: not asked.
         other_images: each (C, *any) float, among these baseline images; see `robustness`.
-        max_passes: pass equivalents, at most, in all.
+        max_passes: pass equivalents, at most, in all; `LEAST_PASSES` (150) or more.
         max_reasons: reasons at most, that of the explanation included.
-        options: options of the preset to change, for all parts. What is hidden is filled in from
-            what is shown if no `baseline_image` is named.
+        options: options of the preset to change, for all parts; `one_minimal`,
+            `compare_presentations` and `max_content_dice` for the explanation alone. What is
+            hidden is filled in from what is shown if no `baseline_image` is named.
 
     Raises:
         InputError: as of `explain` and `necessary_region`; or too small a budget.
         MissingDependencyError: scikit-image is not installed and `robust` is asked for.
         ModelError: the network fails.
     """
+    if not 0 <= lost_dice < 1:
+        raise InputError(f"expected a lost_dice of at least 0 and below 1, got {lost_dice}.")
+    if max_passes < LEAST_PASSES:
+        raise InputError(
+            f"expected max_passes of {LEAST_PASSES} or more for the whole answer, got {max_passes}."
+        )
+    if robust is not None:
+        check_askable(robust)
     model = as_model(model)
     pixels = as_image(image, model)
     model.examine(pixels[None])
@@ -167,7 +180,8 @@ def answer(
         **own,
     )
     left -= first.cost.pass_equivalents
-    hiding = partial(necessary_region, model, pixels, meant, lost_dice=lost_dice, **own)
+    own_of_hiding = {name: value for name, value in own.items() if name not in _FOR_EXPLAINING}
+    hiding = partial(necessary_region, model, pixels, meant, lost_dice=lost_dice, **own_of_hiding)
     around = hiding(outside_target=True, max_passes=int(_SHARE_OF_SURROUNDINGS * left))
     left -= around.cost.pass_equivalents
     others = find_reasons(

@@ -135,6 +135,8 @@ class State:
         """
         units, everything = self.responses[0].units, torch.ones_like(self.probe.target.region)
         number = min(_FIRST_GROUPS, self.num_left // 4)
+        if not number:
+            return
         groups = compact_groups(units, range(len(units.num_px)), number, self.generator)
         pieces = [self.readable(units.region(group, everything)) for group in groups]
         nothing = self.probe.whole_image()
