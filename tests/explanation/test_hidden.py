@@ -172,12 +172,12 @@ def test_several_targets_share_batches_and_answers_do_not_change():
     model, image = toys.model_of(toys.OwnBrightness()), toys.square_image()
     image[0, 20:26, 3:9] = 1.0
     targets = [misure.predicted_target(model, image, class_index=1, instance=i) for i in (0, 1)]
-    together = find_hidden_regions(model, image, targets, NECESSARY, threshold=0.5, max_passes=90)
+    together = find_hidden_regions(model, image, targets, NECESSARY, threshold=0.5, max_passes=50)
     for target, hidden in zip(targets, together, strict=True):
-        alone = necessary_region(model, image, target, max_passes=90)
+        alone = necessary_region(model, image, target, max_passes=50)
         assert torch.equal(alone.region, hidden.region)
         assert alone.dice == hidden.dice
-        assert hidden.cost.pass_equivalents <= 90
+        assert hidden.cost.pass_equivalents <= 50
 
 
 def test_a_soft_edge_of_what_is_hidden_lies_inside_it():

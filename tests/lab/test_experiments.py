@@ -171,6 +171,7 @@ def plan(tmp_path):
     return read_plan(str(tmp_path / "mine.toml"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_this_process", "few_canvases")
 def test_an_experiment_of_ones_own_from_the_command_line(plan, tmp_path):
     pytest.importorskip("monai")

@@ -640,6 +640,7 @@ def test_chances_stay_chances_where_scores_are_skewed_and_failures_rare(share):
         assert ((chances > 1e-3) & (chances < 1 - 1e-3)).mean() > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_learners")
 def test_features_that_know_nothing_add_nothing():
     generator = np.random.default_rng(5)
@@ -704,6 +705,7 @@ def _invoke(*words):
 
 
 @pytest.mark.usefixtures("quick_learners")
+@pytest.mark.slow
 def test_commands_from_runs_to_lists(noisy_run, tmp_path):
     file, listed = tmp_path / "model.json", tmp_path / "review.csv"
     said = _invoke("fit", noisy_run, "--annotations", "triangle:12", "--out", file)
