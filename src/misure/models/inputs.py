@@ -40,6 +40,19 @@ def as_model(model: Any) -> SegmentationModel:
     )
 
 
+def as_examined(model: Any, image: Any) -> tuple[SegmentationModel, Tensor]:
+    """The model and the image (C, *spatial) that are meant, the model examined on the image.
+
+    Raises:
+        InputError: as of `as_model`, `as_image` and `SegmentationModel.examine`.
+        ModelError: the network fails on the image.
+    """
+    found = as_model(model)
+    pixels = as_image(image, found)
+    found.examine(pixels[None])
+    return found, pixels
+
+
 def as_image(image: Any, model: SegmentationModel) -> Tensor:
     """The image (C, *spatial) float32 that is meant.
 

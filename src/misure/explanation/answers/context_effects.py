@@ -22,7 +22,7 @@ from misure.images.regions import distance_px
 from misure.images.spacing import check_spacing, in_mm, sampling_of
 from misure.models.device import to_device
 from misure.models.given_target import AnyTarget, as_target
-from misure.models.inputs import AnyImage, as_image, as_model
+from misure.models.inputs import AnyImage, as_examined
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation, segment
 from misure.models.target import Target
@@ -125,9 +125,7 @@ def context_effects(
         spacing_mm=spacing_mm,
         max_passes=max_passes,
     )
-    model = as_model(model)
-    pixels = as_image(image, model)
-    model.examine(pixels[None])
+    model, pixels = as_examined(model, image)
     asked = as_target(model, pixels, target)
     check_fits(pixels, asked)
     with model.counting() as cost, model.borrowed():

@@ -17,7 +17,7 @@ def elsewhere(
 ) -> list[Piece]:
     """The form of a piece at places where it touches neither the target nor where it was.
 
-    Of a few places that are drawn, those most nearly as far from the target.
+    A few places are drawn; of these, the ones whose distance to the target is most like its own.
 
     Args:
         piece: the form, and where it was.

@@ -31,7 +31,7 @@ from misure.explanation.run_searches import run_searches
 from misure.images.regions import area_fraction, component_numbers, distance_px
 from misure.images.spacing import check_spacing, short_side_px
 from misure.models.given_target import AnyTarget, as_target
-from misure.models.inputs import AnyImage, as_image, as_model
+from misure.models.inputs import AnyImage, as_examined
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -77,9 +77,7 @@ def necessary_region(
         InputError: bad arguments, or a preset whose search finds sufficient regions only.
         ModelError: the network fails.
     """
-    model = as_model(model)
-    pixels = as_image(image, model)
-    model.examine(pixels[None])
+    model, pixels = as_examined(model, image)
     return find_hidden_regions(
         model,
         pixels,
@@ -130,9 +128,7 @@ def blocking_region(
             that the model draws already.
         ModelError: the network fails.
     """
-    model = as_model(model)
-    pixels = as_image(image, model)
-    model.examine(pixels[None])
+    model, pixels = as_examined(model, image)
     return find_hidden_regions(
         model,
         pixels,

@@ -81,17 +81,18 @@ def hide_each(
     views = [(way, hiding) for hiding in hidings for way in presentations]
 
     def show(part: slice) -> list[HiddenOutcome]:
+        regions = [hiding.region().to(way.image.device) for way, hiding in views[part]]
         images = [
-            way.show(1 - way.visibility(hiding.region().to(way.image.device))[None])
-            for way, hiding in views[part]
+            way.show(1 - way.visibility(region)[None])
+            for (way, _), region in zip(views[part], regions, strict=True)
         ]
         with torch.no_grad():
             logits = model(torch.cat(images))
         outcomes = []
-        for (_, hiding), each in zip(views[part], logits, strict=True):
+        for (_, hiding), region, each in zip(views[part], regions, logits, strict=True):
             target = hiding.target()
             drawn = model.class_region(each[None], target.class_index)[0].to(target.region.device)
-            judged = ~hiding.region().to(drawn.device) | target.region
+            judged = ~region.to(drawn.device) | target.region
             outcomes.append(HiddenOutcome.of(target, drawn & judged))
         return outcomes
 

@@ -28,7 +28,7 @@ from misure.images.spacing import check_spacing, sampling_of
 from misure.models.cost import Cost
 from misure.models.device import to_device
 from misure.models.given_target import AnyTarget, as_target
-from misure.models.inputs import AnyImage, as_image, as_model
+from misure.models.inputs import AnyImage, as_examined
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import segment
 from misure.models.target import Target
@@ -169,9 +169,7 @@ def leverage(
     """
     if num_parts < 2:
         raise InputError(f"expected num_parts of 2 or more, got {num_parts}.")
-    model = as_model(model)
-    pixels = as_image(image, model)
-    model.examine(pixels[None])
+    model, pixels = as_examined(model, image)
     asked = as_target(model, pixels, target).to("cpu")
     check_fits(pixels, asked)
     spacing = check_spacing(spacing_mm, pixels.ndim - 1)

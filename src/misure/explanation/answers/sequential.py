@@ -41,13 +41,13 @@ class Looks:
     confidence: float
 
     def is_clear(self, look: int, held: int) -> bool:
-        """Whether draws end at a look (0, 1, ...) at which so many hold."""
+        """Whether draws end at this look (0, 1, ...), when this many of them hold."""
         if look == len(self.nums) - 1:
             return True
         return not self.no_up_to[look] < held < self.yes_from[look]
 
     def bounds(self, look: int, held: int) -> tuple[float, float]:
-        """Lower and upper bound of the share, of draws that ended at a look with so many held."""
+        """Lower and upper bound of the share, when draws ended at this look and this many held."""
         error = 1 - self.confidence
 
         def at_least_as_good(share: float) -> float:

@@ -4,7 +4,7 @@ What was hidden is said with *hidden*, what was shown alone with *shown*; see `s
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from misure._util.records import plain
 from misure.errors import InputError, entrance
-from misure.explanation.answers.context_effects import context_effects
+from misure.explanation.answers.context_effects import EffectSettings, effects_of
 from misure.explanation.answers.effects import ContextEffects
 from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.answers.hide import necessary_region
+from misure.explanation.answers.intervention import check_fits
 from misure.explanation.answers.reasons import Reasons, find_reasons
 from misure.explanation.answers.robustness import Robustness, check_askable, robustness
 from misure.explanation.explain import explain
@@ -23,8 +24,10 @@ from misure.explanation.explanation import Explanation
 from misure.explanation.probe import OnStep
 from misure.explanation.summary import sufficient_sentences, sure_sentences
 from misure.models.given_target import AnyTarget, as_target
-from misure.models.inputs import AnyImage, as_image, as_model
+from misure.models.inputs import AnyImage, as_examined
 from misure.models.model import SegmentationModel
+from misure.models.segmentation import segment
+from misure.models.target import Target
 
 USUAL_PASSES = 250
 """Pass equivalents of the whole answer if no other number is asked for."""
@@ -133,7 +136,7 @@ def answer(
         model, image, target, dice_threshold, preset, seed, spacing_mm, on_step: as of `explain`.
         lost_dice: Dice down to which the target counts as lost, in [0, 1).
         robust: the share of baseline images, in (0, 1), that is asked about: does the
-            explanation's region suffice on at least so many? None: not asked.
+            explanation's region suffice on at least this share? None: not asked.
         other_images: each (C, *any) float, among these baseline images; see `robustness`.
         max_passes: pass equivalents, at most, in all; `LEAST_PASSES` (150) or more.
         max_reasons: reasons at most, that of the explanation included.
@@ -154,9 +157,7 @@ def answer(
         )
     if robust is not None:
         check_askable(robust)
-    model = as_model(model)
-    pixels = as_image(image, model)
-    model.examine(pixels[None])
+    model, pixels = as_examined(model, image)
     meant = as_target(model, pixels, target)
     common: dict[str, Any] = {"seed": seed, "spacing_mm": spacing_mm}
     own = {"preset": preset, "on_step": on_step, **common, **_FEW, **options}
@@ -219,15 +220,19 @@ def answer(
 
 
 def _effects(
-    model: SegmentationModel, *subject: Any, max_passes: int, **options: Any
+    model: SegmentationModel, image: Tensor, target: Target, **options: Any
 ) -> ContextEffects | None:
     """The context effects, of larger objects only if there are many; None if still too many."""
-    for min_area in _LEAST_AREAS:
-        try:
-            return context_effects(
-                model, *subject, min_area=min_area, max_passes=max_passes, **options
-            )
-        except InputError as error:
-            if "max_passes" not in str(error):
-                raise
-    return None
+    check_fits(image, target)
+    effects = None
+    with model.counting() as cost, model.borrowed():
+        segmentation = segment(model, image)
+        for min_area in _LEAST_AREAS:
+            settings = EffectSettings(min_area=min_area, **options)
+            try:
+                effects = effects_of(segmentation, image, target, settings)
+                break
+            except InputError as error:
+                if "max_passes" not in str(error):
+                    raise
+    return effects and replace(effects, cost=cost)
