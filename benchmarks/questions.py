@@ -14,7 +14,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ from misure.models.preprocessing import resize
 from searches import add_arguments, open_model, open_objects, read_rows
 
 _DRAWN, _SMALLEST = 0.1, 0.01
+_TELLING = 0.05  # of the Dice
 
 Row = dict[str, Any]
 
@@ -123,12 +124,27 @@ def _print_answers(rows: list[Row]) -> None:
             f"- robustness: share {median(record['share'] for record in robust):.2f}, at least "
             f"{robust[0]['at_least']}: {said.count('yes')} yes, {said.count('no')} no"
         )
+    strongest = [_strongest(row) for row in rows if row.get("effects")]
+    telling = [effect for effect in strongest if effect and effect["effect"] >= _TELLING]
+    beyond = [mean(e["control_dices"]) - e["dice"] for e in telling if e["control_dices"]]
+    print(
+        f"- a part of the surroundings takes {_TELLING} or more: {len(telling)}; with a control: "
+        f"{len(beyond)}; as much beyond it: {sum(value >= _TELLING for value in beyond)}"
+    )
     reasons = [row["reasons"] for row in rows]
     counts = [len(record["reasons"]) for record in reasons]
     numbers = {number: counts.count(number) for number in sorted(set(counts))}
+    reduced = sum(any(one["is_reduced"] for one in r["reasons"][1:]) for r in reasons)
     print(
+        f"- with a second reason that was reduced: {reduced}\n"
         f"- reasons: {numbers}, Dice of the rest {median(r['dice_of_rest'] for r in reasons):.2f}"
     )
+
+
+def _strongest(row: Row) -> Row | None:
+    """The effect of the part of the surroundings that takes the most; not the whole background."""
+    effects = (one for one in row["effects"]["effects"] if one["kind"] != "background")
+    return next(effects, None)
 
 
 def _print_hidden(name: str, records: list[Row]) -> None:

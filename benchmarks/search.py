@@ -24,7 +24,7 @@ whether blocks are removable. The transfer Dice is with the next image of the da
 import argparse
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from statistics import mean, median
+from statistics import geometric_mean, mean, median
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,7 @@ def _columns(paper: dict[str, Row], others: list[str]) -> dict[str, Callable[[li
         "area, median": lambda rows: f"{median(map(_area, rows)):.3f}",
         "relative to paper: median": of_paper(lambda rows: f"{median(relative(rows)):.2f}"),
         "mean": of_paper(lambda rows: f"{mean(relative(rows)):.2f}"),
+        "geometric mean": of_paper(lambda rows: f"{geometric_mean(relative(rows)):.2f}"),
         "larger than paper": of_paper(lambda rows: _count(r > _TOLERANCE for r in relative(rows))),
         "at most half": of_paper(lambda rows: _count(r <= 0.5 for r in relative(rows))),
         "pass equivalents: median": lambda rows: f"{median(passes(rows)):g}",

@@ -104,6 +104,7 @@ def test_the_table_relates_each_area_to_that_of_the_paper(tmp_path, capsys):
     assert shown["| paper"] == ["2", "1.00", "1.00", "0", "0"]
     assert shown["| one"] == ["2", "0.63", "0.63", "0", "1"]
     assert shown["| two"] == ["2", "1.00", "1.00", "1", "1"]
+    assert by_search["| one"]["geometric mean"] == "0.50"
     assert shown["| old"] == ["–"] * 5  # the paper has no such object
     assert figure.stat().st_size > 0
     made[1]["again"] -= 0.01
