@@ -72,7 +72,7 @@ def test_a_control_pulls_the_other_way_while_its_dice_is_too_large(max_content_d
     (reply,) = try_regions(MODEL, [(probe, shown)], Query([], gradient=True, content_controls=True))
     wanted = -_gradient(probe, shown, probe.presentations[0].image)
     if max_content_dice == 0:
-        assert reply.content_dice > 0
+        assert reply.excess_dice > 0
         wanted = wanted - _gradient(
             probe, shown, probe.content_controls.other_image, is_control=True
         )

@@ -102,6 +102,20 @@ def dice_by_presentation(
     }
 
 
+def hidden_dice(
+    model: SegmentationModel, probe: Probe, region: Tensor, account: Account | None = None
+) -> float | None:
+    """Dice of the target, in [0, 1], when a region (*spatial) bool is hidden and all else shown.
+
+    None if the probe does not ask for it.
+    """
+    if probe.hidden_presentation is None:
+        return None
+    question = replace(probe.question, hides=not probe.question.hides)
+    asked = replace(probe, question=question, hidden_presentation=None)
+    return _dice(model, asked, probe.hidden_presentation, region, account)
+
+
 def dice_under_small_changes(
     model: SegmentationModel, probe: Probe, region: Tensor, account: Account | None = None
 ) -> tuple[dict[str, float], dict[str, float]]:
@@ -216,7 +230,9 @@ def sufficiency_by_presentation(
                 made[id(image), kind] = hard
             for edge_px in (0, soft_px):
                 shown = (replace(made[id(image), kind], edge_px=edge_px),)
-                alone = replace(probe, presentations=shown, excluded_contents=())
+                alone = replace(
+                    probe, presentations=shown, excluded_contents=(), hidden_presentation=None
+                )
                 apart.append((i, alone))
     accounts = accounts or [Account() for _ in probes]
     parts = [Account(limit=_share(accounts[i])) for i, _ in apart]

@@ -110,15 +110,15 @@ Found = tuple[Tensor, float, float]
 
 
 def _dilation(probe: Probe, account: Account | None = None) -> Search[Found]:
-    distance, views = distance_px(probe.target.region, probe.sampling), len(probe.presentations)
+    distance, views = distance_px(probe.target.region, probe.sampling), probe.num_views_of_growth
     grown, account = distance <= probe.edge_px, account or Account()
     while True:
         if not account.affords(LEAST_SHOWN * views):
             return (yield from _settle(probe, distance, [float(distance.max())], account))
         region = probe.within(grown)
-        (reply,) = yield Query([region])
+        (reply,) = yield Query([region], hidden=True)
         if probe.suffices(reply):
-            (reply,) = yield Query([region], alone=True)
+            (reply,) = yield Query([region], alone=True, hidden=True)
         if probe.suffices(reply):
             return region, float(distance[grown].max()), reply.dice
         if bool(grown.all()):
@@ -128,14 +128,13 @@ def _dilation(probe: Probe, account: Account | None = None) -> Search[Found]:
 
 def _first(probe: Probe, account: Account | None = None) -> Search[Found]:
     distance, account = distance_px(probe.target.region, probe.sampling), account or Account()
-    views = len(probe.presentations)
+    views = probe.num_views_of_growth
     growths = _growths(probe, distance, STEP_PX)
     for start in [0, *range(1, len(growths), _STEPS_AT_ONCE)]:
         steps = growths[start : start + _STEPS_AT_ONCE] if start else growths[:1]
         num = account.affordable(len(steps), views, kept=_KEPT * views)
-        replies = (
-            (yield Query([probe.within(distance <= step) for step in steps[:num]])) if num else []
-        )
+        tried = [probe.within(distance <= step) for step in steps[:num]]
+        replies = (yield Query(tried, hidden=True)) if tried else []
         likely = [s for s, reply in zip(steps, replies, strict=False) if probe.suffices(reply)]
         if likely:
             rest = likely + growths[start + len(steps) :]
@@ -147,32 +146,32 @@ def _first(probe: Probe, account: Account | None = None) -> Search[Found]:
 
 def _bracket(probe: Probe, account: Account | None = None) -> Search[Found]:
     distance, account = distance_px(probe.target.region, probe.sampling), account or Account()
-    needed = LEAST_SHOWN * len(probe.presentations)
+    needed = LEAST_SHOWN * probe.num_views_of_growth
     growths = _growths(probe, distance, 1)
     misses, suffices, step = -1, len(growths) - 1, 0
     while misses < step < suffices and account.affords(needed):
-        (reply,) = yield Query([probe.within(distance <= growths[step])])
+        (reply,) = yield Query([probe.within(distance <= growths[step])], hidden=True)
         if probe.suffices(reply):
             suffices = step
         else:
             misses, step = step, max(1, 2 * step)
     while suffices - misses > 1 and account.affords(needed):
         middle = (misses + suffices) // 2
-        (reply,) = yield Query([probe.within(distance <= growths[middle])])
+        (reply,) = yield Query([probe.within(distance <= growths[middle])], hidden=True)
         misses, suffices = (misses, middle) if probe.suffices(reply) else (middle, suffices)
     return (yield from _settle(probe, distance, growths[suffices:], account))
 
 
 def _steps(probe: Probe, account: Account | None = None) -> Search[Found]:
     distance, account = distance_px(probe.target.region, probe.sampling), account or Account()
-    views = len(probe.presentations)
+    views = probe.num_views_of_growth
     side, farthest = short_side_px(distance.shape, probe.sampling), float(distance.max())
     growths = [probe.edge_px + share * side for share in STEPS]
     growths = [*(g for g in growths if g < farthest), max(farthest, probe.edge_px)]
     for i, growth_px in enumerate(growths[:-1]):
         if not account.affords(LEAST_SHOWN * views):
             break
-        (reply,) = yield Query([probe.within(distance <= growth_px)])
+        (reply,) = yield Query([probe.within(distance <= growth_px)], hidden=True)
         if probe.suffices(reply):
             return (yield from _settle(probe, distance, growths[i:], account))
     return (yield from _settle(probe, distance, growths[-1:], account))
@@ -180,7 +179,7 @@ def _steps(probe: Probe, account: Account | None = None) -> Search[Found]:
 
 def _jumps(probe: Probe, account: Account | None = None) -> Search[Found]:
     """The least of a few growths that suffices, each shown alone: at most five passes."""
-    account, views = account or Account(), len(probe.presentations)
+    account, views = account or Account(), probe.num_views_of_growth
     distance = distance_px(probe.target.region, probe.sampling)
     side, farthest = short_side_px(distance.shape, probe.sampling), float(distance.max())
     growths = [probe.edge_px + share * side for share in STEPS]
@@ -191,7 +190,7 @@ def _jumps(probe: Probe, account: Account | None = None) -> Search[Found]:
         if not misses < step < suffices or not account.affords(_KEPT * views):
             break
         region = probe.within(distance <= growths[step])
-        (reply,) = yield Query([region], alone=True)
+        (reply,) = yield Query([region], alone=True, hidden=True)
         if probe.suffices(reply):
             suffices, found = step, (region, growths[step], reply.dice)
         else:
@@ -204,7 +203,7 @@ def _jumps(probe: Probe, account: Account | None = None) -> Search[Found]:
         return found
     growth_px = max(farthest, probe.edge_px)
     region = probe.within(distance <= growth_px)
-    (reply,) = yield Query([region], alone=True)
+    (reply,) = yield Query([region], alone=True, hidden=True)
     if not probe.suffices(reply):
         raise _never(reply, probe)
     return region, growth_px, reply.dice
@@ -216,10 +215,10 @@ def _settle(
     """The first of these growths that suffices when shown alone; the last is the whole image."""
     for growth_px in growths:
         is_last = growth_px == growths[-1]
-        if not is_last and not account.affords(_KEPT * len(probe.presentations)):
+        if not is_last and not account.affords(_KEPT * probe.num_views_of_growth):
             continue
         region = probe.within(distance <= growth_px)
-        (reply,) = yield Query([region], alone=True)
+        (reply,) = yield Query([region], alone=True, hidden=True)
         if probe.suffices(reply):
             return region, growth_px, reply.dice
     raise _never(reply, probe)
@@ -235,6 +234,12 @@ def _growths(probe: Probe, distance: Tensor, step_px: int) -> list[float]:
 
 
 def _never(reply: Reply, probe: Probe) -> InputError:
+    if reply.dice >= probe.dice_threshold:
+        return InputError(
+            f"expected the target to be lost when the whole image is hidden, its Dice is then "
+            f"{reply.excess_dice + probe.max_hidden_dice:.3f}. The model draws it without seeing "
+            "anything, so no region is needed: leave out max_hidden_dice."
+        )
     return InputError(
         f"expected the whole image to reach a Dice of "
         f"{probe.dice_threshold:g} with the target, it reaches {reply.dice:.3f}. The target is "

@@ -20,6 +20,7 @@ from misure.explanation.evidence import (
     content_dices,
     dice_by_presentation,
     dice_under_small_changes,
+    hidden_dice,
     other_baseline_images,
     sufficiency_by_presentation,
 )
@@ -131,6 +132,9 @@ class Explainer:
                 others = other_baseline_images(preset.names_of_baseline_images)
                 parts_of_image[id(image)] = {
                     "presentations": present(baseline_image=preset.baseline_image),
+                    "hidden_presentation": present(baseline_image=preset.hidden_baseline_image)[0]
+                    if preset.asks_hidden and not question.hides
+                    else None,
                     "other_presentations": tuple(
                         way for kind in others for way in present(baseline_image=kind)
                     ),
@@ -147,6 +151,7 @@ class Explainer:
                 question=question,
                 excluded_contents=excluded,
                 max_content_dice=preset.max_content_dice,
+                max_hidden_dice=preset.max_hidden_dice,
                 num_changes=preset.num_changes,
                 seed=self.seed,
                 spacing_mm=self.spacing_mm,
@@ -366,6 +371,7 @@ class Explainer:
             relative_area=num_pixels / int(target.sum()),
             outside_target_fraction=num_outside / max(1, num_pixels),
             dice=minimal.dice,
+            hidden_dice=hidden_dice(self.model, probe, minimal.region, account),
             dice_by_baseline_image=(
                 dice_by_presentation(self.model, probe, ways, minimal.region, account)
                 if len(ways) > 1

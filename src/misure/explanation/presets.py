@@ -41,6 +41,10 @@ class Preset:
             saliency map is the one that stage 2 made.
         max_content_dice: the largest Dice that stage 2 allows when a region's content is replaced
             (see `contents`); 1: any, and nothing is spent on it.
+        max_hidden_dice: the largest Dice that both stages allow when the region is hidden and all
+            else is shown: with 0.5, a region that suffices and without which the target is lost. 1:
+            any, and nothing is spent on it.
+        hidden_baseline_image: what stands where it is hidden then; one name.
         num_changes: small changes (a shift of one pixel, 1 % noise, a soft edge, another baseline
             image) under which a region has to hold before stage 2 accepts it, drawn anew for each
             region; 0: none.
@@ -63,6 +67,8 @@ class Preset:
     edge_px: int = 0
     thresholds: tuple[float, ...] = ()
     max_content_dice: float = 1.0
+    max_hidden_dice: float = 1.0
+    hidden_baseline_image: str = "filled"
     num_changes: int = 0
     one_minimal: bool = False
     minimality_cell_px: int = 0
@@ -101,8 +107,18 @@ class Preset:
 
     @property
     def num_views(self) -> int:
-        """Passes that a region takes: one a presentation, one an excluded content."""
-        return self.num_presentations + self._num_excluded
+        """Passes that a region takes: one a presentation, one a control."""
+        return self.num_views_of_growth + self._num_excluded
+
+    @property
+    def num_views_of_growth(self) -> int:
+        """The same in stage 1, which does without excluded contents."""
+        return self.num_presentations + self.asks_hidden
+
+    @property
+    def asks_hidden(self) -> bool:
+        """Whether a region must not only suffice, but lose the target when it is hidden."""
+        return self.max_hidden_dice < 1
 
     @property
     def _num_excluded(self) -> int:
@@ -117,7 +133,7 @@ class Preset:
         num_ways = self.num_presentations
         num_others = len(other_baseline_images(self.names_of_baseline_images))
         on_all = (num_ways > 1) + PASSES_OF_SMALL_CHANGES
-        return len(CONTENT_CONTROLS) + num_ways * on_all + num_others
+        return len(CONTENT_CONTROLS) + num_ways * on_all + num_others + self.asks_hidden
 
     @property
     def passes_of_accepting(self) -> int:
@@ -140,7 +156,8 @@ class Preset:
     @property
     def least_passes(self) -> int:
         """The smallest budget with which all that these settings ask for can be done."""
-        shown = LEAST_SHOWN * self.num_presentations + self.reduction.least_shown * self.num_views
+        shown = LEAST_SHOWN * self.num_views_of_growth
+        shown += self.reduction.least_shown * self.num_views
         compared = LEAST_SHOWN * NUM_COMPARED if self.compare_presentations else 0
         return shown + self.reserved_passes + self.passes_of_minimality + compared
 

@@ -46,6 +46,9 @@ class Probe:
             `excluded_contents` only.
         excluded_contents: names of content controls with which the target must *not* appear.
         max_content_dice: the largest Dice that is allowed with them, in [0, 1].
+        hidden_presentation: what stands where a region is hidden, if it must not only suffice, but
+            lose the target when it is hidden; None: nothing of that is asked.
+        max_hidden_dice: the largest Dice that is allowed when it is hidden, in [0, 1].
         spacing_mm: sides of a pixel or voxel along (*spatial); None: not known.
         other_presentations: the same image with other baseline images, for evidence; a search
             shows a region in them as one of the small changes alone.
@@ -64,6 +67,8 @@ class Probe:
     content_controls: ContentControls | None = None
     excluded_contents: tuple[str, ...] = ()
     max_content_dice: float = 1.0
+    hidden_presentation: Presentation | None = None
+    max_hidden_dice: float = 1.0
     spacing_mm: tuple[float, ...] | None = None
     other_presentations: tuple[Presentation, ...] = ()
     num_changes: int = 0
@@ -79,8 +84,9 @@ class Probe:
             raise InputError(
                 f"expected a dice_threshold above 0 and at most 1, got {self.dice_threshold}."
             )
-        if not 0 <= self.max_content_dice <= 1:
-            raise InputError(f"expected a max_content_dice in [0, 1], got {self.max_content_dice}.")
+        for name in ("max_content_dice", "max_hidden_dice"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"expected a {name} in [0, 1], got {getattr(self, name)}.")
         image = self.presentations[0].image
         if image.shape[1:] != self.target.region.shape:
             raise InputError(
@@ -137,8 +143,13 @@ class Probe:
 
     @property
     def num_views(self) -> int:
-        """Images shown for one region: one a presentation, one an excluded content."""
-        return len(self.presentations) + len(self.excluded_contents)
+        """Images shown for one region: one a presentation, one a control."""
+        return self.num_views_of_growth + len(self.excluded_contents)
+
+    @property
+    def num_views_of_growth(self) -> int:
+        """The same in stage 1, which does without excluded contents."""
+        return len(self.presentations) + (self.hidden_presentation is not None)
 
     @property
     def passes_of_accepting(self) -> int:
@@ -155,9 +166,8 @@ class Probe:
         return self.question.score(dice)
 
     def suffices(self, reply: "Reply") -> bool:
-        """Whether a region answers the question, and excluded contents in its outline do not."""
-        reaches = self.score(reply.dice) >= self.score_threshold
-        return reaches and reply.content_dice <= self.max_content_dice
+        """Whether a region answers the question, and no control has too large a Dice."""
+        return self.score(reply.dice) >= self.score_threshold and reply.excess_dice <= 0
 
     @cached_property
     def allowed(self) -> Tensor | None:
@@ -197,8 +207,8 @@ class Reply:
 
     Attributes:
         dice: Dice with the target; with several presentations that of the least score.
-        content_dice: the largest Dice with an excluded content inside the region; 0 if the query
-            did not ask for it.
+        excess_dice: by how much the Dice of a control is above what is allowed, at most; that of
+            an excluded content, or of the region hidden. 0 or less: none is too large.
         num_forwards, num_backwards: passes made for this region.
         gradient: (*spatial) float32, how much the loss falls, to first order, when a pixel joins
             the region (or rises when it leaves it); None if not asked for.
@@ -207,7 +217,7 @@ class Reply:
     """
 
     dice: float
-    content_dice: float = 0.0
+    excess_dice: float = 0.0
     gradient: Tensor | None = None
     margins: Tensor | None = None
     num_forwards: int = 0
@@ -290,7 +300,9 @@ class Query:
             size of the batch; a Dice that is to be returned is asked for alone, as a stranger
             would who shows the region again.
         gradient: ask for the direction too; takes a backward pass.
-        content_controls: also show the probe's excluded contents.
+        content_controls: also show the probe's excluded contents, and the region hidden if the
+            probe asks for that.
+        hidden: also show the region hidden if the probe asks for that.
         margins: ask for the margins of the probe's sample, too.
         changes: the small change under which each of the regions is shown; empty: as they are.
     """
@@ -299,6 +311,7 @@ class Query:
     alone: bool = False
     gradient: bool = False
     content_controls: bool = False
+    hidden: bool = False
     margins: bool = False
     changes: Sequence[Change] = ()
 

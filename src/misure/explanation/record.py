@@ -118,7 +118,9 @@ class MinimallySufficientRegionRecord(Record, frozen=True, kw_only=True):
         relative_area: its area divided by the target's; 0 or more.
         outside_target_fraction: part of it outside the target, in [0, 1]; 0 for an empty region.
         dice: with the target when the model sees this region alone.
-        dice_by_baseline_image: the same for each baseline image that the region had to suffice
+        hidden_dice: the same when it is hidden and all else shown, with `max_hidden_dice`; None:
+            nothing was asked of that.
+        dice_by_baseline_image: `dice` for each baseline image that the region had to suffice
             with; the least of them is `dice`.
         dice_on_other_baseline_images: the same for those of `mean`, `blurred`, `noise` and
             `filled` that it was not searched with; nothing is required of them.
@@ -141,6 +143,7 @@ class MinimallySufficientRegionRecord(Record, frozen=True, kw_only=True):
     relative_area: Amount
     outside_target_fraction: Fraction
     dice: Fraction
+    hidden_dice: Fraction | None = None
     dice_by_baseline_image: dict[str, float]
     dice_on_other_baseline_images: dict[str, Fraction]
     dice_under_small_changes: dict[str, Fraction]

@@ -34,7 +34,7 @@ def try_regions(
         model: the model that is shown the regions.
         shown: pairs of a probe and a region (*spatial) bool, or a visibility (*spatial) float; all
             images of one shape.
-        query: whether gradients and content controls are wanted; its regions are not used.
+        query: whether gradients and controls are wanted; its regions are not used.
 
     Raises:
         ModelError: a gradient is NaN or infinite, or the network fails.
@@ -42,7 +42,7 @@ def try_regions(
     views = [
         replace(view, owner=owner)
         for owner, (probe, region) in enumerate(shown)
-        for view in _views_of(probe, region, query.content_controls)
+        for view in _views_of(probe, region, query)
     ]
 
     def show(part: slice) -> list[Reply]:
@@ -58,34 +58,46 @@ def try_regions(
 
 @dataclass(frozen=True)
 class _View:
-    """One image to be shown: a region of a probe in one presentation, or with another content."""
+    """One image to be shown: a region of a probe in one presentation, or with another content.
+
+    Attributes:
+        hides: whether the region is hidden, and all else shown.
+        max_dice: the largest Dice that is allowed, of a control; None: it is none.
+    """
 
     probe: Probe
     region: Tensor
     presentation: Presentation
-    is_control: bool = False
+    hides: bool
+    max_dice: float | None = None
     owner: int = 0
 
 
-def _views_of(probe: Probe, region: Tensor, content_controls: bool) -> Iterator[_View]:
+def _views_of(probe: Probe, region: Tensor, query: Query) -> Iterator[_View]:
+    hides = probe.question.hides
     for presentation in probe.presentations:
-        yield _View(probe, region, presentation)
-    if content_controls and probe.content_controls is not None:
+        yield _View(probe, region, presentation, hides)
+    if query.content_controls and probe.content_controls is not None:
         first = probe.presentations[0]
         for content in probe.excluded_contents:
             image = probe.content_controls.replace(content, region)
-            yield _View(probe, region, replace(first, image=image), is_control=True)
+            yield _View(probe, region, replace(first, image=image), hides, probe.max_content_dice)
+    if (query.content_controls or query.hidden) and probe.hidden_presentation is not None:
+        yield _View(probe, region, probe.hidden_presentation, not hides, probe.max_hidden_dice)
 
 
 def _summed_up(seen: list[tuple[_View, Reply]]) -> Reply:
     gradients = [reply.gradient for _, reply in seen if reply.gradient is not None]
     _, least = min(
-        ((view, reply) for view, reply in seen if not view.is_control),
+        ((view, reply) for view, reply in seen if view.max_dice is None),
         key=lambda pair: pair[0].probe.score(pair[1].dice),
     )
     return Reply(
         dice=least.dice,
-        content_dice=max((reply.dice for view, reply in seen if view.is_control), default=0.0),
+        excess_dice=max(
+            (reply.dice - view.max_dice for view, reply in seen if view.max_dice is not None),
+            default=0.0,
+        ),
         gradient=reduce(torch.add, gradients) if gradients else None,
         num_forwards=sum(reply.num_forwards for _, reply in seen),
         num_backwards=sum(reply.num_backwards for _, reply in seen),
@@ -131,7 +143,7 @@ def _show(model: SegmentationModel, views: Sequence[_View], query: Query) -> lis
 
 def _visibility(inside: Tensor, views: Sequence[_View]) -> Tensor:
     """How visible each pixel is (N, *spatial), by how far it lies inside the view's region."""
-    hides = [view.probe.question.hides for view in views]
+    hides = [view.hides for view in views]
     if not any(hides):
         return inside
     is_hidden = torch.tensor(hides, device=inside.device).view(-1, *[1] * (inside.ndim - 1))
@@ -151,7 +163,7 @@ def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:
         both = predicted & target.region.to(predicted.device)
         if not probe.considers_all:
             predicted = predicted & probe.considered.to(predicted.device)
-        if probe.question.hides:
+        if view.hides:
             judged = (view.region == 0) | target.region
             predicted = predicted & judged.to(predicted.device)
         counts.append(torch.stack([torch.count_nonzero(both), torch.count_nonzero(predicted)]))
@@ -175,13 +187,12 @@ def _sampled(logits: Tensor, views: Sequence[_View]) -> list[Tensor]:
 def _fall_of_loss(margin: Tensor, view: _View, dice: float) -> Tensor:
     """How much the loss of a view falls when the margin (*spatial) of a pixel rises a little.
 
-    A content control wants the target's margins to fall as long as its Dice is too large.
+    A control wants the target's margins to fall as long as its Dice is too large.
     """
     margin = margin.detach()
     unit = _SHARPNESS * margin.std(correction=0) + torch.finfo(margin.dtype).eps
     wanted = view.probe.wanted.to(margin)
-    if view.is_control:
-        too_large = dice > view.probe.max_content_dice
-        wanted = -wanted.clamp(min=0) if too_large else torch.zeros_like(wanted)
+    if view.max_dice is not None:
+        wanted = -wanted.clamp(min=0) if dice > view.max_dice else torch.zeros_like(wanted)
     falls = torch.sigmoid(wanted * margin * (-1 / unit))
     return falls.mul_(wanted).mul_(1 / (unit * view.probe.num_target_pixels))

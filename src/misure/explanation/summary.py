@@ -47,6 +47,9 @@ def sufficient_sentences(record: ExplanationRecord) -> list[str]:
         return [f"The model draws {name} whatever the image shows: {nothing}."]
     first = f"Shown alone, {size_of(record, small)} suffices for {name}: Dice {small.dice:.2f}."
     sentences, minimality = [first], record.minimality
+    if small.hidden_dice is not None:
+        outcome = f"{name} has a Dice of {small.hidden_dice:.2f}"
+        sentences.append(f"With this region hidden and all else shown, {outcome}.")
     if small.stopped_by == "no_search":
         sentences.append("No smaller region was searched for.")
     elif not small.is_reduced and not (minimality and minimality.is_one_minimal):

@@ -112,7 +112,7 @@ def sufficient_top(model: SegmentationModel, probe: Probe, saliency_map: Tensor)
     """
     everything = torch.ones_like(probe.target.region)
     whole = SufficientRegion(everything, float("inf"), 1.0, "none")
-    plain = replace(probe, excluded_contents=())
+    plain = replace(probe, excluded_contents=(), hidden_presentation=None)
     values = fill_unknown(saliency_map).cpu().numpy()
     _, ranks = np.unique(values, return_inverse=True)  # the lowest has rank 0
     ranked = torch.from_numpy(ranks.reshape(saliency_map.shape)).to(model.device)

@@ -216,6 +216,7 @@ def _check_hideable(preset: Preset) -> None:
         "one_minimal": preset.one_minimal,
         "compare_presentations": preset.compare_presentations,
         "max_content_dice": preset.max_content_dice < 1,
+        "max_hidden_dice": preset.asks_hidden,
     }
     if wrong := [option for option, is_asked in asked.items() if is_asked]:
         raise InputError(
