@@ -9,9 +9,9 @@ the data set. Then the draws are made again with `at_least=0.9`, which end early
 ROWS (of `search.py`) and FOUND is computed and added; the same command again prints the tables
 alone. `--single` leaves the second draws out.
 
-With `--keep KEPT.jsonl` nothing of that is done: of regions from the minimal one of each search
-to beyond the sufficient one, the smallest is taken whose share is at least 0.9 (see
-`robust_search`), and its area and the passes are printed. `--stability STABLE.jsonl` explains each
+With `--keep KEPT.jsonl` nothing of that is done: each search is asked for regions that hold on 0.9
+of all baseline images (`robust=0.9`), and their areas are printed, with how many are known to
+hold. `--stability STABLE.jsonl` explains each
 object again after small changes instead (see `misure.stability_of`).
 """
 
@@ -23,19 +23,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any, overload
 
-import torch
 from torch import Tensor
 
 import misure
 from misure._util.records import plain
 from misure.datasets import Reading, open_dataset
 from misure.datasets.sample import Dataset
-from misure.explanation.answers.baseline_draws import MIXTURE, BaselineDraws
-from misure.explanation.answers.robust_search import grown_candidates, most_robust
-from misure.explanation.presentation import make_presentations
-from misure.explanation.probe import Account, Probe
-from misure.explanation.run_searches import run_searches
-from misure.images.regions import area_fraction
+from misure.explanation.robust.draws import MIXTURE
 from objects import FoundObject
 from searches import NamedSearch, Rows, make_parser, open_model, open_objects, read_rows, unpacked
 
@@ -101,46 +95,40 @@ def regions_of(
 
 
 def kept(
-    model: misure.SegmentationModel, found: FoundObject, dataset: Dataset, row: dict[str, Any]
+    model: misure.SegmentationModel,
+    found: FoundObject,
+    dataset: Dataset,
+    search: NamedSearch,
 ) -> dict[str, Any]:
-    """Which of the regions between minimal and sufficient is robust, and what that took."""
-    minimal, sufficient = unpacked(row), unpacked(row, "sufficient")
-    candidates = grown_candidates(minimal, sufficient)
-    account = Account()
-    probe = Probe(found.target, make_presentations(model, found.image))
+    """What the search finds if its regions have to hold on a share of all baseline images."""
+    options = {"preset": search.preset, "spacing_mm": found.spacing_mm, **search.options}
     images = Images(dataset, found.key.rpartition(" ")[0])
-    draws = BaselineDraws(model, probe, other_images=images, account=account)
-    whole_image = torch.ones_like(sufficient)
-    search = most_robust(probe, candidates, whole_image, draws, at_least=KEPT, account=account)
-    with torch.inference_mode(False), model.borrowed():
-        ((region, tried),) = run_searches(
-            model, [probe], [search], doing="drawing", accounts=[account]
-        )
+    explanation = misure.explain(
+        model, found.image, found.target, robust=KEPT, other_images=images, **options
+    )
+    values = explanation.values
     return {
-        "is_robust": bool(tried) and tried[-1].answer == "yes",
-        "tried": [[one.held, one.drawn] for one in tried],
-        "candidates": len(candidates),
-        "area": area_fraction(region),
-        "minimal": area_fraction(minimal),
-        "sufficient": area_fraction(sufficient),
-        "passes": account.cost.pass_equivalents,
+        "robustness": plain(values.robustness),
+        "area": values.minimally_sufficient_region.area_fraction,
+        "sufficient": values.sufficient_region.area_fraction,
+        "passes": values.cost.pass_equivalents,
     }
 
 
 def _table_of_kept(records: list[dict[str, Any]]) -> None:
-    print(
-        "| search | objects | robust | at which candidate | area | minimal | sufficient | passes |"
-    )
-    print("|" + "---|" * 8)
+    print("| search | objects | yes | unclear | no | share | area | sufficient | whole | passes |")
+    print("|" + "---|" * 10)
     for name in dict.fromkeys(record["search"] for record in records):
         own = [record for record in records if record["search"] == name]
-        robust = [record for record in own if record["is_robust"]]
-        areas = [
-            f"{median(one[key] for one in own):.3f}" for key in ("area", "minimal", "sufficient")
+        robust = [record["robustness"] for record in own]
+        answers = [
+            sum(one["answer"] == each for one in robust) for each in ("yes", "unclear", "no")
         ]
-        places = ", ".join(f"{len(one['tried'])} of {one['candidates']}" for one in robust)
+        share = f"{median(one['share'] for one in robust):.2f}"
+        areas = [f"{median(one[key] for one in own):.3f}" for key in ("area", "sufficient")]
+        whole = sum(record["area"] == 1 for record in own)
         passes = f"{median(one['passes'] for one in own):g}"
-        cells = [name, len(own), len(robust), places, *areas, passes]
+        cells = [name, len(own), *answers, share, *areas, whole, passes]
         print("| " + " | ".join(map(str, cells)) + " |")
 
 
@@ -232,7 +220,7 @@ def main() -> None:
             (
                 found.key,
                 search.name,
-                partial(kept, model, found, dataset, rows.find(model, found, search)),
+                partial(kept, model, found, dataset, search),
             )
             for found, search in pairs
         )

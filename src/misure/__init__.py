@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     )
     from misure.explanation.answers.context_effects import context_effects
     from misure.explanation.answers.leverage import leverage
-    from misure.explanation.answers.robustness import Robustness, robustness
+    from misure.explanation.answers.robustness import robustness
     from misure.explanation.answers.stability import Stability, stability_of
     from misure.explanation.explain import explain, explain_all
     from misure.explanation.explanation import Explanation
     from misure.explanation.presets import PRESETS
+    from misure.explanation.robust.measured import Robustness
     from misure.images.read import read_image
     from misure.methods import METHODS, as_captum_forward
     from misure.metrics import METRICS
@@ -71,7 +72,7 @@ _MODULE_OF = {
     "ModelError": "errors",
     "PRESETS": "explanation.presets",
     "Reasons": "explanation.answers.reasons",
-    "Robustness": "explanation.answers.robustness",
+    "Robustness": "explanation.robust.measured",
     "RunFolderError": "errors",
     "RunPlan": "runs.plan",
     "Segmentation": "models.segmentation",

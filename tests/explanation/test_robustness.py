@@ -1,7 +1,5 @@
 """For which share of baseline images a region answers its question, on toys whose answer is known."""
 
-import itertools
-
 import msgspec
 import pytest
 import torch
@@ -9,13 +7,10 @@ from torch import nn
 
 import misure
 import toys
-from misure.explanation.answers.baseline_draws import MIXTURE, BaselineDraws
-from misure.explanation.answers.robust_search import grown_candidates, most_robust
 from misure.explanation.presentation import make_presentations
-from misure.explanation.probe import Account, Probe
+from misure.explanation.probe import Probe
 from misure.explanation.question import NECESSARY
-from misure.explanation.run_searches import run_searches
-from misure.images.regions import distance_px
+from misure.explanation.robust.draws import MIXTURE, BaselineDraws, SearchDraws
 
 BOTH = pytest.mark.parametrize("num_dimensions", [2, 3])
 
@@ -195,36 +190,53 @@ def test_it_is_written_to_json_and_read():
     assert msgspec.json.decode(msgspec.json.encode(found), type=misure.Robustness) == found
 
 
-def test_a_search_keeps_the_first_region_that_is_robust():
+@pytest.mark.parametrize("preset", ["readable", "smallest", "quick"])
+def test_a_search_keeps_what_holds_on_other_baseline_images(preset):
+    """On a flat one the square alone suffices; on any other the corner has to be seen, too."""
     model, image = toys.model_of(LeansOnFlat()), LeansOnFlat.image()
     target = misure.predicted_target(model, image, class_index=1)
-    probe = Probe(target, make_presentations(model, image))
-    robust = target.region.clone()
-    robust[20:, 20:] = True
-    candidates, everything = [target.region, robust], torch.ones_like(robust)
-    account = Account()
-
-    def kept(candidates, **options):
-        draws = BaselineDraws(model, probe, ("blurred",), account=account)
-        search = most_robust(probe, candidates, everything, draws, at_least=0.9, **options)
-        (result,) = run_searches(model, [probe], [search], doing="", accounts=[account])
-        return result
-
+    plain = misure.explain(model, image, target, preset=preset, num_changes=0)
     with model.counting() as spent:
-        region, tried = kept(candidates)
-    assert torch.equal(region, robust)
-    assert [one.answer for one in tried] == ["no", "yes"]
-    assert {one.confidence for one in tried} == {0.975}
-    assert account.cost.forward_passes == spent.forward_passes == sum(one.passes for one in tried)
-    region, tried = kept(candidates[:1])
-    assert torch.equal(region, everything)
-    assert [one.answer for one in tried] == ["no"]
-    account = Account(limit=30)
-    region, tried = kept(candidates, account=account)
-    assert torch.equal(region, everything)
-    assert not tried
-    assert account.was_short
-    assert account.cost.forward_passes == 0
+        robust = misure.explain(
+            model, image, target, preset=preset, num_changes=0, robust=0.8, max_passes=150
+        )
+    assert plain.values.robustness is None
+    found = misure.robustness(model, image, target, plain.minimally_sufficient_region)
+    assert found.answer == "no"
+    assert robust.values.robustness.answer == "yes"
+    assert robust.values.robustness.drawn == 20  # 0.8 ** 14 < 0.05, and 6 that no other image took
+    assert robust.cost.pass_equivalents == spent.pass_equivalents <= 150
+    assert "The region suffices on 20 of 20 baseline images" in robust.summary()
+
+
+def test_a_search_shows_what_it_accepts_on_every_kind_but_other_images():
+    model, image, target = _target(toys.OwnBrightness)
+    probe = Probe(target, make_presentations(model, image))
+    draws = BaselineDraws(model, probe, MIXTURE, _others(1, 30, 30))
+    changes = SearchDraws(draws, 6).changes(target.region)
+    kinds = {"blurred", "noise", "flat", "filled", "inpainted"}
+    assert {change.kind for change in changes[:5]} == kinds
+    assert changes[5].kind in ("blurred", "noise", "flat")
+    again = SearchDraws(draws, 6).changes(target.region)
+    assert changes == again
+    for change, same in zip(changes, again, strict=True):
+        shown, once_more = change.presentation(None), same.presentation(None)
+        assert torch.equal(shown.baseline_image, once_more.baseline_image)
+        assert shown.name == change.kind
+    noises = [SearchDraws(draws, 1).presentation("noise", i).baseline_image for i in range(2)]
+    assert not torch.equal(*noises)
+    assert draws.num_tested == 0
+
+
+def test_a_hidden_region_is_asked_the_same():
+    model, image = toys.model_of(misure.testing.toys.Beacon()), misure.testing.toys.Beacon.image()
+    target = misure.predicted_target(model, image, class_index=1)
+    hidden = misure.necessary_region(model, image, target, robust=0.8, baseline_image="mean")
+    assert hidden.is_found
+    assert hidden.values.robustness.question == "necessary"
+    assert hidden.values.robustness.answer == "yes"
+    plain = misure.necessary_region(model, image, target, baseline_image="mean")
+    assert plain.values.robustness is None
 
 
 def test_the_draws_of_a_number_are_the_same_for_each_region():
@@ -234,26 +246,6 @@ def test_the_draws_of_a_number_are_the_same_for_each_region():
     first = [draws.draw(number).key for number in range(40)]
     assert [draws.draw(number).key for number in range(40)] == first
     assert {key[0] for key in first} == set(MIXTURE)
-
-
-def test_candidates_grow_from_the_minimal_region_beyond_the_sufficient_one():
-    minimal, sufficient = torch.zeros(2, 32, 32, dtype=torch.bool)
-    minimal[8:10, 8:10] = True
-    sufficient[4:20, 4:20] = True
-    candidates = grown_candidates(minimal, sufficient, 2, grow_by=(0.25, 1))
-    assert [int(one.sum()) for one in candidates[:4]] == [4, 16, 64, 256]
-    assert torch.equal(candidates[0], minimal)
-    around = torch.zeros_like(minimal)
-    around[7:11, 7:11] = True
-    assert torch.equal(candidates[1], around)
-    assert torch.equal(candidates[3], sufficient)
-    assert torch.equal(candidates[4], distance_px(sufficient) <= 8)
-    assert len(candidates) == 5  # the last would be the whole image
-    assert all(not (a & ~b).any() for a, b in itertools.pairwise(candidates))
-    assert len(grown_candidates(sufficient, sufficient, grow_by=())) == 1
-    nothing, everything = grown_candidates(minimal & False, sufficient, grow_by=())
-    assert not nothing.any()
-    assert torch.equal(everything, sufficient)
 
 
 def test_bad_arguments():

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 import misure
-from misure.explanation.answers.sequential import plan_looks
+from misure.explanation.robust.sequential import plan_looks
 
 
 @pytest.mark.parametrize(("held", "num"), [(59, 59), (57, 59), (3, 12), (0, 7), (7, 7), (1, 1)])

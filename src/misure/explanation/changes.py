@@ -51,9 +51,11 @@ class Change:
 
     Attributes:
         moves_whole_image: whether the whole image looks different afterwards.
+        tolerance: how far the Dice may be below what is asked for.
     """
 
     moves_whole_image: ClassVar[bool] = False
+    tolerance: ClassVar[float] = TOLERANCE
 
     def target(self, target: Target) -> Target:
         """The target to preserve afterwards."""

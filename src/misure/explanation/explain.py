@@ -28,6 +28,7 @@ def explain(
     other_image: Tensor | None = None,
     other_image_name: str = "tensor",
     spacing_mm: Sequence[float] | None = None,
+    other_images: Sequence[Tensor] = (),
     on_step: OnStep | None = None,
     **options: Any,
 ) -> Explanation:
@@ -50,6 +51,8 @@ def explain(
         other_image_name: how the results name it.
         spacing_mm: sides of a pixel or voxel along each axis of the image; distances are then
             measured in space. None: pixels are squares, voxels cubes.
+        other_images: each (C, *any) float, among the baseline images of `robust=0.9` (see
+            `misure.robustness`).
         on_step: called with progress: what is being done, steps done, steps in all or None.
         options: options of the preset to change, such as `max_passes=200`, `one_minimal=True`,
             `baseline_image="mean,filled"`, `edge_px=8` or, for `paper`,
@@ -70,6 +73,7 @@ def explain(
         other_image=other_image,
         other_image_name=other_image_name,
         spacing_mm=spacing_mm,
+        other_images=other_images,
         on_step=on_step,
         **options,
     )[0]
@@ -87,6 +91,7 @@ def explain_all(
     other_image: Tensor | None = None,
     other_image_name: str = "tensor",
     spacing_mm: Sequence[float] | None = None,
+    other_images: Sequence[Tensor] = (),
     on_step: OnStep | None = None,
     **options: Any,
 ) -> list[Explanation]:
@@ -118,6 +123,7 @@ def explain_all(
         other_image_name=other_image_name,
         spacing_mm=check_spacing(spacing_mm, num_axes),
         on_step=on_step,
+        other_images=other_images,
     )
     results: dict[int, Explanation] = {}
     for shape in dict.fromkeys(image_.shape for image_ in images):

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from misure.errors import InputError
+from misure.explanation.acceptance import holds_on_draws
 from misure.explanation.probe import Account, OnStep, Probe, Query, Reply, Search
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import dilate, distance_px
@@ -119,7 +120,7 @@ def _dilation(probe: Probe, account: Account | None = None) -> Search[Found]:
         (reply,) = yield Query([region], hidden=True)
         if probe.suffices(reply):
             (reply,) = yield Query([region], alone=True, hidden=True)
-        if probe.suffices(reply):
+        if probe.suffices(reply) and (yield from holds_on_draws(probe, region, account)):
             return region, float(distance[grown].max()), reply.dice
         if bool(grown.all()):
             raise _never(reply, probe)
@@ -191,7 +192,7 @@ def _jumps(probe: Probe, account: Account | None = None) -> Search[Found]:
             break
         region = probe.within(distance <= growths[step])
         (reply,) = yield Query([region], alone=True, hidden=True)
-        if probe.suffices(reply):
+        if probe.suffices(reply) and (yield from holds_on_draws(probe, region, account)):
             suffices, found = step, (region, growths[step], reply.dice)
         else:
             misses = step
@@ -219,7 +220,9 @@ def _settle(
             continue
         region = probe.within(distance <= growth_px)
         (reply,) = yield Query([region], alone=True, hidden=True)
-        if probe.suffices(reply):
+        if not probe.suffices(reply):
+            continue
+        if is_last or (yield from holds_on_draws(probe, region, account)):
             return region, growth_px, reply.dice
     raise _never(reply, probe)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from misure._util.seeds import seed_device
 from misure._version import __version__
+from misure.explanation.acceptance import hold_under_changes
 from misure.explanation.budget import TargetBudget
 from misure.explanation.content_controls import CONTENT_CONTROLS, make_content_controls
 from misure.explanation.dust import narrow_fraction
@@ -45,8 +46,10 @@ from misure.explanation.record import (
     TargetRecord,
     sizes_in_mm,
 )
-from misure.explanation.reduction import MinimallySufficientRegion, hold_under_changes
+from misure.explanation.reduction import MinimallySufficientRegion
 from misure.explanation.removal import Minimality, measure_minimality, remove_blocks
+from misure.explanation.robust.draws import MIXTURE, BaselineDraws, SearchDraws
+from misure.explanation.robust.measured import robustness_of
 from misure.explanation.run_searches import run_searches
 from misure.images.grid import GRAINS, default_grain_px
 from misure.images.regions import area_fraction, component_numbers
@@ -70,6 +73,7 @@ class Explainer:
         other_image: (C, *any) for the transfer Dice; None: the image turned.
         other_image_name: how results name it.
         spacing_mm: sides of a pixel or voxel of the images; None: not known.
+        other_images: among the baseline images of `robust` (see `misure.robustness`).
     """
 
     model: SegmentationModel
@@ -80,6 +84,7 @@ class Explainer:
     other_image_name: str
     spacing_mm: tuple[float, ...] | None
     on_step: OnStep | None
+    other_images: Sequence[Tensor] = ()
 
     def run(self, images: Sequence[Tensor], targets: Sequence[Target]) -> list[Explanation]:
         """The explanation of each target; all images of one shape."""
@@ -145,7 +150,7 @@ class Explainer:
                         seed=self.seed,
                     ),
                 }
-            yield Probe(
+            probe = Probe(
                 target.to(device),
                 dice_threshold=self.dice_threshold,
                 question=question,
@@ -157,6 +162,13 @@ class Explainer:
                 spacing_mm=self.spacing_mm,
                 **parts_of_image[id(image)],
             )
+            yield self._with_draws(probe) if preset.robust else probe
+
+    def _with_draws(self, probe: Probe) -> Probe:
+        """The probe, with baseline images on which a region has to hold."""
+        kinds = [kind for kind in MIXTURE if kind != "other_image"]
+        draws = BaselineDraws(self.model, probe, kinds, seed=self.seed)
+        return replace(probe, draws=SearchDraws(draws, self.preset.num_draws))
 
     def _presented(
         self, probes: Sequence[Probe], budgets: Sequence[TargetBudget]
@@ -321,6 +333,15 @@ class Explainer:
             transfer_from=controls.transfer_from,
             transfer_resized=controls.is_resized,
             silhouette_dice_by_content=dices,
+            robustness=robustness_of(
+                self.model,
+                probe,
+                minimal.region,
+                budget.account,
+                at_least=self.preset.robust,
+                other_images=self.other_images,
+                on_step=self.on_step,
+            ),
             settings=settings,
             model_settings=self.model.settings(),
             slice_index=None,

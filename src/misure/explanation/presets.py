@@ -21,6 +21,10 @@ from misure.explanation.reductions.gradient import GradientReduction
 from misure.explanation.reductions.paper import PaperReduction
 from misure.explanation.reductions.quick import QuickReduction
 from misure.explanation.reductions.readable.search import ReadableReduction
+from misure.explanation.robust.measured import passes_for
+
+DRAWS = 6
+"""Baseline images on which a search shows what it accepts, if `robust` is asked for."""
 
 _NO_OPTIONS = ("name", "reduction", "summary", "usual_passes")
 _GIVEN = "tensor"  # the name of a baseline image that is no name
@@ -48,6 +52,9 @@ class Preset:
         num_changes: small changes (a shift of one pixel, 1 % noise, a soft edge, another baseline
             image) under which a region has to hold before stage 2 accepts it, drawn anew for each
             region; 0: none.
+        robust: the share of all baseline images (see `misure.robustness`) on which a region should
+            hold: both stages show what they accept on `DRAWS` of them, and what they find is shown
+            on more of them, with an exact bound. 0: nothing of that is asked.
         one_minimal: remove what can be removed, until no single block of `minimality_cell_px` can.
         minimality_cell_px: side of the blocks whose removal is tried; 0: 1/32 of the short side.
         num_minimality_tests: blocks to try, without `one_minimal`.
@@ -70,6 +77,7 @@ class Preset:
     max_hidden_dice: float = 1.0
     hidden_baseline_image: str = "filled"
     num_changes: int = 0
+    robust: float = 0.0
     one_minimal: bool = False
     minimality_cell_px: int = 0
     num_minimality_tests: int = 16
@@ -86,6 +94,8 @@ class Preset:
                 "expected minimality_cell_px and num_minimality_tests of 0 or more, got "
                 f"{self.minimality_cell_px} and {self.num_minimality_tests}."
             )
+        if not 0 <= self.robust < 1:
+            raise InputError(f"expected robust of at least 0 and below 1, got {self.robust}.")
         if self.num_changes < 0:
             raise InputError(f"expected num_changes of 0 or more, got {self.num_changes}.")
         if self.max_passes is not None and self.max_passes < self.least_passes:
@@ -133,12 +143,19 @@ class Preset:
         num_ways = self.num_presentations
         num_others = len(other_baseline_images(self.names_of_baseline_images))
         on_all = (num_ways > 1) + PASSES_OF_SMALL_CHANGES
-        return len(CONTENT_CONTROLS) + num_ways * on_all + num_others + self.asks_hidden
+        own = len(CONTENT_CONTROLS) + num_ways * on_all + num_others + self.asks_hidden
+        return own + passes_for(self.robust)
 
     @property
     def passes_of_accepting(self) -> int:
-        """Pass equivalents, at most, for showing a region alone and under its small changes."""
-        return self.num_views + 2 * self.num_changes * self.num_presentations
+        """Pass equivalents, at most, for showing a region alone and in all it has to withstand."""
+        changes = 2 * self.num_changes * self.num_presentations
+        return self.num_views + changes + 2 * self.num_draws
+
+    @property
+    def num_draws(self) -> int:
+        """Baseline images on which a search shows what it accepts, besides its own."""
+        return DRAWS if self.robust else 0
 
     @property
     def reserved_passes(self) -> int:

@@ -9,13 +9,13 @@ which to change the region. `run_searches.py` runs searches.
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.explanation.changes import TOLERANCE, Change, SmallChanges
+from misure.explanation.changes import Change, SmallChanges
 from misure.explanation.content_controls import ContentControls
 from misure.explanation.presentation import Presentation
 from misure.explanation.question import SUFFICIENT, Question
@@ -24,6 +24,9 @@ from misure.explanation.shown import Shown
 from misure.images.spacing import Sampling, sampling_of
 from misure.models.cost import Cost
 from misure.models.target import Target
+
+if TYPE_CHECKING:
+    from misure.explanation.robust.draws import SearchDraws
 
 R = TypeVar("R")
 
@@ -53,6 +56,7 @@ class Probe:
         other_presentations: the same image with other baseline images, for evidence; a search
             shows a region in them as one of the small changes alone.
         num_changes: small changes under which a region has to hold before a search accepts it.
+        draws: baseline images on which it has to hold, too; None: no others than its own.
         seed: of the small changes.
         forbidden: (*spatial) bool, pixels that a region may not hold; None: no such.
 
@@ -73,6 +77,7 @@ class Probe:
     other_presentations: tuple[Presentation, ...] = ()
     num_changes: int = 0
     seed: int = 0
+    draws: "SearchDraws | None" = None
     forbidden: Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -153,8 +158,9 @@ class Probe:
 
     @property
     def passes_of_accepting(self) -> int:
-        """Forward passes, at most, for showing a region alone and under its small changes."""
-        return self.num_views + 2 * self.num_changes * len(self.presentations)
+        """Forward passes, at most, for showing a region alone and in all it has to withstand."""
+        changes = 2 * self.num_changes * len(self.presentations)
+        return self.num_views + changes + (2 * self.draws.num if self.draws else 0)
 
     @property
     def score_threshold(self) -> float:
@@ -196,9 +202,9 @@ class Probe:
             return change.hidden_region(region, self.sampling)
         return change.region(region)
 
-    def holds(self, score: float, whole_image: float = 1.0) -> bool:
-        """Whether a region holds under a small change, by its score and that of the whole image."""
-        return score >= self.score_threshold * whole_image - TOLERANCE
+    def holds(self, change: Change, score: float, whole_image: float = 1.0) -> bool:
+        """Whether a region holds under a change, by its score and that of the whole image."""
+        return score >= self.score_threshold * whole_image - change.tolerance
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from misure.errors import InputError
 from misure.explanation.content_controls import TURNED
 from misure.explanation.evidence import PresentedSufficiency
 from misure.explanation.removal import Minimality
+from misure.explanation.robust.measured import Robustness
 from misure.images.spacing import size_mm
 from misure.models.cost import Cost
 from misure.models.target import Target
@@ -198,6 +199,8 @@ class ExplanationRecord(Record, frozen=True, kw_only=True):
         transfer_resized: whether it had another shape, and was scaled and cropped.
         silhouette_dice_by_content: Dice with the content of the minimal region replaced by its mean
             colour, and by noise.
+        robustness: for which share of all baseline images the minimal region suffices; None: not
+            asked for.
         settings: every option of the preset with its value.
         model_settings: how the network is used (see `SegmentationModel.settings`).
         slice_index: the axial slice that was taken of a volume, if any.
@@ -225,6 +228,7 @@ class ExplanationRecord(Record, frozen=True, kw_only=True):
     transfer_from: str
     transfer_resized: bool
     silhouette_dice_by_content: dict[str, float]
+    robustness: Robustness | None = None
     settings: dict[str, Any]
     model_settings: dict[str, Any]
     slice_index: int | None

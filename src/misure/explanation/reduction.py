@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.explanation.changes import Change, number_of
+from misure.explanation.acceptance import hold_under_changes
 from misure.explanation.growth import SufficientRegion
 from misure.explanation.probe import Account, OnStep, Probe, Query, Search
 from misure.explanation.run_searches import run_searches
@@ -262,68 +262,6 @@ def smallest_that_holds(
         if holds:
             return region, reply.dice
     return sufficient.region.clone(), sufficient.dice
-
-
-def hold_under_changes(
-    probe: Probe, regions: Sequence[Tensor], account: Account | None = None, *, alone: bool = False
-) -> Search[list[bool]]:
-    """Whether each region holds under small changes, as many as the probe asks for.
-
-    They are drawn anew for each region (see `changes`), and shown one after the other: a region
-    that does not hold under one is not shown under the next. A region takes `num_changes` passes
-    for each presentation, or fewer; the whole image is shown, once under each change, if a region
-    misses the threshold there. What was shown before is not shown again.
-
-    Args:
-        probe: the target that must be preserved.
-        regions: (*spatial) bool, those that suffice as they are.
-        account: whose limit is kept; what it does not afford does not hold. None: no limit.
-        alone: each in a batch of its own.
-    """
-    held = [*range(len(regions))]
-    for number in range(probe.num_changes):
-        drawn = [(regions[i], probe.changes.draw(regions[i], number)) for i in held]
-        scores = yield from _under_changes(probe, drawn, account, alone=alone, otherwise=0)
-        whole_images = [1.0] * len(held)
-        doubtful = [
-            place
-            for place, (_, change) in enumerate(drawn)
-            if change.moves_whole_image
-            and not probe.question.hides
-            and scores[place]
-            and not probe.holds(scores[place])
-        ]
-        everything = [(probe.whole_image(), drawn[place][1]) for place in doubtful]
-        shown = yield from _under_changes(probe, everything, account, alone=alone, otherwise=1)
-        for place, score in zip(doubtful, shown, strict=True):
-            whole_images[place] = score
-        held = [
-            i
-            for i, *scores_of in zip(held, scores, whole_images, strict=True)
-            if probe.holds(*scores_of)
-        ]
-    return [i in held for i in range(len(regions))]
-
-
-def _under_changes(
-    probe: Probe,
-    drawn: Sequence[tuple[Tensor, Change]],
-    account: Account | None,
-    *,
-    alone: bool,
-    otherwise: float,
-) -> Search[list[float]]:
-    """The score of each region under its change; `otherwise` if the account does not afford it."""
-    known = probe.changes.known
-    keys = [(number_of(region), change) for region, change in drawn]
-    new = [*{key: place for place, key in enumerate(keys) if key not in known}.values()]
-    if account is not None:
-        new = new[: account.affordable(len(new), len(probe.presentations))]
-    if new:
-        regions, changes = zip(*(drawn[place] for place in new), strict=True)
-        replies = yield Query([*regions], alone=alone, changes=changes)
-        known.update((keys[i], reply.dice) for i, reply in zip(new, replies, strict=True))
-    return [probe.score(known[key]) if key in known else otherwise for key in keys]
 
 
 def _values_from_the_top(saliency_map: Tensor) -> tuple[list[float], np.ndarray]:

@@ -79,7 +79,8 @@ def sure_sentences(record: ExplanationRecord) -> list[str]:
                 f"Its outline alone, with other content in it, nearly suffices (Dice "
                 f"{outline:.2f}): weak evidence."
             )
-    every = [dust_note(record), baseline_image_note(record), small_changes_note(record)]
+    robust = record.robustness.note if record.robustness else ""
+    every = [robust, dust_note(record), baseline_image_note(record), small_changes_note(record)]
     return notes + [note for note in every if note]
 
 

@@ -138,7 +138,7 @@ def explain(
     from misure._util.folders import writing_folder
     from misure.cli.commands.questions import Asked, missed_object
     from misure.datasets import ImageFiles
-    from misure.explanation.answers.robustness import check_askable
+    from misure.explanation.robust.measured import check_askable
     from misure.images.nifti import is_nifti
     from misure.images.spacing import known_spacing
     from misure.models.segmentation import segment

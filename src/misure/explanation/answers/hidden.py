@@ -28,6 +28,7 @@ from misure.errors import InputError, entrance
 from misure.explanation.question import QUESTIONS
 from misure.explanation.record import CostRecord, TargetRecord
 from misure.explanation.removal import Minimality
+from misure.explanation.robust.measured import Robustness
 from misure.explanation.summary import name_of, size_of
 from misure.models.cost import Cost
 from misure.models.target import Target
@@ -66,6 +67,8 @@ class HiddenRegionRecord(Record, frozen=True, kw_only=True):
         num_parts: connected parts.
         stopped_by: why the search ended: `end` or `max_passes`, `patience`.
         minimality: how far the region can still be reduced; None if nothing was tried.
+        robustness: for which share of all baseline images it answers the question; None: not asked
+            for.
         settings: every option of the preset with its value.
         model_settings: how the network is used.
         shape: (*spatial) of the image.
@@ -97,6 +100,7 @@ class HiddenRegionRecord(Record, frozen=True, kw_only=True):
     num_parts: Count
     stopped_by: str
     minimality: Minimality | None
+    robustness: Robustness | None = None
     settings: dict[str, Any]
     model_settings: dict[str, Any]
     shape: list[int]

@@ -27,6 +27,7 @@ from misure.explanation.record import CostRecord, TargetRecord
 from misure.explanation.reduction import SearchingReduction
 from misure.explanation.reductions.gradient import GradientReduction
 from misure.explanation.removal import Minimality, measure_minimality
+from misure.explanation.robust.measured import passes_for, robustness_of
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import area_fraction, component_numbers, distance_px
 from misure.images.spacing import check_spacing, short_side_px
@@ -50,6 +51,7 @@ def necessary_region(
     preset: str | None = None,
     seed: int = 0,
     spacing_mm: Sequence[float] | None = None,
+    other_images: Sequence[Tensor] = (),
     on_step: OnStep | None = None,
     **options: Any,
 ) -> HiddenRegion:
@@ -68,6 +70,7 @@ def necessary_region(
         preset: name of the preset whose search is used (see `PRESETS`); by default `readable`.
         seed: seed of all noise.
         spacing_mm: sides of a pixel or voxel along each axis; None: they are equal.
+        other_images: among the baseline images of `robust` (see `misure.robustness`).
         on_step: called with progress: what is being done, steps done, steps in all or None.
         options: options of the preset to change, such as `max_passes=100`. The baseline image is
             `filled` if none is named: what is hidden is filled in from what is shown, for a patch
@@ -87,6 +90,7 @@ def necessary_region(
         preset=preset,
         seed=seed,
         spacing_mm=spacing_mm,
+        other_images=other_images,
         on_step=on_step,
         **options,
     )[0]
@@ -102,6 +106,7 @@ def blocking_region(
     preset: str | None = None,
     seed: int = 0,
     spacing_mm: Sequence[float] | None = None,
+    other_images: Sequence[Tensor] = (),
     on_step: OnStep | None = None,
     **options: Any,
 ) -> HiddenRegion:
@@ -119,6 +124,7 @@ def blocking_region(
         preset: name of the preset whose search is used (see `PRESETS`); by default `readable`.
         seed: seed of all noise.
         spacing_mm: sides of a pixel or voxel along each axis; None: they are equal.
+        other_images: among the baseline images of `robust` (see `misure.robustness`).
         on_step: called with progress: what is being done, steps done, steps in all or None.
         options: options of the preset to change, such as `max_passes=100`; the baseline image is
             `filled` if none is named, as of `necessary_region`.
@@ -138,6 +144,7 @@ def blocking_region(
         preset=preset,
         seed=seed,
         spacing_mm=spacing_mm,
+        other_images=other_images,
         on_step=on_step,
         **options,
     )[0]
@@ -153,6 +160,7 @@ def find_hidden_regions(
     preset: str | None = None,
     seed: int = 0,
     spacing_mm: Sequence[float] | None = None,
+    other_images: Sequence[Tensor] = (),
     on_step: OnStep | None = None,
     **options: Any,
 ) -> list[HiddenRegion]:
@@ -164,7 +172,7 @@ def find_hidden_regions(
         targets: what is to be lost, or to be drawn.
         question: `NECESSARY`, `NECESSARY_OUTSIDE` or `BLOCKING`.
         threshold: Dice down to which a target counts as lost, or from which it counts as drawn.
-        preset, seed, spacing_mm, on_step, options: as of `necessary_region`.
+        preset, seed, spacing_mm, other_images, on_step, options: as of `necessary_region`.
 
     Raises:
         InputError, ModelError: as of `necessary_region` and `blocking_region`.
@@ -190,6 +198,7 @@ def find_hidden_regions(
         other_image_name="",
         spacing_mm=check_spacing(spacing_mm, image.ndim - 1),
         on_step=on_step,
+        other_images=other_images,
     )
     start = time.perf_counter()
     with torch.inference_mode(False), model.borrowed():
@@ -204,8 +213,7 @@ def find_hidden_regions(
             model, probes, searches, doing="hiding", accounts=accounts, on_step=on_step
         )
         regions = [
-            _put_together(model, chosen, *parts)
-            for parts in zip(probes, found, accounts, strict=True)
+            _put_together(explainer, *parts) for parts in zip(probes, found, accounts, strict=True)
         ]
     return with_seconds(regions, time.perf_counter() - start)
 
@@ -251,8 +259,9 @@ def _account(preset: Preset, probe: Probe) -> Account:
     num_ways, num_others = len(probe.presentations), len(probe.other_presentations)
     evidence = num_others + num_ways * ((num_ways > 1) + len(SHOWN_CHANGES))
     tests = preset.num_minimality_tests * num_ways
+    following = evidence + tests + passes_for(preset.robust)
     account = Account(
-        reserved_passes=preset.passes_of_accepting + evidence + tests, limit=preset.max_passes
+        reserved_passes=preset.passes_of_accepting + following, limit=preset.max_passes
     )
     least = account.reserved_passes + _LEAST_PASSES * num_ways
     if account.limit is not None and account.limit < least:
@@ -337,9 +346,10 @@ def _some_growth(probe: Probe) -> Search[tuple[Tensor, float, float] | None]:
 
 
 def _put_together(
-    model: SegmentationModel, preset: Preset, probe: Probe, found: _Found, account: Account
+    explainer: Explainer, probe: Probe, found: _Found, account: Account
 ) -> HiddenRegion:
     """The hidden region with its evidence, which is shown here."""
+    model, preset, robust = explainer.model, explainer.preset, None
     by_name: dict[str, float] = {}
     on_others: dict[str, float] = {}
     under_changes: dict[str, float] = {}
@@ -353,6 +363,15 @@ def _put_together(
         )
         on_others = dice_by_presentation(model, probe, probe.other_presentations, region, account)
         under_changes, _ = dice_under_small_changes(model, probe, region, account)
+        robust = robustness_of(
+            model,
+            probe,
+            region,
+            account,
+            at_least=preset.robust,
+            other_images=explainer.other_images,
+            on_step=explainer.on_step,
+        )
     settings, target, num = preset.settings(), probe.target.to("cpu"), int(region.sum())
     values = HiddenRegionRecord(
         misure_version=__version__,
@@ -379,6 +398,7 @@ def _put_together(
         num_parts=int(component_numbers(region.cpu()).max()),
         stopped_by=found.stopped_by,
         minimality=found.minimality,
+        robustness=robust,
         settings=settings,
         model_settings=model.settings(),
         shape=list(target.region.shape),

@@ -18,10 +18,11 @@ from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.answers.hide import necessary_region
 from misure.explanation.answers.intervention import check_fits
 from misure.explanation.answers.reasons import Reasons, find_reasons
-from misure.explanation.answers.robustness import Robustness, check_askable, robustness
+from misure.explanation.answers.robustness import robustness
 from misure.explanation.explain import explain
 from misure.explanation.explanation import Explanation
 from misure.explanation.probe import OnStep
+from misure.explanation.robust.measured import Robustness, check_askable
 from misure.explanation.summary import sufficient_sentences, sure_sentences
 from misure.models.given_target import AnyTarget, as_target
 from misure.models.inputs import AnyImage, as_examined

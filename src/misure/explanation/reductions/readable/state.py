@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from misure.errors import InputError
+from misure.explanation.acceptance import hold_under_changes
 from misure.explanation.growth import SufficientRegion
 from misure.explanation.probe import Account, Probe, Query, Search
-from misure.explanation.reduction import hold_under_changes
 from misure.explanation.reductions.readable.trust import Trust
 from misure.explanation.response import Response
 from misure.explanation.units import Units, compact_groups

@@ -13,10 +13,14 @@ Each draw takes one of the kinds, all with the same probability, and then one im
 - `python:FILE.py:FUNCTION`: an in-painting function of the user's own (see `UserInpainting`).
 
 The draws follow from the seed alone, so all regions and targets of an image meet the same.
+
+A search that has to keep a share of all baseline images shows what it would accept on a few of
+them, drawn apart (`SearchDraws`).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -31,6 +35,7 @@ from misure.explanation.baselines import (
     blur,
     make_baseline_image,
 )
+from misure.explanation.changes import Change, number_of
 from misure.explanation.content_controls import fits, fitted_to
 from misure.explanation.filling import fill_in
 from misure.explanation.inpainting import MadeOfShown, require_library, user_inpainting
@@ -45,7 +50,12 @@ MIXTURE = ("other_image", "blurred", "noise", "flat", "filled", "inpainted")
 MOST_TESTS = 20
 """Passes, at most, in which other images are tested for the class: one or two for each."""
 
+FEW_TESTS = 6
+"""The same where a search has found the region, and passes are few."""
+
 _APART = 0xD2A  # so that these draws are not those of the small changes of the same seed
+_OF_SEARCH = 0x5EA  # so that no search has seen them
+_VARIANTS = 4  # of each kind that varies, in a search
 _OF_CLASS = 0.05  # of the target's area: as much of the class an other image may show
 _OF_IMAGE_FILLED = 0.5  # of an other image, as much as may be filled in
 _BLUR_RANGE = 2.0  # the strengths reach from a half to twice that of `blurred`
@@ -79,6 +89,7 @@ class BaselineDraws:
         account: where the passes of testing other images are counted.
         left_out: kinds of which nothing can be drawn, and why.
         num_tested: passes made so far to test other images.
+        most_tests: such passes, at most.
     """
 
     model: SegmentationModel
@@ -89,6 +100,7 @@ class BaselineDraws:
     account: Account = field(default_factory=Account)
     left_out: dict[str, str] = field(default_factory=dict)
     num_tested: int = 0
+    most_tests: int = MOST_TESTS
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
@@ -102,7 +114,7 @@ class BaselineDraws:
         users = [kind for kind in self.kinds if kind.startswith(USER)]
         self._makers = {kind: user_inpainting(kind.removeprefix(USER)) for kind in users}
         order = np.random.default_rng([_APART, self.seed]).permutation(len(self.other_images))
-        self._untested = order.tolist()[:MOST_TESTS]
+        self._untested = order.tolist()[: self.most_tests]
         self._num_tried = 0
         self._others: list[tuple[int, Tensor]] = []
         self._turns: dict[int, int] = {}
@@ -115,7 +127,7 @@ class BaselineDraws:
         """Forward passes, at most, for testing other images from now on."""
         if "other_image" not in self.kinds:
             return 0
-        return min(2 * len(self._untested), MOST_TESTS - self.num_tested)
+        return min(2 * len(self._untested), self.most_tests - self.num_tested)
 
     def draw(self, number: int) -> BaselineDraw:
         """The draw of this number (0, 1, ...); they are asked for in this order."""
@@ -126,6 +138,19 @@ class BaselineDraws:
             drawn = self._of_kind(kind, number, rng)
             if drawn is not None:
                 return drawn
+
+    def of_kind(self, kind: str, number: int) -> Presentation:
+        """A baseline image of a kind but `other_image`, drawn apart; the same of the same number.
+
+        Args:
+            kind: one of `kinds`.
+            number: 0 or more.
+        """
+        rng = np.random.default_rng([_OF_SEARCH, self.seed, number])
+        drawn = self._of_kind(kind, number, rng)
+        if drawn is None:
+            raise InputError(f"expected a kind of baseline image that can be drawn, got {kind}.")
+        return drawn.presentation
 
     def _of_kind(self, kind: str, number: int, rng: np.random.Generator) -> BaselineDraw | None:
         if kind == "other_image":
@@ -186,7 +211,7 @@ class BaselineDraws:
         """
         image = self.probe.presentations[0].image
         while self._untested and turn >= len(self._others):
-            if MOST_TESTS - self.num_tested < 2:
+            if self.most_tests - self.num_tested < 2:
                 self._untested.clear()
                 break
             number = self._untested.pop(0)
@@ -246,3 +271,67 @@ _MAKERS: dict[str, Callable[[BaselineDraws, np.random.Generator], BaselineDraw]]
     "noise": BaselineDraws._noise,
     "flat": BaselineDraws._flat,
 }
+
+
+@dataclass(eq=False)
+class SearchDraws:
+    """The baseline images on which a search shows what it would accept.
+
+    Each kind comes once before those that vary come again, in an order that follows from the seed
+    and the region. Other images are none of them, for testing these takes passes.
+
+    Attributes:
+        draws: makes the baseline images.
+        num: on how many a region has to hold, at most; on twice as many if it is the last.
+    """
+
+    draws: BaselineDraws
+    num: int
+
+    def __post_init__(self) -> None:
+        self._latest: tuple[tuple[str, int], Presentation] | None = None
+
+    def changes(self, region: Tensor, *, is_last: bool = False) -> list[Change]:
+        """The baseline images of a region, in the order of being shown.
+
+        Args:
+            region: (*spatial) bool.
+            is_last: whether it is to be returned. A search keeps the best of many regions, so some
+                of those that it accepts hold by chance.
+        """
+        num = self.num * (1 + is_last)
+        rng = np.random.default_rng([_OF_SEARCH, self.draws.seed, number_of(region)])
+        kinds = [kind for kind in self.draws.kinds if kind != "other_image"]
+        order: list[str] = []
+        while kinds and len(order) < num:
+            order += [kinds[i] for i in rng.permutation(len(kinds)).tolist()]
+            kinds = [kind for kind in kinds if kind in _MAKERS]
+        numbers = rng.integers(_VARIANTS, size=len(order)).tolist()
+        return [
+            DrawnBaselineImage(kind, number if kind in _MAKERS else 0, self)
+            for kind, number in zip(order[:num], numbers, strict=False)
+        ]
+
+    def presentation(self, kind: str, number: int) -> Presentation:
+        """A baseline image of a kind; the same of the same number."""
+        if self._latest is None or self._latest[0] != (kind, number):
+            self._latest = (kind, number), self.draws.of_kind(kind, number)
+        return self._latest[1]
+
+
+@dataclass(frozen=True)
+class DrawnBaselineImage(Change):
+    """A baseline image that a search drew; it is made when it is shown.
+
+    Attributes:
+        kind, number: which.
+        made_by: makes it.
+    """
+
+    tolerance: ClassVar[float] = 0.0
+    kind: str
+    number: int
+    made_by: SearchDraws = field(compare=False, repr=False)
+
+    def presentation(self, _presentation: Presentation) -> Presentation:
+        return self.made_by.presentation(self.kind, self.number)

@@ -1,0 +1,1 @@
+"""For which share of all baseline images a region answers its question."""
