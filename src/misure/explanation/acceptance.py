@@ -23,12 +23,11 @@ def hold_under_changes(
         probe: the target that must be preserved.
         regions: (*spatial) bool, those that suffice as they are.
         account: whose limit is kept; what it does not afford does not hold. None: no limit.
-        alone: each in a batch of its own, before it is returned; it is then shown on more baseline
-            images.
+        alone: each in a batch of its own.
     """
     changes = [
         [
-            *(probe.draws.changes(region, is_last=alone) if probe.draws else []),
+            *(probe.draws.changes(region) if probe.draws else []),
             *(probe.changes.draw(region, index) for index in range(probe.num_changes)),
         ]
         for region in regions

@@ -150,7 +150,7 @@ class Preset:
     def passes_of_accepting(self) -> int:
         """Pass equivalents, at most, for showing a region alone and in all it has to withstand."""
         changes = 2 * self.num_changes * self.num_presentations
-        return self.num_views + changes + 2 * self.num_draws
+        return self.num_views + changes + self.num_draws
 
     @property
     def num_draws(self) -> int:

@@ -160,7 +160,7 @@ class Probe:
     def passes_of_accepting(self) -> int:
         """Forward passes, at most, for showing a region alone and in all it has to withstand."""
         changes = 2 * self.num_changes * len(self.presentations)
-        return self.num_views + changes + (2 * self.draws.num if self.draws else 0)
+        return self.num_views + changes + (self.draws.num if self.draws else 0)
 
     @property
     def score_threshold(self) -> float:
@@ -204,7 +204,7 @@ class Probe:
 
     def holds(self, change: Change, score: float, whole_image: float = 1.0) -> bool:
         """Whether a region holds under a change, by its score and that of the whole image."""
-        return score >= self.score_threshold * whole_image - change.tolerance
+        return score >= min(1, self.score_threshold * whole_image - change.tolerance)
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ FEW_TESTS = 6
 
 _APART = 0xD2A  # so that these draws are not those of the small changes of the same seed
 _OF_SEARCH = 0x5EA  # so that no search has seen them
+_MARGIN = 0.02  # of the Dice
 _VARIANTS = 4  # of each kind that varies, in a search
 _OF_CLASS = 0.05  # of the target's area: as much of the class an other image may show
 _OF_IMAGE_FILLED = 0.5  # of an other image, as much as may be filled in
@@ -282,7 +283,7 @@ class SearchDraws:
 
     Attributes:
         draws: makes the baseline images.
-        num: on how many a region has to hold, at most; on twice as many if it is the last.
+        num: on how many a region has to hold, at most.
     """
 
     draws: BaselineDraws
@@ -291,25 +292,18 @@ class SearchDraws:
     def __post_init__(self) -> None:
         self._latest: tuple[tuple[str, int], Presentation] | None = None
 
-    def changes(self, region: Tensor, *, is_last: bool = False) -> list[Change]:
-        """The baseline images of a region, in the order of being shown.
-
-        Args:
-            region: (*spatial) bool.
-            is_last: whether it is to be returned. A search keeps the best of many regions, so some
-                of those that it accepts hold by chance.
-        """
-        num = self.num * (1 + is_last)
+    def changes(self, region: Tensor) -> list[Change]:
+        """The baseline images of a region (*spatial) bool, in the order of being shown."""
         rng = np.random.default_rng([_OF_SEARCH, self.draws.seed, number_of(region)])
         kinds = [kind for kind in self.draws.kinds if kind != "other_image"]
         order: list[str] = []
-        while kinds and len(order) < num:
+        while kinds and len(order) < self.num:
             order += [kinds[i] for i in rng.permutation(len(kinds)).tolist()]
             kinds = [kind for kind in kinds if kind in _MAKERS]
         numbers = rng.integers(_VARIANTS, size=len(order)).tolist()
         return [
             DrawnBaselineImage(kind, number if kind in _MAKERS else 0, self)
-            for kind, number in zip(order[:num], numbers, strict=False)
+            for kind, number in zip(order[: self.num], numbers, strict=False)
         ]
 
     def presentation(self, kind: str, number: int) -> Presentation:
@@ -323,12 +317,15 @@ class SearchDraws:
 class DrawnBaselineImage(Change):
     """A baseline image that a search drew; it is made when it is shown.
 
+    A region has to reach `_MARGIN` more there than its threshold: what a search finds has just the
+    Dice that it has to have, and would miss it on the next image as often as not.
+
     Attributes:
         kind, number: which.
         made_by: makes it.
     """
 
-    tolerance: ClassVar[float] = 0.0
+    tolerance: ClassVar[float] = -_MARGIN
     kind: str
     number: int
     made_by: SearchDraws = field(compare=False, repr=False)
