@@ -197,3 +197,29 @@ def test_where_no_region_keeps_a_share_the_whole_image_is_left(tmp_path, capsys)
     assert len(record["tried"]) == record["candidates"] > 2
     robustness._table_of_kept([record])
     assert "| smallest | 1 |" in capsys.readouterr().out
+
+
+def test_a_picture_of_the_guide_loses_its_margins_and_nothing_else():
+    from PIL import Image
+
+    from guide_pictures import trimmed
+
+    picture = Image.new("RGBA", (100, 80), "white")
+    picture.paste((10, 20, 30, 255), (40, 3, 60, 50))
+    found = trimmed(picture)
+    assert found.size == (20 + 2 * 6, 3 + 47 + 6)
+    assert found.getpixel((6, 3)) == (10, 20, 30)
+    assert trimmed(Image.new("RGB", (9, 7), "white")).size == (9, 7)
+
+
+def test_every_photograph_of_the_guide_has_its_picture_and_its_licence():
+    from guide_pictures import CASES
+
+    text = (ROOT / "docs" / "guide" / "reading-an-explanation.md").read_text()
+    sections = text.partition("## Six photographs")[2].split("\n### ")[1:]
+    assert len(sections) == len(CASES)
+    for case, section in zip(CASES, sections, strict=True):
+        assert f"](../images/{case.name}.jpg)" in section
+        assert f"`{case.drawn}.png` of {case.photograph}" in section
+        assert "creativecommons.org/licenses/by" in section
+        assert f"--class {case.class_name}" in section

@@ -4,12 +4,14 @@ from functools import cache
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 import misure
 import toys
 from misure.errors import InputError
 from misure.explanation.answers.reasons import find_reasons
 from misure.explanation.answers.whole import answer
+from misure.reports.explanation_picture import region_words
 
 NAMES = ("background", "thing")
 
@@ -139,6 +141,14 @@ def test_the_summary_says_what_was_not_searched_for_or_not_found():
     assert found.is_reduced
     assert "in one part, 0 % of it outside) suffices for the thing: Dice 0.9" in found.summary()
     assert "No smaller region" not in found.summary()
+    small = found.values.minimally_sufficient_region
+    wide = found.with_values(
+        minimally_sufficient_region=replace(small, area_fraction=0.4, is_reduced=False),
+        minimality=None,
+    )
+    assert "No smaller region that the preset accepts was found within" in wide.summary()
+    assert "though 2.8 % of the image suffices, too (Dice 1.00)." in wide.summary()
+    assert region_words(wide) == "accepted by the preset"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,6 @@ def sufficient_sentences(record: ExplanationRecord) -> list[str]:
         record: of an explanation.
     """
     small, name = record.minimally_sufficient_region, name_of(record)
-    passes = record.cost.pass_equivalents
     if small.area_fraction == 0:
         nothing = f"with everything hidden, the Dice is {small.dice:.2f}"
         return [f"The model draws {name} whatever the image shows: {nothing}."]
@@ -53,11 +52,23 @@ def sufficient_sentences(record: ExplanationRecord) -> list[str]:
     if small.stopped_by == "no_search":
         sentences.append("No smaller region was searched for.")
     elif not small.is_reduced and not (minimality and minimality.is_one_minimal):
-        sentences.append(f"No smaller region was found within {passes} passes.")
+        sentences.append(_not_reduced(record))
     if minimality and minimality.removable:
         blocks = f"{minimality.removable} of {minimality.cells_tested} tested blocks"
         sentences.append(f"{blocks} can still be removed from it, one at a time.")
     return sentences
+
+
+def _not_reduced(record: ExplanationRecord) -> str:
+    """That nothing smaller was found; the grown object may be smaller, if blocks are coarse."""
+    grown, passes = record.sufficient_region, f"{record.cost.pass_equivalents} passes"
+    if grown.area_fraction >= record.minimally_sufficient_region.area_fraction:
+        return f"No smaller region was found within {passes}."
+    whole = "image" if len(record.shape) == 2 else "volume"
+    return (
+        f"No smaller region that the preset accepts was found within {passes}, though "
+        f"{share(grown.area_fraction)} of the {whole} suffices, too (Dice {grown.dice:.2f})."
+    )
 
 
 def sure_sentences(record: ExplanationRecord) -> list[str]:

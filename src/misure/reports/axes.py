@@ -34,22 +34,37 @@ def show_image(axes: Axes, image: np.ndarray, dimmed: np.ndarray | None = None) 
 
 def draw_outline(axes: Axes, region: np.ndarray, colour: str, style: str) -> None:
     """Draws the outline of a region (H, W) bool, unless it is in so many parts as to hide all."""
+    draw_outlines(axes, (region, colour, style))
+
+
+def draw_outlines(axes: Axes, *outlines: tuple[np.ndarray, str, str]) -> None:
+    """Draws outlines, the first at the bottom: where two coincide, a dashed one leaves gaps.
+
+    Args:
+        axes: to draw on.
+        outlines: each a region (H, W) bool, a colour and a style of lines. A region in so many
+            parts that its lines would hide all is left out.
+    """
+    visible = [outline for outline in outlines if _can_be_outlined(outline[0])]
+    for region, _, _ in visible:
+        _draw_contour(axes, region, "black", 2.6, "solid")
+    for region, colour, style in visible:
+        _draw_contour(axes, region, colour, 1.4, style)
+
+
+def _can_be_outlined(region: np.ndarray) -> bool:
     num_lines = label(region)[1] + label(~region)[1]
-    if region.any() and not region.all() and num_lines <= _OUTLINED:
-        padded = np.pad(region.astype(float), 1)  # so that outlines close at the frame
-        rows, columns = np.arange(-1, region.shape[0] + 1), np.arange(-1, region.shape[1] + 1)
-        for line_colour, width in (("black", 2.6), (colour, 1.4)):
-            axes.contour(
-                columns,
-                rows,
-                padded,
-                levels=[0.5],
-                colors=[line_colour],
-                linewidths=width,
-                linestyles="solid" if line_colour == "black" else style,
-            )
-        axes.set_xlim(-0.5, region.shape[1] - 0.5)
-        axes.set_ylim(region.shape[0] - 0.5, -0.5)
+    return bool(region.any() and not region.all() and num_lines <= _OUTLINED)
+
+
+def _draw_contour(axes: Axes, region: np.ndarray, colour: str, width: float, style: str) -> None:
+    padded = np.pad(region.astype(float), 1)  # so that outlines close at the frame
+    rows, columns = np.arange(-1, region.shape[0] + 1), np.arange(-1, region.shape[1] + 1)
+    axes.contour(
+        columns, rows, padded, levels=[0.5], colors=[colour], linewidths=width, linestyles=style
+    )
+    axes.set_xlim(-0.5, region.shape[1] - 0.5)
+    axes.set_ylim(region.shape[0] - 0.5, -0.5)
 
 
 def draw_density(axes: Axes, image: np.ndarray, region: np.ndarray) -> None:

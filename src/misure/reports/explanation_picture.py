@@ -26,6 +26,7 @@ from misure.reports.axes import (
     draw_density,
     draw_hatched,
     draw_outline,
+    draw_outlines,
     rgb,
     show_image,
 )
@@ -107,6 +108,8 @@ def region_words(explanation: Explanation) -> str:
     minimality = explanation.minimality
     if small.is_reduced or (minimality and minimality.is_one_minimal):
         return "minimally sufficient region"
+    if small.area_fraction > explanation.values.sufficient_region.area_fraction:
+        return "accepted by the preset"
     return "sufficient region, not reduced"
 
 
@@ -157,13 +160,16 @@ def _draw_region(axes: Axes, name: str, view: _View, explanation: Explanation) -
     dice = explanation.sufficient_dice if is_large else explanation.dice
     words = "sufficient region" if is_large else region_words(explanation)
     note = f", grown {_grown(explanation)}" if is_large else ""
-    if explanation.is_dust and not is_large:
+    is_density = explanation.is_dust and not is_large
+    if is_density:
         draw_density(axes, view.image, plane)
         note = f"\ndensity of its {explanation.num_parts:,} specks; it was shown as it is"
     else:
         show_image(axes, view.image, dimmed=~plane)
-        draw_outline(axes, plane, REGION_COLOUR, "dashed")
-    draw_outline(axes, view.target, TARGET_COLOUR, "solid")
+    lines = [(view.target, TARGET_COLOUR, "solid")]
+    if not np.array_equal(plane, view.target) and not is_density:
+        lines.append((plane, REGION_COLOUR, "dashed"))
+    draw_outlines(axes, *lines)
     axes.set_title(
         f"{words}: {area_fraction(region):.1%}, Dice {dice:.3f}{note}", fontsize=_TITLE_SIZE
     )

@@ -1,0 +1,97 @@
+"""What the picture of a hidden region shows, and what its panels are called."""
+
+import matplotlib.figure
+import numpy as np
+import pytest
+import torch
+
+import misure
+import toys
+from misure.explanation.answers.hide import blocking_region, necessary_region
+from misure.explanation.presentation import make_presentation
+from misure.reports.axes import TARGET_COLOUR, draw_outlines
+from misure.reports.hidden_picture import save_hidden_picture
+
+
+class BrightOutside(torch.nn.Module):
+    """Foreground is what differs from half grey by a quarter, so that a white fill is, too."""
+
+    def forward(self, images):
+        evidence = toys.SHARPNESS * ((images[:, :1] - 0.5).abs() - 0.25)
+        return torch.cat([-evidence, evidence], dim=1)
+
+
+@pytest.fixture
+def panels(tmp_path, monkeypatch):
+    """Draws a hidden region, and returns the titles and the last image of its three panels."""
+
+    def draw(hidden, model, image, **options):
+        figures = []
+        monkeypatch.setattr(
+            matplotlib.figure.Figure, "savefig", lambda figure, *_, **__: figures.append(figure)
+        )
+        save_hidden_picture(
+            hidden, model, make_presentation(model, image, **options), tmp_path / "hidden.png"
+        )
+        (figure,) = figures
+        return [(axes.get_title(), np.asarray(axes.images[-1].get_array())) for axes in figure.axes]
+
+    return draw
+
+
+def test_if_surroundings_are_not_needed_the_picture_hides_all_of_them(panels):
+    model, image = toys.model_of(toys.OwnBrightness()), toys.square_image()
+    found = necessary_region(model, image, 1, outside_target=True, max_passes=60)
+    assert not found.is_found
+    image[:, ~found.target.region] = 0.25  # seen only if it is not hidden
+    (first, bright), (_, shown), (third, drawn) = panels(found, model, image, baseline_image="mean")
+    target = found.target.region.numpy()
+    assert first == "all around the target is hidden (bright)"
+    assert np.allclose(bright[target], 0.25 * image.numpy()[:, target].mean() + 0.1)  # dimmed
+    assert np.allclose(bright[~target], 0.25)
+    assert not np.allclose(shown[~target], 0.25)
+    assert (
+        third == f"what it then draws of this class (Dice {found.values.dice_with_all_hidden:.2f})"
+    )
+    assert np.array_equal(drawn[..., 3] > 0, target)
+
+
+def test_what_is_drawn_on_hidden_pixels_around_the_target_is_pale(panels):
+    model, image = toys.model_of(BrightOutside()), torch.full((1, 24, 24), 0.5)
+    image[:, 8:16, 8:16] = 1.0
+    found = necessary_region(
+        model, image, 1, outside_target=True, baseline_image="black", max_passes=60
+    )
+    assert not found.is_found
+    _, _, (title, drawn) = panels(found, model, image, baseline_image="black")
+    target = found.target.region.numpy()
+    assert title == "what it then draws (Dice 1.00; pale: not counted)"
+    assert (drawn[target][:, 3] == 0.65).all()
+    assert (drawn[~target][:, 3] == 0.35).all()
+
+
+def test_if_nothing_blocks_an_object_nothing_is_hidden(panels):
+    model, image = toys.model_of(toys.OwnBrightness()), toys.square_image()
+    missed = torch.zeros(image.shape[1:], dtype=torch.bool)
+    missed[:3, :3] = True
+    target = misure.missed_target(model, image, missed, class_name="1")
+    found = blocking_region(model, image, target, max_passes=60)
+    assert not found.is_found
+    (first, _), (_, shown), (third, _) = panels(found, model, image)
+    assert first == "target; nothing is hidden"
+    assert np.allclose(shown, image[0].numpy())
+    assert f"(Dice {found.values.dice_with_nothing_hidden:.2f}" in third
+
+
+def test_where_two_outlines_coincide_both_are_seen():
+    axes = matplotlib.figure.Figure().subplots()
+    region = np.zeros((20, 20), bool)
+    region[4:12, 5:15] = True
+    draw_outlines(axes, (region, TARGET_COLOUR, "solid"), (region, "#56B4E9", "dashed"))
+    lines = [
+        (matplotlib.colors.to_hex(line.get_edgecolor()[0]), line.get_linestyle()[0][1])
+        for line in axes.collections
+    ]
+    colours = [colour for colour, _ in lines]
+    assert colours == ["#000000", "#000000", TARGET_COLOUR.lower(), "#56b4e9"]
+    assert [dashes is None for _, dashes in lines] == [True, True, True, False]
