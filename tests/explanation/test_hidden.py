@@ -39,7 +39,7 @@ def test_of_own_brightness_the_least_that_loses_it_is_two_thirds_of_the_target(p
     model, image = toys.model_of(toys.OwnBrightness()), toys.OwnBrightness.image()
     target = misure.predicted_target(model, image, class_index=1)
     hidden = necessary_region(
-        model, image, target, preset=preset, num_changes=0, baseline_image="mean"
+        model, image, target, preset=preset, num_changes=0, num_draws=0, baseline_image="mean"
     )
     assert hidden.is_found
     assert int(hidden.region.sum()) == 17
@@ -68,7 +68,8 @@ def test_a_piece_of_the_beacon_is_necessary_wherever_it_lies(num_dimensions):
 def test_of_two_beacons_both_have_to_be_hidden_or_the_target_itself():
     model, image = toys.model_of(toys.Beacon()), toys.TwoBeacons.image()
     target = misure.predicted_target(model, image, class_index=1)
-    anywhere = necessary_region(model, image, target, max_passes=120, baseline_image="mean")
+    flat = {"baseline_image": "mean", "num_draws": 0}
+    anywhere = necessary_region(model, image, target, max_passes=120, **flat)
     assert int((anywhere.region & target.region).sum()) == 17
     outside = necessary_region(model, image, target, outside_target=True, baseline_image="mean")
     assert outside.values.outside_target

@@ -162,13 +162,16 @@ class Explainer:
                 spacing_mm=self.spacing_mm,
                 **parts_of_image[id(image)],
             )
-            yield self._with_draws(probe) if preset.robust else probe
+            yield self._with_draws(probe) if preset.draws_of_accepting else probe
 
     def _with_draws(self, probe: Probe) -> Probe:
         """The probe, with baseline images on which a region has to hold."""
-        kinds = [kind for kind in MIXTURE if kind != "other_image"]
+        left_out = ["other_image", *self.preset.names_of_baseline_images]
+        if not self.preset.robust:
+            left_out.append("inpainted")  # it needs a library
+        kinds = [kind for kind in MIXTURE if kind not in left_out]
         draws = BaselineDraws(self.model, probe, kinds, seed=self.seed)
-        return replace(probe, draws=SearchDraws(draws, self.preset.num_draws))
+        return replace(probe, draws=SearchDraws(draws, self.preset.draws_of_accepting))
 
     def _presented(
         self, probes: Sequence[Probe], budgets: Sequence[TargetBudget]

@@ -24,7 +24,7 @@ from misure.explanation.reductions.readable.search import ReadableReduction
 from misure.explanation.robust.measured import passes_for
 
 DRAWS = 6
-"""Baseline images on which a search shows what it accepts, if `robust` is asked for."""
+"""Baseline images, at least, on which a search shows what it accepts if `robust` is asked for."""
 
 _NO_OPTIONS = ("name", "reduction", "summary", "usual_passes")
 _GIVEN = "tensor"  # the name of a baseline image that is no name
@@ -52,9 +52,11 @@ class Preset:
         num_changes: small changes (a shift of one pixel, 1 % noise, a soft edge, another baseline
             image) under which a region has to hold before stage 2 accepts it, drawn anew for each
             region; 0: none.
-        robust: the share of all baseline images (see `misure.robustness`) on which a region should
-            hold: both stages show what they accept on `DRAWS` of them, and what they find is shown
-            on more of them, with an exact bound. 0: nothing of that is asked.
+        num_draws: baseline images of many kinds (see `misure.robustness`) on which a region has to
+            hold before either stage accepts it, drawn anew for each region; 0: none.
+        robust: the share of all such baseline images on which a region should hold: `num_draws` is
+            then at least `DRAWS`, in-painted ones are among them, and what is found is shown on
+            more, with an exact bound. 0: nothing of that is asked.
         one_minimal: remove what can be removed, until no single block of `minimality_cell_px` can.
         minimality_cell_px: side of the blocks whose removal is tried; 0: 1/32 of the short side.
         num_minimality_tests: blocks to try, without `one_minimal`.
@@ -77,6 +79,7 @@ class Preset:
     max_hidden_dice: float = 1.0
     hidden_baseline_image: str = "filled"
     num_changes: int = 0
+    num_draws: int = 0
     robust: float = 0.0
     one_minimal: bool = False
     minimality_cell_px: int = 0
@@ -96,8 +99,11 @@ class Preset:
             )
         if not 0 <= self.robust < 1:
             raise InputError(f"expected robust of at least 0 and below 1, got {self.robust}.")
-        if self.num_changes < 0:
-            raise InputError(f"expected num_changes of 0 or more, got {self.num_changes}.")
+        if min(self.num_changes, self.num_draws) < 0:
+            raise InputError(
+                f"expected num_changes and num_draws of 0 or more, got {self.num_changes} and "
+                f"{self.num_draws}."
+            )
         if self.max_passes is not None and self.max_passes < self.least_passes:
             raise InputError(
                 f"expected max_passes of {self.least_passes} or more for these settings, got "
@@ -150,12 +156,12 @@ class Preset:
     def passes_of_accepting(self) -> int:
         """Pass equivalents, at most, for showing a region alone and in all it has to withstand."""
         changes = 2 * self.num_changes * self.num_presentations
-        return self.num_views + changes + self.num_draws
+        return self.num_views + changes + self.draws_of_accepting
 
     @property
-    def num_draws(self) -> int:
+    def draws_of_accepting(self) -> int:
         """Baseline images on which a search shows what it accepts, besides its own."""
-        return DRAWS if self.robust else 0
+        return max(self.num_draws, DRAWS) if self.robust else self.num_draws
 
     @property
     def reserved_passes(self) -> int:

@@ -26,7 +26,7 @@ from misure._util.arrays import read_arrays, write_arrays
 from misure._util.records import Amount, Count, Fraction, Record, decode, encode, plain
 from misure.errors import InputError, entrance
 from misure.explanation.question import QUESTIONS
-from misure.explanation.record import CostRecord, TargetRecord
+from misure.explanation.record import CLEARLY, CostRecord, TargetRecord
 from misure.explanation.removal import Minimality
 from misure.explanation.robust.measured import Robustness
 from misure.explanation.summary import name_of, size_of
@@ -150,7 +150,7 @@ class HiddenRegion:
 
     @property
     def sentence(self) -> str:
-        """The answer in one sentence, with its figures."""
+        """The answer with its figures, in one sentence or two."""
         return hidden_sentence(self.values)
 
     def with_values(self, **changes: Any) -> Self:
@@ -207,11 +207,31 @@ class HiddenRegion:
 
 
 def hidden_sentence(record: HiddenRegionRecord) -> str:
-    """What was found, in one sentence with its figures.
+    """What was found, with its figures; a second sentence says on which fills it is not so.
 
     Args:
         record: of a necessary or blocking region.
     """
+    robust = record.robustness.note if record.robustness else ""
+    notes = [_found_sentence(record), _fill_note(record), robust]
+    return " ".join(note for note in notes if note)
+
+
+def _fill_note(record: HiddenRegionRecord) -> str:
+    """The other fills on which the outcome is clearly another one; empty if there are none."""
+    score, threshold = QUESTIONS[record.question].score, record.threshold
+    wrong = {
+        name: dice
+        for name, dice in record.dice_on_other_baseline_images.items()
+        if score(dice) < score(threshold) - CLEARLY
+    }
+    if not wrong:
+        return ""
+    dices = ", ".join(f"{name} {dice:.2f}" for name, dice in wrong.items())
+    return f"On other fills it does not ({dices})."
+
+
+def _found_sentence(record: HiddenRegionRecord) -> str:
     name = name_of(record)
     passes = f"{record.cost.pass_equivalents} passes"
     if record.question == "necessary":
@@ -226,7 +246,11 @@ def hidden_sentence(record: HiddenRegionRecord) -> str:
                 f"Hiding {what} does not lose {name}: the Dice is still "
                 f"{record.dice_with_all_hidden:.2f}."
             )
-        return f"No region that, hidden, loses {name} was found within {passes}."
+        what = "all its surroundings" if record.outside_target else "everything"
+        return (
+            f"No region that, hidden, loses {name} on several fills was found within {passes} "
+            f"(hiding {what}: Dice {record.dice_with_all_hidden:.2f})."
+        )
     before = f"Dice {record.dice_with_nothing_hidden:.2f}"
     if record.is_found:
         return (

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from misure._util.seeds import seed_device
 from misure._version import __version__
 from misure.errors import InputError, entrance
+from misure.explanation.acceptance import holds_on_draws
 from misure.explanation.answers.hidden import HiddenRegion, HiddenRegionRecord
 from misure.explanation.evidence import (
     SHOWN_CHANGES,
@@ -37,6 +38,7 @@ from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
 _SOME_GROWTHS = (0, 1 / 32, 1 / 8, 1 / 4)  # of the short side
+_NUM_DRAWS = 3  # of other fills: blurred, noise and flat, once each
 _LEAST_PASSES = 8  # besides what is reserved: nothing hidden, everything, and some regions
 
 
@@ -74,7 +76,8 @@ def necessary_region(
         on_step: called with progress: what is being done, steps done, steps in all or None.
         options: options of the preset to change, such as `max_passes=100`. The baseline image is
             `filled` if none is named: what is hidden is filled in from what is shown, for a patch
-            of one colour would be a new object in the image.
+            of one colour would be a new object in the image. It has to be lost on a blurred, a
+            noisy and a flat one, too (`num_draws`).
 
     Raises:
         InputError: bad arguments, or a preset whose search finds sufficient regions only.
@@ -177,7 +180,7 @@ def find_hidden_regions(
     Raises:
         InputError, ModelError: as of `necessary_region` and `blocking_region`.
     """
-    usual = {"baseline_image": "filled", "thresholds": []}  # no nested regions are made
+    usual = {"baseline_image": "filled", "num_draws": _NUM_DRAWS, "thresholds": []}
     chosen = choose_preset(model, preset, usual | options)
     reduction = chosen.reduction
     if not isinstance(reduction, SearchingReduction):
@@ -298,6 +301,8 @@ def _search(
             f"{other}."
         )
     if probe.question.loses and probe.suffices(after):
+        if not (yield from holds_on_draws(probe, everything, account)):
+            return outcome
         grown = yield from GROWTHS[preset.growth](probe, account)
         start = SufficientRegion(*grown, preset.growth)
     elif probe.question.loses:
@@ -313,7 +318,8 @@ def _search(
         start = SufficientRegion(around, 0.0, reply.dice, preset.growth)
     account.was_short = False
     found = yield from reduction.search(probe, start, account)
-    if probe.score(found.dice) < probe.score_threshold:  # what it fell back on
+    falls_short = probe.score(found.dice) < probe.score_threshold  # what it fell back on
+    if falls_short or not (yield from holds_on_draws(probe, found.region)):
         return replace(outcome, stopped_by=found.stopped_by)
     minimality = None
     if preset.num_minimality_tests:
