@@ -10,9 +10,12 @@ import misure
 import toys
 from misure.errors import InputError
 from misure.explanation.answers.reasons import find_reasons
+from misure.explanation.answers.shares import SharedBudget, least_passes
 from misure.explanation.answers.whole import answer
+from misure.explanation.presets import make_preset
 from misure.reports.explanation_picture import region_words
 
+FEWEST = {"num_minimality_tests": 0, "one_minimal": True}
 NAMES = ("background", "thing")
 
 
@@ -99,6 +102,7 @@ def test_the_whole_answer_keeps_one_budget_and_says_what_it_found():
     passes = found.passes
     # taking the class as a target shows the whole image once
     assert sum(passes.values()) == spent.pass_equivalents - 1 <= 250
+    assert found.cost.pass_equivalents == sum(passes.values())
     sentences = found.sentences()
     assert sentences[0] == found.explanation.summary().split(". ")[0].removesuffix(".") + "."
     assert sentences[0].startswith("Shown alone, ")
@@ -155,7 +159,12 @@ def test_the_summary_says_what_was_not_searched_for_or_not_found():
     ("options", "said"),
     [
         ({"lost_dice": 1.0}, "lost_dice of at least 0 and below 1, got 1.0"),
-        ({"max_passes": 149}, "max_passes of 150 or more for the whole answer, got 149"),
+        (
+            {"max_passes": 149, "robust": 0.9},
+            "max_passes of 150 or more for sufficient, .*, effects, robustness, got 149",
+        ),
+        ({"max_passes": 47, "questions": ()}, "max_passes of 48 or more for sufficient, got 47"),
+        ({"questions": ["neccessary"]}, "questions among .* got 'neccessary'. Did you mean"),
         ({"robust": 1.5}, "at_least above 0 and below 1, got 1.5"),
     ],
 )
@@ -171,3 +180,71 @@ def test_the_least_budget_is_enough():
     found = answer(toys.model_of(toys.Beacon()), image, 1, max_passes=150, one_minimal=True)
     assert sum(found.passes.values()) <= 150
     assert found.explanation.settings["one_minimal"]
+
+
+def test_only_what_is_asked_is_answered_and_has_the_whole_budget():
+    model, image = toys.model_of(toys.Beacon(), class_names=NAMES), toys.Beacon.image()
+    target = misure.predicted_target(model, image, 1)
+    with model.counting() as spent:
+        found = answer(model, image, target, questions=["necessary"], max_passes=100)
+    assert found.questions == ("sufficient", "necessary")
+    assert list(found.passes) == ["sufficient", "necessary"]
+    assert (found.surroundings, found.reasons, found.effects) == (None, None, None)
+    assert sum(found.passes.values()) == spent.pass_equivalents == found.cost.pass_equivalents
+    assert found.explanation.settings["max_passes"] == 74  # 9 of 11 shares leave too few
+    assert found.necessary.values.settings["max_passes"] == 100 - found.passes["sufficient"]
+    alone = misure.necessary_region(model, image, target, num_minimality_tests=0, max_passes=100)
+    assert torch.equal(found.necessary.region & toys.beacon_answer(), found.necessary.region)
+    assert torch.equal(alone.region & toys.beacon_answer(), alone.region)
+    assert found.sentences()[1] == found.necessary.sentence
+    assert found.record()["effects"] is None
+
+
+@pytest.mark.parametrize(
+    ("parts", "shares"),
+    [
+        # 250 - 30 of effects - 35 of robustness = 185 = 111 + 37 (half) + 11 + the least
+        (("sufficient", "necessary", "surroundings", "reasons", "effects", "robustness"),
+         {"sufficient": 111, "surroundings": 37, "reasons": 11, "necessary": 26}),
+        (("sufficient", "effects"), {"sufficient": 220}),
+        (("sufficient", "necessary", "surroundings"),
+         {"sufficient": 160, "surroundings": 54, "necessary": 36}),
+        (("sufficient", "robustness"), {"sufficient": 215}),
+    ],
+)  # fmt: skip
+def test_a_budget_is_divided_among_what_is_asked(parts, shares):
+    budget = SharedBudget(250, parts)
+    budget.spend(budget.fixed("effects"))
+    for part, share in shares.items():
+        assert budget.share(part) == share, part
+        budget.spend(share)
+    assert budget.fixed("robustness") == (35 if "robustness" in parts else 0)
+
+
+def test_every_part_has_enough_with_the_least_budget():
+    parts = ("sufficient", "necessary", "surroundings", "reasons", "effects", "robustness")
+    assert least_passes(parts) == 150
+    hiding = make_preset("readable", {"num_minimality_tests": 0, "num_draws": 3, "thresholds": []})
+    # nothing hidden, everything, and some regions; the evidence, and accepting one
+    assert least_passes(["necessary"]) >= 8 + 6 + hiding.passes_of_accepting
+    assert least_passes(["sufficient"]) >= make_preset("readable", FEWEST).least_passes
+    budget = SharedBudget(150, parts)
+    budget.spend(budget.fixed("effects"))
+    for part in ("sufficient", "surroundings", "reasons", "necessary"):
+        share = budget.share(part)
+        assert share >= least_passes([part]), part
+        budget.spend(share)
+    assert budget.fixed("robustness") == 21
+
+
+def test_each_part_of_the_surroundings_has_a_control_if_the_budget_allows_it():
+    model = toys.model_of(toys.Pair(), class_names=("background", "rider", "horse"))
+    found = answer(
+        model, toys.Pair.image(), "rider", questions=["effects"], preset="quick", max_passes=120
+    )
+    # 12 % of 120 less a segmentation: 13 regions, 6 parts and their controls
+    assert found.effects.num_controls == 1
+    assert len(found.effects.effects) == 6
+    assert found.effects.cost.pass_equivalents <= 14
+    horse = next(effect for effect in found.effects.effects if effect.name == "the horse")
+    assert horse.control_dice == 1

@@ -9,7 +9,7 @@ import misure
 from misure._util.records import decode, encode
 from misure.datasets import Sample
 from misure.metrics.effect_cells import EffectCell, ObjectEffect
-from misure.metrics.effect_matrix import EffectMatrixRecord
+from misure.metrics.effect_matrix import ContextEffectMatrix, EffectMatrixRecord
 from toys import OwnBrightness, Pair, model_of
 
 NAMES = ("background", "rider", "horse")
@@ -89,3 +89,22 @@ def test_the_difference_to_chance_is_paired():
     assert cell.is_dependency
     cell = EffectCell.of([effect(i, 0.5, None) for i in range(6)])
     assert (cell.effect, cell.control_effect, cell.is_dependency) == (0.5, None, False)
+
+
+def test_the_matrix_of_a_run_is_made_of_its_records(tmp_path):
+    model = model_of(Pair(), class_names=NAMES)
+    few = {"preset": "quick", "max_passes": 120, "baseline_image": "mean"}
+    plan = misure.RunPlan(method_options=few, questions=("effects",))
+    misure.run(_samples(5), model, tmp_path / "run", plan)
+    records = misure.read_run(tmp_path / "run")
+    matrix = ContextEffectMatrix.of_records("toy", records)
+    cell = matrix.cell("rider", "horse")
+    assert (cell.effect, cell.low, cell.high, cell.beyond_low) == (1, 1, 1, 1)
+    assert cell.examples == tuple(f"s{i}#1" for i in range(5))
+    assert matrix.cell("horse", "rider").effect == 0
+    assert matrix.dependencies() == [cell]
+    assert matrix.num_images == 5
+    assert matrix.cost.forward_passes == sum(record.passes["effects"] for record in records)
+    few |= {"max_passes": 60}
+    misure.run(_samples(1), model, tmp_path / "none", misure.RunPlan(method_options=few))
+    assert ContextEffectMatrix.of_records("toy", misure.read_run(tmp_path / "none")) is None

@@ -6,7 +6,7 @@ objects in whose image both occur. What is tested is the difference to the chanc
 same object (paired); intervals are those of a bootstrap of images.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +28,7 @@ from misure.models.model import SegmentationModel
 from misure.models.segmentation import segment
 from misure.runs.objects import objects_of
 from misure.runs.plan import RunPlan
+from misure.runs.record import ExplainedObject, ObjectRecord
 
 BACKGROUND_NAME = "background"
 """Name of the hidden class of a cell whose hidden pixels belong to no class."""
@@ -60,6 +61,61 @@ class ContextEffectMatrix:
     objects: tuple[ObjectEffect, ...]
     cells: tuple[EffectCell, ...]
     cost: Cost
+
+    @classmethod
+    def of(cls, model: str, objects: Sequence[ObjectEffect], cost: Cost) -> "ContextEffectMatrix":
+        """The matrix of measured effects.
+
+        Args:
+            model: name of the network.
+            objects: every measured effect.
+            cost: of measuring them.
+        """
+        by_pair: dict[tuple[str, str], list[ObjectEffect]] = {}
+        for each in objects:
+            by_pair.setdefault((each.target_name, each.hidden_name), []).append(each)
+        return cls(
+            model=model,
+            num_images=len({each.key.rpartition("#")[0] for each in objects}),
+            objects=tuple(objects),
+            cells=tuple(EffectCell.of(by_pair[pair]) for pair in sorted(by_pair)),
+            cost=cost,
+        )
+
+    @classmethod
+    def of_records(
+        cls, model: str, records: Iterable[ObjectRecord]
+    ) -> "ContextEffectMatrix | None":
+        """The matrix of a run that asked for effects; None if no record has any.
+
+        Args:
+            model: name of the network.
+            records: of the run.
+        """
+        with_effects = [
+            (record, record.effects)
+            for record in records
+            if isinstance(record, ExplainedObject) and record.effects is not None
+        ]
+        if not with_effects:
+            return None
+        objects = [
+            ObjectEffect(
+                key=record.key,
+                case=case_of(record.sample),
+                target_name=record.class_name,
+                hidden_name=one.class_name,
+                effect=one.effect,
+                control_effect=(
+                    None if one.control_dice is None else effects.dice_shown - one.control_dice
+                ),
+                area_fraction=one.area_fraction,
+            )
+            for record, effects in with_effects
+            for one in effects.classes
+        ]
+        passes = sum(record.passes.get("effects", 0) for record, _ in with_effects)
+        return cls.of(model, objects, Cost(forward_passes=passes))
 
     def cell(self, target_name: str, hidden_name: str) -> EffectCell | None:
         """The cell of two classes; None if they never occur in one image."""
@@ -161,18 +217,7 @@ def context_effect_matrix(
             found += _of_sample(model, sample, plan, own)
             if on_step is not None:
                 on_step("hiding", index + 1, len(dataset.keys))
-    pairs = dict.fromkeys((each.target_name, each.hidden_name) for each in found)
-    cells = [
-        EffectCell.of([each for each in found if (each.target_name, each.hidden_name) == pair])
-        for pair in sorted(pairs)
-    ]
-    return ContextEffectMatrix(
-        model=model.name,
-        num_images=len({each.key.rpartition("#")[0] for each in found}),
-        objects=tuple(found),
-        cells=tuple(cells),
-        cost=cost,
-    )
+    return ContextEffectMatrix.of(model.name, found, cost)
 
 
 def _of_sample(

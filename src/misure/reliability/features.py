@@ -267,7 +267,7 @@ FEATURES: dict[str, Feature] = {
             "passes",
             "explanation",
             "log10 of the pass equivalents spent",
-            lambda record: math.log10(max(1, record.cost.pass_equivalents)),
+            lambda record: math.log10(max(1, record.passes_of_explaining)),
         ),
         Feature(
             "largest_context",

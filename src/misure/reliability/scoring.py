@@ -26,7 +26,9 @@ def feature_settings(run: str | Path) -> FeatureSettings:
     """
     settings = RunFolder(run).settings()
     defaults = METHODS[settings.method].options if settings.method in METHODS else {}
-    options = json.dumps(defaults | settings.method_options, default=str)
+    asked = {"questions": settings.questions, "robust": settings.robust}  # they share its budget
+    more = asked if settings.asks_more else {}
+    options = json.dumps(defaults | settings.method_options | more, default=str)
     return FeatureSettings(
         method=settings.method,
         method_options=json.loads(options),

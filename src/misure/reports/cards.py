@@ -6,6 +6,7 @@ from typing import Any
 
 from misure.explanation.dust import dust_note
 from misure.explanation.record import baseline_image_note, small_changes_note, transfer_source
+from misure.reports.answers import effect_labels, hidden_captions
 from misure.reports.figures import LABELS, figures_of, notes_of
 from misure.reports.planes import encoded_image, object_pictures
 from misure.reports.statistics import SEEN, named_shares
@@ -58,13 +59,24 @@ def columns_of(
     """
     runs = [_run_columns(objects, number, review, names) for number, review in enumerate(reviews)]
     known = {name for run in runs for name in run["figures"]}
+    labels = {**LABELS, **_effect_labels(objects)}
     return {
         "keys": [one.first.key for one in objects],
         "classes": [names(one.first.class_name) for one in objects],
-        "labels": [[name, label] for name, label in LABELS.items() if name in known],
+        "labels": [[name, label] for name, label in labels.items() if name in known],
         "runs": runs,
         "names": names.texts,
     }
+
+
+def _effect_labels(objects: Sequence[AlignedObject]) -> dict[str, str]:
+    """Name of the figure of each hidden class -> what it is, by name."""
+    labels: dict[str, str] = {}
+    for one in objects:
+        for record in one.records:
+            if isinstance(record, ExplainedObject):
+                labels |= effect_labels(record)
+    return dict(sorted(labels.items()))
 
 
 def _run_columns(
@@ -200,6 +212,9 @@ def _entry(
             for point in record.sufficiency_curve
         ]
         entry["threshold"] = record.dice_threshold
+    if isinstance(record, ExplainedObject) and record.summary:
+        entry["summary"] = record.summary
+        entry["answers"] = list(hidden_captions(record).items())
     if row := review.get(record.key):
         entry["reasons"] = row["reasons"]
     return entry

@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
 
+from msgspec import structs
+
 from misure.explanation.record import reduction_note
+from misure.reports.answers import LABELS as ANSWER_LABELS
+from misure.reports.answers import answer_figures
 from misure.runs.record import DoneObject, ExplainedObject, ObjectRecord
 
 _OF_REGIONS = {
@@ -84,6 +88,7 @@ LABELS = {
     "object_parts": "parts of the object",
     "augmented_dice": "on changed images, mean Dice",
     "overlap": "overlap with the other run's object, IoU",
+    **ANSWER_LABELS,
     "failure_probability": "chance of failure",
     "predicted_dice": "predicted Dice",
     "low": "predicted Dice, low end",
@@ -115,6 +120,7 @@ def figures_of(
         values |= {f"dice_under_{kind}": dice for kind, dice in changes.items()}
         whole = small.whole_image_under_small_changes
         values |= {f"whole_under_{kind}": dice for kind, dice in whole.items()}
+        values |= answer_figures(record)
         if record.minimality and record.minimality.cells_tested:
             values["removable"] = record.minimality.removable / record.minimality.cells_tested
     if review:
@@ -124,5 +130,8 @@ def figures_of(
 
 def notes_of(record: ObjectRecord) -> list[str]:
     """What keeps a region from being called minimal, each as a few words; mostly none."""
-    note = reduction_note(record) if isinstance(record, ExplainedObject) else ""
+    if not isinstance(record, ExplainedObject):
+        return []
+    cost = structs.replace(record.cost, pass_equivalents=record.passes_of_explaining)
+    note = reduction_note(structs.replace(record, cost=cost))
     return note.split("; ") if note else []

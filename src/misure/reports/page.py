@@ -18,6 +18,7 @@ from misure._version import __version__
 from misure.errors import InputError, RunFolderError, entrance
 from misure.methods import METHODS
 from misure.reliability import ReliabilityModel, score_run
+from misure.reports.answers import answers_at_a_glance, surroundings_at_a_glance
 from misure.reports.cards import Numbered, columns_of, natural_order, picture_parts
 from misure.reports.picture_folder import PictureFolder, remove_pictures
 from misure.reports.statistics import at_a_glance
@@ -90,6 +91,7 @@ def write_report(
             nonce=secrets.token_urlsafe(16),
             data=data,
             parts=inside,
+            has_answers=any(run.settings.asks_more for run in opened),
         )
         with (
             durable_file(out) as unfinished,
@@ -130,6 +132,8 @@ def _section(
         "settings": run.settings,
         "kind": method.kind if method else "",
         **at_a_glance(run.records),
+        "answers": answers_at_a_glance(run.records),
+        "surroundings": surroundings_at_a_glance(run.settings.model, run.records, places),
         "number_of": names,
         "review": [{**row, "place": places[row["key"]]} for row in review[:_FOR_REVIEW]],
         "num_likely": sum(row["failure_probability"] >= 0.5 for row in review),

@@ -2,7 +2,8 @@
 
 Each object carries its planes as one small PNG: red is the saliency map, blue the number of nested
 regions that hold a pixel, green the sum of 1 for the target, 2 for the sufficient, 4 for the
-minimally sufficient region and 8 for what the map knows nothing about.
+minimally sufficient region, 8 for what the map knows nothing about, 16 for the necessary region, 32
+for that of the surroundings, and 64 for other reasons.
 """
 
 import base64
@@ -20,12 +21,14 @@ from misure.images.maps import fill_unknown
 from misure.images.orientation import AS_STORED
 from misure.images.planes import viewing_plane
 from misure.reports.density import density
+from misure.runs.answers import answered_regions
 from misure.runs.folder import RunFolder
 from misure.runs.record import DoneObject, ExplainedObject
 
 _SHOWN = 0.4  # share of a small pixel from which a region is drawn there
 _SHADES = 15  # of the map; more would be noise that does not compress
 _ARRAYS = ("target", "sufficient_region", "minimally_sufficient_region")
+_ANSWERS = ("necessary", "surroundings", "reasons")
 _DENSITY = 1 / 4  # of the sides of the other pictures: a density has no finer detail
 
 
@@ -42,6 +45,7 @@ def object_pictures(folder: RunFolder, record: DoneObject, size_px: int) -> dict
     """
     arrays = folder.read_map(record.map)
     _check_own(arrays, record, folder)
+    arrays |= answered_regions(folder, record, arrays["target"].shape)
     pictures = {"planes": encoded_planes(arrays, record, size_px)}
     if isinstance(record, ExplainedObject) and is_dust(record):
         pictures["densities"] = encoded_densities(arrays, record, size_px)
@@ -52,7 +56,7 @@ def encoded_planes(arrays: Mapping[str, torch.Tensor], record: DoneObject, size_
     """The planes of one object as a PNG in base64; of a volume the slice with most of it.
 
     Args:
-        arrays: the regions and the saliency map of the object.
+        arrays: the regions and the saliency map of the object, and those of its answers.
         record: of the object.
         size_px: longer side of the PNG, at most.
     """
@@ -77,6 +81,9 @@ def encoded_planes(arrays: Mapping[str, torch.Tensor], record: DoneObject, size_
     for level in levels:
         nested += share(saliency_map >= level) >= _SHOWN
     flags |= (share(saliency_map.isnan()) > 1 - _SHOWN).astype(np.uint8) << len(_ARRAYS)
+    for bit, name in enumerate(_ANSWERS, len(_ARRAYS) + 1):
+        if name in arrays:
+            flags |= (share(arrays[name]) >= _SHOWN).astype(np.uint8) << bit
     plane = Image.fromarray(take(fill_unknown(saliency_map).clamp(min=0)).float().numpy())
     values = np.asarray(plane.resize(sides[::-1], Image.Resampling.BOX))
     levels_shown = (_SHADES * values / max(float(values.max()), 1e-30)).round()

@@ -28,7 +28,7 @@ from torch import Tensor
 from misure._util.arrays import read_arrays
 from misure._util.folders import refuse_foreign_folder
 from misure._util.records import Record, decode, encode, plain, settings_difference
-from misure.errors import InputError, RunFolderError
+from misure.errors import InputError, RunFolderError, reason_of
 from misure.images.maps import has_numbers
 from misure.runs.record import (
     FORMAT,
@@ -178,6 +178,27 @@ class RunFolder:
                 f"expected a map in {name} of {self.address}, but {error}."
             ) from error
         return tensors
+
+    def read_region(self, name: str, array: str, shape: Sequence[int]) -> Tensor:
+        """One array of regions from a file that a record names.
+
+        Args:
+            name: `map` of a group of its record.
+            array: `region` (*spatial) of a hidden region, or `regions` (n, *spatial) of reasons.
+            shape: (*spatial) that it must have.
+
+        Raises:
+            RunFolderError: the file is missing or damaged, or holds no such array.
+        """
+        try:
+            values = read_arrays(io.BytesIO(self.storage.read(name)))[array]
+            if values.dtype != bool or values.shape[-len(shape) :] != tuple(shape):
+                raise ValueError(f"its {array} is {values.dtype} {values.shape}")
+        except (OSError, ValueError, KeyError) as error:
+            raise RunFolderError(
+                f"expected {array} in {name} of {self.address}, but {reason_of(error)}."
+            ) from error
+        return torch.from_numpy(values)
 
 
 def _check_map(tensors: Mapping[str, Tensor]) -> None:

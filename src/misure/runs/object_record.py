@@ -10,6 +10,7 @@ from torch import Tensor
 from misure._util.records import convert, encode
 from misure.datasets.sample import Sample
 from misure.errors import RunFolderError, reason_of
+from misure.explanation.answers.whole import Answer
 from misure.explanation.explanation import Explanation
 from misure.explanation.record import CostRecord, TargetRecord
 from misure.images.spacing import known_spacing
@@ -18,6 +19,7 @@ from misure.models.augmentation import augmented_dices
 from misure.models.confidence import prediction_record
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation
+from misure.runs.answers import ANSWER_FIELDS, answer_fields
 from misure.runs.context import context_entries
 from misure.runs.folder import RunWriter
 from misure.runs.objects import RunObject
@@ -32,10 +34,11 @@ from misure.runs.record import (
 )
 from misure.runs.thumbnail import thumbnail
 
-Explained = Explanation | MethodResult | Exception
+Explained = Explanation | MethodResult | Answer | Exception
 """What came of explaining an object."""
 
-_COPIED = set(ExplainedObject.__struct_fields__) - set(DoneObject.__struct_fields__) - {"context"}
+_OF_RUNS = {"context", *ANSWER_FIELDS}
+_COPIED = set(ExplainedObject.__struct_fields__) - set(DoneObject.__struct_fields__) - _OF_RUNS
 """Fields of a record that are an explanation's own values."""
 
 
@@ -136,10 +139,11 @@ def _done(
     segmentation: Segmentation,
     run_object: RunObject,
     signs: ObjectSigns,
-    explained: Explanation | MethodResult,
+    explained: Explanation | MethodResult | Answer,
 ) -> DoneObject:
     target = run_object.target
-    explanation = explained.explanation if isinstance(explained, MethodResult) else explained
+    explanation = explained if isinstance(explained, Explanation) else explained.explanation
+    saved = explained.explanation if isinstance(explained, Answer) else explanation or explained
     cost = CostRecord.of(explained.cost)
     image_key = sample.key if sample.image.ndim == 3 else run_object.key
     fields: dict[str, Any] = {
@@ -148,9 +152,9 @@ def _done(
         "class_index": target.class_index,
         "class_name": target.class_name,
         "instance": run_object.instance,
-        "map": writer.save("maps", run_object.key, ".npz", (explanation or explained).save),
+        "map": writer.save("maps", run_object.key, ".npz", saved.save),
         "thumbnail": writer.save_thumbnail(image_key, thumbnail(sample, target)),
-        "target": TargetRecord.of(explained.target, known_spacing(sample.spacing_mm)),
+        "target": TargetRecord.of(saved.target, known_spacing(sample.spacing_mm)),
         "cost": cost.counts(),
         "affine": None if sample.affine is None else sample.affine.tolist(),
         "viewing_order": sample.order if target.region.ndim == 3 else None,
@@ -166,4 +170,7 @@ def _done(
         return DoneObject(**fields)
     values = msgspec.structs.asdict(explanation.values)
     fields |= {name: values[name] for name in _COPIED}
+    if isinstance(explained, Answer):
+        class_name = segmentation.model.class_name
+        fields |= answer_fields(writer, run_object.key, explained, class_name)
     return ExplainedObject(**fields, context=context_entries(explanation, segmentation))

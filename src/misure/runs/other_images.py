@@ -1,4 +1,6 @@
-"""Another image for each sample of a data set: what the transfer Dice puts into a region.
+"""Other images for each sample of a data set: what the transfer Dice puts into a region.
+
+They are also among the baseline images on which it is measured how robust a region is.
 
 It is that of the next sample in order, of another case if the data set has several (the next slice
 of the same volume would show the same body), and the first sample follows the last. So it depends
@@ -6,7 +8,8 @@ on the data set alone, whoever explains the sample. A sample that cannot be read
 as many channels and axes, is passed over.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -27,7 +30,7 @@ class OtherImages:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
-        self._read: tuple[int, Tensor | None] = (-1, None)
+        self._read: dict[int, Tensor | None] = {}  # the last few, by number
 
     def of(self, index: int, image: Tensor) -> tuple[Tensor, str] | None:
         """Another image (C, *any) on the CPU, and the key of its sample; None if there is none.
@@ -38,12 +41,22 @@ class OtherImages:
         """
         own = image.cpu()
         for number in self._candidates(index):
-            other = self._image(number)
+            other = self.image(number)
             if other is None or not fits(other, own):
                 continue
             if other.shape != own.shape or not torch.equal(other.to(own), own):
                 return other, self._dataset.keys[number]
         return None
+
+    def some(self, index: int) -> Sequence[Tensor]:
+        """Up to three other images (C, *any), each read when it is asked for; see `of`.
+
+        One that cannot be read is an empty tensor.
+
+        Args:
+            index: number of the sample whose image they are to replace.
+        """
+        return _SomeImages(self, list(self._candidates(index)))
 
     def _candidates(self, index: int) -> Iterator[int]:
         """Numbers of samples to take the image of, the best first."""
@@ -57,12 +70,36 @@ class OtherImages:
             of_other_cases = [(index + len(keys) // 2) % len(keys)] if following else []
         yield from of_other_cases[:_TRIES]
 
-    def _image(self, number: int) -> Tensor | None:
-        """The image of a sample; None if it cannot be read. The last one is kept."""
-        if self._read[0] != number:
+    def image(self, number: int) -> Tensor | None:
+        """The image of a sample; None if it cannot be read. The last ones are kept."""
+        if number not in self._read:
             try:
                 image: Tensor | None = self._dataset[number].image
             except Exception:  # of a data set of the user's own too; its own record says why
                 image = None
-            self._read = number, image
-        return self._read[1]
+            self._read[number] = image
+            if len(self._read) > _TRIES:
+                del self._read[next(iter(self._read))]
+        return self._read[number]
+
+
+class _SomeImages(Sequence[Tensor]):
+    """Images of some samples, read when they are asked for."""
+
+    def __init__(self, others: OtherImages, numbers: Sequence[int]) -> None:
+        self._others, self._numbers = others, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> Tensor: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Tensor]: ...
+
+    def __getitem__(self, place: int | slice) -> Tensor | Sequence[Tensor]:
+        if isinstance(place, slice):
+            return _SomeImages(self._others, self._numbers[place])
+        image = self._others.image(self._numbers[place])
+        return torch.empty(0) if image is None else image.cpu()

@@ -11,6 +11,8 @@ from torch import Tensor
 from misure._util.records import Record
 from misure._util.seeds import seed_of
 from misure.errors import InputError
+from misure.explanation.answers.shares import SUFFICIENT, USUAL_PASSES, as_questions
+from misure.explanation.answers.whole import check_answerable
 from misure.methods import METHODS
 from misure.models.model import SegmentationModel
 
@@ -28,6 +30,14 @@ class RunPlan(Record, frozen=True, kw_only=True):
         min_area: smallest object, as a fraction of the image, in [0, 1); `asked` takes any.
         method: name in `METHODS`.
         method_options: options of the method.
+        questions: what is asked about each object, among `sufficient`, `necessary`,
+            `surroundings`, `reasons` and `effects`, or `all`; what suffices is always found. More
+            than that by the method `misure` alone, as `misure.answer` does it: `max_passes` is for
+            all of it together.
+        lost_dice: Dice down to which an object counts as lost, in [0, 1).
+        robust: the share of baseline images, in (0, 1), of which it is asked whether the region
+            suffices on at least as many; other images of the data set are among them. None: not
+            asked.
         dice_threshold: Dice from which a target counts as preserved, in (0, 1].
         seed: of the run; each sample has a seed of its own, made of this one and its key. With
             `asked` all samples have this one, as in `explain`.
@@ -42,6 +52,9 @@ class RunPlan(Record, frozen=True, kw_only=True):
     min_area: float = 0.001
     method: str = "misure"
     method_options: dict[str, Any] = field(default_factory=dict)
+    questions: tuple[str, ...] = (SUFFICIENT,)
+    lost_dice: float = 0.5
+    robust: float | None = None
     dice_threshold: float = 0.9
     seed: int = 0
     test_time_augmentation: bool = False
@@ -49,6 +62,12 @@ class RunPlan(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         force_setattr(self, "classes", tuple(self.classes))
         force_setattr(self, "method_options", dict(self.method_options))
+        force_setattr(self, "questions", as_questions(self.questions))
+
+    @property
+    def asks_more(self) -> bool:
+        """Whether anything is asked besides what suffices."""
+        return self.questions != (SUFFICIENT,) or self.robust is not None
 
     def check(self, model: SegmentationModel) -> None:
         """Raises an InputError if something makes no sense, before any work is done."""
@@ -58,6 +77,8 @@ class RunPlan(Record, frozen=True, kw_only=True):
         else:
             method.check(model, self.method_options)
         self._check_objects()
+        if self.asks_more:
+            self._check_questions()
         for name in self.classes:
             model.find_class(name)
         if not 0 <= self.min_area < 1 or not 0 < self.dice_threshold <= 1:
@@ -86,6 +107,26 @@ class RunPlan(Record, frozen=True, kw_only=True):
                 "expected at most one class and no instances with objects asked, got "
                 f"{', '.join(self.classes) or 'none'} and instances={self.instances}."
             )
+
+    def _check_questions(self) -> None:
+        if self.method != "misure" or self.objects == "asked":
+            raise InputError(
+                f"expected questions and robust with the method misure and all objects, got them "
+                f"with {self.method} and objects {self.objects}."
+            )
+        given = self.method_options
+        if "robust" in given:
+            raise InputError(
+                f"expected robust of the run itself if more is asked, got {given['robust']} among "
+                "the options of the method. Set robust (--robust)."
+            )
+        check_answerable(
+            self.questions,
+            lost_dice=self.lost_dice,
+            robust=self.robust,
+            preset=given.get("preset"),
+            max_passes=given.get("max_passes") or USUAL_PASSES,
+        )
 
     def seed_of(self, key: str) -> int:
         """The seed of a sample, in [0, 2**32)."""

@@ -22,7 +22,9 @@ from misure.explanation.record import (
     TargetRecord,
 )
 from misure.explanation.removal import Minimality
+from misure.explanation.robust.measured import Robustness
 from misure.images.orientation import ViewingOrder
+from misure.runs.answer_record import EffectsGroup, HiddenRegionGroup, ReasonsGroup
 from misure.runs.plan import RunPlan
 
 FORMAT = 2
@@ -199,6 +201,14 @@ class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
         transfer_dice, transfer_from, transfer_resized: as in `ExplanationRecord`.
         silhouette_dice_by_content, spacing_mm: as in `ExplanationRecord`.
         context: on which classes the minimal region lies outside its object.
+        summary: the answers in words; empty if nothing else was asked.
+        passes: pass equivalents by question, and of `robustness`; empty if nothing else was asked.
+        necessary: what loses the object when it is hidden; None: not asked.
+        surroundings: the same, of its surroundings alone; None: not asked.
+        reasons: regions that suffice apart from each other; None: not asked.
+        effects: what hiding each part of the surroundings does; None: not asked, or too many parts
+            for the budget.
+        robustness: on which share of baseline images the minimal region suffices; None: not asked.
     """
 
     baseline_image: str
@@ -215,6 +225,18 @@ class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
     silhouette_dice_by_content: dict[str, float]
     spacing_mm: list[float] | None
     context: list[ContextEntry]
+    summary: list[str] = msgspec.field(default_factory=list)
+    passes: dict[str, Count] = msgspec.field(default_factory=dict)
+    necessary: HiddenRegionGroup | None = None
+    surroundings: HiddenRegionGroup | None = None
+    reasons: ReasonsGroup | None = None
+    effects: EffectsGroup | None = None
+    robustness: Robustness | None = None
+
+    @property
+    def passes_of_explaining(self) -> int:
+        """Pass equivalents that finding what suffices took, without those of other questions."""
+        return self.passes.get("sufficient", self.cost.pass_equivalents)
 
 
 class FailedObject(

@@ -9,6 +9,7 @@ import numpy as np
 from misure.errors import InputError, RunFolderError
 from misure.images.nifti_write import write_regions
 from misure.images.orientation import viewing_order
+from misure.runs.answers import answered_regions
 from misure.runs.folder import RunFolder
 from misure.runs.record import DoneObject
 
@@ -40,6 +41,8 @@ def write_run_volumes(run: str | Path, out: Path) -> int:
             raise RunFolderError(str(error)) from error
         arrays = folder.read_map(record.map)
         tensors = {name: arrays[name] for name in _WRITTEN if name in arrays}
+        answered = answered_regions(folder, record, arrays["target"].shape)
+        tensors |= {f"{question}_region": region for question, region in answered.items()}
         subfolder = out / _file_name(record.key)
         subfolder.mkdir(parents=True, exist_ok=True)
         write_regions(tensors, affine, subfolder, f"misure: {record.class_name}")

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from misure.datasets.sample import Dataset, Sample, SampleList, files_of
 from misure.errors import RunFolderError, entrance, reason_of
+from misure.explanation.answers.whole import Answer, answer
 from misure.explanation.explanation import Explanation
 from misure.images.spacing import known_spacing
 from misure.methods import METHODS
@@ -125,6 +126,8 @@ class RunWorker:
             other = self._others.of(index, sample.image)
             if other is not None:
                 options["other_image"], options["other_image_name"] = other
+        if self._plan.robust is not None:
+            options["other_images"] = self._others.some(index)
         return options
 
     def _explain(
@@ -132,8 +135,9 @@ class RunWorker:
     ) -> list[Explained]:
         """What explains each object; a few are explained together, one by one if that fails."""
         explained: list[Explained] = []
-        for start in range(0, len(objects), _AT_ONCE):
-            batch = objects[start : start + _AT_ONCE]
+        at_once = 1 if self._plan.asks_more else _AT_ONCE
+        for start in range(0, len(objects), at_once):
+            batch = objects[start : start + at_once]
             try:
                 targets = [part.target for part in batch]
                 explained += self._explain_targets(image, key, targets, of_sample)
@@ -151,13 +155,16 @@ class RunWorker:
 
     def _explain_targets(
         self, image: Tensor, key: str, targets: Sequence[Target], of_sample: Mapping[str, Any]
-    ) -> Sequence[Explanation | MethodResult]:
+    ) -> Sequence[Explanation | MethodResult | Answer]:
         plan, seed = self._plan, self._plan.seed_of(key)
         method = METHODS[plan.method]
         shared = method.options_among({"dice_threshold": plan.dice_threshold})
         options = {**shared, **of_sample, **plan.method_options}
         if plan.objects == "asked":
             return [method(self._model, image, target, seed=seed, **options) for target in targets]
+        if plan.asks_more:
+            options |= {name: getattr(plan, name) for name in ("questions", "robust", "lost_dice")}
+            return [answer(self._model, image, target, seed=seed, **options) for target in targets]
         return method.explain_many(self._model, image, targets, seed=seed, **options)
 
 

@@ -122,8 +122,9 @@ class Asked:
             **self.options,
         )
         self._save(found.explanation, folder)
-        self._save_hidden(found.necessary, "necessary", folder)
-        self._save_hidden(found.surroundings, "surroundings", folder)
+        for name in ("necessary", "surroundings"):
+            if (hidden := getattr(found, name)) is not None:
+                self._save_hidden(hidden, name, folder)
         save_answer(found, folder)
         parts = ", ".join(f"{name} {passes}" for name, passes in found.passes.items())
         total = sum(found.passes.values())

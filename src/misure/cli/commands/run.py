@@ -61,6 +61,30 @@ _SHOWN_FAILURES = 5
 )
 @dice_threshold_option
 @click.option(
+    "--question",
+    "questions",
+    multiple=True,
+    default=["sufficient"],
+    callback=names_of_all,
+    metavar="NAME",
+    help="What else to answer about each object, with the method misure: necessary, surroundings, "
+    "reasons, effects, or all; repeated, or with commas. --max-passes is then for all of it "
+    "together (250 unless given).",
+)
+@click.option(
+    "--lost-dice",
+    default=0.5,
+    show_default=True,
+    help="Dice down to which an object counts as lost.",
+)
+@click.option(
+    "--robust",
+    type=float,
+    metavar="SHARE",
+    help="Also measure on which share of baseline images of many kinds the region suffices, and "
+    "whether it is at least this; needs the extra `inpaint`.",
+)
+@click.option(
     "--test-time-augmentation",
     is_flag=True,
     help="Also record whether slightly changed images are segmented the same (4 passes each).",
@@ -119,6 +143,9 @@ def run(
     search: dict[str, Any],
     options: dict[str, Any],
     dice_threshold: float,
+    questions: tuple[str, ...],
+    lost_dice: float,
+    robust: float | None,
     test_time_augmentation: bool,
     seed: int,
     engine: str,
@@ -152,6 +179,9 @@ def run(
         method=method,
         method_options=options,
         dice_threshold=dice_threshold,
+        questions=questions,
+        lost_dice=lost_dice,
+        robust=robust,
         seed=seed,
         test_time_augmentation=test_time_augmentation,
     )

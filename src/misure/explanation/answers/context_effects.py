@@ -30,10 +30,15 @@ from misure.models.target import Target
 
 @dataclass(frozen=True, kw_only=True)
 class EffectSettings:
-    """How context effects are measured; see `context_effects`."""
+    """How context effects are measured; see `context_effects`.
+
+    Attributes:
+        least_controls: controls of each part for which there are rather fewer superpixels.
+    """
 
     num_superpixels: int = 24
     num_controls: int = 3
+    least_controls: int = 0
     min_area: float = 0.001
     baseline_image: str | Tensor = "mean"
     edge_px: int = 0
@@ -52,6 +57,11 @@ class EffectSettings:
     def num_shown(self, num_ways: int) -> int | None:
         """Regions that the budget allows to be hidden, each in several ways; None: any number."""
         return None if self.max_passes is None else max(0, self.max_passes - 1) // num_ways
+
+    def max_parts(self, num_ways: int) -> int | None:
+        """Parts beyond which there are no superpixels; None: any number."""
+        allowed = self.num_shown(num_ways)
+        return None if allowed is None else allowed // (1 + self.least_controls)
 
     def controls_each(self, num_parts: int, num_ways: int) -> int:
         """Controls that the budget allows for each part.
@@ -169,7 +179,7 @@ def effects_of(
             min_area=settings.min_area,
             sampling=sampling,
             seed=settings.seed,
-            max_parts=settings.num_shown(len(ways)),
+            max_parts=settings.max_parts(len(ways)),
         )
         num_controls = settings.controls_each(len(parts), len(ways))
         controls = [

@@ -4,8 +4,9 @@ const data = parsed("data");
 const runs = parsed("runs").map((run, i) => ({ ...run, ...data.runs[i] }));
 const NUM = data.keys.length;
 const byId = (id) => document.getElementById(id);
-const COLOURS = { target: [213, 94, 0], sufficient: [0, 114, 178], minimal: [230, 159, 0] };
+const COLOURS = { target: [213, 94, 0], sufficient: [0, 114, 178], minimal: [230, 159, 0], reasons: [204, 121, 167] };
 const TARGET = 1, SUFFICIENT = 2, MINIMAL = 4, UNKNOWN = 8;
+const HIDDEN = { necessary: 16, surroundings: 32 }, REASONS = 64;
 const VIRIDIS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
 const collator = new Intl.Collator("en", { numeric: true });
 const labels = new Map(data.labels);
@@ -129,7 +130,7 @@ function isEdge(planes, width, height, x, y, inside) {
 
 const has = (flag) => (planes, i) => (planes[i + 1] & flag) !== 0;
 
-// layer: outlines, map, seen or image; nested: only pixels held by at least so many nested regions
+// layer: outlines, map, seen, necessary, surroundings, reasons or image; nested: only pixels held by at least so many nested regions
 function paint(canvas, pictures, layer, nested = null) {
   const { width, height, planes, image } = pictures;
   canvas.width = width;
@@ -142,6 +143,8 @@ function paint(canvas, pictures, layer, nested = null) {
     const i = 4 * (y * width + x);
     let colour = [image[i], image[i + 1], image[i + 2]];
     if (layer === "map") colour = has(UNKNOWN)(planes, i) ? hatch(x, y) : mapColour(planes[i]);
+    if (HIDDEN[layer] && has(HIDDEN[layer])(planes, i)) colour = hatch(x, y).map((c, k) => 0.85 * c + 0.15 * colour[k]);
+    if (layer === "reasons" && has(REASONS)(planes, i)) colour = colour.map((c, k) => 0.4 * c + 0.6 * COLOURS.reasons[k]);
     if (layer === "seen" && !needed(planes, i)) colour = colour.map((c) => 0.12 * c + 30);
     if (layer === "outlines") {
       const cover = density ? 0.9 * density(i) : needed(planes, i) ? 0.6 : 0;
@@ -466,12 +469,15 @@ function largePart(object, run) {
 
 function fillPart(part, object, run, pictures) {
   const { entry } = pictures;
-  const figures = KINDS[entry.curve ? "nested" : statusOf(object, run)].map(([kind, caption]) => {
+  const kinds = [...KINDS[entry.curve ? "nested" : statusOf(object, run)], ...(entry.answers ?? [])];
+  const figures = kinds.map(([kind, caption]) => {
     const canvas = make("canvas", { width: 160, height: 120 });
     canvas.dataset.kind = kind;
     const textContent = kind === "outlines" && entry.densities ? OF_DUST : caption;
     return make("figure", {}, canvas, make("figcaption", { textContent }));
   });
+  if (entry.summary) part.querySelector(".notes")?.replaceChildren(notesOf(object, run).join("; ")); // the summary says the rest
+  if (entry.summary) part.append(make("ul", { className: "summary" }, ...entry.summary.map((textContent) => make("li", { textContent }))));
   part.append(make("div", { className: "pictures" }, ...figures), make("p", { className: "figures", textContent: allOf(object, run, entry) }));
   part.misure = { pictures, entry };
   const slider = byId("slider");
@@ -556,6 +562,18 @@ for (const button of document.querySelectorAll(".to-class, .to-context")) button
   byId("context").value = data.names[button.dataset.context] ?? "";
   byId("which").value = "done";
   byId("sort").value = "outside";
+  update();
+  byId("filters").scrollIntoView();
+  fill();
+  cards.get(0)?.firstElementChild.focus({ preventScroll: true });
+});
+// Shows the objects that a cell of the effects counts, the strongest effect first.
+for (const button of document.querySelectorAll(".to-effect")) button.addEventListener("click", () => {
+  byId("filters").reset();
+  if (byId("of-run")) byId("of-run").value = button.dataset.run;
+  byId("class").value = data.names[button.dataset.class];
+  byId("sort").value = button.dataset.figure;
+  byId("from").value = -1; // those that have the figure
   update();
   byId("filters").scrollIntoView();
   fill();

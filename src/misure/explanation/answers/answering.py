@@ -1,0 +1,131 @@
+"""The parts of a whole answer, each within its share of one budget."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from misure.errors import InputError
+from misure.explanation.answers.context_effects import EffectSettings, effects_of
+from misure.explanation.answers.effects import ContextEffects
+from misure.explanation.answers.hidden import HiddenRegion
+from misure.explanation.answers.hide import necessary_region
+from misure.explanation.answers.intervention import check_fits
+from misure.explanation.answers.reasons import Reasons, find_reasons
+from misure.explanation.answers.robustness import robustness
+from misure.explanation.answers.shares import ROBUSTNESS, SUFFICIENT, SharedBudget
+from misure.explanation.explain import explain
+from misure.explanation.explanation import Explanation
+from misure.explanation.robust.measured import Robustness
+from misure.models.model import SegmentationModel
+from misure.models.segmentation import segment
+from misure.models.target import Target
+
+_LEAST_AREAS = (0.001, 0.01, 0.05)  # of objects whose effect is measured, the first that fits
+_NUM_SUPERPIXELS = 10  # at most: each part has a control
+_FOR_EXPLAINING = (
+    *("one_minimal", "compare_presentations", "max_content_dice"),
+    *("other_image", "other_image_name"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Answering:
+    """The parts of an answer, each within its share of the budget.
+
+    Attributes:
+        model, image, target: that are asked about.
+        budget: of all parts.
+        common: arguments that all parts take.
+        own: arguments of the searches, the common ones and options of the preset among them.
+    """
+
+    model: SegmentationModel
+    image: Tensor
+    target: Target
+    budget: SharedBudget
+    common: Mapping[str, Any]
+    own: Mapping[str, Any]
+
+    @property
+    def _subject(self) -> tuple[SegmentationModel, Tensor, Target]:
+        return self.model, self.image, self.target
+
+    def sufficient(self, dice_threshold: float) -> Explanation:
+        """What suffices."""
+        found = explain(
+            *self._subject,
+            dice_threshold=dice_threshold,
+            max_passes=self.budget.share(SUFFICIENT),
+            **self.own,
+        )
+        self.budget.spend(found.cost.pass_equivalents)
+        return found
+
+    def hidden(self, question: str, lost_dice: float) -> HiddenRegion:
+        """What loses the target, wherever it lies (`necessary`) or around it (`surroundings`)."""
+        found = necessary_region(
+            *self._subject,
+            lost_dice=lost_dice,
+            outside_target=question == "surroundings",
+            max_passes=self.budget.share(question),
+            **{name: value for name, value in self.own.items() if name not in _FOR_EXPLAINING},
+        )
+        self.budget.spend(found.cost.pass_equivalents)
+        return found
+
+    def reasons(self, first: Explanation, max_reasons: int) -> Reasons:
+        """Reasons apart from the first."""
+        found = find_reasons(
+            self.model,
+            self.image,
+            first,
+            max_reasons=max_reasons,
+            max_passes=self.budget.share("reasons"),
+            on_step=self.own["on_step"],
+        )
+        self.budget.spend(found.values.cost.pass_equivalents)
+        return found
+
+    def robustness(
+        self, first: Explanation, at_least: float, other_images: Sequence[Tensor]
+    ) -> Robustness:
+        """On which share of baseline images the explanation's region suffices."""
+        return robustness(
+            *self._subject,
+            first.minimally_sufficient_region,
+            dice_threshold=first.dice_threshold,
+            at_least=at_least,
+            other_images=other_images,
+            max_passes=self.budget.fixed(ROBUSTNESS),
+            on_step=self.own["on_step"],
+            **self.common,
+        )
+
+    def effects(self) -> ContextEffects | None:
+        """The effects of the surroundings, of larger objects only if there are many.
+
+        None if there are still too many.
+        """
+        check_fits(self.image, self.target)
+        effects = None
+        with self.model.counting() as cost, self.model.borrowed():
+            segmentation = segment(self.model, self.image)
+            for min_area in _LEAST_AREAS:
+                settings = EffectSettings(
+                    num_superpixels=_NUM_SUPERPIXELS,
+                    least_controls=1,
+                    min_area=min_area,
+                    baseline_image=self.own.get("baseline_image", "filled"),
+                    max_passes=self.budget.fixed("effects"),
+                    **self.common,
+                )
+                try:
+                    effects = effects_of(segmentation, self.image, self.target, settings)
+                    break
+                except InputError as error:
+                    if "max_passes" not in str(error):
+                        raise
+        self.budget.spend(cost.pass_equivalents)
+        return effects and replace(effects, cost=cost)
