@@ -42,13 +42,9 @@ if TYPE_CHECKING:
     from misure.metrics.measure import sufficient_area
     from misure.models.cost import Cost
     from misure.models.loaders import load_model
+    from misure.models.missed import missed_target
     from misure.models.model import SegmentationModel
-    from misure.models.segmentation import (
-        Segmentation,
-        missed_target,
-        predicted_target,
-        segment,
-    )
+    from misure.models.segmentation import Segmentation, predicted_target, segment
     from misure.models.target import Target
     from misure.reports.page import write_report
     from misure.runs.execution import Execution
@@ -90,7 +86,7 @@ _MODULE_OF = {
     "find_reasons": "explanation.answers.reasons",
     "leverage": "explanation.answers.leverage",
     "load_model": "models.loaders",
-    "missed_target": "models.segmentation",
+    "missed_target": "models.missed",
     "necessary_region": "explanation.answers.hide",
     "predicted_target": "models.segmentation",
     "read_image": "images.read",

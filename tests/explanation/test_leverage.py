@@ -70,6 +70,10 @@ def test_what_is_drawn_outside_counts_against_the_rest():
     assert part.dice == pytest.approx(2 * rest / (2 * rest + 5))
     assert part.added == pytest.approx(5 / rest)
     assert part.share_left == 1
+    added = (
+        f"and as much as {100 * part.added:.0f} % of it is drawn beside it (Dice {part.dice:.2f})"
+    )
+    assert result.sentence().endswith(f"100 % of the rest is left, {added}.")
 
 
 def test_a_target_of_one_pixel_has_no_parts():
@@ -89,3 +93,29 @@ def test_the_same_seed_gives_the_same_and_it_survives_json():
     assert decode(encode(record), LeverageRecord, "leverage") == record
     with pytest.raises(misure.InputError, match="leverage: expected num_parts of 2 or more"):
         misure.leverage(model, image, 1, num_parts=1)
+
+
+@pytest.mark.parametrize(("baseline_image", "num_parts"), [("mean", 6), ("mean,blurred", 3)])
+def test_a_budget_makes_fewer_parts(baseline_image, num_parts):
+    model, image = model_of(Head()), Head.image(2)
+    options = {"baseline_image": baseline_image, "num_parts": 8}
+    with model.counting() as spent:
+        result = misure.leverage(model, image, misure.predicted_target(model, image, 1), **options)
+    spent_for_target = 1
+    whole = result.cost.forward_passes
+    assert spent.forward_passes == whole + spent_for_target
+    some = misure.leverage(model, image, 1, max_passes=7, **options)
+    assert 2 <= len(some.parts) <= num_parts < len(result.parts)
+    assert some.cost.forward_passes <= 7
+    assert some.parts[0].leverage == 1  # the head is in one of them
+    unchanged = misure.leverage(model, image, 1, max_passes=whole, **options)
+    assert unchanged.parts == result.parts
+
+
+def test_a_budget_has_to_do_for_two_parts():
+    model, image = model_of(Head()), Head.image(2)
+    with pytest.raises(misure.InputError, match="leverage: expected max_passes of 3 or more, for"):
+        misure.leverage(model, image, 1, max_passes=2)
+    with pytest.raises(misure.InputError, match="max_passes of 5 or more, for two parts, got 4"):
+        misure.leverage(model, image, 1, max_passes=4, baseline_image="mean,blurred")
+    assert len(misure.leverage(model, image, 1, max_passes=3).parts) == 2

@@ -9,6 +9,7 @@ from misure.datasets import nifti, coco, coco_panoptic, corrupted  # noqa: F401 
 from misure.datasets.synapse import dataset as _synapse  # noqa: F401  # isort: skip
 
 from misure.datasets.coco import CocoDataset
+from misure.datasets.coco_choice import CocoAnnotation, coco_annotation
 from misure.datasets.coco_panoptic import CocoPanopticDataset
 from misure.datasets.corrupted import CorruptedDataset
 from misure.datasets.image_files import ImageFiles
@@ -19,6 +20,7 @@ from misure.datasets.triangle.dataset import TriangleDataset
 __all__ = [
     "DATASETS",
     "AnnotatedObject",
+    "CocoAnnotation",
     "CocoDataset",
     "CocoPanopticDataset",
     "CorruptedDataset",
@@ -30,6 +32,7 @@ __all__ = [
     "SampleList",
     "TriangleDataset",
     "as_dataset",
+    "coco_annotation",
     "dataset",
     "open_dataset",
 ]

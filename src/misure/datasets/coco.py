@@ -48,7 +48,9 @@ _VOC_NAME_OF_COCO = {
 }
 
 
-class _Photograph(msgspec.Struct, frozen=True):
+class Photograph(msgspec.Struct, frozen=True):
+    """An image that the annotations list."""
+
     id: int
     file_name: str
     height: int
@@ -59,7 +61,7 @@ class _Photograph(msgspec.Struct, frozen=True):
         return self.height, self.width
 
 
-class _Annotation(msgspec.Struct, frozen=True):
+class Annotation(msgspec.Struct, frozen=True):
     """One object or crowd; `segmentation` is checked when it is drawn."""
 
     id: int
@@ -74,11 +76,11 @@ class _Category(msgspec.Struct, frozen=True):
     name: str
 
 
-class _Instances(msgspec.Struct, frozen=True):
+class Instances(msgspec.Struct, frozen=True):
     """What of COCO's instance annotations is used here; other fields are left alone."""
 
-    images: list[_Photograph]
-    annotations: list[_Annotation]
+    images: list[Photograph]
+    annotations: list[Annotation]
     categories: list[_Category]
 
 
@@ -117,17 +119,18 @@ class CocoDataset:
         check_reading(reading)
         self._reading = reading
         require("pycocotools.mask", extra="coco", purpose="read COCO annotations")
-        instances = _read(file)
+        instances = read_instances(file)
         names = {category.id: category.name for category in instances.categories}
         classes = [name for name in names.values() if not _is_background(name)]
         self.class_names = tuple(class_names or ("background", *classes))
-        self._class_of_category = _classes_of(names, self.class_names, file)
+        self._class_of_category = class_of_category(names, self.class_names)
+        _check_classes(names, self._class_of_category, self.class_names, file)
         self._files = Photographs(photographs, [one.file_name for one in instances.images], file)
         self._photographs = sorted(
             (photograph for photograph in instances.images if photograph.file_name in self._files),
             key=lambda photograph: self._files.key(photograph.file_name),
         )
-        self._annotations: dict[int, list[_Annotation]] = defaultdict(list)
+        self._annotations: dict[int, list[Annotation]] = defaultdict(list)
         for annotation in instances.annotations:
             self._annotations[annotation.image_id].append(annotation)
 
@@ -160,7 +163,7 @@ class CocoDataset:
         return Sample(key, image, painted, objects=objects)
 
     def _objects(
-        self, annotations: Sequence[_Annotation], shape: tuple[int, int]
+        self, annotations: Sequence[Annotation], shape: tuple[int, int]
     ) -> list[AnnotatedObject]:
         return [
             AnnotatedObject(
@@ -171,7 +174,7 @@ class CocoDataset:
             if (region := self._region(annotation, shape)) is not None
         ]
 
-    def _region(self, annotation: _Annotation, shape: tuple[int, int]) -> Tensor | None:
+    def _region(self, annotation: Annotation, shape: tuple[int, int]) -> Tensor | None:
         name = f"annotation {annotation.id} of image {annotation.image_id}"
         return draw_region(annotation.segmentation, shape, name)
 
@@ -180,33 +183,44 @@ def _is_background(name: str) -> bool:
     return name.strip().lower() == "background"
 
 
-def _classes_of(names: Mapping[int, str], class_names: Sequence[str], file: Path) -> dict[int, int]:
-    """Category -> class index; a category called background is class 0.
+def class_of_category(names: Mapping[int, str], class_names: Sequence[str]) -> dict[int, int]:
+    """Id of a category -> index of its class; a category called background is class 0.
 
-    Raises:
-        InputError: there are categories, and none of them is a class.
+    Args:
+        names: of the categories, by their ids.
+        class_names: of the classes, by COCO's names or VOC's; other categories are left out.
     """
-    class_of = {
+    return {
         number: 0 if _is_background(name) else class_names.index(known)
         for number, name in names.items()
         for known in (name, _VOC_NAME_OF_COCO.get(name))
         if known in class_names or _is_background(name)
     }
+
+
+def _check_classes(
+    names: Mapping[int, str], class_of: Mapping[int, int], class_names: Sequence[str], file: Path
+) -> None:
+    """Raises an InputError if there are categories, and none of them is a class."""
     if names and not any(class_of.values()):
         raise InputError(
             f"expected categories among {', '.join(class_names)} in {file}, got "
             f"{quoted(', '.join(names.values()))}. To take them all name coco-all:FOLDER."
         )
-    return class_of
 
 
-def _read(file: Path) -> _Instances:
+def read_instances(file: Path) -> Instances:
+    """COCO's instance annotations.
+
+    Raises:
+        InputError: no such file, or annotations that contradict each other.
+    """
     what = f"instance annotations as COCO publishes them in {file}"
     try:
         content = file.read_bytes()
     except OSError as error:
         raise unusable(what, error) from error
-    instances = decode(content, _Instances, what)
+    instances = decode(content, Instances, what)
     instances = structs.replace(instances, categories=_without_doubles(instances))
     check_categories(instances.categories, what)
     check_images(
@@ -222,7 +236,7 @@ def _read(file: Path) -> _Instances:
     return instances
 
 
-def _without_doubles(instances: _Instances) -> list[_Category]:
+def _without_doubles(instances: Instances) -> list[_Category]:
     """The categories, but for those that no annotation has and whose name another one has."""
     used = {annotation.category_id for annotation in instances.annotations}
     names = {category.name for category in instances.categories if category.id in used}

@@ -274,6 +274,7 @@ class Explanation:
             ignored=tensors.pop("ignored"),
             class_name=values.target.class_name,
             multilabel=values.target.multilabel,
+            made_from=values.target.made_from,
         )
         return cls(target=target, values=values, **tensors)
 

@@ -28,6 +28,7 @@ class TargetRecord(Record, frozen=True, kw_only=True):
         pixels: of the target.
         area_fraction: of the image, in [0, 1].
         multilabel: whether each class is decided by itself.
+        made_from: what a person marked for the model to draw; empty if the model drew the pixels.
         area_mm2, volume_mm3: of the target, in 2D or in 3D, if the spacing is known.
     """
 
@@ -36,6 +37,7 @@ class TargetRecord(Record, frozen=True, kw_only=True):
     pixels: Count
     area_fraction: Fraction
     multilabel: bool
+    made_from: str = ""
     area_mm2: float | None = None
     volume_mm3: float | None = None
 

@@ -96,8 +96,9 @@ def sure_sentences(record: ExplanationRecord) -> list[str]:
 
 
 def name_of(record: "ExplanationRecord | HiddenRegionRecord") -> str:
-    """What the target is called in a sentence (see `named`)."""
-    return named(record.target.class_name or str(record.target.class_index))
+    """What the target is called in a sentence (see `named`), and what it was made from."""
+    name = named(record.target.class_name or str(record.target.class_index))
+    return f"{name} in {record.target.made_from}" if record.target.made_from else name
 
 
 def named(name: str) -> str:

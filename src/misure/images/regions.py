@@ -177,6 +177,19 @@ def component_numbers(region: Tensor) -> Tensor:
     return torch.from_numpy(number_of[parts]).to(region.device)
 
 
+def check_point(spatial: Sequence[int], point: Sequence[int]) -> tuple[int, ...]:
+    """The point as a tuple.
+
+    Raises:
+        InputError: it is no pixel of an image of this shape.
+    """
+    if len(point) != len(spatial) or not all(
+        0 <= p < side for p, side in zip(point, spatial, strict=True)
+    ):
+        raise InputError(f"expected a point inside {tuple(spatial)}, got {tuple(point)}.")
+    return tuple(point)
+
+
 def draw_box(shape: Sequence[int], box: Sequence[int]) -> Tensor:
     """The region (*shape) bool inside a box.
 

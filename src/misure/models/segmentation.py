@@ -8,7 +8,13 @@ from torch import Tensor, nn
 
 from misure.errors import EmptyTargetError, InputError, entrance
 from misure.images.read import check_image
-from misure.images.regions import area_fraction, component_numbers, draw_box, draw_polygon
+from misure.images.regions import (
+    area_fraction,
+    check_point,
+    component_numbers,
+    draw_box,
+    draw_polygon,
+)
 from misure.models.inputs import AnyImage, as_image, as_model
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
@@ -97,12 +103,16 @@ class Segmentation:
         return sorted(classes, key=lambda entry: -entry.num_pixels)
 
     @entrance("Segmentation.missed")
-    def missed(self, mask: Tensor, class_index: int) -> Target:
+    def missed(
+        self, mask: Tensor, class_index: int, *, made_from: str = "the mask", alone: bool = False
+    ) -> Target:
         """What the model should have drawn; what else it gives to the class is ignored.
 
         Args:
             mask: (*spatial) bool, the pixels that should be drawn.
             class_index: the class that they should have.
+            made_from: what the mask was made from, in words.
+            alone: ignore all other pixels, whatever they are given to later.
 
         Raises:
             InputError: a mask of another shape or without a pixel.
@@ -114,8 +124,14 @@ class Segmentation:
             )
         drawn = self.class_region(class_index)
         mask = mask.to(drawn.device)
-        name = self.model.class_name(class_index)
-        return Target(class_index, mask, drawn & ~mask, name, self.model.multilabel)
+        return Target(
+            class_index,
+            mask,
+            ~mask if alone else drawn & ~mask,
+            self.model.class_name(class_index),
+            self.model.multilabel,
+            made_from,
+        )
 
     @entrance("Segmentation.target")
     def target(
@@ -152,11 +168,8 @@ class Segmentation:
                 "expected one of class_index and class_name, and at most one of "
                 "point, instance, box and polygon. Give one."
             )
-        if point is not None and (
-            len(point) != len(self.spatial)
-            or not all(0 <= p < side for p, side in zip(point, self.spatial, strict=True))
-        ):
-            raise InputError(f"expected a point inside {self.spatial}, got {tuple(point)}.")
+        if point is not None:
+            check_point(self.spatial, point)
         index = self._choose_class(class_index, class_name, point)
         whole = self.class_region(index)
         if not bool(whole.any()):
@@ -292,35 +305,6 @@ def logits_of(model: SegmentationModel, image: Tensor) -> Tensor:
             return model(image[None])[0]
 
     return model.in_batches(work, 1, image.shape[1:])[0]
-
-
-@entrance("missed_target")
-def missed_target(
-    model: SegmentationModel | nn.Module,
-    image: AnyImage,
-    mask: Tensor,
-    class_index: int | None = None,
-    *,
-    class_name: str | None = None,
-) -> Target:
-    """What the model should have drawn: a mask, such as an annotation, and its class.
-
-    Takes one forward pass. What else the model gives to the class is ignored, as in other targets.
-
-    Args:
-        model, image: see `segment`.
-        mask: (*spatial) bool, the pixels that should be drawn.
-        class_index, class_name: the class, by one of the two.
-
-    Raises:
-        InputError: another kind of image, a mask of another shape or without a pixel, or no class.
-        ModelError: the network fails on the image.
-    """
-    if (class_index is None) == (class_name is None):
-        raise InputError("expected a class by class_index or by class_name, and not by both.")
-    segmentation = segment(model, image)
-    index = segmentation.model.find_class(class_name or class_index or 0)
-    return segmentation.missed(mask, index)
 
 
 @entrance("predicted_target")

@@ -1,7 +1,8 @@
 """Targets: what is explained.
 
 A target is a class together with the pixels to preserve. They come from the model's own prediction,
-never from an annotation: an explanation says why the model predicted this, right or wrong.
+never from an annotation: an explanation says why the model predicted this, right or wrong. Only
+what the model missed is marked by a person (see `missed`).
 """
 
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ class Target:
             Dice: showing a second dog must not lower the score of the first.
         class_name: name of the class.
         multilabel: whether each class of the model has a sigmoid of its own.
+        made_from: what a person marked for the model to draw, in words; empty if the pixels are the
+            model's own.
 
     Raises:
         InputError: an empty region, other shapes, or pixels both preserved and ignored.
@@ -41,6 +44,7 @@ class Target:
     ignored: Tensor
     class_name: str = ""
     multilabel: bool = False
+    made_from: str = ""
 
     @entrance("Target")
     def __post_init__(self) -> None:
@@ -81,6 +85,7 @@ class Target:
             "pixels": int(self.region.sum()),
             "area_fraction": area_fraction(self.region),
             "multilabel": self.multilabel,
+            "made_from": self.made_from,
         }
 
     def to(self, device: str | torch.device) -> "Target":

@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+from torch import Tensor
+
+from misure._util.records import plain
 from misure.explanation.answers.hidden import HiddenRegion
+from misure.explanation.answers.leverage import Leverage
 from misure.explanation.answers.whole import Answer
 from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import Presentation
@@ -17,12 +21,15 @@ from misure.models.segmentation import Segmentation
 from misure.reports.comparison_picture import save_comparison_picture
 from misure.reports.explanation_picture import PANEL_FILES, save_pictures
 from misure.reports.hidden_picture import save_hidden_picture
+from misure.reports.leverage_picture import save_leverage_picture
 
 RESULT_FILES = ("explanation.json", "explanation.npz", "overview.png", *PANEL_FILES)
 HIDDEN_QUESTIONS = ("necessary", "surroundings", "blocking")
 ANSWER_FILES = (
     "answer.json",
     "robustness.json",
+    "stability.json",
+    *(f"leverage.{ending}" for ending in ("json", "npz", "png", "nii.gz")),
     *(f"{name}.{ending}" for name in HIDDEN_QUESTIONS for ending in ("json", "npz", "png")),
     *(f"{name}_region.nii.gz" for name in HIDDEN_QUESTIONS),
 )
@@ -112,6 +119,34 @@ def save_answer(answer: Answer, folder: Path) -> None:
     """
     text = json.dumps(answer.record(), indent=2) + "\n"
     (folder / "answer.json").write_text(text)
+
+
+def save_leverage(
+    leverage: Leverage,
+    pixels: Tensor,
+    folder: Path,
+    *,
+    image: str = "",
+    order: ViewingOrder = AS_STORED,
+    volume: NiftiFile | None = None,
+) -> None:
+    """Writes `leverage.json`, `.npz` and `.png`; for a NIfTI volume `leverage.nii.gz` too.
+
+    Args:
+        leverage: what to write.
+        pixels: (C, *spatial) float, of the image.
+        folder: an existing folder.
+        image: name of the image.
+        order: how to lay out a volume in the picture.
+        volume: the NIfTI file of the image; None for other images and for slices.
+    """
+    text = json.dumps(plain(leverage.record(image)), indent=2) + "\n"
+    (folder / "leverage.json").write_text(text)
+    leverage.save(folder / "leverage.npz", image)
+    if volume is not None:
+        description = f"misure: {leverage.target.class_name}"
+        write_regions({"leverage": leverage.map()}, volume.affine, folder, description)
+    save_leverage_picture(leverage, pixels, folder / "leverage.png", image=image, order=order)
 
 
 def save_comparison(comparison: Comparison, folder: Path) -> None:

@@ -75,9 +75,8 @@ def save_hidden_picture(
     figure = Figure(figsize=(13.5, panel + 1.1), layout="constrained")
     name = Path(hidden.values.image).name
     beginning = f"{name}: " if name else ""
-    figure.suptitle(
-        fill(beginning + hidden.sentence, _TITLE_CHARACTERS) + note, fontsize=12, parse_math=False
-    )
+    said = f"{beginning}{hidden.sentence} {hidden.classes_sentence}".rstrip()
+    figure.suptitle(fill(said, _TITLE_CHARACTERS) + note, fontsize=12, parse_math=False)
     first, second, third = figure.subplots(1, 3)
     outline = (planes["target"], TARGET_COLOUR, "solid")
     show_image(first, image, dimmed=~planes["region"] if region.any() else None)

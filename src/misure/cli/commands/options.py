@@ -85,7 +85,7 @@ _search_options = [
         "--baseline-image",
         metavar="NAME",
         help="What stands where pixels are removed: {baseline_images}. Several with commas: a "
-        "region must suffice with each.  [default: mean; filled for what is hidden]",
+        "region must suffice with each.  [default: mean; filled for regions that are hidden]",
     ),
     click.option(
         "--preset",

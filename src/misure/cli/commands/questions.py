@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from misure._util.records import plain
@@ -14,20 +12,52 @@ from misure.cli.terminal import summary
 from misure.errors import InputError
 from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.answers.hide import blocking_region, necessary_region
+from misure.explanation.answers.leverage import leverage
 from misure.explanation.answers.robustness import robustness
+from misure.explanation.answers.stability import stability_of
 from misure.explanation.answers.whole import answer
 from misure.explanation.explain import explain
 from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import Presentation, make_presentations
+from misure.explanation.robust.measured import check_askable
 from misure.images.nifti import NiftiFile, is_nifti
 from misure.images.orientation import ViewingOrder
-from misure.images.pictures import read_class_numbers
-from misure.images.read import read_image
-from misure.images.regions import component_numbers
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation
 from misure.models.target import Target
-from misure.reports.folders import save_answer, save_hidden, save_result
+from misure.reports.folders import save_answer, save_hidden, save_leverage, save_result
+
+_OF_LEVERAGE = ("num_parts", "baseline_image", "edge_px", "max_passes", "seed", "spacing_mm")
+
+
+def check_options(
+    question: str,
+    options: dict[str, Any],
+    robust: float | None,
+    stability: bool,
+    other_image: Path | None,
+) -> None:
+    """Raises an InputError for options that mean nothing for a question."""
+    if other_image is not None and question != "sufficient":
+        raise InputError(
+            f"expected --other-image with --question sufficient alone, got --question {question}: "
+            "nothing is shown in the outline of what is hidden."
+        )
+    if stability and question != "sufficient":
+        raise InputError(
+            f"expected --stability with --question sufficient alone, got --question {question}."
+        )
+    if robust is not None:
+        check_askable(robust)
+    if question != "leverage":
+        return
+    if robust is not None:
+        raise InputError("expected no --robust with --question leverage, which finds no region.")
+    if other := [name for name in options if name not in _OF_LEVERAGE]:
+        raise InputError(
+            f"expected of the options {', '.join(_OF_LEVERAGE[:4])} those that --question leverage "
+            f"takes, got {other[0]}."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +72,7 @@ class Asked:
         slice_index: the slice that was taken of a volume.
         dice_threshold, lost_dice, robust: as of `answer`.
         drawn_dice: as of `blocking_region`.
+        stability: whether an object is explained again after small changes.
         options: all other arguments of `explain`.
     """
 
@@ -56,6 +87,7 @@ class Asked:
     lost_dice: float
     drawn_dice: float
     robust: float | None
+    stability: bool
     options: dict[str, Any]
 
     def answer(self, question: str, folder: Path, out: Path) -> str:
@@ -67,31 +99,72 @@ class Asked:
             out: what that folder will be called.
         """
         if question == "sufficient":
-            explanation = explain(
-                *self._subject, dice_threshold=self.dice_threshold, **self.options
-            )
-            record = self._save(explanation, folder).values
-            region = explanation.minimally_sufficient_region
-            return "\n".join([*self._robustness(question, region, folder), summary(record, out)])
+            return self._answer_sufficient(folder, out)
         if question == "all":
             return self._answer_all(folder, out)
-        options = self.options
+        if question == "leverage":
+            return self._answer_leverage(folder, out)
+        return self._answer_hidden(question, folder, out)
+
+    def _answer_sufficient(self, folder: Path, out: Path) -> str:
+        explanation = explain(*self._subject, dice_threshold=self.dice_threshold, **self.options)
+        record = self._save(explanation, folder).values
+        region = explanation.minimally_sufficient_region
+        return "\n".join(
+            [
+                *self._robustness("sufficient", region, folder),
+                *self._stability(explanation, folder),
+                summary(record, out),
+            ]
+        )
+
+    def _stability(self, explanation: Explanation, folder: Path) -> list[str]:
+        """Measures and writes how far the region stays, if that is asked for, and says it."""
+        if not self.stability:
+            return []
+        found = stability_of(
+            *self._subject,
+            explanation=explanation,
+            dice_threshold=self.dice_threshold,
+            **self.options,
+        )
+        (folder / "stability.json").write_text(json.dumps(plain(found), indent=2) + "\n")
+        left_out = [f"Not explained again: {name}: {why}" for name, why in found.left_out.items()]
+        return [f"{found.note} ({found.passes} more passes)".lstrip(), *left_out]
+
+    def _answer_leverage(self, folder: Path, out: Path) -> str:
+        options = {name: self.options[name] for name in _OF_LEVERAGE if name in self.options}
+        found = leverage(*self._subject, **options)
+        save_leverage(
+            found,
+            self.pixels,
+            folder,
+            image=str(self.image),
+            order=self.order,
+            volume=self._volume(),
+        )
+        return (
+            f"{found.sentence()}\n{found.cost.pass_equivalents} pass equivalents in "
+            f"{found.cost.seconds:.0f} s; see {out}/leverage.png"
+        )
+
+    def _answer_hidden(self, question: str, folder: Path, out: Path) -> str:
         if question == "blocking":
-            hidden = blocking_region(*self._subject, drawn_dice=self.drawn_dice, **options)
+            hidden = blocking_region(*self._subject, drawn_dice=self.drawn_dice, **self.options)
         else:
             hidden = necessary_region(
                 *self._subject,
                 lost_dice=self.lost_dice,
                 outside_target=question == "surroundings",
-                **options,
+                **self.options,
             )
         self._save_hidden(hidden, question, folder)
         cost = hidden.cost
         spent = f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s"
         sure = self._robustness(question, hidden.region, folder) if hidden.is_found else []
-        lines = [hidden.sentence, *sure, *hidden_notes(hidden)]
+        lines = [hidden.sentence, hidden.classes_sentence, *sure, *hidden_notes(hidden)]
         lines.append(f"{spent}; see {out}/{question}.png")
-        return "\n".join(lines)
+        return "\n".join(line for line in lines if line)
 
     def _robustness(self, question: str, region: Tensor, folder: Path) -> list[str]:
         """Measures and writes how robust a region is, if that is asked for, and says it."""
@@ -145,7 +218,6 @@ class Asked:
         return explanation
 
     def _save_hidden(self, hidden: HiddenRegion, name: str, folder: Path) -> None:
-        is_volume = is_nifti(self.image) and self.slice_index is None
         save_hidden(
             hidden.with_values(image=str(self.image)),
             name,
@@ -153,8 +225,13 @@ class Asked:
             self._presentation(hidden.values.settings, hidden.values.seed),
             folder,
             order=self.order,
-            volume=NiftiFile(self.image) if is_volume else None,
+            volume=self._volume(),
         )
+
+    def _volume(self) -> NiftiFile | None:
+        """The NIfTI file of a whole volume."""
+        is_volume = is_nifti(self.image) and self.slice_index is None
+        return NiftiFile(self.image) if is_volume else None
 
     def _presentation(self, settings: dict[str, Any], seed: int) -> Presentation:
         return make_presentations(
@@ -188,54 +265,3 @@ def hidden_notes(hidden: HiddenRegion) -> list[str]:
             "not be hidden."
         )
     return notes
-
-
-def missed_object(
-    segmentation: Segmentation,
-    annotation: Path,
-    class_index: int,
-    slice_index: int | None,
-    point: tuple[int, ...] | None,
-) -> Target:
-    """What the network should have drawn, by its annotation.
-
-    A file of the numbers 0 and 1, or 0 and 255, is a mask; in any other the class's pixels are
-    those of its number. With a point, the connected object there.
-
-    Args:
-        segmentation: of the image.
-        annotation: a picture of class numbers or a mask, or NIfTI labels.
-        class_index: the class that the object should have.
-        slice_index: the slice to take of NIfTI labels.
-        point: a pixel of the object.
-
-    Raises:
-        InputError: a file of another shape or without the class, or a point outside of it.
-    """
-    if is_nifti(annotation):
-        numbers = read_image(annotation, slice_index=slice_index)[0].round().long()
-    else:
-        numbers = torch.from_numpy(read_class_numbers(annotation))
-    values = np.unique(numbers.numpy()).tolist()
-    is_mask = values in ([0, 1], [0, 255])
-    mask = numbers != 0 if is_mask else numbers == class_index
-    if not bool(mask.any()):
-        raise InputError(
-            f"expected an annotation with the class {class_index}, got {annotation} with the "
-            f"numbers {', '.join(map(str, values[:12]))}. A mask has 0 and 1, or 0 and 255."
-        )
-    if tuple(mask.shape) != segmentation.spatial:
-        raise InputError(
-            f"expected an annotation of the image's shape {segmentation.spatial}, got "
-            f"{tuple(mask.shape)} in {annotation}."
-        )
-    if point is not None:
-        if len(point) != mask.ndim or not all(
-            0 <= p < n for p, n in zip(point, mask.shape, strict=True)
-        ):
-            raise InputError(f"expected a --point in {tuple(mask.shape)}, got {point}.")
-        parts = component_numbers(mask)
-        if not bool(mask[point]):
-            raise InputError(f"expected a --point on the annotated object, got {point} beside it.")
-        mask = parts == parts[point]
-    return segmentation.missed(mask.bool(), class_index)

@@ -25,6 +25,7 @@ from torch import Tensor
 from misure._util.arrays import read_arrays, write_arrays
 from misure._util.records import Amount, Count, Fraction, Record, decode, encode, plain
 from misure.errors import InputError, entrance
+from misure.explanation.answers.classes_there import classes_sentence
 from misure.explanation.question import QUESTIONS
 from misure.explanation.record import CLEARLY, CostRecord, TargetRecord
 from misure.explanation.removal import Minimality
@@ -74,6 +75,9 @@ class HiddenRegionRecord(Record, frozen=True, kw_only=True):
         shape: (*spatial) of the image.
         spacing_mm: sides of a pixel or voxel along each axis; None: not known.
         cost: passes and seconds.
+        classes_before: of a `blocking` region: class -> share of the target's pixels on which the
+            model draws it with nothing hidden; several a pixel with multilabel.
+        classes_after: the same with the region hidden; empty if none was found.
     """
 
     misure_version: str
@@ -106,6 +110,8 @@ class HiddenRegionRecord(Record, frozen=True, kw_only=True):
     shape: list[int]
     spacing_mm: list[float] | None
     cost: CostRecord
+    classes_before: dict[str, Fraction] = msgspec.field(default_factory=dict)
+    classes_after: dict[str, Fraction] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -152,6 +158,11 @@ class HiddenRegion:
     def sentence(self) -> str:
         """The answer with its figures, in one sentence or two."""
         return hidden_sentence(self.values)
+
+    @property
+    def classes_sentence(self) -> str:
+        """What the model draws on the pixels of a missed target; empty for other questions."""
+        return classes_sentence(self.values.classes_before, self.values.classes_after)
 
     def with_values(self, **changes: Any) -> Self:
         """The same region with some fields of `values` changed, such as `image`."""
@@ -202,6 +213,7 @@ class HiddenRegion:
             ignored=tensors["ignored"],
             class_name=values.target.class_name,
             multilabel=values.target.multilabel,
+            made_from=values.target.made_from,
         )
         return cls(target=target, region=tensors["region"], values=values)
 
@@ -251,13 +263,14 @@ def _found_sentence(record: HiddenRegionRecord) -> str:
             f"No region that, hidden, loses {name} on several fills was found within {passes} "
             f"(hiding {what}: Dice {record.dice_with_all_hidden:.2f})."
         )
-    before = f"Dice {record.dice_with_nothing_hidden:.2f}"
+    before = f"Dice {record.dice_with_nothing_hidden:.2f} with nothing hidden"
+    asked = f"; {record.threshold:.2f} was asked for" if record.target.made_from else ""
     if record.is_found:
         return (
             f"Hiding {size_of(record, record)} makes the model draw {name}: Dice "
-            f"{record.dice:.2f} ({before} with nothing hidden)."
+            f"{record.dice:.2f} ({before}{asked})."
         )
     return (
         f"No region was found within {passes} that makes the model draw {name} when it is "
-        f"hidden ({before} with nothing hidden)."
+        f"hidden ({before}{asked})."
     )

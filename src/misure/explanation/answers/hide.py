@@ -12,6 +12,7 @@ from misure._util.seeds import seed_device
 from misure._version import __version__
 from misure.errors import InputError, entrance
 from misure.explanation.acceptance import holds_on_draws
+from misure.explanation.answers.classes_there import PASSES_OF_CLASSES, classes_there
 from misure.explanation.answers.hidden import HiddenRegion, HiddenRegionRecord
 from misure.explanation.evidence import (
     SHOWN_CHANGES,
@@ -261,6 +262,7 @@ def _account(preset: Preset, probe: Probe) -> Account:
     """The account of a target: what follows the search is reserved."""
     num_ways, num_others = len(probe.presentations), len(probe.other_presentations)
     evidence = num_others + num_ways * ((num_ways > 1) + len(SHOWN_CHANGES))
+    evidence += PASSES_OF_CLASSES if probe.question == BLOCKING else 0
     tests = preset.num_minimality_tests * num_ways
     following = evidence + tests + passes_for(preset.robust)
     account = Account(
@@ -378,6 +380,7 @@ def _put_together(
             other_images=explainer.other_images,
             on_step=explainer.on_step,
         )
+    classes = {} if probe.question != BLOCKING else _classes(model, probe, found, account)
     settings, target, num = preset.settings(), probe.target.to("cpu"), int(region.sum())
     values = HiddenRegionRecord(
         misure_version=__version__,
@@ -410,5 +413,19 @@ def _put_together(
         shape=list(target.region.shape),
         spacing_mm=None if probe.spacing_mm is None else list(probe.spacing_mm),
         cost=CostRecord.of(account.cost),
+        **classes,
     )
     return HiddenRegion(target=target, region=region.cpu(), values=values)
+
+
+def _classes(
+    model: SegmentationModel, probe: Probe, found: _Found, account: Account
+) -> dict[str, dict[str, float]]:
+    """What the model draws on the target's pixels, with nothing hidden and with the region."""
+    hidden = {"classes_before": probe.whole_image()}
+    if found.region is not None:
+        hidden["classes_after"] = found.region
+    target, way = probe.target, probe.presentations[0]
+    return {
+        name: classes_there(model, target, way, region, account) for name, region in hidden.items()
+    }

@@ -7,11 +7,15 @@ itself is left out of the Dice: any network loses what it cannot see.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from misure._util.records import Amount, Count, Fraction, Record
+from misure._util.arrays import write_arrays
+from misure._util.records import Amount, Count, Fraction, Record, encode
 from misure.errors import InputError, entrance
 from misure.explanation.answers.effects import LEAST_TOLD, rounded_up
 from misure.explanation.answers.intervention import (
@@ -57,6 +61,7 @@ class PartLeverage(Record, frozen=True, kw_only=True):
 class LeverageRecord(Record, frozen=True, kw_only=True):
     """What is written of the leverage of one target's parts; see `Leverage`."""
 
+    image: str = ""
     model: str
     target: TargetRecord
     baseline_image: str
@@ -115,14 +120,38 @@ class Leverage:
                 f"{rounded_up(part.leverage):.2f} of the Dice of the rest."
             )
         place = ", ".join(map(str, part.centre))
+        added = f"{100 * part.added:.0f} %"
+        beside = f", and as much as {added} of it is drawn beside it" if added != "0 %" else ""
         return (
             f"With the part of {target} at ({place}) hidden ({100 * part.share:.1f} % of it), "
-            f"{100 * part.share_left:.0f} % of the rest is left (Dice {part.dice:.2f})."
+            f"{100 * part.share_left:.0f} % of the rest is left{beside} (Dice {part.dice:.2f})."
         )
 
-    def record(self) -> LeverageRecord:
-        """All but the pixels, as a record that becomes JSON."""
+    def save(self, file: str | Path | BinaryIO, image: str = "") -> None:
+        """Writes the map as one `.npz`, at once or not at all.
+
+        Its arrays, without pickle: `target` (*spatial) bool, `leverage` (*spatial) float32 (see
+        `map`), and as JSON text `record`.
+
+        Args:
+            file: to write.
+            image: name of the image.
+        """
+        arrays = {
+            "target": self.target.region.numpy(),
+            "leverage": self.map().numpy(),
+            "record": np.array(encode(self.record(image)).decode()),
+        }
+        write_arrays(file, arrays)
+
+    def record(self, image: str = "") -> LeverageRecord:
+        """All but the pixels, as a record that becomes JSON.
+
+        Args:
+            image: name of the image.
+        """
         return LeverageRecord(
+            image=image,
             model=self.model,
             target=TargetRecord.of(self.target, self.spacing_mm),
             baseline_image=self.baseline_image,
@@ -145,6 +174,7 @@ def leverage(
     edge_px: int = 0,
     seed: int = 0,
     spacing_mm: Sequence[float] | None = None,
+    max_passes: int | None = None,
 ) -> Leverage:
     """How much the rest of a target changes when a part of it is hidden.
 
@@ -162,9 +192,12 @@ def leverage(
         edge_px: width of the soft edge, inside what is hidden; 0 is a hard edge.
         seed: of the division and noise.
         spacing_mm: sides of a pixel or voxel; parts are then compact in space.
+        max_passes: forward passes at most, that of the segmentation included; there are fewer parts
+            then. None: as many as it takes.
 
     Raises:
-        InputError: bad arguments, or a target of another shape than the image.
+        InputError: bad arguments, fewer passes than two parts take, or a target of another shape
+            than the image.
         ModelError: the network fails.
     """
     if num_parts < 2:
@@ -173,10 +206,7 @@ def leverage(
     asked = as_target(model, pixels, target).to("cpu")
     check_fits(pixels, asked)
     spacing = check_spacing(spacing_mm, pixels.ndim - 1)
-    pieces = divide(asked.region, num_parts, sampling=sampling_of(spacing), seed=seed)
-    pieces = pieces if len(pieces) > 1 else []
     with model.counting() as cost, model.borrowed():
-        drawn = segment(model, pixels).class_region(asked.class_index).cpu()
         ways = make_presentations(
             model,
             to_device(pixels, model.device),
@@ -185,6 +215,10 @@ def leverage(
             seed=seed,
             spacing_mm=spacing,
         )
+        num = num_parts if max_passes is None else _affordable(max_passes, num_parts, len(ways))
+        pieces = divide(asked.region, num, sampling=sampling_of(spacing), seed=seed)
+        pieces = pieces if len(pieces) > 1 else []
+        drawn = segment(model, pixels).class_region(asked.class_index).cpu()
         hidings = [
             Hiding(partial(piece.region, asked.region.shape), partial(_rest, asked, piece))
             for piece in pieces
@@ -206,6 +240,20 @@ def leverage(
         cost=cost,
         pieces=tuple(piece for _, piece in parts),
     )
+
+
+def _affordable(max_passes: int, num_parts: int, num_ways: int) -> int:
+    """Parts that a budget allows, each hidden in several ways.
+
+    Raises:
+        InputError: fewer than two.
+    """
+    allowed = (max_passes - 1) // num_ways
+    if allowed < 2:
+        raise InputError(
+            f"expected max_passes of {1 + 2 * num_ways} or more, for two parts, got {max_passes}."
+        )
+    return min(num_parts, allowed)
 
 
 def _rest(target: Target, piece: Piece) -> Target:
