@@ -173,9 +173,9 @@ def test_a_region_of_a_square_holds_under_changes_that_leave_its_outline(tmp_pat
     assert changes.is_lost(row) == (small["dice_under_small_changes"]["soft_edge"] < 0.8)
 
 
-def test_where_no_region_keeps_a_share_the_whole_image_is_left(tmp_path, capsys):
+def test_what_is_asked_to_keep_a_share_is_counted_by_its_answer(tmp_path, capsys):
     import robustness
-    from searches import Rows, parse_search
+    from searches import parse_search
 
     class Dark:
         keys = ("one", "two", "square")
@@ -185,18 +185,17 @@ def test_where_no_region_keeps_a_share_the_whole_image_is_left(tmp_path, capsys)
             return argparse.Namespace(image=0.3 * torch.rand(1, 32, 32, generator=generator))
 
     model, found = _square()
-    search, rows = parse_search("smallest"), Rows(tmp_path / "rows.jsonl")
-    row = rows.find(model, found, search, with_regions=True)
+    search = parse_search("quick")
     images = robustness.Images(Dark(), "square")
     assert len(images) == 2
     assert images[1].equal(Dark()[1].image)
-    record = robustness.kept(model, found, Dark(), row) | {"search": "smallest", "key": "square"}
-    assert record["sufficient"] == 100 / 32**2
-    assert not record["is_robust"]  # the network finds its foreground in noise
-    assert record["area"] == 1
-    assert len(record["tried"]) == record["candidates"] > 2
+    record = robustness.kept(model, found, Dark(), search) | {"search": "quick", "key": "square"}
+    kinds = record["robustness"]["by_kind"]
+    assert kinds["flat"]["held"] == kinds["flat"]["drawn"]
+    assert 0.03 < record["sufficient"] <= record["area"] <= 1
     robustness._table_of_kept([record])
-    assert "| smallest | 1 |" in capsys.readouterr().out
+    answers = [int(record["robustness"]["answer"] == each) for each in ("yes", "unclear", "no")]
+    assert "| quick | 1 | {} | {} | {} |".format(*answers) in capsys.readouterr().out
 
 
 def test_a_picture_of_the_guide_loses_its_margins_and_nothing_else():

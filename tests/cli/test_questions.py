@@ -80,7 +80,7 @@ def test_what_stands_in_the_way_is_written_and_said(folder):
         (["--question", "leverage", "--class", 1, "--robust", 0.9], "no --robust with --question"),
         (
             ["--question", "necessary", "--class", 1, "--stability"],
-            "--stability with --question sufficient alone",
+            "--stability with --question sufficient or complete",
         ),
         (
             ["--question", "blocking", "--missed", "mask.json#a"],
@@ -95,7 +95,7 @@ def test_what_stands_in_the_way_is_written_and_said(folder):
         ),
         (
             ["--question", "necessary", "--class", 1, "--other-image", "image.png"],
-            "--other-image with --question sufficient alone",
+            "--other-image with --question sufficient or complete",
         ),
         (["--class", 1, "--robust", 2], "at_least above 0 and below 1, got 2.0"),
     ],

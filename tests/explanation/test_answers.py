@@ -160,8 +160,8 @@ def test_the_summary_says_what_was_not_searched_for_or_not_found():
     [
         ({"lost_dice": 1.0}, "lost_dice of at least 0 and below 1, got 1.0"),
         (
-            {"max_passes": 149, "robust": 0.9},
-            "max_passes of 150 or more for sufficient, .*, effects, robustness, got 149",
+            {"max_passes": 175, "robust": 0.9},
+            "max_passes of 176 or more for sufficient, .*, effects with robust=0.9, got 175",
         ),
         ({"max_passes": 47, "questions": ()}, "max_passes of 48 or more for sufficient, got 47"),
         ({"questions": ["neccessary"]}, "questions among .* got 'neccessary'. Did you mean"),
@@ -201,40 +201,42 @@ def test_only_what_is_asked_is_answered_and_has_the_whole_budget():
 
 
 @pytest.mark.parametrize(
-    ("parts", "shares"),
+    ("questions", "robust", "shares"),
     [
-        # 250 - 30 of effects - 35 of robustness = 185 = 111 + 37 (half) + 11 + the least
-        (("sufficient", "necessary", "surroundings", "reasons", "effects", "robustness"),
-         {"sufficient": 111, "surroundings": 37, "reasons": 11, "necessary": 26}),
-        (("sufficient", "effects"), {"sufficient": 220}),
-        (("sufficient", "necessary", "surroundings"),
+        # 250 - 30 of effects - 47 of robust = 173: 103 + 47, 35 (half), 10, and the least
+        (("sufficient", "necessary", "surroundings", "reasons", "effects"), 0.9,
+         {"sufficient": 150, "surroundings": 35, "reasons": 9, "necessary": 26}),
+        (("sufficient", "effects"), None, {"sufficient": 220}),
+        (("sufficient", "necessary", "surroundings"), None,
          {"sufficient": 160, "surroundings": 54, "necessary": 36}),
-        (("sufficient", "robustness"), {"sufficient": 215}),
+        (("sufficient",), 0.9, {"sufficient": 250}),
     ],
 )  # fmt: skip
-def test_a_budget_is_divided_among_what_is_asked(parts, shares):
-    budget = SharedBudget(250, parts)
-    budget.spend(budget.fixed("effects"))
+def test_a_budget_is_divided_among_what_is_asked(questions, robust, shares):
+    budget = SharedBudget(250, questions, robust)
+    if "effects" in questions:
+        budget.spend(budget.share("effects"))
     for part, share in shares.items():
         assert budget.share(part) == share, part
         budget.spend(share)
-    assert budget.fixed("robustness") == (35 if "robustness" in parts else 0)
 
 
-def test_every_part_has_enough_with_the_least_budget():
-    parts = ("sufficient", "necessary", "surroundings", "reasons", "effects", "robustness")
-    assert least_passes(parts) == 150
+@pytest.mark.parametrize("robust", [None, 0.9])
+def test_every_part_has_enough_with_the_least_budget(robust):
+    questions = ("sufficient", "necessary", "surroundings", "reasons", "effects")
+    least = least_passes(questions, robust)
+    assert least == (129 if robust is None else 176)
     hiding = make_preset("readable", {"num_minimality_tests": 0, "num_draws": 3, "thresholds": []})
     # nothing hidden, everything, and some regions; the evidence, and accepting one
     assert least_passes(["necessary"]) >= 8 + 6 + hiding.passes_of_accepting
-    assert least_passes(["sufficient"]) >= make_preset("readable", FEWEST).least_passes
-    budget = SharedBudget(150, parts)
-    budget.spend(budget.fixed("effects"))
+    showing = make_preset("readable", FEWEST | {"robust": robust or 0.0})
+    assert least_passes(["sufficient"], robust) >= showing.least_passes
+    budget = SharedBudget(least, questions, robust)
+    budget.spend(budget.share("effects"))
     for part in ("sufficient", "surroundings", "reasons", "necessary"):
         share = budget.share(part)
-        assert share >= least_passes([part]), part
+        assert share >= least_passes([part], robust if part == "sufficient" else None), part
         budget.spend(share)
-    assert budget.fixed("robustness") == 21
 
 
 def test_each_part_of_the_surroundings_has_a_control_if_the_budget_allows_it():

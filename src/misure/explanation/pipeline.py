@@ -48,8 +48,8 @@ from misure.explanation.record import (
 )
 from misure.explanation.reduction import MinimallySufficientRegion
 from misure.explanation.removal import Minimality, measure_minimality, remove_blocks
-from misure.explanation.robust.draws import MIXTURE, BaselineDraws, SearchDraws
-from misure.explanation.robust.measured import robustness_of
+from misure.explanation.robust.draws import FEW_TESTS, MIXTURE, BaselineDraws, SearchDraws
+from misure.explanation.robust.measured import Robustness, robustness_of
 from misure.explanation.run_searches import run_searches
 from misure.images.grid import GRAINS, default_grain_px
 from misure.images.regions import area_fraction, component_numbers
@@ -92,9 +92,9 @@ class Explainer:
         start = time.perf_counter()
         with torch.inference_mode(False), model.borrowed():
             seed_device(model.device, self.seed)  # undone by `borrowed`
-            probes = list(self.probes(images, targets))
-            budgets = [TargetBudget(preset) for _ in probes]
+            budgets = [TargetBudget(preset) for _ in targets]
             accounts = [budget.account for budget in budgets]
+            probes = list(self.probes(images, targets, accounts))
             sufficient = find_sufficient_regions(
                 model, probes, growth=preset.growth, accounts=accounts, on_step=on_step
             )
@@ -116,14 +116,18 @@ class Explainer:
         self,
         images: Sequence[Tensor],
         targets: Sequence[Target],
+        accounts: Sequence[Account],
         question: Question = SUFFICIENT,
     ) -> Iterator[Probe]:
-        """A probe for each target, which asks this question."""
+        """A probe for each target, which asks this question.
+
+        Its account counts the passes that testing other images takes.
+        """
         preset, device = self.preset, self.model.device
         is_excluded = preset.max_content_dice < 1 and not question.hides
         excluded = CONTENT_CONTROLS if is_excluded else ()
         parts_of_image: dict[int, dict[str, Any]] = {}
-        for image, target in zip(images, targets, strict=True):
+        for image, target, account in zip(images, targets, accounts, strict=True):
             if id(image) not in parts_of_image:
                 own = to_device(image, device)
                 present = partial(
@@ -162,16 +166,49 @@ class Explainer:
                 spacing_mm=self.spacing_mm,
                 **parts_of_image[id(image)],
             )
-            yield self._with_draws(probe) if preset.draws_of_accepting else probe
+            yield self._with_draws(probe, account) if preset.draws_of_accepting else probe
 
-    def _with_draws(self, probe: Probe) -> Probe:
+    def _with_draws(self, probe: Probe, account: Account) -> Probe:
         """The probe, with baseline images on which a region has to hold."""
-        left_out = ["other_image", *self.preset.names_of_baseline_images]
+        left_out = self.preset.names_of_baseline_images
         if not self.preset.robust:
-            left_out.append("inpainted")  # it needs a library
+            left_out += ["other_image", "inpainted"]  # these take passes, and a library
         kinds = [kind for kind in MIXTURE if kind not in left_out]
-        draws = BaselineDraws(self.model, probe, kinds, seed=self.seed)
+        draws = BaselineDraws(
+            self.model,
+            probe,
+            kinds,
+            self._other_images[0],
+            self.seed,
+            account,
+            most_tests=FEW_TESTS,
+        )
         return replace(probe, draws=SearchDraws(draws, self.preset.draws_of_accepting))
+
+    @property
+    def _other_images(self) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """The other images that a search may see, and those on which its result is shown."""
+        if len(self.other_images) < 2:
+            return self.other_images, self.other_images
+        return self.other_images[::2], self.other_images[1::2]
+
+    def robustness(self, probe: Probe, region: Tensor, account: Account) -> Robustness | None:
+        """The robustness of what a search found; None if it is not asked for.
+
+        Args:
+            probe: the target, and what is asked of the region.
+            region: (*spatial) bool.
+            account: where the passes are counted.
+        """
+        return robustness_of(
+            self.model,
+            probe,
+            region,
+            account,
+            at_least=self.preset.robust,
+            other_images=self._other_images[1],
+            on_step=self.on_step,
+        )
 
     def _presented(
         self, probes: Sequence[Probe], budgets: Sequence[TargetBudget]
@@ -336,15 +373,7 @@ class Explainer:
             transfer_from=controls.transfer_from,
             transfer_resized=controls.is_resized,
             silhouette_dice_by_content=dices,
-            robustness=robustness_of(
-                self.model,
-                probe,
-                minimal.region,
-                budget.account,
-                at_least=self.preset.robust,
-                other_images=self.other_images,
-                on_step=self.on_step,
-            ),
+            robustness=self.robustness(probe, minimal.region, budget.account),
             settings=settings,
             model_settings=self.model.settings(),
             slice_index=None,

@@ -27,7 +27,6 @@ RESULT_FILES = ("explanation.json", "explanation.npz", "overview.png", *PANEL_FI
 HIDDEN_QUESTIONS = ("necessary", "surroundings", "blocking")
 ANSWER_FILES = (
     "answer.json",
-    "robustness.json",
     "stability.json",
     *(f"leverage.{ending}" for ending in ("json", "npz", "png", "nii.gz")),
     *(f"{name}.{ending}" for name in HIDDEN_QUESTIONS for ending in ("json", "npz", "png")),

@@ -33,8 +33,6 @@ def answer_fields(
         OSError, RunFolderError: a file cannot be written.
     """
     fields: dict[str, Any] = {"summary": answer.sentences(), "passes": answer.passes}
-    if answer.robustness is not None:
-        fields["robustness"] = answer.robustness
     for name, hidden in (("necessary", answer.necessary), ("surroundings", answer.surroundings)):
         if hidden is not None:
             fields[name] = HiddenRegionGroup.of(hidden, writer.save(name, key, ".npz", hidden.save))

@@ -23,7 +23,7 @@ from misure.cli.commands.options import (
 from misure.cli.terminal import progress, say
 from misure.errors import InputError
 
-QUESTIONS = ["sufficient", "necessary", "surroundings", "blocking", "leverage", "all"]
+QUESTIONS = ["sufficient", "necessary", "complete", "surroundings", "blocking", "leverage", "all"]
 
 _FLAGS = ("seed", "dice_threshold", "other_image", "preset", "model", "image", "target", "on_step")
 
@@ -37,10 +37,11 @@ _FLAGS = ("seed", "dice_threshold", "other_image", "preset", "model", "image", "
     type=click.Choice(QUESTIONS),
     default="sufficient",
     show_default=True,
-    help="What to find: the region that suffices, the one without which the object is lost, the "
-    "same outside of the object only, what stands in the way of an object that the network missed, "
-    "what the rest of the object loses without each of its parts (leverage), or the first three, "
-    "other reasons and the effects of the surroundings at once.",
+    help="What to find: the region that suffices, the one without which the object is lost, one "
+    "that is both (complete), the second outside of the object only (surroundings), what stands in "
+    "the way of an object that the network missed (blocking), what the rest of the object loses "
+    "without each of its parts (leverage), or what suffices, is necessary, also around the object, "
+    "other reasons and the effects of the surroundings (all).",
 )
 @click.option(
     "--lost-dice",
@@ -60,8 +61,8 @@ _FLAGS = ("seed", "dice_threshold", "other_image", "preset", "model", "image", "
     "--robust",
     type=float,
     metavar="SHARE",
-    help="Also measure on which share of baseline images of many kinds the region that was found "
-    "does what was asked, and whether it is at least this; needs the extra `inpaint`.",
+    help="Search for a region that does what is asked on at least this share of all baseline "
+    "images, e.g. 0.9, and say how sure that is; needs the extra `inpaint`.",
 )
 @click.option(
     "--stability",

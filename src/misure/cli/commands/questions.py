@@ -13,7 +13,6 @@ from misure.errors import InputError
 from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.answers.hide import blocking_region, necessary_region
 from misure.explanation.answers.leverage import leverage
-from misure.explanation.answers.robustness import robustness
 from misure.explanation.answers.stability import stability_of
 from misure.explanation.answers.whole import answer
 from misure.explanation.explain import explain
@@ -27,6 +26,7 @@ from misure.models.segmentation import Segmentation
 from misure.models.target import Target
 from misure.reports.folders import save_answer, save_hidden, save_leverage, save_result
 
+_OF_SHOWING = ("sufficient", "complete")
 _OF_LEVERAGE = ("num_parts", "baseline_image", "edge_px", "max_passes", "seed", "spacing_mm")
 
 
@@ -38,15 +38,18 @@ def check_options(
     other_image: Path | None,
 ) -> None:
     """Raises an InputError for options that mean nothing for a question."""
-    if other_image is not None and question != "sufficient":
+    if other_image is not None and question not in _OF_SHOWING:
         raise InputError(
-            f"expected --other-image with --question sufficient alone, got --question {question}: "
-            "nothing is shown in the outline of what is hidden."
+            f"expected --other-image with --question sufficient or complete, got --question "
+            f"{question}: nothing is shown in the outline of what is hidden."
         )
-    if stability and question != "sufficient":
+    if stability and question not in _OF_SHOWING:
         raise InputError(
-            f"expected --stability with --question sufficient alone, got --question {question}."
+            f"expected --stability with --question sufficient or complete, got --question "
+            f"{question}."
         )
+    if question == "complete" and "max_hidden_dice" in options:
+        raise InputError("expected --lost-dice with --question complete, got max_hidden_dice.")
     if robust is not None:
         check_askable(robust)
     if question != "leverage":
@@ -98,35 +101,32 @@ class Asked:
             folder: where to write.
             out: what that folder will be called.
         """
-        if question == "sufficient":
-            return self._answer_sufficient(folder, out)
+        if question in _OF_SHOWING:
+            return self._answer_sufficient(question, folder, out)
         if question == "all":
             return self._answer_all(folder, out)
         if question == "leverage":
             return self._answer_leverage(folder, out)
         return self._answer_hidden(question, folder, out)
 
-    def _answer_sufficient(self, folder: Path, out: Path) -> str:
-        explanation = explain(*self._subject, dice_threshold=self.dice_threshold, **self.options)
+    def _answer_sufficient(self, question: str, folder: Path, out: Path) -> str:
+        options = self._search_options | {"dice_threshold": self.dice_threshold}
+        if question == "complete":
+            options["max_hidden_dice"] = self.lost_dice
+        explanation = explain(*self._subject, **options)
         record = self._save(explanation, folder).values
-        region = explanation.minimally_sufficient_region
-        return "\n".join(
-            [
-                *self._robustness("sufficient", region, folder),
-                *self._stability(explanation, folder),
-                summary(record, out),
-            ]
-        )
+        return "\n".join([*self._stability(explanation, options, folder), summary(record, out)])
 
-    def _stability(self, explanation: Explanation, folder: Path) -> list[str]:
+    def _stability(
+        self, explanation: Explanation, options: dict[str, Any], folder: Path
+    ) -> list[str]:
         """Measures and writes how far the region stays, if that is asked for, and says it."""
         if not self.stability:
             return []
         found = stability_of(
             *self._subject,
             explanation=explanation,
-            dice_threshold=self.dice_threshold,
-            **self.options,
+            **options,
         )
         (folder / "stability.json").write_text(json.dumps(plain(found), indent=2) + "\n")
         left_out = [f"Not explained again: {name}: {why}" for name, why in found.left_out.items()]
@@ -150,37 +150,26 @@ class Asked:
 
     def _answer_hidden(self, question: str, folder: Path, out: Path) -> str:
         if question == "blocking":
-            hidden = blocking_region(*self._subject, drawn_dice=self.drawn_dice, **self.options)
+            hidden = blocking_region(
+                *self._subject, drawn_dice=self.drawn_dice, **self._search_options
+            )
         else:
             hidden = necessary_region(
                 *self._subject,
                 lost_dice=self.lost_dice,
                 outside_target=question == "surroundings",
-                **self.options,
+                **self._search_options,
             )
         self._save_hidden(hidden, question, folder)
         cost = hidden.cost
         spent = f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s"
-        sure = self._robustness(question, hidden.region, folder) if hidden.is_found else []
-        lines = [hidden.sentence, hidden.classes_sentence, *sure, *hidden_notes(hidden)]
+        lines = [hidden.sentence, hidden.classes_sentence, *hidden_notes(hidden)]
         lines.append(f"{spent}; see {out}/{question}.png")
         return "\n".join(line for line in lines if line)
 
-    def _robustness(self, question: str, region: Tensor, folder: Path) -> list[str]:
-        """Measures and writes how robust a region is, if that is asked for, and says it."""
-        if self.robust is None:
-            return []
-        found = robustness(
-            *self._subject,
-            region,
-            question="necessary" if question == "surroundings" else question,
-            dice_threshold=self.drawn_dice if question == "blocking" else self.dice_threshold,
-            lost_dice=self.lost_dice,
-            at_least=self.robust,
-            **{k: self.options[k] for k in ("seed", "spacing_mm", "on_step")},
-        )
-        (folder / "robustness.json").write_text(json.dumps(plain(found), indent=2) + "\n")
-        return [f"{found.note} ({found.passes} more passes)"]
+    @property
+    def _search_options(self) -> dict[str, Any]:
+        return self.options if self.robust is None else self.options | {"robust": self.robust}
 
     @property
     def _subject(self) -> tuple[SegmentationModel, Tensor, Target]:

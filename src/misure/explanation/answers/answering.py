@@ -13,11 +13,9 @@ from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.answers.hide import necessary_region
 from misure.explanation.answers.intervention import check_fits
 from misure.explanation.answers.reasons import Reasons, find_reasons
-from misure.explanation.answers.robustness import robustness
-from misure.explanation.answers.shares import ROBUSTNESS, SUFFICIENT, SharedBudget
+from misure.explanation.answers.shares import SUFFICIENT, SharedBudget
 from misure.explanation.explain import explain
 from misure.explanation.explanation import Explanation
-from misure.explanation.robust.measured import Robustness
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import segment
 from misure.models.target import Target
@@ -52,11 +50,15 @@ class Answering:
     def _subject(self) -> tuple[SegmentationModel, Tensor, Target]:
         return self.model, self.image, self.target
 
-    def sufficient(self, dice_threshold: float) -> Explanation:
-        """What suffices."""
+    def sufficient(
+        self, dice_threshold: float, robust: float | None, other_images: Sequence[Tensor]
+    ) -> Explanation:
+        """What suffices, and for how sure."""
         found = explain(
             *self._subject,
             dice_threshold=dice_threshold,
+            robust=robust or 0.0,
+            other_images=other_images,
             max_passes=self.budget.share(SUFFICIENT),
             **self.own,
         )
@@ -88,21 +90,6 @@ class Answering:
         self.budget.spend(found.values.cost.pass_equivalents)
         return found
 
-    def robustness(
-        self, first: Explanation, at_least: float, other_images: Sequence[Tensor]
-    ) -> Robustness:
-        """On which share of baseline images the explanation's region suffices."""
-        return robustness(
-            *self._subject,
-            first.minimally_sufficient_region,
-            dice_threshold=first.dice_threshold,
-            at_least=at_least,
-            other_images=other_images,
-            max_passes=self.budget.fixed(ROBUSTNESS),
-            on_step=self.own["on_step"],
-            **self.common,
-        )
-
     def effects(self) -> ContextEffects | None:
         """The effects of the surroundings, of larger objects only if there are many.
 
@@ -118,7 +105,7 @@ class Answering:
                     least_controls=1,
                     min_area=min_area,
                     baseline_image=self.own.get("baseline_image", "filled"),
-                    max_passes=self.budget.fixed("effects"),
+                    max_passes=self.budget.share("effects"),
                     **self.common,
                 )
                 try:

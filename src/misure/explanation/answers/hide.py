@@ -18,6 +18,7 @@ from misure.explanation.evidence import (
     SHOWN_CHANGES,
     dice_by_presentation,
     dice_under_small_changes,
+    other_baseline_images,
 )
 from misure.explanation.explain import choose_preset
 from misure.explanation.growth import GROWTHS, SufficientRegion
@@ -29,7 +30,7 @@ from misure.explanation.record import CostRecord, TargetRecord
 from misure.explanation.reduction import SearchingReduction
 from misure.explanation.reductions.gradient import GradientReduction
 from misure.explanation.removal import Minimality, measure_minimality
-from misure.explanation.robust.measured import passes_for, robustness_of
+from misure.explanation.robust.measured import passes_for
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import area_fraction, component_numbers, distance_px
 from misure.images.spacing import check_spacing, short_side_px
@@ -207,8 +208,8 @@ def find_hidden_regions(
     start = time.perf_counter()
     with torch.inference_mode(False), model.borrowed():
         seed_device(model.device, seed)  # undone by `borrowed`
-        probes = list(explainer.probes([image] * len(targets), targets, question))
-        accounts = [_account(chosen, probe) for probe in probes]
+        accounts = [_account(chosen, question) for _ in targets]
+        probes = list(explainer.probes([image] * len(targets), targets, accounts, question))
         searches = [
             _search(probe, chosen, reduction, explainer.minimality_cell_px(probe), account)
             for probe, account in zip(probes, accounts, strict=True)
@@ -258,11 +259,12 @@ class _Found:
     minimality: Minimality | None = None
 
 
-def _account(preset: Preset, probe: Probe) -> Account:
+def _account(preset: Preset, question: Question) -> Account:
     """The account of a target: what follows the search is reserved."""
-    num_ways, num_others = len(probe.presentations), len(probe.other_presentations)
+    names = preset.names_of_baseline_images
+    num_ways, num_others = len(names), len(other_baseline_images(names))
     evidence = num_others + num_ways * ((num_ways > 1) + len(SHOWN_CHANGES))
-    evidence += PASSES_OF_CLASSES if probe.question == BLOCKING else 0
+    evidence += PASSES_OF_CLASSES if question == BLOCKING else 0
     tests = preset.num_minimality_tests * num_ways
     following = evidence + tests + passes_for(preset.robust)
     account = Account(
@@ -371,15 +373,7 @@ def _put_together(
         )
         on_others = dice_by_presentation(model, probe, probe.other_presentations, region, account)
         under_changes, _ = dice_under_small_changes(model, probe, region, account)
-        robust = robustness_of(
-            model,
-            probe,
-            region,
-            account,
-            at_least=preset.robust,
-            other_images=explainer.other_images,
-            on_step=explainer.on_step,
-        )
+        robust = explainer.robustness(probe, region, account)
     classes = {} if probe.question != BLOCKING else _classes(model, probe, found, account)
     settings, target, num = preset.settings(), probe.target.to("cpu"), int(region.sum())
     values = HiddenRegionRecord(

@@ -145,7 +145,7 @@ def find_reasons(
     account = Account(limit=max_passes)
     with torch.inference_mode(False), model.borrowed(), model.counting() as spent:
         seed_device(model.device, explanation.values.seed)  # undone by `borrowed`
-        (probe,) = explainer.probes([pixels], [explanation.target])
+        (probe,) = explainer.probes([pixels], [explanation.target], [account])
         own = first, explanation.dice, explanation.is_reduced
         search = _search(probe, chosen, reduction, own, max_reasons, account)
         (found,) = run_searches(

@@ -1,9 +1,11 @@
 """The questions of a whole answer, and how one budget is divided among them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError
+from misure.explanation.presets import DRAWS
+from misure.explanation.robust.measured import passes_for
 
 SUFFICIENT = "sufficient"
 ALL = "all"
@@ -11,7 +13,6 @@ ALL = "all"
 ASKED_OF_DRAWN = (SUFFICIENT, "necessary", "surroundings", "reasons", "effects")
 """What can be asked about an object that the model draws, in the order of tables."""
 
-ROBUSTNESS = "robustness"
 USUAL_PASSES = 250
 """Pass equivalents of the whole answer if no other number is asked for."""
 
@@ -21,10 +22,9 @@ _LEAST = {
     "reasons": 9,
     "necessary": 26,
     "effects": 20,
-    ROBUSTNESS: 21,
 }
 
-_FIXED = {"effects": 0.12, ROBUSTNESS: 0.14}  # of the budget as a whole
+_EFFECTS = 0.12  # of the budget as a whole
 _WEIGHTS = {SUFFICIENT: 9, "surroundings": 3, "reasons": 1, "necessary": 2}  # of the rest, in turn
 
 
@@ -51,13 +51,19 @@ def as_questions(names: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def least_passes(parts: Iterable[str]) -> int:
-    """The smallest budget that is enough for some parts of an answer.
+def least_passes(questions: Iterable[str], robust: float | None = None) -> int:
+    """The smallest budget that is enough for some questions.
 
     Args:
-        parts: questions, and `ROBUSTNESS`.
+        questions: among `ASKED_OF_DRAWN`.
+        robust: the share of baseline images on which what suffices should hold; None: not asked.
     """
-    return sum(_LEAST[part] for part in parts)
+    return sum(_LEAST[question] for question in questions) + _passes_of(robust)
+
+
+def _passes_of(robust: float | None) -> int:
+    """What it takes to accept a region that should be robust, and to measure whether it is."""
+    return passes_for(robust) + DRAWS if robust else 0
 
 
 class SharedBudget:
@@ -65,30 +71,29 @@ class SharedBudget:
 
     Args:
         max_passes: in all.
-        parts: that are asked for: questions, and `ROBUSTNESS`.
+        questions: that are asked.
+        robust: as of `least_passes`; what it takes belongs to `sufficient`.
     """
 
-    def __init__(self, max_passes: int, parts: Iterable[str]) -> None:
-        self._max_passes = max_passes
-        self._parts = tuple(parts)
-        self._left = max_passes - self.fixed(ROBUSTNESS)
-        self._open = [part for part in _WEIGHTS if part in self._parts]
+    def __init__(
+        self, max_passes: int, questions: Collection[str], robust: float | None = None
+    ) -> None:
+        self._left = max_passes
+        self._of_robust = _passes_of(robust)
+        self._open = [question for question in _WEIGHTS if question in questions]
+        rest = max_passes - least_passes(self._open, robust)
+        self._of_effects = min(int(_EFFECTS * max_passes), rest)
 
-    def fixed(self, part: str) -> int:
-        """What `effects` or `ROBUSTNESS` may take; 0 if it is not asked for."""
-        if part not in self._parts:
-            return 0
-        share = int(_FIXED[part] * self._max_passes)
-        return max(share, _LEAST[part]) if part == ROBUSTNESS else share
-
-    def share(self, part: str) -> int:
-        """What the next of the other parts may take, such that the later ones have enough."""
-        later = self._open[self._open.index(part) + 1 :]
+    def share(self, question: str) -> int:
+        """What the next question may take, such that the later ones have enough."""
+        if question == "effects":
+            return self._of_effects
+        later = self._open[self._open.index(question) + 1 :]
         if not later:
             return self._left
-        weight = _WEIGHTS[part]
-        share = int(weight / (weight + sum(_WEIGHTS[each] for each in later)) * self._left)
-        return min(share, self._left - least_passes(later))
+        weight, kept = _WEIGHTS[question], self._of_robust if question == SUFFICIENT else 0
+        share = weight / (weight + sum(_WEIGHTS[each] for each in later)) * (self._left - kept)
+        return min(int(share) + kept, self._left - least_passes(later))
 
     def spend(self, num_passes: int) -> None:
         """Takes what a part took."""

@@ -17,7 +17,6 @@ from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.answers.reasons import Reasons
 from misure.explanation.answers.shares import (
     ALL,
-    ROBUSTNESS,
     USUAL_PASSES,
     SharedBudget,
     as_questions,
@@ -49,7 +48,6 @@ class Answer:
         reasons: regions that suffice apart from each other.
         effects: what each class, object and superpixel around the target does for it; None also if
             there are too many of them for the budget.
-        robustness: on which share of baseline images the explanation's region suffices.
         cost: all passes, and seconds.
     """
 
@@ -59,21 +57,26 @@ class Answer:
     surroundings: HiddenRegion | None = None
     reasons: Reasons | None = None
     effects: ContextEffects | None = None
-    robustness: Robustness | None = None
     cost: Cost
+
+    @property
+    def robustness(self) -> Robustness | None:
+        """On which share of baseline images the explanation's region suffices; None: not asked."""
+        return self.explanation.values.robustness
 
     @property
     def passes(self) -> dict[str, int]:
         """Pass equivalents that each part took which was asked for."""
+        of_robustness = self.robustness.passes if self.robustness else 0
         taken = {
-            "sufficient": self.explanation.cost.pass_equivalents,
+            "sufficient": self.explanation.cost.pass_equivalents - of_robustness,
             "necessary": self.necessary.cost.pass_equivalents if self.necessary else 0,
             "surroundings": self.surroundings.cost.pass_equivalents if self.surroundings else 0,
             "reasons": self.reasons.values.cost.pass_equivalents if self.reasons else 0,
             "effects": self.effects.cost.pass_equivalents if self.effects else 0,
         }
         passes = {question: taken[question] for question in self.questions}
-        return passes | ({ROBUSTNESS: self.robustness.passes} if self.robustness else {})
+        return passes | ({"robustness": of_robustness} if self.robustness else {})
 
     def sentences(self) -> list[str]:
         """What suffices, what is needed, other reasons, surroundings, how sure, in this order."""
@@ -84,7 +87,6 @@ class Answer:
             *([self.reasons.sentence] if self.reasons else []),
             *([self.surroundings.sentence] if self.surroundings else []),
             *([self.effects.sentence()] if self.effects else []),
-            *([self.robustness.note] if self.robustness else []),
             *sure_sentences(record),
         ]
 
@@ -126,8 +128,8 @@ def answer(
 ) -> Answer:
     """Everything that misure can say about one target, within one budget; or some of it.
 
-    The effects of the surroundings may take 12 % of the budget, and the robustness 14 % if it is
-    asked for. The rest is divided among what suffices, the region of the surroundings, other
+    The effects of the surroundings may take 12 % of the budget; what `robust` needs is kept for
+    what suffices. The rest is divided among what suffices, the region of the surroundings, other
     reasons and what is necessary as 9 : 3 : 1 : 2, in this order: what one leaves over, and what is
     not asked for, is there for the next.
 
@@ -136,10 +138,10 @@ def answer(
         questions: what is asked, among `sufficient`, `necessary`, `surroundings`, `reasons` and
             `effects`, or `all`; what suffices is always found.
         lost_dice: Dice down to which the target counts as lost, in [0, 1).
-        robust: the share of baseline images, in (0, 1), that is asked about: does the
-            explanation's region suffice on at least this share? None: not asked.
+        robust: the share of all baseline images, in (0, 1), on which the explanation's region
+            should suffice: its search keeps it, and it is said how sure that is. None: not asked.
         other_images: each (C, *any) float, among these baseline images; see `robustness`.
-        max_passes: pass equivalents, at most, in all; 150 are enough for everything.
+        max_passes: pass equivalents, at most, in all; 129 are enough for everything but `robust`.
         max_reasons: reasons at most, that of the explanation included.
         options: options of the preset to change, for all parts; `one_minimal`,
             `compare_presentations`, `max_content_dice`, `other_image` and `other_image_name` for
@@ -160,21 +162,19 @@ def answer(
     meant = as_target(model, pixels, target)
     common: dict[str, Any] = {"seed": seed, "spacing_mm": spacing_mm}
     own = {"preset": preset, "on_step": on_step, **common, **_FEW, **options}
-    budget = SharedBudget(max_passes, _parts(asked, robust))
+    budget = SharedBudget(max_passes, asked, robust)
     answering = Answering(model, pixels, meant, budget, common, own)
     found: dict[str, Any] = {}
     with model.counting() as cost:
         if "effects" in asked:
             found["effects"] = answering.effects()
-        first = answering.sufficient(dice_threshold)
+        first = answering.sufficient(dice_threshold, robust, other_images)
         if "surroundings" in asked:
             found["surroundings"] = answering.hidden("surroundings", lost_dice)
         if "reasons" in asked:
             found["reasons"] = answering.reasons(first, max_reasons)
         if "necessary" in asked:
             found["necessary"] = answering.hidden("necessary", lost_dice)
-        if robust is not None:
-            found[ROBUSTNESS] = answering.robustness(first, robust, other_images)
     return Answer(questions=asked, explanation=first, **found, cost=cost)
 
 
@@ -200,15 +200,11 @@ def check_answerable(
         )
     if not 0 <= lost_dice < 1:
         raise InputError(f"expected a lost_dice of at least 0 and below 1, got {lost_dice}.")
-    parts = _parts(questions, robust)
-    if max_passes < (least := least_passes(parts)):
-        raise InputError(
-            f"expected max_passes of {least} or more for {', '.join(parts)}, got {max_passes}. Ask "
-            "for fewer of them, or allow more."
-        )
     if robust is not None:
         check_askable(robust)
-
-
-def _parts(questions: Sequence[str], robust: float | None) -> tuple[str, ...]:
-    return (*questions, *([] if robust is None else [ROBUSTNESS]))
+    if max_passes < (least := least_passes(questions, robust)):
+        with_robust = "" if robust is None else f" with robust={robust:g}"
+        raise InputError(
+            f"expected max_passes of {least} or more for {', '.join(questions)}{with_robust}, got "
+            f"{max_passes}. Ask for fewer of them, or allow more."
+        )

@@ -140,13 +140,21 @@ class BaselineDraws:
             if drawn is not None:
                 return drawn
 
+    def can_draw(self, kind: str) -> bool:
+        """Whether there is a baseline image of a kind; of `other_image` this may take passes."""
+        if kind == "other_image" and kind not in self.left_out:
+            self._other_image(0)
+        return kind not in self.left_out
+
     def of_kind(self, kind: str, number: int) -> Presentation:
-        """A baseline image of a kind but `other_image`, drawn apart; the same of the same number.
+        """A baseline image of a kind that can be drawn, apart; the same of the same number.
 
         Args:
             kind: one of `kinds`.
             number: 0 or more.
         """
+        if kind == "other_image":
+            number %= max(1, len(self._others))  # the first of them, so that few are tested
         rng = np.random.default_rng([_OF_SEARCH, self.seed, number])
         drawn = self._of_kind(kind, number, rng)
         if drawn is None:
@@ -267,6 +275,8 @@ class BaselineDraws:
             )
 
 
+_VARYING = ("other_image", "blurred", "noise", "flat")
+
 _MAKERS: dict[str, Callable[[BaselineDraws, np.random.Generator], BaselineDraw]] = {
     "blurred": BaselineDraws._blurred,
     "noise": BaselineDraws._noise,
@@ -279,7 +289,7 @@ class SearchDraws:
     """The baseline images on which a search shows what it would accept.
 
     Each kind comes once before those that vary come again, in an order that follows from the seed
-    and the region. Other images are none of them, for testing these takes passes.
+    and the region.
 
     Attributes:
         draws: makes the baseline images.
@@ -295,14 +305,14 @@ class SearchDraws:
     def changes(self, region: Tensor) -> list[Change]:
         """The baseline images of a region (*spatial) bool, in the order of being shown."""
         rng = np.random.default_rng([_OF_SEARCH, self.draws.seed, number_of(region)])
-        kinds = [kind for kind in self.draws.kinds if kind != "other_image"]
+        kinds = [kind for kind in self.draws.kinds if self.draws.can_draw(kind)]
         order: list[str] = []
         while kinds and len(order) < self.num:
             order += [kinds[i] for i in rng.permutation(len(kinds)).tolist()]
-            kinds = [kind for kind in kinds if kind in _MAKERS]
+            kinds = [kind for kind in kinds if kind in _VARYING]
         numbers = rng.integers(_VARIANTS, size=len(order)).tolist()
         return [
-            DrawnBaselineImage(kind, number if kind in _MAKERS else 0, self)
+            DrawnBaselineImage(kind, number if kind in _VARYING else 0, self)
             for kind, number in zip(order[: self.num], numbers, strict=False)
         ]
 

@@ -186,7 +186,7 @@ def _by_kind(outcomes: list[tuple[str, bool]], kinds: Iterable[str]) -> dict[str
 def passes_for(at_least: float, confidence: float = 0.95) -> int:
     """Forward passes, at most, for saying that a region holds on such a share.
 
-    As many as it takes if it holds on all, and some to test other images.
+    As many as it takes if it holds on all, and some to test other images, in a search and after it.
 
     Args:
         at_least: the share, in (0, 1); 0: nothing is said.
@@ -194,7 +194,7 @@ def passes_for(at_least: float, confidence: float = 0.95) -> int:
     """
     if at_least == 0:
         return 0
-    return ceil(log(1 - confidence) / log(at_least)) + FEW_TESTS
+    return ceil(log(1 - confidence) / log(at_least)) + 2 * FEW_TESTS
 
 
 def robustness_of(
@@ -223,7 +223,7 @@ def robustness_of(
     draws = BaselineDraws(
         model, probe, MIXTURE, other_images, probe.seed, account, most_tests=FEW_TESTS
     )
-    looks = plan_looks(passes_for(at_least) - draws.most_passes, at_least)
+    looks = plan_looks(passes_for(at_least) - FEW_TESTS - draws.most_passes, at_least)
     search = measure_robustness(probe, region, draws, looks, at_least)
     (found,) = run_searches(
         model, [probe], [search], doing="drawing", accounts=[account], on_step=on_step
