@@ -239,6 +239,16 @@ def test_every_part_has_enough_with_the_least_budget(robust):
         budget.spend(share)
 
 
+def test_a_necessary_region_around_the_target_answers_for_the_surroundings_too():
+    model, image = toys.model_of(toys.Beacon()), toys.Beacon.image()
+    found = answer(model, image, 1, questions=["necessary", "surroundings"], max_passes=160)
+    assert not (found.necessary.region & found.necessary.target.region).any()
+    assert int(found.surroundings.region.sum()) <= int(found.necessary.region.sum())
+    assert found.surroundings.values.outside_target
+    assert found.surroundings.dice <= 0.5
+    assert sum(found.passes.values()) == found.cost.pass_equivalents
+
+
 def test_each_part_of_the_surroundings_has_a_control_if_the_budget_allows_it():
     model = toys.model_of(toys.Pair(), class_names=("background", "rider", "horse"))
     found = answer(

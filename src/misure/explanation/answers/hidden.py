@@ -218,6 +218,29 @@ class HiddenRegion:
         return cls(target=target, region=tensors["region"], values=values)
 
 
+def smaller_around(surroundings: HiddenRegion, necessary: HiddenRegion) -> HiddenRegion:
+    """The smaller of two regions around a target that, hidden, lose it, as of `surroundings`.
+
+    A necessary region may happen to hold no pixel of the target: it then answers both questions.
+
+    Args:
+        surroundings, necessary: of the same target, and found with the same settings.
+    """
+    is_around = necessary.is_found and not bool((necessary.region & necessary.target.region).any())
+    is_smaller = necessary.values.area_fraction < surroundings.values.area_fraction
+    if not is_around or (surroundings.is_found and not is_smaller):
+        return surroundings
+    own = surroundings.values
+    values = msgspec.structs.replace(
+        necessary.values,
+        outside_target=True,
+        dice_with_all_hidden=own.dice_with_all_hidden,
+        settings=own.settings,
+        cost=own.cost,
+    )
+    return HiddenRegion(target=necessary.target, region=necessary.region, values=values)
+
+
 def hidden_sentence(record: HiddenRegionRecord) -> str:
     """What was found, with its figures; a second sentence says on which fills it is not so.
 

@@ -13,7 +13,7 @@ from misure._util.records import plain
 from misure.errors import InputError, entrance
 from misure.explanation.answers.answering import Answering
 from misure.explanation.answers.effects import ContextEffects
-from misure.explanation.answers.hidden import HiddenRegion
+from misure.explanation.answers.hidden import HiddenRegion, smaller_around
 from misure.explanation.answers.reasons import Reasons
 from misure.explanation.answers.shares import (
     ALL,
@@ -175,6 +175,8 @@ def answer(
             found["reasons"] = answering.reasons(first, max_reasons)
         if "necessary" in asked:
             found["necessary"] = answering.hidden("necessary", lost_dice)
+    if "necessary" in asked and "surroundings" in asked:
+        found["surroundings"] = smaller_around(found["surroundings"], found["necessary"])
     return Answer(questions=asked, explanation=first, **found, cost=cost)
 
 
