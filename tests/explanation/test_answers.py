@@ -1,6 +1,6 @@
 """Further reasons, the summary, and the whole answer, on toys whose answer is known."""
 
-from functools import cache
+from functools import cache, partial
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from msgspec.structs import replace
 import misure
 import toys
 from misure.errors import InputError
+from misure.explanation.answers.hidden import smaller_around
 from misure.explanation.answers.reasons import find_reasons
 from misure.explanation.answers.shares import SharedBudget, least_passes
 from misure.explanation.answers.whole import answer
@@ -241,12 +242,19 @@ def test_every_part_has_enough_with_the_least_budget(robust):
 
 def test_a_necessary_region_around_the_target_answers_for_the_surroundings_too():
     model, image = toys.model_of(toys.Beacon()), toys.Beacon.image()
-    found = answer(model, image, 1, questions=["necessary", "surroundings"], max_passes=160)
-    assert not (found.necessary.region & found.necessary.target.region).any()
-    assert int(found.surroundings.region.sum()) <= int(found.necessary.region.sum())
-    assert found.surroundings.values.outside_target
-    assert found.surroundings.dice <= 0.5
-    assert sum(found.passes.values()) == found.cost.pass_equivalents
+    hiding = partial(misure.necessary_region, model, image, 1, num_minimality_tests=0)
+    needed, around = hiding(max_passes=80), hiding(outside_target=True, max_passes=26)
+    assert not (needed.region & needed.target.region).any()
+    assert int(needed.region.sum()) < int(around.region.sum())
+    found = smaller_around(around, needed)
+    assert torch.equal(found.region, needed.region)
+    assert found.values.outside_target
+    assert found.dice == needed.dice
+    assert found.cost == around.cost
+    assert smaller_around(needed, around) is needed
+    on_target = needed.target.region.clone()
+    inside = type(needed)(target=needed.target, region=on_target, values=needed.values)
+    assert smaller_around(around, inside) is around
 
 
 def test_each_part_of_the_surroundings_has_a_control_if_the_budget_allows_it():
