@@ -48,6 +48,7 @@ PUBLIC = [
     "find_reasons",
     "leverage",
     "load_model",
+    "missed_objects",
     "missed_target",
     "necessary_region",
     "predicted_target",

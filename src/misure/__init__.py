@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from misure.explanation.answers.context_effects import context_effects
     from misure.explanation.answers.leverage import leverage
+    from misure.explanation.answers.missed_objects import missed_objects
     from misure.explanation.answers.robustness import robustness
     from misure.explanation.answers.stability import Stability, stability_of
     from misure.explanation.explain import explain, explain_all
@@ -86,6 +87,7 @@ _MODULE_OF = {
     "find_reasons": "explanation.answers.reasons",
     "leverage": "explanation.answers.leverage",
     "load_model": "models.loaders",
+    "missed_objects": "explanation.answers.missed_objects",
     "missed_target": "models.missed",
     "necessary_region": "explanation.answers.hide",
     "predicted_target": "models.segmentation",

@@ -90,6 +90,22 @@ def writing_folder(
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def is_written_by(folder: Path, command: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a folder holds all that a command wrote with these settings.
+
+    Args:
+        folder: that may be there.
+        command, settings: as of `writing_folder`.
+    """
+    made = _list_of(folder.absolute())
+    return (
+        made is not None
+        and made.command == command
+        and not settings_difference(made.settings, settings)
+        and all((folder / name).is_file() for name in made.files)
+    )
+
+
 def _move(unfinished: Path, folder: Path) -> None:
     if not folder.exists():
         unfinished.rename(folder)

@@ -21,6 +21,7 @@ from misure.cli.commands.experiment import experiment
 from misure.cli.commands.explain import explain
 from misure.cli.commands.export import export
 from misure.cli.commands.merge import merge
+from misure.cli.commands.missed_objects import missed
 from misure.cli.commands.prepare import prepare
 from misure.cli.commands.registries import methods, metrics, presets
 from misure.cli.commands.reliability import reliability
@@ -118,6 +119,7 @@ for command in (
     classes,
     compare,
     effects,
+    missed,
     run,
     report,
     methods,
