@@ -1,4 +1,4 @@
-"""Makes the pictures of the guide's page on reading an explanation.
+"""Makes the photographs of the guide's pages on reading an explanation and on questions.
 
     python benchmarks/guide_pictures.py --model hf:FOLDER --coco FOLDER --work FOLDER
 
@@ -18,7 +18,8 @@ from misure.cli.app import main as misure_command
 from misure.datasets import Reading, open_dataset
 
 _MARGIN, _QUALITY = 6, 85  # px, of 100
-_ALL = ("--instance", "0", "--question", "all", "--robust", "0.9")
+_ALL = ("--instance", "0", "--question", "all")
+_ONE_FILL = ("--option", "num_draws=0")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Case:
         drawn: the picture that is taken of what was asked.
         options: of `misure explain`.
         is_missed: whether the largest annotated object of the class is what is asked about.
+        file_name: of the picture, without its ending; by default class and what is drawn.
     """
 
     photograph: str
@@ -38,16 +40,22 @@ class Case:
     drawn: str
     options: tuple[str, ...] = _ALL
     is_missed: bool = False
+    file_name: str = ""
 
     @property
     def name(self) -> str:
         """What its files are called."""
-        return f"{self.class_name}-{self.drawn}"
+        return self.file_name or f"{self.class_name}-{self.drawn}"
 
 
 CASES = (
     Case("000000208901", "aeroplane", "surroundings"),
-    Case("000000404484", "dog", "surroundings"),
+    Case(
+        "000000404484",
+        "dog",
+        "surroundings",
+        ("--instance", "0", "--question", "surroundings", *_ONE_FILL, "--max-passes", "60"),
+    ),
     Case("000000261888", "bicycle", "necessary"),
     Case("000000166918", "diningtable", "minimally_sufficient_region"),
     Case("000000555009", "tvmonitor", "surroundings"),
@@ -55,10 +63,20 @@ CASES = (
         "000000030213",
         "diningtable",
         "blocking",
-        ("--model-option", "input_size=257,257", "--question", "blocking"),
+        ("--model-option", "input_size=257,257", "--question", "blocking", *_ONE_FILL),
         is_missed=True,
     ),
 )
+"""The sections of the page on reading an explanation, in their order."""
+
+OF_QUESTIONS = Case(
+    "000000261888",
+    "bicycle",
+    "necessary",
+    ("--instance", "0", "--question", "necessary"),
+    file_name="necessary",
+)
+"""The picture of the page on questions."""
 
 
 def trimmed(picture: Image.Image) -> Image.Image:
@@ -112,7 +130,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "images")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
-    for case in CASES:
+    for case in (*CASES, OF_QUESTIONS):
         drawn = arguments.work / case.name / f"{case.drawn}.png"
         if not drawn.exists():
             _ask(case, arguments, drawn.parent)

@@ -212,13 +212,18 @@ def test_a_picture_of_the_guide_loses_its_margins_and_nothing_else():
 
 
 def test_every_photograph_of_the_guide_has_its_picture_and_its_licence():
-    from guide_pictures import CASES
+    from guide_pictures import CASES, OF_QUESTIONS
 
-    text = (ROOT / "docs" / "guide" / "reading-an-explanation.md").read_text()
+    guide = ROOT / "docs" / "guide"
+    text = (guide / "reading-an-explanation.md").read_text()
     sections = text.partition("## Six photographs")[2].split("\n### ")[1:]
     assert len(sections) == len(CASES)
     for case, section in zip(CASES, sections, strict=True):
-        assert f"](../images/{case.name}.jpg)" in section
         assert f"`{case.drawn}.png` of {case.photograph}" in section
-        assert "creativecommons.org/licenses/by" in section
         assert f"--class {case.class_name}" in section
+    sections.append((guide / "questions.md").read_text())
+    for case, section in zip((*CASES, OF_QUESTIONS), sections, strict=True):
+        assert f"](../images/{case.name}.jpg)" in section
+        assert (ROOT / "docs" / "images" / f"{case.name}.jpg").is_file()
+        assert case.photograph.lstrip("0") in section
+        assert "creativecommons.org/licenses/by" in section
