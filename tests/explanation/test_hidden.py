@@ -254,3 +254,29 @@ def test_what_was_found_is_saved_and_loaded(tmp_path):
     np.savez(tmp_path / "mixed.npz", target=np.zeros(3, bool), ignored=np.zeros(3, bool))
     with pytest.raises(InputError, match="cannot be used"):
         HiddenRegion.load(tmp_path / "mixed.npz")
+
+
+class Echo(torch.nn.Module):
+    """Foreground is what is bright, and everything wherever the image is noisy."""
+
+    def forward(self, images):
+        noise = (images.diff(dim=-1).abs() > 0.02).float().mean((1, 2, 3)).view(-1, 1, 1, 1)
+        evidence = toys.SHARPNESS * torch.maximum(images[:, :1] - 0.5, noise - 0.5)
+        return torch.cat([-evidence, evidence], dim=1)
+
+
+def test_what_is_lost_on_one_fill_alone_is_not_claimed():
+    model, image = toys.model_of(Echo(), class_names=("background", "thing")), toys.square_image()
+    hidden = necessary_region(model, image, 1, baseline_image="mean", max_passes=60)
+    assert not hidden.is_found
+    assert hidden.values.stopped_by == "other_fills"
+    assert hidden.cost.pass_equivalents <= 5
+    assert hidden.sentence == (
+        "Hiding everything loses the thing on mean (Dice 0.00), but not on other fills, so "
+        "nothing is claimed."
+    )
+    alone = necessary_region(
+        model, image, 1, baseline_image="mean", num_draws=0, num_changes=0, max_passes=60
+    )
+    assert alone.is_found
+    assert "On other fills it does not (" in alone.sentence

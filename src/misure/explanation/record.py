@@ -319,11 +319,13 @@ def small_changes_note(record: Presented) -> str:
     }
     if not lost:
         return ""
-    under = ", ".join(f"{_IN_WORDS.get(kind, kind)} {dice:.2f}" for kind, dice in lost.items())
+    under = ", ".join(
+        f"{CHANGES_IN_WORDS.get(kind, kind)} {dice:.2f}" for kind, dice in lost.items()
+    )
     return f"The region does not hold under small changes ({under}): it may suffice by chance."
 
 
-_IN_WORDS = {
+CHANGES_IN_WORDS = {
     "shift": "a shift of one pixel",
     "noise": "1 % noise",
     "soft_edge": "a soft edge",

@@ -38,9 +38,8 @@ def save_hidden_picture(
 ) -> None:
     """Writes a PNG of three panels: the region, what the model was shown, and what it drew.
 
-    If no region was found, because hiding everything does not lose the target, everything that may
-    be hidden is; in any other case without a region, nothing. Pixels on which the Dice does not
-    depend are drawn pale.
+    If no region was found that loses the target, everything that may be hidden is; if none was
+    found that stands in its way, nothing. Pixels on which the Dice does not depend are drawn pale.
 
     Takes a forward pass for what the model draws, which no cost counts.
 
@@ -102,7 +101,7 @@ def _what_is_hidden(hidden: HiddenRegion) -> tuple[Tensor, str, float]:
     values, target = hidden.values, hidden.target.region
     if hidden.dice is not None:
         return hidden.region, "what is hidden (bright), target outlined", hidden.dice
-    if values.question == "necessary" and values.dice_with_all_hidden > values.threshold:
+    if values.question == "necessary":
         everything = ~target if values.outside_target else torch.ones_like(target)
         what = "all around the target" if values.outside_target else "everything"
         return everything, f"{what} is hidden (bright)", values.dice_with_all_hidden

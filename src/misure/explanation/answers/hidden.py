@@ -13,6 +13,7 @@ Saved as one `.npz` of plain arrays, without pickle: `target`, `ignored`, `regio
 bool, and everything else as JSON text in `record` (`HiddenRegionRecord`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -27,12 +28,15 @@ from misure._util.records import Amount, Count, Fraction, Record, decode, encode
 from misure.errors import InputError, entrance
 from misure.explanation.answers.classes_there import classes_sentence
 from misure.explanation.question import QUESTIONS
-from misure.explanation.record import CLEARLY, CostRecord, TargetRecord
+from misure.explanation.record import CHANGES_IN_WORDS, CLEARLY, CostRecord, TargetRecord
 from misure.explanation.removal import Minimality
 from misure.explanation.robust.measured import Robustness
 from misure.explanation.summary import name_of, size_of
 from misure.models.cost import Cost
 from misure.models.target import Target
+
+ON_ONE_FILL = "other_fills"
+"""Why a search ended: hiding everything does what was asked on one fill only."""
 
 _ARRAYS = ("target", "ignored", "region")
 
@@ -66,7 +70,8 @@ class HiddenRegionRecord(Record, frozen=True, kw_only=True):
             of which the search has seen.
         grain_px: side of the smallest piece that the region may consist of.
         num_parts: connected parts.
-        stopped_by: why the search ended: `end` or `max_passes`, `patience`.
+        stopped_by: why the search ended: `end` or `max_passes`, `patience`; or `other_fills`:
+            hiding everything loses the target on this fill, but not on others.
         minimality: how far the region can still be reduced; None if nothing was tried.
         robustness: for which share of all baseline images it answers the question; None: not asked
             for.
@@ -248,22 +253,31 @@ def hidden_sentence(record: HiddenRegionRecord) -> str:
         record: of a necessary or blocking region.
     """
     robust = record.robustness.note if record.robustness else ""
-    notes = [_found_sentence(record), _fill_note(record), robust]
+    notes = [
+        _found_sentence(record),
+        _exceptions(record, "On other fills", record.dice_on_other_baseline_images),
+        _exceptions(
+            record,
+            "Under small changes",
+            {
+                CHANGES_IN_WORDS[kind]: dice
+                for kind, dice in record.dice_under_small_changes.items()
+            },
+        ),
+        robust,
+    ]
     return " ".join(note for note in notes if note)
 
 
-def _fill_note(record: HiddenRegionRecord) -> str:
-    """The other fills on which the outcome is clearly another one; empty if there are none."""
-    score, threshold = QUESTIONS[record.question].score, record.threshold
-    wrong = {
-        name: dice
-        for name, dice in record.dice_on_other_baseline_images.items()
-        if score(dice) < score(threshold) - CLEARLY
-    }
-    if not wrong:
-        return ""
-    dices = ", ".join(f"{name} {dice:.2f}" for name, dice in wrong.items())
-    return f"On other fills it does not ({dices})."
+def _exceptions(record: HiddenRegionRecord, where: str, dices: Mapping[str, float]) -> str:
+    """Where the outcome is clearly another one; empty if it is the same everywhere."""
+    score = QUESTIONS[record.question].score
+    wrong = [
+        f"{name} {dice:.2f}"
+        for name, dice in dices.items()
+        if score(dice) < score(record.threshold) - CLEARLY
+    ]
+    return f"{where} it does not ({', '.join(wrong)})." if wrong else ""
 
 
 def _found_sentence(record: HiddenRegionRecord) -> str:
@@ -282,6 +296,12 @@ def _found_sentence(record: HiddenRegionRecord) -> str:
                 f"{record.dice_with_all_hidden:.2f}."
             )
         what = "all its surroundings" if record.outside_target else "everything"
+        if record.stopped_by == ON_ONE_FILL:
+            return (
+                f"Hiding {what} loses {name} on {record.baseline_image} (Dice "
+                f"{record.dice_with_all_hidden:.2f}), but not on other fills, so nothing is "
+                "claimed."
+            )
         return (
             f"No region that, hidden, loses {name} on several fills was found within {passes} "
             f"(hiding {what}: Dice {record.dice_with_all_hidden:.2f})."

@@ -13,7 +13,7 @@ from misure._version import __version__
 from misure.errors import InputError, entrance
 from misure.explanation.acceptance import holds_on_draws
 from misure.explanation.answers.classes_there import PASSES_OF_CLASSES, classes_there
-from misure.explanation.answers.hidden import HiddenRegion, HiddenRegionRecord
+from misure.explanation.answers.hidden import ON_ONE_FILL, HiddenRegion, HiddenRegionRecord
 from misure.explanation.evidence import (
     SHOWN_CHANGES,
     dice_by_presentation,
@@ -306,7 +306,7 @@ def _search(
         )
     if probe.question.loses and probe.suffices(after):
         if not (yield from holds_on_draws(probe, everything, account)):
-            return outcome
+            return replace(outcome, stopped_by=ON_ONE_FILL)
         grown = yield from GROWTHS[preset.growth](probe, account)
         start = SufficientRegion(*grown, preset.growth)
     elif probe.question.loses:
