@@ -159,6 +159,14 @@ def test_what_draws_and_what_reads_the_command_line_stay_in_their_rooms():
                 assert path.name == "canvas.py", f"{path}: take {name} from misure.reports.canvas"
 
 
+def test_explaining_does_not_wait_for_statistics():
+    """scipy.stats takes as long to import as an explanation of a small image."""
+    for path in (ROOT / "src" / "misure" / "explanation").rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ImportFrom) and node.module == "scipy":
+                assert "stats" not in {alias.name for alias in node.names}, path
+
+
 def test_each_room_says_in_a_sentence_what_it_is():
     for path in (ROOT / "src" / "misure").rglob("__init__.py"):
         assert ast.get_docstring(ast.parse(path.read_text())), path

@@ -17,7 +17,8 @@ def _flags(command):
 def test_a_run_has_a_flag_for_each_field_of_its_plan_with_the_same_default():
     assert _flags("run")["options"].multiple  # it fills method_options, as the search flags do
     given = ["source", "--model", "model", "--out", "run"]
-    values = main.commands["run"].make_context("run", given).params
+    parent = main.make_context("misure", ["run", *given])  # it says how help is asked for
+    values = main.commands["run"].make_context("run", given, parent=parent).params
     for field in structs.fields(RunPlan):
         if field.name in ("objects", "instance", "method_options"):
             continue  # a run explains all objects; only comparisons ask for one

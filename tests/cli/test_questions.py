@@ -75,7 +75,7 @@ def test_what_stands_in_the_way_is_written_and_said(folder):
         (["--class", 1, "--polygon", "1,2,3,4,5"], "a --polygon of three corners or more"),
         (
             ["--question", "leverage", "--class", 1, "--preset", "quick"],
-            "edge_px, max_passes those that --question leverage takes, got preset",
+            "edge_px, max_passes with --question leverage, got preset",
         ),
         (["--question", "leverage", "--class", 1, "--robust", 0.9], "no --robust with --question"),
         (
@@ -97,7 +97,16 @@ def test_what_stands_in_the_way_is_written_and_said(folder):
             ["--question", "necessary", "--class", 1, "--other-image", "image.png"],
             "--other-image with --question sufficient or complete",
         ),
-        (["--class", 1, "--robust", 2], "at_least above 0 and below 1, got 2.0"),
+        (["--class", 1, "--option", "robust=0.9"], "expected --robust SHARE, got the option"),
+        (
+            ["--question", "all", "--class", 1, "--option", "lost_dice=0.3"],
+            "with --option, got lost_dice, which is none",
+        ),
+        (
+            ["--question", "complete", "--class", 1, "--lost-dice", 1],
+            "--lost-dice of at least 0 and below 1, got 1.0",
+        ),
+        (["--class", 1, "--robust", 2], "robust above 0 and below 1, got 2.0"),
     ],
 )
 def test_questions_that_do_not_fit_are_refused(folder, arguments, said, monkeypatch):
@@ -243,7 +252,8 @@ def test_leverage_is_a_map_in_units_of_dice(folder):
         assert picture.width > 1.5 * picture.height > 600
 
 
-def test_stability_is_said_beside_the_region(folder):
+def test_stability_is_said_beside_the_region(folder, monkeypatch):
+    monkeypatch.setattr("misure.reports.folders.save_pictures", lambda *_, **__: None)  # slow
     asked = ["--class", 1, "--preset", "quick", "--stability", "--out", folder / "out"]
     done = _explain(folder, *asked, net="own")
     assert done.exit_code == 0, done.output

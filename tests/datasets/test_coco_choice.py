@@ -92,7 +92,8 @@ def test_photographs_of_one_name_are_told_apart_by_their_folders(file):
             r"got 5 \(crowd of cat, 6.7 % of the image\), 3 \(cat, 4.2 % .*\. Say instances.json#ID",
         ),
         ("a.jpg", {"class_index": SOFA, "point": (0, 29)}, r"got \(0, 29\) beside 1 \(couch"),
-        ("a.jpg", {"point": (50, 0)}, r"got \(50, 0\) beside"),
+        ("a.jpg", {"point": (50, 0)}, r"a point inside \(20, 30\), got \(50, 0\)"),
+        ("a.jpg", {"point": (1, 2, 3)}, r"a point inside \(20, 30\), got \(1, 2, 3\)"),
         ("val/b.jpg", {}, "a class of the network in .*, which has none of this image"),
     ],
 )

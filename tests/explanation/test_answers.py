@@ -166,7 +166,13 @@ def test_the_summary_says_what_was_not_searched_for_or_not_found():
         ),
         ({"max_passes": 47, "questions": ()}, "max_passes of 48 or more for sufficient, got 47"),
         ({"questions": ["neccessary"]}, "questions among .* got 'neccessary'. Did you mean"),
-        ({"robust": 1.5}, "at_least above 0 and below 1, got 1.5"),
+        ({"max_reasons": 0}, "max_reasons of 1 or more, got 0"),
+        ({"preset": "quick", "patience": 3}, "option of preset quick .*, got 'patience'"),
+        (
+            {"max_passes": 130, "compare_presentations": True, "max_content_dice": 0.5},
+            "a larger max_passes for these options: what suffices needs 63 passes, .* share of 130 may be 54",
+        ),
+        ({"robust": 1.5}, "robust above 0 and below 1, got 1.5"),
     ],
 )
 def test_what_cannot_be_answered_is_said_before_any_pass(options, said):

@@ -52,6 +52,22 @@ def test_of_two_lamps_one_suffices_and_both_are_the_whole_evidence(preset):
     assert one.values.minimally_sufficient_region.hidden_dice is None
 
 
+def test_another_reason_has_to_suffice_but_need_not_be_necessary():
+    """One that is apart from the first cannot be necessary, for the first suffices without it."""
+    model, image = toys.model_of(toys.TwoBeacons()), toys.TwoBeacons.image()
+    first = misure.explain(model, image, 1, max_passes=150, max_hidden_dice=0.5)
+    found = misure.find_reasons(model, image, first, max_passes=60)
+    assert len(found.regions) >= 2
+    assert found.values.reasons[1].is_reduced
+
+
+def test_an_answer_asks_it_of_the_explanation_alone():
+    model, image = toys.model_of(toys.Beacon()), toys.Beacon.image()
+    found = misure.answer(model, image, 1, questions=["necessary"], max_passes=120, **HALF)
+    assert found.explanation.values.minimally_sufficient_region.hidden_dice == 0
+    assert found.necessary.values.settings["max_hidden_dice"] == 1
+
+
 @pytest.mark.parametrize("num_dimensions", [2, 3])
 def test_own_brightness_and_a_beacon_are_complete_as_they_suffice(num_dimensions):
     model, image = toys.model_of(Beacon()), Beacon.image(num_dimensions)

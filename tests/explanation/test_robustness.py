@@ -227,6 +227,20 @@ def test_a_search_shows_what_it_accepts_on_every_kind():
     assert draws.num_tested == draws.account.cost.forward_passes <= 2
 
 
+def test_presentations_are_compared_without_others():
+    """What one baseline image takes is not what all that are drawn take."""
+    model, image = toys.model_of(LeansOnFlat()), LeansOnFlat.image()
+    plain, drawn = (
+        misure.explain(
+            model, image, 1, preset="sufficient_region", compare_presentations=True, num_draws=num
+        )
+        for num in (0, 5)
+    )
+    assert drawn.sufficient_region.sum() > plain.sufficient_region.sum()
+    compared = [found.values.sufficiency_by_presentation for found in (plain, drawn)]
+    assert compared[0] == compared[1]
+
+
 def test_a_hidden_region_is_asked_the_same():
     model, image = toys.model_of(misure.testing.toys.Beacon()), misure.testing.toys.Beacon.image()
     target = misure.predicted_target(model, image, class_index=1)

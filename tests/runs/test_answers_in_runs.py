@@ -133,16 +133,17 @@ def test_a_run_that_asks_nothing_more_records_what_it_did_before(tmp_path):
 
 
 def test_going_on_is_the_same_and_other_questions_are_another_run(tmp_path):
-    asked = {"questions": ["necessary", "effects"], "robust": 0.8}
+    few = FEW | {"max_passes": 130}
+    asked = {"questions": ["necessary", "effects"], "robust": 0.8, "method_options": few}
     _run(tmp_path / "once", **asked)
     _run(tmp_path / "twice", limit=1, **asked)
     assert len(read_run(tmp_path / "twice")) == 1
     assert _run(tmp_path / "twice", **asked).total_samples == 1
     assert read_run(tmp_path / "once") == read_run(tmp_path / "twice")
     with pytest.raises(RunFolderError, match="questions: .*'necessary', 'effects'.* there"):
-        _run(tmp_path / "twice", robust=0.8)
+        _run(tmp_path / "twice", robust=0.8, method_options=few)
     with pytest.raises(RunFolderError, match=r"robust: 0\.8 there, None now"):
-        _run(tmp_path / "twice", questions=asked["questions"])
+        _run(tmp_path / "twice", questions=asked["questions"], method_options=few)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,11 @@ def test_going_on_is_the_same_and_other_questions_are_another_run(tmp_path):
         ({"questions": ["necessary"], "method_options": {"preset": "paper"}}, "got paper"),
         ({"questions": ["all"], "method_options": {"robust": 0.9}}, "robust of the run itself"),
         ({"questions": ["necessary"], "lost_dice": 1.0}, "lost_dice of at least 0 and below 1"),
-        ({"robust": 2.0}, "at_least above 0 and below 1"),
+        (
+            {"questions": ["all"], "method_options": {"compare_presentations": True, "max_content_dice": 0.5, "max_passes": 130}},
+            "a larger max_passes for these options",
+        ),
+        ({"robust": 2.0}, "robust above 0 and below 1"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_said_before_the_run_begins(tmp_path, plan, said):

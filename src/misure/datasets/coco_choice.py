@@ -11,6 +11,7 @@ from misure._util.quoted import quoted
 from misure.datasets.coco import Instances, Photograph, class_of_category, read_instances
 from misure.datasets.coco_regions import draw_region
 from misure.errors import InputError
+from misure.images.regions import check_point
 
 _MOST_LISTED = 12
 
@@ -100,12 +101,11 @@ def coco_annotation(
             raise InputError(f"expected {wanted}, got {_listed(meant)} in {file}.")
         meant = of_class
     if point is not None:
-        shape = tuple(meant[0].region.shape)
-        inside = all(0 <= p < side for p, side in zip(point, shape, strict=True))
-        at_point = [one for one in meant if inside and one.region[tuple(point)]]
+        place = check_point(meant[0].region.shape, point)
+        at_point = [one for one in meant if one.region[place]]
         if not at_point:
             raise InputError(
-                f"expected a --point on an annotation, got {tuple(point)} beside {_listed(meant)}."
+                f"expected a --point on an annotation, got {place} beside {_listed(meant)}."
             )
         meant = at_point
     if len(meant) > 1:

@@ -231,7 +231,11 @@ def sufficiency_by_presentation(
             for edge_px in (0, soft_px):
                 shown = (replace(made[id(image), kind], edge_px=edge_px),)
                 alone = replace(
-                    probe, presentations=shown, excluded_contents=(), hidden_presentation=None
+                    probe,
+                    presentations=shown,
+                    excluded_contents=(),
+                    hidden_presentation=None,
+                    draws=None,
                 )
                 apart.append((i, alone))
     accounts = accounts or [Account() for _ in probes]

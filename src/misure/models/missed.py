@@ -132,7 +132,9 @@ def missed_target(
     if sum(choice is not None for choice in (mask, box, polygon, point)) != 1:
         raise InputError("expected one of mask, box, polygon and point. Give one.")
     segmentation = segment(model, image)
-    index = segmentation.model.find_class(class_name or class_index or 0)
+    index = segmentation.model.find_class(
+        (class_name or "") if class_index is None else class_index
+    )
     if mask is not None:
         return segmentation.missed(mask, index)
     marked = mark(

@@ -16,6 +16,8 @@ from misure.explanation.answers.whole import check_answerable
 from misure.methods import METHODS
 from misure.models.model import SegmentationModel
 
+_OF_ANSWER = ("preset", "max_passes", "dice_threshold")  # its own arguments, no options
+
 
 class RunPlan(Record, frozen=True, kw_only=True):
     """What to explain in every sample, and how.
@@ -35,9 +37,9 @@ class RunPlan(Record, frozen=True, kw_only=True):
             than that by the method `misure` alone, as `misure.answer` does it: `max_passes` is for
             all of it together.
         lost_dice: Dice down to which an object counts as lost, in [0, 1).
-        robust: the share of baseline images, in (0, 1), of which it is asked whether the region
-            suffices on at least as many; other images of the data set are among them. None: not
-            asked.
+        robust: the share of all baseline images, in (0, 1), on which the region should suffice: its
+            search accepts only what suffices on some of them, and the record says how sure it
+            is. Other images of the data set are among them. None: not asked.
         dice_threshold: Dice from which a target counts as preserved, in (0, 1].
         seed: of the run; each sample has a seed of its own, made of this one and its key. With
             `asked` all samples have this one, as in `explain`.
@@ -126,6 +128,7 @@ class RunPlan(Record, frozen=True, kw_only=True):
             robust=self.robust,
             preset=given.get("preset"),
             max_passes=given.get("max_passes") or USUAL_PASSES,
+            options={name: value for name, value in given.items() if name not in _OF_ANSWER},
         )
 
     def seed_of(self, key: str) -> int:

@@ -164,6 +164,8 @@ class RunWorker:
             return [method(self._model, image, target, seed=seed, **options) for target in targets]
         if plan.asks_more:
             options |= {name: getattr(plan, name) for name in ("questions", "robust", "lost_dice")}
+            if options.get("max_passes") is None:
+                options.pop("max_passes", None)  # the usual number
             return [answer(self._model, image, target, seed=seed, **options) for target in targets]
         return method.explain_many(self._model, image, targets, seed=seed, **options)
 

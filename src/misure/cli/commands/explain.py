@@ -25,7 +25,10 @@ from misure.errors import InputError
 
 QUESTIONS = ["sufficient", "necessary", "complete", "surroundings", "blocking", "leverage", "all"]
 
-_FLAGS = ("seed", "dice_threshold", "other_image", "preset", "model", "image", "target", "on_step")
+_FLAGS = (
+    *("seed", "dice_threshold", "lost_dice", "drawn_dice", "other_image", "preset", "questions"),
+    *("model", "image", "target", "on_step", "outside_target", "other_images", "other_image_name"),
+)
 
 
 @click.command(cls=FilledCommand)
@@ -139,7 +142,7 @@ def explain(
             "explain --help` lists the flags, `misure presets -v` the options."
         )
     options |= search
-    check_options(question, options, robust, stability, other_image)
+    check_options(question, options, lost_dice, robust, stability, other_image)
     model, reading = load_model_and_reading(spec, model_options, device, slice_index, image_options)
     sample = ImageFiles([image], reading=reading)[0]
     pixels = sample.image.to(model.device)

@@ -33,6 +33,7 @@ _OF_LEVERAGE = ("num_parts", "baseline_image", "edge_px", "max_passes", "seed", 
 def check_options(
     question: str,
     options: dict[str, Any],
+    lost_dice: float,
     robust: float | None,
     stability: bool,
     other_image: Path | None,
@@ -48,8 +49,13 @@ def check_options(
             f"expected --stability with --question sufficient or complete, got --question "
             f"{question}."
         )
-    if question == "complete" and "max_hidden_dice" in options:
-        raise InputError("expected --lost-dice with --question complete, got max_hidden_dice.")
+    if "robust" in options:
+        raise InputError("expected --robust SHARE, got the option robust.")
+    if question == "complete":
+        if "max_hidden_dice" in options:
+            raise InputError("expected --lost-dice with --question complete, got max_hidden_dice.")
+        if not 0 <= lost_dice < 1:
+            raise InputError(f"expected --lost-dice of at least 0 and below 1, got {lost_dice}.")
     if robust is not None:
         check_askable(robust)
     if question != "leverage":
@@ -58,8 +64,8 @@ def check_options(
         raise InputError("expected no --robust with --question leverage, which finds no region.")
     if other := [name for name in options if name not in _OF_LEVERAGE]:
         raise InputError(
-            f"expected of the options {', '.join(_OF_LEVERAGE[:4])} those that --question leverage "
-            f"takes, got {other[0]}."
+            f"expected no options but {', '.join(_OF_LEVERAGE[:4])} with --question leverage, got "
+            f"{other[0]}."
         )
 
 

@@ -81,8 +81,8 @@ _SHOWN_FAILURES = 5
     "--robust",
     type=float,
     metavar="SHARE",
-    help="Also measure on which share of baseline images of many kinds the region suffices, and "
-    "whether it is at least this; needs the extra `inpaint`.",
+    help="Search for regions that suffice on at least this share of all baseline images, e.g. 0.9, "
+    "and record how sure that is; needs the extra `inpaint`.",
 )
 @click.option(
     "--test-time-augmentation",

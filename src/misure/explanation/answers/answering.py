@@ -23,8 +23,8 @@ from misure.models.target import Target
 _LEAST_AREAS = (0.001, 0.01, 0.05)  # of objects whose effect is measured, the first that fits
 _NUM_SUPERPIXELS = 10  # at most: each part has a control
 _FOR_EXPLAINING = (
-    *("one_minimal", "compare_presentations", "max_content_dice"),
-    *("other_image", "other_image_name"),
+    *("one_minimal", "compare_presentations", "max_content_dice", "max_hidden_dice"),
+    *("hidden_baseline_image", "other_image", "other_image_name"),
 )
 
 
@@ -53,7 +53,7 @@ class Answering:
     def sufficient(
         self, dice_threshold: float, robust: float | None, other_images: Sequence[Tensor]
     ) -> Explanation:
-        """What suffices, and for how sure."""
+        """What suffices, and how sure it is."""
         found = explain(
             *self._subject,
             dice_threshold=dice_threshold,

@@ -233,8 +233,8 @@ def _check_hideable(preset: Preset) -> None:
     }
     if wrong := [option for option, is_asked in asked.items() if is_asked]:
         raise InputError(
-            f"expected options for a region that is hidden, got {' and '.join(wrong)}, which is "
-            "for sufficient regions only."
+            f"expected options for a region that is hidden, got {' and '.join(wrong)}: for "
+            "sufficient regions only."
         )
 
 

@@ -116,13 +116,12 @@ def find_reasons(
             without a search of its own (`paper`, `sufficient_region`), or of another image.
         ModelError: the network fails.
     """
-    if max_reasons < 1:
-        raise InputError(f"expected max_reasons of 1 or more, got {max_reasons}.")
+    check_max_reasons(max_reasons)
     if max_passes is not None and max_passes < 2:
         raise InputError(f"expected max_passes of 2 or more, got {max_passes}.")
     model = as_model(model)
     pixels = as_image(image, model)
-    settings = explanation.settings | {"max_passes": None}
+    settings = explanation.settings | {"max_passes": None, "max_hidden_dice": 1.0}
     chosen = choose_preset(model, explanation.preset, settings)
     reduction = chosen.reduction
     if not isinstance(reduction, SearchingReduction):
@@ -170,6 +169,12 @@ def find_reasons(
             cost=CostRecord.of(spent),
         ),
     )
+
+
+def check_max_reasons(max_reasons: int) -> None:
+    """Raises an InputError unless it is a number of 1 or more."""
+    if not isinstance(max_reasons, int) or max_reasons < 1:
+        raise InputError(f"expected max_reasons of 1 or more, got {max_reasons!r}.")
 
 
 @dataclass(frozen=True, eq=False)

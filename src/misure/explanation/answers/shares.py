@@ -66,6 +66,20 @@ def _passes_of(robust: float | None) -> int:
     return passes_for(robust) + DRAWS if robust else 0
 
 
+def least_share_of_sufficient(
+    max_passes: int, questions: Collection[str], robust: float | None = None
+) -> int:
+    """What is left for what suffices if the effects, which come first, take all of their share.
+
+    Args:
+        max_passes, questions, robust: as of `SharedBudget`.
+    """
+    budget = SharedBudget(max_passes, questions, robust)
+    if "effects" in questions:
+        budget.spend(budget.share("effects"))
+    return budget.share(SUFFICIENT)
+
+
 class SharedBudget:
     """One budget for all parts of an answer: what one leaves over is there for the next.
 

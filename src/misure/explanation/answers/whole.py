@@ -3,7 +3,7 @@
 What was hidden is said with *hidden*, what was shown alone with *shown*; see `summary`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +14,17 @@ from misure.errors import InputError, entrance
 from misure.explanation.answers.answering import Answering
 from misure.explanation.answers.effects import ContextEffects
 from misure.explanation.answers.hidden import HiddenRegion, smaller_around
-from misure.explanation.answers.reasons import Reasons
+from misure.explanation.answers.reasons import Reasons, check_max_reasons
 from misure.explanation.answers.shares import (
     ALL,
     USUAL_PASSES,
     SharedBudget,
     as_questions,
     least_passes,
+    least_share_of_sufficient,
 )
 from misure.explanation.explanation import Explanation
-from misure.explanation.presets import DEFAULT_PRESET, PRESETS
+from misure.explanation.presets import DEFAULT_PRESET, PRESETS, make_preset
 from misure.explanation.probe import OnStep
 from misure.explanation.reduction import SearchingReduction
 from misure.explanation.robust.measured import Robustness, check_askable
@@ -34,6 +35,7 @@ from misure.models.inputs import AnyImage, as_examined
 from misure.models.model import SegmentationModel
 
 _FEW = {"num_minimality_tests": 0}
+_OF_EXPLAIN = ("other_image", "other_image_name")  # which are no options of a preset
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -139,14 +141,15 @@ def answer(
             `effects`, or `all`; what suffices is always found.
         lost_dice: Dice down to which the target counts as lost, in [0, 1).
         robust: the share of all baseline images, in (0, 1), on which the explanation's region
-            should suffice: its search keeps it, and it is said how sure that is. None: not asked.
+            should suffice: its search accepts only what suffices on some of them, and the result
+            says how sure it is. None: not asked.
         other_images: each (C, *any) float, among these baseline images; see `robustness`.
         max_passes: pass equivalents, at most, in all; 129 are enough for everything but `robust`.
         max_reasons: reasons at most, that of the explanation included.
         options: options of the preset to change, for all parts; `one_minimal`,
-            `compare_presentations`, `max_content_dice`, `other_image` and `other_image_name` for
-            the explanation alone. What is hidden is filled in from what is shown if no
-            `baseline_image` is named.
+            `compare_presentations`, `max_content_dice`, `max_hidden_dice`,
+            `hidden_baseline_image`, `other_image` and `other_image_name` for the explanation
+            alone. What is hidden is filled in from what is shown if no `baseline_image` is named.
 
     Raises:
         InputError: as of `explain` and `necessary_region`; or an unknown question, or too small a
@@ -155,8 +158,14 @@ def answer(
         ModelError: the network fails.
     """
     asked = as_questions(questions)
+    check_max_reasons(max_reasons)
     check_answerable(
-        asked, lost_dice=lost_dice, robust=robust, preset=preset, max_passes=max_passes
+        asked,
+        lost_dice=lost_dice,
+        robust=robust,
+        preset=preset,
+        max_passes=max_passes,
+        options=options,
     )
     model, pixels = as_examined(model, image)
     meant = as_target(model, pixels, target)
@@ -187,12 +196,13 @@ def check_answerable(
     robust: float | None,
     preset: str | None,
     max_passes: int,
+    options: Mapping[str, Any],
 ) -> None:
     """Raises an InputError or MissingDependencyError if `answer` would, before any pass.
 
     Args:
         questions: as `as_questions` returns them.
-        lost_dice, robust, preset, max_passes: as of `answer`.
+        lost_dice, robust, preset, max_passes, options: as of `answer`.
     """
     searching = isinstance(PRESETS.find(preset or DEFAULT_PRESET).reduction, SearchingReduction)
     if not searching and set(questions) & {"necessary", "surroundings", "reasons"}:
@@ -209,4 +219,13 @@ def check_answerable(
         raise InputError(
             f"expected max_passes of {least} or more for {', '.join(questions)}{with_robust}, got "
             f"{max_passes}. Ask for fewer of them, or allow more."
+        )
+    own = {name: value for name, value in options.items() if name not in _OF_EXPLAIN}
+    needed = make_preset(
+        preset or DEFAULT_PRESET, {**_FEW, **own, "robust": robust or 0.0}
+    ).least_passes
+    if (share := least_share_of_sufficient(max_passes, questions, robust)) < needed:
+        raise InputError(
+            f"expected a larger max_passes for these options: what suffices needs {needed} passes, "
+            f"and its share of {max_passes} may be {share}."
         )

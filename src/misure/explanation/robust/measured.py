@@ -12,6 +12,7 @@ from math import ceil, log
 from torch import Tensor
 
 from misure._util.records import Count, Fraction, Record
+from misure.errors import InputError
 from misure.explanation.changes import OtherPresentation
 from misure.explanation.inpainting import require_library
 from misure.explanation.probe import Account, OnStep, Probe, Query, Search
@@ -232,10 +233,11 @@ def robustness_of(
 
 
 def check_askable(at_least: float) -> None:
-    """Raises an InputError or MissingDependencyError if `robustness` would, before any pass.
+    """Raises an InputError or MissingDependencyError if no `robust` region can be searched for.
 
     Args:
-        at_least: the share that is asked about.
+        at_least: the share of baseline images, `robust`.
     """
-    plan_looks(1, at_least)
+    if not 0 < at_least < 1:
+        raise InputError(f"expected robust above 0 and below 1, got {at_least}.")
     require_library()

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, stats
 
 from misure.errors import InputError
 
@@ -81,11 +80,15 @@ class Looks:
 
 def _drawn_further(held: np.ndarray, num: int, share: float) -> np.ndarray:
     """Probabilities (n + num + 1,) of numbers held, of those (n + 1,) before `num` more draws."""
+    from scipy import stats  # slow to import, and most explanations ask nothing of this
+
     return np.convolve(held, stats.binom.pmf(np.arange(num + 1), num, share))
 
 
 def _root(function: Callable[[float], float], end: float) -> float:
     """The share at which a monotone function vanishes; `end` if it has one sign alone."""
+    from scipy import optimize
+
     low, high = function(0.0), function(1.0)
     return end if low * high > 0 else float(optimize.brentq(function, 0.0, 1.0, xtol=1e-12))
 
