@@ -538,7 +538,7 @@ def test_controls_are_kept_low_or_the_sufficient_region_is_returned():
         ({"preset": "smallest", "patience": 0}, "expected patience of 1 or more"),
         ({"thresholds": (0.5, 1.5)}, "expected thresholds above 0"),
         ({"max_content_dice": 2.0}, r"max_content_dice in \[0, 1\], got 2.0"),
-        ({"num_changes": -1}, "expected num_changes of 0 or more, got -1"),
+        ({"num_changes": -1}, "expected num_changes and num_draws of 0 or more, got -1"),
         ({"minimality_cell_px": -1}, "expected minimality_cell_px and num_minimality_tests"),
         ({"baseline_image": "mean,grey"}, "expected one of mean, black"),
         ({"other_image": torch.zeros(2, 2, 2)}, "expected another image of 1 channels and 2 axes"),
