@@ -426,7 +426,9 @@ def test_results_of_earlier_runs_survive_a_failure(picture, tmp_path):
     assert json.loads((tmp_path / "out" / "explanation.json").read_text())["seed"] == 1
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interrupt_leaves_nothing_behind(picture, tmp_path, sent):
     command = [sys.executable, "-m", "misure", "explain", str(picture), "--model", "triangle"]
     command += ["--class", "triangle", "--out", str(tmp_path / "out")]

@@ -47,8 +47,11 @@ def test_own_brightness_needs_nothing_but_the_target(num_dimensions, growth, pre
 @pytest.mark.parametrize("preset", SEARCHES)
 @pytest.mark.parametrize(
     ("num_dimensions", "growth", "growth_px"),
-    [(2, "dilation", 13), (2, "first", 12), (2, "bracket", 10), (3, "bracket", 10)],
-)
+    [
+        (2, "dilation", 13), (2, "first", 12), (2, "bracket", 10),
+        pytest.param(3, "bracket", 10, marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
 def test_beacon_needs_the_target_and_the_beacon(num_dimensions, growth, growth_px, preset):
     model = toys.model_of(toys.Beacon())
     image = toys.beacon_image(num_dimensions)

@@ -153,7 +153,7 @@ def test_shuffled_dices_give_no_ranking_and_honest_intervals(learner):
 @pytest.mark.usefixtures("quick_learners")
 def test_a_leak_between_folds_would_show():
     """Features that name the image: of use only to who has seen the image's other objects."""
-    num = 150
+    num = 90
     generator = np.random.default_rng(0)
     names, dice_of = generator.random((num // 3, 2)), generator.random(num // 3)
     records = [
