@@ -492,13 +492,13 @@ def test_a_progress_bar_on_a_terminal(picture, tmp_path):
 
 @pytest.mark.slow
 def test_the_demo_reaches_the_other_corners(tmp_path, monkeypatch):
-    for num_samples in (1, 3):  # the second run replaces the first
+    for num_samples in (1, 2):  # the second run replaces the first
         monkeypatch.setattr("misure.cli.demo_run.NUM_SAMPLES", num_samples)
         done = run("demo", "--out", tmp_path / "demo")
         assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
     header = re.split(r"  +", lines[0])
-    rows = [dict(zip(header, re.split(r"  +", line), strict=True)) for line in lines[1:4]]
+    rows = [dict(zip(header, re.split(r"  +", line), strict=True)) for line in lines[1:3]]
     for row in rows:
         assert float(row["growth_px"]) >= 20
         assert float(row["other_corners_covered"]) > 0.25

@@ -208,7 +208,7 @@ def robustness_of(
     other_images: Sequence[Tensor] = (),
     on_step: OnStep | None = None,
 ) -> Robustness | None:
-    """The robustness of what a search found, on baseline images that it has not seen.
+    """The robustness of what a search found, on baseline images drawn apart from those it saw.
 
     Args:
         model: the model that is shown the region.
