@@ -54,7 +54,7 @@ FEW_TESTS = 6
 """The same where a search has found the region, and passes are few."""
 
 _APART = 0xD2A  # so that these draws are not those of the small changes of the same seed
-_OF_SEARCH = 0x5EA  # so that no search has seen them
+_OF_SEARCH = 0x5EA  # so that a search draws others than those on which its result is shown
 _MARGIN = 0.02  # of the Dice
 _VARIANTS = 4  # of each kind that varies, in a search
 _OF_CLASS = 0.05  # of the target's area: as much of the class an other image may show
