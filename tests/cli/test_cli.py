@@ -155,7 +155,7 @@ def test_budget_grain_and_several_baseline_images(picture, sample, tmp_path):
     done = run(
         "explain", picture, "--model", "triangle", "--point", _point(sample), "--out",
         tmp_path / "out", "--max-passes", 600, "--grain-px", 8, "--one-minimal",
-        "--option", "minimality_cell_px=16",
+        "--option", "minimality_cell_px=32",
         "--baseline-image", "mean,noise",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -167,7 +167,7 @@ def test_budget_grain_and_several_baseline_images(picture, sample, tmp_path):
     assert list(small["dice_by_baseline_image"]) == ["mean", "noise"]
     minimality = record["minimality"]
     assert minimality["cells_left"] == minimality["cells_tested"] > 0 == minimality["removable"]
-    assert "No single block of 16 px can be removed" in done.output
+    assert "No single block of 32 px can be removed" in done.output
 
 
 def test_boxes_instances_and_the_default_folder(picture, tmp_path, monkeypatch):
@@ -476,7 +476,7 @@ def test_a_progress_bar_on_a_terminal(picture, tmp_path):
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     command = [sys.executable, "-m", "misure", "explain", str(picture), "--model", "triangle"]
-    command += ["--class", "triangle", "--out", str(tmp_path / "out"), "--max-passes", "60"]
+    command += ["--class", "triangle", "--out", str(tmp_path / "out"), "--preset", "quick"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
     shown = b""
@@ -487,18 +487,18 @@ def test_a_progress_bar_on_a_terminal(picture, tmp_path):
         pass
     os.close(ours)
     assert process.wait() == 0
-    assert b"removing" in shown
+    assert b"cutting" in shown
 
 
 @pytest.mark.slow
 def test_the_demo_reaches_the_other_corners(tmp_path, monkeypatch):
-    for num_samples in (1, 2):  # the second run replaces the first
-        monkeypatch.setattr("misure.cli.demo_run.NUM_SAMPLES", num_samples)
+    monkeypatch.setattr("misure.cli.demo_run.NUM_SAMPLES", 1)
+    for _ in range(2):  # the second run replaces the first
         done = run("demo", "--out", tmp_path / "demo")
         assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
     header = re.split(r"  +", lines[0])
-    rows = [dict(zip(header, re.split(r"  +", line), strict=True)) for line in lines[1:3]]
+    rows = [dict(zip(header, re.split(r"  +", line), strict=True)) for line in lines[1:2]]
     for row in rows:
         assert float(row["growth_px"]) >= 20
         assert float(row["other_corners_covered"]) > 0.25

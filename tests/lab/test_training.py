@@ -261,8 +261,14 @@ def test_training_stops_when_nothing_gets_better_and_keeps_the_best():
     assert all(torch.equal(one, kept[0][name]) for name, one in net.state_dict().items())
 
 
-@pytest.mark.parametrize("dims", [2, 3])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    ("name", "dims"),
+    [
+        pytest.param(name, dims, marks=[pytest.mark.slow] * (name == "swinunetr" and dims == 3))
+        for name in NETWORKS
+        for dims in (2, 3)
+    ],
+)
 def test_every_network_can_be_built_saved_and_explained(name, dims, tmp_path):
     if NETWORKS[name].source == "misure" and dims == 3:
         with pytest.raises(misure.InputError, match="Use unet"):

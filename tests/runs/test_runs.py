@@ -182,6 +182,7 @@ def test_what_fails_is_recorded_with_its_reason_and_can_be_done_once_more(tmp_pa
     assert records == read_run(tmp_path / "clean")
 
 
+@pytest.mark.slow
 def test_a_recorded_reason_does_not_depend_on_the_process(folder):
     (folder / "images" / "3.png").write_bytes(b"no image")
     source, spec = str(folder / "images"), f"python:{folder}/net.py:make"
