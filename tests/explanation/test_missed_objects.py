@@ -82,6 +82,12 @@ def test_samples_without_annotations_are_said():
         list(misure.missed_objects(toys.model_of(toys.Inhibitor()), _samples()))
 
 
+def test_an_annotation_of_another_shape_is_said():
+    samples = _samples(annotation=torch.ones(5, 5, dtype=torch.int64))
+    with pytest.raises(InputError, match="of the image's shape"):
+        list(misure.missed_objects(toys.model_of(toys.Inhibitor()), samples))
+
+
 @pytest.fixture
 def folder(tmp_path):
     """A folder of COCO with the blocked image, its block a person, and a network."""
@@ -139,3 +145,13 @@ def test_nothing_missed_is_an_answer(folder):
     done = _missed(folder, "--min-area", "0.5")
     assert done.exit_code == 0, done.output
     assert "misses no object" in done.output
+
+
+def test_a_folder_of_another_object_is_not_taken_for_its_own(folder):
+    assert _missed(folder).exit_code == 0
+    made = folder / "out" / "a.png-person-5" / ".misure.json"
+    assert '"a.png person 5"' in made.read_text()
+    made.write_text(made.read_text().replace('"a.png person 5"', '"a-png person 5"'))
+    done = _missed(folder)
+    assert done.exit_code == 2
+    assert "object: 'a-png person 5' there, 'a.png person 5' now" in " ".join(done.output.split())

@@ -9,6 +9,7 @@ whoever has the region can show it again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -161,3 +162,34 @@ def make_presentations(
         )
         for kind in kinds
     )
+
+
+class Recorded(Protocol):
+    """What a region was found with: the record of an explanation or of a hidden region."""
+
+    @property
+    def settings(self) -> dict[str, Any]: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def spacing_mm(self) -> list[float] | None: ...
+
+
+def presentation_of(model: SegmentationModel, image: Tensor, record: Recorded) -> Presentation:
+    """The (first) presentation in which a region was found, made again from its record.
+
+    Args:
+        model: its `mean` is the colour of the baseline image of that name.
+        image: (C, *spatial) float.
+        record: of the region, whose baseline images have names.
+    """
+    return make_presentations(
+        model,
+        image,
+        baseline_image=record.settings["baseline_image"],
+        edge_px=record.settings["edge_px"],
+        seed=record.seed,
+        spacing_mm=record.spacing_mm,
+    )[0]

@@ -42,8 +42,8 @@ def draw_outlines(axes: Axes, *outlines: tuple[np.ndarray, str, str]) -> None:
 
     Args:
         axes: to draw on.
-        outlines: each a region (H, W) bool, a colour and a style of lines. A region in so many
-            parts that its lines would hide all is left out.
+        outlines: for each, a region (H, W) bool, a colour and a line style. A region is left out if
+            it has so many parts that its lines would hide the image.
     """
     visible = [outline for outline in outlines if _can_be_outlined(outline[0])]
     for region, _, _ in visible:

@@ -116,10 +116,10 @@ def missed(
     for number, one in enumerate(found_objects):
         if number == limit:
             break
-        folder = out / _folder_name(one.key, names)
-        if not is_written_by(folder, "missed", made_with):
+        folder, own = out / _folder_name(one.key, names), made_with | {"object": one.key}
+        if not is_written_by(folder, "missed", own):
             writing = writing_folder(
-                folder, command="missed", settings=made_with, force=force, names=_FILES
+                folder, command="missed", settings=own, force=force, names=_FILES
             )
             with writing as unfinished, progress(quiet) as on_step:
                 hidden = blocking_region(
@@ -173,18 +173,11 @@ def _folder_name(key: str, names: set[str]) -> str:
 
 
 def _save(hidden: "HiddenRegion", one: "MissedObject", folder: Path) -> None:
-    from misure.explanation.presentation import make_presentations
+    from misure.explanation.presentation import presentation_of
     from misure.reports.folders import save_hidden
 
-    settings, model = hidden.values.settings, one.segmentation.model
-    (presentation, *_) = make_presentations(
-        model,
-        one.sample.image.to(model.device),
-        baseline_image=settings["baseline_image"],
-        edge_px=settings["edge_px"],
-        seed=hidden.values.seed,
-        spacing_mm=one.sample.spacing_mm,
-    )
+    model = one.segmentation.model
+    presentation = presentation_of(model, one.sample.image.to(model.device), hidden.values)
     save_hidden(
         hidden.with_values(image=one.sample.key),
         "blocking",

@@ -17,7 +17,7 @@ from misure.explanation.answers.stability import stability_of
 from misure.explanation.answers.whole import answer
 from misure.explanation.explain import explain
 from misure.explanation.explanation import Explanation
-from misure.explanation.presentation import Presentation, make_presentations
+from misure.explanation.presentation import presentation_of
 from misure.explanation.robust.measured import check_askable
 from misure.images.nifti import NiftiFile, is_nifti
 from misure.images.orientation import ViewingOrder
@@ -204,7 +204,7 @@ class Asked:
         explanation = explanation.with_values(image=str(self.image), slice_index=self.slice_index)
         save_result(
             explanation,
-            self._presentation(explanation.settings, explanation.values.seed),
+            presentation_of(self.model, self.pixels, explanation.values),
             self.segmentation,
             folder,
             order=self.order,
@@ -217,7 +217,7 @@ class Asked:
             hidden.with_values(image=str(self.image)),
             name,
             self.model,
-            self._presentation(hidden.values.settings, hidden.values.seed),
+            presentation_of(self.model, self.pixels, hidden.values),
             folder,
             order=self.order,
             volume=self._volume(),
@@ -227,16 +227,6 @@ class Asked:
         """The NIfTI file of a whole volume."""
         is_volume = is_nifti(self.image) and self.slice_index is None
         return NiftiFile(self.image) if is_volume else None
-
-    def _presentation(self, settings: dict[str, Any], seed: int) -> Presentation:
-        return make_presentations(
-            self.model,
-            self.pixels,
-            baseline_image=settings["baseline_image"],
-            edge_px=settings["edge_px"],
-            seed=seed,
-            spacing_mm=self.options["spacing_mm"],
-        )[0]
 
 
 def hidden_notes(hidden: HiddenRegion) -> list[str]:

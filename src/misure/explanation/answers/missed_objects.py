@@ -58,8 +58,8 @@ def missed_objects(
         max_dice: see above, in [0, 1).
 
     Raises:
-        InputError: bad arguments, no annotations, no class of the data set is the model's, or a
-            sample that cannot be read.
+        InputError: bad arguments, no annotations or one of another shape, no class of the data set
+            is the model's, or a sample that cannot be read.
         ModelError: the network fails.
     """
     if not 0 <= min_area < 1 or not 0 <= max_dice < 1:
@@ -93,9 +93,9 @@ def _of_samples(
             if float(region.float().mean()) < max(min_area, 1 / region.numel()):
                 continue
             segmentation = segmentation or segment(model, sample.image)
+            target = segmentation.missed(region, class_index, made_from="the annotation")
             drawn = segmentation.class_region(class_index).to(region.device) & region
             if (drawn_dice := dice(drawn, region)) <= max_dice:
-                target = segmentation.missed(region, class_index, made_from="the annotation")
                 name = annotated.name or str(number)
                 key = f"{sample.key} {target.class_name or class_index} {name}"
                 yield MissedObject(key, sample, segmentation, target, drawn_dice)
