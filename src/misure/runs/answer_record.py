@@ -25,7 +25,7 @@ class HiddenRegionGroup(Record, frozen=True, kw_only=True):
         num_parts: connected parts.
         grain_px: side of the smallest piece that the region may consist of.
         stopped_by: why the search ended.
-        dice_on_other_baseline_images: `dice` with baseline images that the search has not seen.
+        dice_on_other_baseline_images: `dice` with baseline images other than that of the search.
         dice_under_small_changes: `dice` under small changes that the search has not seen.
     """
 

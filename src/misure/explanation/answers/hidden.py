@@ -65,7 +65,8 @@ class HiddenRegionRecord(Record, frozen=True, kw_only=True):
         outside_target_fraction: part of it outside the target, in [0, 1].
         dice_by_baseline_image: `dice` with each baseline image of the search.
         dice_on_other_baseline_images: `dice` with those of `mean`, `blurred`, `noise` and `filled`
-            that the region was not searched with.
+            that are not in `dice_by_baseline_image`; with `num_draws` the search tries its region
+            on others of these kinds.
         dice_under_small_changes: `dice` under a shift of one pixel, 1 % noise and a soft edge, none
             of which the search has seen.
         grain_px: side of the smallest piece that the region may consist of.
