@@ -1,6 +1,7 @@
 """Explaining: from a model, images and targets to explanations."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,8 +12,8 @@ from misure.explanation.pipeline import Explainer
 from misure.explanation.presets import DEFAULT_PRESET, Preset, make_preset
 from misure.explanation.probe import OnStep
 from misure.images.spacing import check_spacing
-from misure.models.given_target import AnyTarget, as_target
-from misure.models.inputs import AnyImage, as_image, as_model
+from misure.models.given_target import AnyTarget, as_asked
+from misure.models.inputs import AnyImage, affine_of, as_image, as_model
 from misure.models.model import SegmentationModel
 
 
@@ -107,15 +108,18 @@ def explain_all(
             batches.
         targets: what to explain.
     """
-    model = as_model(model)
-    images = _one_for_each(model, image, len(targets))
-    if images:
-        model.examine(images[0][None])
-    chosen = choose_preset(model, preset, options)
-    asked = [as_target(model, *pair) for pair in zip(images, targets, strict=True)]
-    num_axes = images[0].ndim - 1 if images else len(spacing_mm or ())
+    given = as_model(model)
+    make_preset(preset or DEFAULT_PRESET, options)  # what is wrong there needs no pass
+    asked = [
+        as_asked(given, pixels, target, affine)
+        for (pixels, affine), target in zip(
+            _one_for_each(given, image, len(targets)), targets, strict=True
+        )
+    ]
+    chosen = choose_preset(given, preset, options)
+    num_axes = asked[0][1].ndim - 1 if asked else len(spacing_mm or ())
     explainer = Explainer(
-        model=model,
+        model=given,
         preset=chosen,
         dice_threshold=float(dice_threshold),
         seed=seed,
@@ -125,18 +129,22 @@ def explain_all(
         on_step=on_step,
         other_images=other_images,
     )
+    together: dict[Any, list[int]] = {}  # by shape, and by what the model is bound to
+    for number, (_, pixels, meant) in enumerate(asked):
+        key = pixels.shape, id(meant.binding), meant.channel is None
+        together.setdefault(key, []).append(number)
     results: dict[int, Explanation] = {}
-    for shape in dict.fromkeys(image_.shape for image_ in images):
-        alike = [i for i, image_ in enumerate(images) if image_.shape == shape]
-        explanations = explainer.run([images[i] for i in alike], [asked[i] for i in alike])
+    for alike in together.values():
+        bound = replace(explainer, model=asked[alike[0]][0])
+        explanations = bound.run([asked[i][1] for i in alike], [asked[i][2] for i in alike])
         results |= dict(zip(alike, explanations, strict=True))
     return [results[i] for i in range(len(targets))]
 
 
 def _one_for_each(
     model: SegmentationModel, image: AnyImage | Sequence[AnyImage], num_targets: int
-) -> list[Tensor]:
-    """The image of each target; one that is given several times stays one."""
+) -> list[tuple[Tensor, Tensor | None]]:
+    """The image of each target, and its affine; one that is given several times stays one."""
     given: list[Any] = [image] * num_targets
     if isinstance(image, Sequence) and not isinstance(image, str):
         given = list(image)
@@ -145,7 +153,10 @@ def _one_for_each(
             f"expected one image for all targets or one for each of {num_targets}, "
             f"got {len(given)}."
         )
-    by_id = {id(each): as_image(each, model) for each in {id(one): one for one in given}.values()}
+    by_id = {
+        key: (as_image(each, model), affine_of(each))
+        for key, each in {id(one): one for one in given}.items()
+    }
     return [by_id[id(each)] for each in given]
 
 

@@ -119,7 +119,7 @@ def _show(model: SegmentationModel, views: Sequence[_View], query: Query) -> lis
         has_gradient = logits.requires_grad  # a network may ignore the image
         if has_gradient:
             margins = [
-                class_margin(logits[i : i + 1], target.class_index, target.multilabel)[0]
+                class_margin(logits[i : i + 1], target.logit_index, target.multilabel)[0]
                 for i, target in enumerate(view.probe.target for view in views)
             ]
             falls = [_fall_of_loss(*seen) for seen in zip(margins, views, dices, strict=True)]
@@ -159,7 +159,7 @@ def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:
     counts = []
     for i, view in enumerate(views):
         probe, target = view.probe, view.probe.target
-        predicted = class_region(logits[i : i + 1], target.class_index, target.multilabel)[0]
+        predicted = class_region(logits[i : i + 1], target.logit_index, target.multilabel)[0]
         both = predicted & target.region.to(predicted.device)
         if not probe.considers_all:
             predicted = predicted & probe.considered.to(predicted.device)
@@ -179,7 +179,7 @@ def _sampled(logits: Tensor, views: Sequence[_View]) -> list[Tensor]:
     margins = []
     for i, probe in enumerate(view.probe for view in views):
         there = logits[i : i + 1].flatten(2)[:, :, probe.sample.indices.to(logits.device)]
-        margins.append(class_margin(there, probe.target.class_index, probe.target.multilabel)[0])
+        margins.append(class_margin(there, probe.target.logit_index, probe.target.multilabel)[0])
     sizes = [len(each) for each in margins]
     return list(torch.split(torch.cat(margins).float().cpu(), sizes))
 

@@ -102,9 +102,9 @@ def _features(
                 f"{tuple(outputs[0].shape)} (windows, perhaps). Choose another layer."
             )
         if score == "logit":
-            scores = logits[0, target.class_index]
+            scores = logits[0, target.logit_index]
         else:
-            scores = class_margin(logits, target.class_index, target.multilabel)[0]
+            scores = class_margin(logits, target.logit_index, target.multilabel)[0]
         summed = scores[target.region].sum()
         gradients = None
         if outputs[0].requires_grad and summed.requires_grad:

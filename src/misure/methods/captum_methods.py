@@ -38,7 +38,7 @@ def as_captum_forward(model: SegmentationModel, target: Target) -> Callable[[Ten
     """
 
     def forward(images: Tensor) -> Tensor:
-        logits = model(images)[:, target.class_index]
+        logits = model(images)[:, target.logit_index]
         scores = logits[:, target.region.to(logits.device)].sum(1)
         if images.requires_grad and not scores.requires_grad:
             return scores + 0 * images.flatten(1).sum(1)

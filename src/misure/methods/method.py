@@ -26,8 +26,8 @@ from misure.images.maps import has_numbers
 from misure.methods.result import MethodResult, RawMap
 from misure.models.cost import Cost
 from misure.models.device import to_device
-from misure.models.given_target import AnyTarget, as_target
-from misure.models.inputs import AnyImage, as_image, as_model
+from misure.models.given_target import AnyTarget, as_asked
+from misure.models.inputs import AnyImage
 from misure.models.logits import all_finite
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
@@ -143,10 +143,7 @@ class Method(ABC):
             ModelError: the network fails, or the map is not finite.
         """
         with entrance(self.name):
-            model = as_model(model)
-            image = as_image(image, model)
-            model.examine(image[None])
-            target = as_target(model, image, target)
+            model, image, target = as_asked(model, image, target)
             _check_target(model, image, target)
             self.check(model, options)
             if self.library:  # importing it is not part of the cost

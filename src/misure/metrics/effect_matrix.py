@@ -224,7 +224,7 @@ def _of_sample(
     model: SegmentationModel, sample: Sample, plan: RunPlan, settings: EffectSettings
 ) -> Iterator[ObjectEffect]:
     """The effects of hiding each class on each object of one sample."""
-    segmentation = segment(model, sample.image)
+    segmentation = segment(model, sample.image, affine=sample.affine)
     class_indices = [model.find_class(name) for name in plan.classes]
     for each in objects_of(sample, segmentation, plan, class_indices):
         effects = effects_of(segmentation, sample.image, each.target, settings)

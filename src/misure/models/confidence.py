@@ -45,7 +45,7 @@ def prediction_record(logits: Tensor, target: Target) -> dict[str, Any]:
     """
     region = target.region.to(logits.device)
     ignored = target.ignored.to(logits.device)
-    probability = class_probability(logits[None].float(), target.class_index, target.multilabel)
+    probability = class_probability(logits[None].float(), target.logit_index, target.multilabel)
     from_region, from_rest = (distance_px_up_to(part, BORDER_PX + 1) for part in (region, ~region))
     near = (from_region <= BORDER_PX) & (from_rest <= BORDER_PX)
     num_faces, num_at_edge = _faces(region)
@@ -76,7 +76,7 @@ def _confidence(logits: Tensor, pixels: Tensor, target: Target) -> dict[str, flo
 def _confidence_sums(logits: Tensor, target: Target) -> Tensor:
     """Sums over pixels (K, n) of the largest probability, the margin and the entropy."""
     if target.multilabel:
-        own = logits[target.class_index]
+        own = logits[target.logit_index]
         logits = torch.stack([-own / 2, own / 2])
     log_p = logits.log_softmax(0)
     p = log_p.exp()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from misure.errors import InputError
+from misure.models.inputs import affine_of, as_image, as_model
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation, segment
 from misure.models.target import Target
@@ -42,6 +43,33 @@ def as_target(model: SegmentationModel, image: Tensor, target: Any) -> Target:
     return segmentation.target(model.find_class(target if isinstance(target, str) else int(target)))
 
 
+def as_asked(
+    model: Any, image: Any, target: Any, affine: Tensor | None = None
+) -> tuple[SegmentationModel, Tensor, Target]:
+    """The model, the image (C, *spatial) and the target that are meant.
+
+    The model is bound to the image as the target needs it, and examined on it.
+
+    Args:
+        model, image, target: see `as_model`, `as_image`, `as_target`.
+        affine: see `segment`.
+
+    Raises:
+        EmptyTargetError: the model finds nothing of the class.
+        InputError: as of `as_model`, `as_image`, `as_target` and `SegmentationModel.examine`.
+        ModelError: the network fails on the image.
+    """
+    found = as_model(model)
+    pixels = as_image(image, found)
+    if not isinstance(target, Target):
+        found = found.for_image(pixels, affine_of(image) if affine is None else affine)
+        found.examine(pixels[None])
+    meant = as_target(found, pixels, target)
+    bound = meant.bound(found)
+    bound.examine(pixels[None])
+    return bound, pixels, meant
+
+
 def _inside(segmentation: Segmentation, mask: Tensor) -> Target:
     """The part inside a mask of the class that the model gives to most of its pixels."""
     model = segmentation.model
@@ -64,4 +92,4 @@ def _inside(segmentation: Segmentation, mask: Tensor) -> Target:
             "finds: take one with predicted_target, which also explains background."
         )
     whole = segmentation.class_region(index)
-    return Target(index, whole & mask, whole & ~mask, name, model.multilabel)
+    return Target(index, whole & mask, whole & ~mask, name, model.multilabel, binding=model.binding)

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from misure.errors import InputError
+from misure.images.nifti import NiftiFile, is_nifti
 from misure.images.pictures import byte_pixels
 from misure.images.read import check_image, read_image
 from misure.models.model import SegmentationModel
@@ -38,19 +39,6 @@ def as_model(model: Any) -> SegmentationModel:
         f"expected a SegmentationModel or a torch module, got {type(model).__name__}. Make one "
         f"with {cure}."
     )
-
-
-def as_examined(model: Any, image: Any) -> tuple[SegmentationModel, Tensor]:
-    """The model and the image (C, *spatial) that are meant, the model examined on the image.
-
-    Raises:
-        InputError: as of `as_model`, `as_image` and `SegmentationModel.examine`.
-        ModelError: the network fails on the image.
-    """
-    found = as_model(model)
-    pixels = as_image(image, found)
-    found.examine(pixels[None])
-    return found, pixels
 
 
 def as_image(image: Any, model: SegmentationModel) -> Tensor:
@@ -78,6 +66,23 @@ def as_image(image: Any, model: SegmentationModel) -> Tensor:
     check_image(given)
     _check_axes(given, model)
     return given
+
+
+def affine_of(image: Any) -> Tensor | None:
+    """The affine (4, 4) float64 to millimetres (RAS+) of what stands for an image.
+
+    It is that of a NIfTI file, and of a tensor that carries one in `affine` (MONAI's MetaTensor).
+    None: it has none.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    if isinstance(image, (str, PathLike)) and is_nifti(Path(image)):
+        return torch.from_numpy(NiftiFile(Path(image)).affine)
+    carried = getattr(image, "affine", None) if isinstance(image, Tensor) else None
+    if not isinstance(carried, Tensor) or carried.shape != (4, 4):
+        return None
+    return carried.detach().as_subclass(Tensor).to("cpu", torch.float64)
 
 
 def _of_picture(picture: Image.Image, num_channels: int | None) -> Tensor:

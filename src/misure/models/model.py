@@ -24,10 +24,11 @@ from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, MisureError, ModelError, entrance
 from misure.images.intensity import check_rule
 from misure.models.batches import in_batches, is_out_of_memory
+from misure.models.binding import Binder, Binding, Form, FoundObject
 from misure.models.borrowed import borrowed, fixed_random_numbers, lock_of, modules_within
 from misure.models.cost import Cost, Counters
 from misure.models.device import autocast_type, device_and_dtype
-from misure.models.first_look import look
+from misure.models.first_look import FirstLook, look
 from misure.models.logits import class_probability, class_region
 from misure.models.memory_format import by_pixel, is_faster_by_pixel
 from misure.models.preprocessing import Preprocessing, make_preprocessing
@@ -80,6 +81,10 @@ class SegmentationModel:
         batch_size: images at a time; None: at most 16, and 4 million pixels, or on a CPU 300,000:
             what fits there into the memory that a pass before it gave back.
         differentiable: whether gradients flow through `net`; the first pass checks it.
+        form: reads logits from the network's output, in place of the arguments that say what the
+            output is; None: they do.
+        binder: what the network needs to know of each image (see `misure.models.binding`); None:
+            nothing.
         name: of the network in results; None: the name of its type.
 
     Raises:
@@ -113,6 +118,8 @@ class SegmentationModel:
         autocast: torch.dtype | str | None = None,
         batch_size: int | None = None,
         differentiable: bool = True,
+        form: Form | None = None,
+        binder: Binder | None = None,
         name: str | None = None,
     ) -> None:
         if not callable(net):
@@ -132,7 +139,7 @@ class SegmentationModel:
         self.border_px = border_px
         self.name = name or type(net).__name__
         self.class_names = _names(class_names)
-        self._form = OutputForm(
+        self._form: Form = form or OutputForm(
             name=self.name,
             output=output,
             multilabel=multilabel,
@@ -159,11 +166,9 @@ class SegmentationModel:
         self._fitting: dict[tuple[int, ...], int] = {}
         self._is_borrowed = self._is_looked_at = False
         self._fixes_random = self._is_shown_one_by_one = self._is_shown_by_pixel = False
-
-    @property
-    def output(self) -> str | int | None:
-        """Key or index of the logits within the network's output."""
-        return self._form.output
+        self.binder = binder
+        self.binding: Binding | None = None
+        self._unbound: SegmentationModel | None = None
 
     @property
     def multilabel(self) -> bool:
@@ -243,12 +248,16 @@ class SegmentationModel:
                 is_half=self.autocast is not None or self.dtype.itemsize < 4,
                 by_pixel=images.ndim == 4 and is_faster_by_pixel(self._modules, self.device),
             )
-            self._is_looked_at, self._fixes_random = True, found.fixes_random
-            self._is_shown_by_pixel = found.by_pixel
-            if found.one_by_one:
-                self.batch_size, self._is_shown_one_by_one = 1, True
-            if found.no_gradients:
-                self.differentiable, self.no_gradients_because = False, found.no_gradients
+            for model in (self, *([self._unbound] if self._unbound else [])):
+                model._take(found)
+
+    def _take(self, found: FirstLook) -> None:
+        self._is_looked_at, self._fixes_random = True, found.fixes_random
+        self._is_shown_by_pixel = found.by_pixel
+        if found.one_by_one:
+            self.batch_size, self._is_shown_one_by_one = 1, True
+        if found.no_gradients:
+            self.differentiable, self.no_gradients_because = False, found.no_gradients
 
     def check_gradients(
         self, cure: str = "Use a preset that needs none (readable, quick, sufficient_region)."
@@ -284,6 +293,63 @@ class SegmentationModel:
         other._is_borrowed = False
         return other
 
+    @entrance("SegmentationModel.for_image")
+    def for_image(self, image: Tensor, affine: Tensor | None = None) -> "SegmentationModel":
+        """The model bound to an image; the model itself if it needs to know nothing of images.
+
+        A model that is bound already stays bound to its image: another image is then prepared as
+        that one was, as the parts of an image are that are shown.
+
+        Args:
+            image: (C, *spatial) float, in the user's units.
+            affine: (4, 4) float from voxel indices to millimetres (RAS+); None: not known.
+
+        Raises:
+            InputError: the model needs an affine and got none, or cannot take such an image.
+            ModelError: the network fails.
+        """
+        if self.binder is None or self.binding is not None:
+            return self if self._unbound is None else self._unbound._bound(self.binding)
+        return self._bound(self.binder(self, image, affine))
+
+    @property
+    def reported_objects(self) -> tuple[FoundObject, ...]:
+        """The objects that the network reports on the image that the model is bound to."""
+        return () if self.binding is None else self.binding.objects
+
+    def for_object(self, binding: Binding | None, *, reads_objects: bool) -> "SegmentationModel":
+        """The model bound as it was when a target was taken.
+
+        Args:
+            binding: of the target; None: the model needs none.
+            reads_objects: whether its logits stand for the objects of the binding, instead of for
+                classes.
+
+        Raises:
+            InputError: the binding is that of a model of another kind.
+        """
+        if binding is None:
+            return self
+        if self.binder is None:
+            raise InputError(
+                f"expected a target of {self.name}, got one of a network that is bound to its "
+                "image. Take it from this model's prediction."
+            )
+        bound = (self._unbound or self)._bound(binding)
+        if reads_objects:
+            if binding.objects_form is None:
+                raise InputError("expected a binding with objects, got one without.")
+            bound._form = binding.objects_form
+        return bound
+
+    def _bound(self, binding: Binding | None) -> "SegmentationModel":
+        bound = copy.copy(self)
+        bound._fitting, bound._is_borrowed = dict(self._fitting), False
+        bound.binding, bound._unbound = binding, self
+        if binding is not None and binding.preprocessing is not None:
+            bound.preprocessing = binding.preprocessing
+        return bound
+
     def settings(self) -> dict[str, Any]:
         """How the network is used, as plain values: enough to use it in the same way again."""
         used, size = self.preprocessing, self.preprocessing.input_size
@@ -296,13 +362,7 @@ class SegmentationModel:
             "interpolation": used.interpolation,
             "channels": list(used.channels) if used.channels else None,
             "processor": dict(used.processor) if used.processor else None,
-            "output": self.output,
-            "multilabel": self.multilabel,
-            "probabilities": bool(self.probabilities),
-            "num_classes": self._form.num_classes,
-            "channels_last": self._form.channels_last,
-            "stretch_output": self._form.stretch_output,
-            "queries": self._form.queries,
+            **self._form.settings(),
             "call": None if self.call is None else getattr(self.call, "__qualname__", "call"),
             "intensity": self.intensity,
             "label_offset": self.label_offset,

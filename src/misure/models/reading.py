@@ -53,6 +53,18 @@ class OutputForm:
         """K, if num_classes or class_names say it."""
         return self.num_classes or len(self.class_names) or None
 
+    def settings(self) -> dict[str, Any]:
+        """How the output is read, as plain values."""
+        return {
+            "output": self.output,
+            "multilabel": self.multilabel,
+            "probabilities": bool(self.probabilities),
+            "num_classes": self.num_classes,
+            "channels_last": self.channels_last,
+            "stretch_output": self.stretch_output,
+            "queries": self.queries,
+        }
+
     def read(self, output: Any, inputs: Tensor) -> tuple[Tensor, "OutputForm"]:
         """Logits (N, K, *any) float32 of an output, and the form with what it has shown.
 

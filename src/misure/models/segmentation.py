@@ -15,7 +15,9 @@ from misure.images.regions import (
     draw_box,
     draw_polygon,
 )
-from misure.models.inputs import AnyImage, as_image, as_model
+from misure.models.binding import FoundObject
+from misure.models.inputs import AnyImage, affine_of, as_image, as_model
+from misure.models.logits import class_region
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -42,13 +44,21 @@ class Segmentation:
     """The prediction of a model for one image.
 
     Args:
-        model: the model.
-        logits: (K, *spatial), at the image's own pixels.
+        model: the model, bound to the image if it has to be.
+        logits: (K, *spatial) of the classes, at the image's own pixels.
         device: of the regions.
+        objects: what the network itself reports on this image (instances, things); empty: nothing,
+            so objects are connected parts.
     """
 
-    def __init__(self, model: SegmentationModel, logits: Tensor, device: torch.device) -> None:
-        self.model = model
+    def __init__(
+        self,
+        model: SegmentationModel,
+        logits: Tensor,
+        device: torch.device,
+        objects: Sequence[FoundObject] = (),
+    ) -> None:
+        self.model, self.objects = model, tuple(objects)
         self.num_classes = len(logits)
         self.spatial = tuple(logits.shape[1:])
         self._classes = (logits > 0 if model.multilabel else logits.argmax(0)).to(device)
@@ -58,6 +68,12 @@ class Segmentation:
         if self.model.multilabel:
             return self._classes[class_index]
         return self._classes == class_index
+
+    def drawn(self, target: Target) -> Tensor:
+        """Pixels (*spatial) bool that the model gives to a target's class, or to its object."""
+        if target.channel is None or target.binding is None:
+            return self.class_region(target.class_index)
+        return target.binding.objects[target.channel].region
 
     def class_map(self) -> Tensor:
         """Class index (*spatial) int64 of each pixel.
@@ -96,7 +112,7 @@ class Segmentation:
             region = self.class_region(class_index)
             if num_pixels := int(region.sum()):
                 name = self.model.class_name(class_index)
-                num_objects = int(component_numbers(region).max())
+                num_objects = len(self._numbers_of(class_index)) or _num_parts(region)
                 classes.append(
                     FoundClass(class_index, name, num_pixels, area_fraction(region), num_objects)
                 )
@@ -131,6 +147,7 @@ class Segmentation:
             self.model.class_name(class_index),
             self.model.multilabel,
             made_from,
+            binding=self.model.binding,
         )
 
     @entrance("Segmentation.target")
@@ -149,8 +166,10 @@ class Segmentation:
         Args:
             class_index, class_name: the class, by one of the two; with `point` both may be left
                 out: the class is then that of the pixel.
-            point: a pixel (*spatial); the connected object that holds it is taken.
-            instance: the number of a connected object, 0 for the largest.
+            point: a pixel (*spatial); the object that holds it is taken: the likeliest that the
+                network reports, or else the connected one.
+            instance: the number of an object of the class, 0 for the largest: of those that the
+                network reports, or else of the connected ones.
             box: first row, first column, end row, end column (3D: depth first), ends exclusive;
                 the part of the class inside is taken.
             polygon: at least three corners (row, column), 2D only; the part of the class inside is
@@ -182,13 +201,51 @@ class Segmentation:
         elif polygon is not None:
             region = self._inside(whole, index, draw_polygon(self.spatial, polygon))
         elif point is not None:
+            number = self._number_at(index, tuple(point))
+            if number is not None:
+                return self._target_of(number)
             region = self._object_at(whole, index, tuple(point))
         elif instance is not None:
+            if numbers := self._numbers_of(index):
+                self._check_instance(index, instance, len(numbers), "objects")
+                return self._target_of(numbers[instance])
             region = self._object(whole, index, instance)
         else:
             region = whole
         name = self.model.class_name(index)
-        return Target(index, region, whole & ~region, name, self.model.multilabel)
+        return Target(
+            index,
+            region,
+            whole & ~region,
+            name,
+            self.model.multilabel,
+            binding=self.model.binding,
+        )
+
+    def _numbers_of(self, class_index: int) -> list[int]:
+        """The numbers of the reported objects of a class, the largest object first."""
+        numbers = [i for i, found in enumerate(self.objects) if found.class_index == class_index]
+        return sorted(numbers, key=lambda i: -int(self.objects[i].region.sum()))
+
+    def _number_at(self, class_index: int, point: tuple[int, ...]) -> int | None:
+        """The number of the likeliest reported object of a class at a pixel, or None."""
+        numbers = self._numbers_of(class_index)
+        there = [number for number in numbers if bool(self.objects[number].region[point])]
+        return max(there, key=lambda number: self.objects[number].score, default=None)
+
+    def _target_of(self, number: int) -> Target:
+        """A reported object; other objects never count, since each has a channel of its own."""
+        found = self.objects[number]
+        return Target(
+            found.class_index,
+            found.region,
+            torch.zeros_like(found.region),
+            self.model.class_name(found.class_index),
+            multilabel=True,
+            binding=self.model.binding,
+            channel=number,
+            score=found.score,
+        )
 
     def _choose_class(
         self, class_index: int | None, class_name: str | None, point: Sequence[int] | None
@@ -246,14 +303,15 @@ class Segmentation:
 
     def _object(self, whole: Tensor, class_index: int, instance: int) -> Tensor:
         objects = component_numbers(whole)
-        num_objects = int(objects.max())
-        if not 0 <= instance < num_objects:
-            raise InputError(
-                "expected an instance from 0 (the largest) to "
-                f"{num_objects - 1}, got {instance}. Class {self._label(class_index)} has "
-                f"{num_objects} connected objects here."
-            )
+        self._check_instance(class_index, instance, int(objects.max()), "connected objects")
         return objects == instance + 1
+
+    def _check_instance(self, class_index: int, instance: int, num: int, objects: str) -> None:
+        if not 0 <= instance < num:
+            raise InputError(
+                f"expected an instance from 0 (the largest) to {num - 1}, got {instance}. Class "
+                f"{self._label(class_index)} has {num} {objects} here."
+            )
 
     def _label(self, class_index: int) -> str:
         name = self.model.class_name(class_index)
@@ -270,21 +328,48 @@ class Segmentation:
 
 
 @entrance("segment")
-def segment(model: SegmentationModel | nn.Module, image: AnyImage) -> Segmentation:
+def segment(
+    model: SegmentationModel | nn.Module, image: AnyImage, *, affine: Tensor | None = None
+) -> Segmentation:
     """The prediction of a model for an image, by one forward pass.
+
+    A model that is bound to its image (see `SegmentationModel.for_image`) may take another one.
 
     Args:
         model: the model, or a torch module that takes images as they are.
         image: (C, *spatial) float, in the units of the model's mean and std; or what stands for it
             (see `as_image`): bytes, a picture, a path.
+        affine: (4, 4) float from voxel indices to millimetres (RAS+), for networks that need the
+            spacing of a volume; None: that of the file, if the image is a path.
 
     Raises:
         InputError: the image has another shape or type, or is not finite.
         ModelError: the network fails on it.
     """
     model = as_model(model)
-    image = as_image(image, model)
-    return Segmentation(model, logits_of(model, image), image.device)
+    pixels = as_image(image, model)
+    bound = model.for_image(pixels, affine_of(image) if affine is None else affine)
+    is_of_this_image = model.binding is None and bound.binding is not None
+    objects = bound.reported_objects if is_of_this_image else ()
+    return Segmentation(bound, logits_of(bound, pixels), pixels.device, objects)
+
+
+def _num_parts(region: Tensor) -> int:
+    return int(component_numbers(region).max())
+
+
+def drawn_region(model: SegmentationModel, image: Tensor, target: Target) -> Tensor:
+    """The pixels (*spatial) bool that the model gives to a target's class, or to its object.
+
+    Takes one forward pass.
+
+    Args:
+        model: the model.
+        image: (C, *spatial) float, on the model's device.
+        target: taken from this image, or from the one that it is a part of.
+    """
+    logits = logits_of(target.bound(model), image)
+    return class_region(logits[None], target.logit_index, target.multilabel)[0]
 
 
 def logits_of(model: SegmentationModel, image: Tensor) -> Tensor:
@@ -318,6 +403,7 @@ def predicted_target(
     instance: int | None = None,
     box: Sequence[int] | None = None,
     polygon: Sequence[tuple[float, float]] | None = None,
+    affine: Tensor | None = None,
 ) -> Target:
     """The pixels that the model gives to a class, one connected object, or a part of them.
 
@@ -328,12 +414,15 @@ def predicted_target(
         model, image: see `segment`.
         class_index, class_name: the class, by one of the two; with `point` both may be left out:
             the class is then that of the pixel.
-        point: a pixel (*spatial); the connected object that holds it is taken.
-        instance: the number of a connected object, 0 for the largest.
+        point: a pixel (*spatial); the object that holds it is taken: the likeliest that the
+            network reports, or else the connected one.
+        instance: the number of an object of the class, 0 for the largest: of those that the network
+            reports, or else of the connected ones.
         box: first row, first column, end row, end column (3D: depth first), ends exclusive; the
             part of the class inside is taken.
         polygon: at least three corners (row, column), 2D only; the part of the class inside is
             taken.
+        affine: see `segment`.
 
     Raises:
         EmptyTargetError: the model gives no such pixel to the class; the message names the classes
@@ -342,7 +431,7 @@ def predicted_target(
             instance, box or polygon that the image does not have.
         ModelError: the network fails on the image.
     """
-    return segment(model, image).target(
+    return segment(model, image, affine=affine).target(
         class_index,
         class_name=class_name,
         point=point,

@@ -5,18 +5,22 @@ never from an annotation: an explanation says why the model predicted this, righ
 what the model missed is marked by a person (see `missed`).
 """
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from misure.errors import InputError, entrance
 from misure.images.regions import area_fraction, dice
+from misure.models.binding import Binding
 from misure.models.device import to_device
 from misure.models.logits import class_region, to_classes
 from misure.models.outputs import find_tensor
 from misure.models.preprocessing import resize
+
+if TYPE_CHECKING:
+    from misure.models.model import SegmentationModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +38,10 @@ class Target:
         multilabel: whether each class of the model has a sigmoid of its own.
         made_from: what a person marked for the model to draw, in words; empty if the pixels are the
             model's own.
+        binding: of the model to the image (see `misure.models.binding`); None: it needs none.
+        channel: the object's position among those of the binding, if the network reports objects;
+            None: the target is what the logits of its class say.
+        score: of that object, in [0, 1]; None: there is none.
 
     Raises:
         InputError: an empty region, other shapes, or pixels both preserved and ignored.
@@ -45,6 +53,9 @@ class Target:
     class_name: str = ""
     multilabel: bool = False
     made_from: str = ""
+    binding: Binding | None = field(default=None, repr=False)
+    channel: int | None = None
+    score: float | None = None
 
     @entrance("Target")
     def __post_init__(self) -> None:
@@ -62,6 +73,19 @@ class Target:
         if not bool(self.region.any()):
             raise InputError("expected at least one pixel to preserve, got an empty region.")
 
+    @property
+    def logit_index(self) -> int:
+        """Its position among the logits of the model that is bound to the target."""
+        return self.class_index if self.channel is None else self.channel
+
+    def bound(self, model: "SegmentationModel") -> "SegmentationModel":
+        """The model as this target needs it: bound to its image, reading its object.
+
+        Raises:
+            InputError: the target is of another kind of model.
+        """
+        return model.for_object(self.binding, reads_objects=self.channel is not None)
+
     def __call__(self, output: Tensor) -> Tensor:
         """The differentiable score (scalar): the sum of the class's logits over the target.
 
@@ -74,7 +98,7 @@ class Target:
         """
         tensor = find_tensor(output[None], self.region.ndim)
         logits = to_classes(tensor, multilabel=self.multilabel, probabilities=False)
-        at_pixels = resize(logits, self.region.shape)[0, self.class_index]
+        at_pixels = resize(logits, self.region.shape)[0, self.logit_index]
         return at_pixels[self.region.to(at_pixels.device)].sum()
 
     def record(self) -> dict[str, Any]:
@@ -103,5 +127,5 @@ class Target:
 
     def dice_of_logits(self, logits: Tensor) -> list[float]:
         """Dice of the target with each of N hard segmentations, from logits (N, K, *spatial)."""
-        regions = class_region(logits, self.class_index, self.multilabel)
+        regions = class_region(logits, self.logit_index, self.multilabel)
         return [self.dice(region) for region in regions.to(self.region.device)]

@@ -12,7 +12,7 @@ from misure.explanation.presentation import Presentation
 from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
 from misure.models.model import SegmentationModel
-from misure.models.segmentation import segment
+from misure.models.segmentation import drawn_region
 from misure.reports.axes import (
     CLASS_COLOURS,
     REGION_COLOUR,
@@ -57,7 +57,7 @@ def save_hidden_picture(
     low, high = grey_range(presentation.image)
     visibility = 1 - presentation.visibility(region.to(presentation.image.device))
     shown = presentation.show(visibility[None])[0]
-    drawn = segment(model, shown).class_region(hidden.target.class_index).cpu()
+    drawn = drawn_region(model, shown, hidden.target).cpu()
     not_counted = (hidden.target.ignored | region) & ~target
     image, seen = (as_colours(take(one), low, high) for one in (presentation.image, shown))
     planes = {

@@ -88,10 +88,14 @@ class RunWorker:
         try:
             sample = self._dataset[index]
             image = to_device(sample.image, self._model.device)
-            logits = logits_of(self._model, image)
-            segmentation = Segmentation(self._model, logits, image.device)
+            model = self._model.for_image(image, sample.affine)
+            logits = logits_of(model, image)
+            segmentation = Segmentation(model, logits, image.device, model.reported_objects)
             objects = objects_of(sample, segmentation, self._plan, self._class_indices)
-            signs = signs_of(self._model, image, logits, sample, objects, self._plan)
+            if any(each.target.channel is not None for each in objects):
+                model = objects[0].target.bound(model)
+                logits = logits_of(model, image)
+            signs = signs_of(model, image, logits, sample, objects, self._plan)
             of_sample = self._options_of_sample(index, sample) if objects else {}
             del logits  # large, and of no use while the objects are explained
         except Exception as error:

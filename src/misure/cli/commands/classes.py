@@ -29,10 +29,13 @@ def classes(
     quiet: bool,
 ) -> None:
     """What the network finds in an image: classes, areas, number of objects."""
+    from misure.datasets.image_files import ImageFiles
     from misure.models.segmentation import segment
 
     model, reading = load_model_and_reading(spec, model_options, device, slice_index, image_options)
-    classes = segment(model, reading.image(image).to(model.device)).found_classes()
+    sample = ImageFiles([image], reading=reading)[0]
+    found = segment(model, sample.image.to(model.device), affine=sample.affine)
+    classes = found.found_classes()
     if not quiet:
         rows = [
             [str(entry.class_index), entry.class_name, f"{entry.num_pixels:,}",

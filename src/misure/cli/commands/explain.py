@@ -146,7 +146,7 @@ def explain(
     model, reading = load_model_and_reading(spec, model_options, device, slice_index, image_options)
     sample = ImageFiles([image], reading=reading)[0]
     pixels = sample.image.to(model.device)
-    segmentation = segment(model, pixels)
+    segmentation = segment(model, pixels, affine=sample.affine)
     target = chosen.target(segmentation, question, image=image, sample=sample, reading=reading)
     out = out or chosen.folder(image, target)
     made_with = chosen.settings() | {
@@ -165,7 +165,7 @@ def explain(
             given["other_image"] = replace(reading, slice_index=number).image(other_image)
             given["other_image_name"] = str(other_image)
         asked = Asked(
-            model=model,
+            model=segmentation.model,
             segmentation=segmentation,
             image=image,
             pixels=pixels,

@@ -21,8 +21,8 @@ from misure.explanation.presentation import make_presentations
 from misure.images.regions import distance_px
 from misure.images.spacing import check_spacing, in_mm, sampling_of
 from misure.models.device import to_device
-from misure.models.given_target import AnyTarget, as_target
-from misure.models.inputs import AnyImage, as_examined
+from misure.models.given_target import AnyTarget, as_asked
+from misure.models.inputs import AnyImage
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation, segment
 from misure.models.target import Target
@@ -135,8 +135,7 @@ def context_effects(
         spacing_mm=spacing_mm,
         max_passes=max_passes,
     )
-    model, pixels = as_examined(model, image)
-    asked = as_target(model, pixels, target)
+    model, pixels, asked = as_asked(model, image, target)
     check_fits(pixels, asked)
     with model.counting() as cost, model.borrowed():
         effects = effects_of(segment(model, pixels), pixels, asked, settings)
@@ -157,10 +156,10 @@ def effects_of(
     Returns:
         The effects; their cost is that of the hidden parts and their controls.
     """
-    model, target = segmentation.model, target.to("cpu")
+    model, target = target.bound(segmentation.model), target.to("cpu")
     spacing = check_spacing(settings.spacing_mm, image.ndim - 1)
     sampling = sampling_of(spacing)
-    dice_shown = target.dice(segmentation.class_region(target.class_index).cpu())
+    dice_shown = target.dice(segmentation.drawn(target).cpu())
     region, distance = target.region.numpy(), distance_px(target.region, sampling).numpy()
     with model.counting() as cost:
         ways = make_presentations(

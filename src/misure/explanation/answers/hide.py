@@ -34,8 +34,8 @@ from misure.explanation.robust.measured import passes_for
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import area_fraction, component_numbers, distance_px
 from misure.images.spacing import check_spacing, short_side_px
-from misure.models.given_target import AnyTarget, as_target
-from misure.models.inputs import AnyImage, as_examined
+from misure.models.given_target import AnyTarget, as_asked
+from misure.models.inputs import AnyImage
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -85,11 +85,11 @@ def necessary_region(
         InputError: bad arguments, or a preset whose search finds sufficient regions only.
         ModelError: the network fails.
     """
-    model, pixels = as_examined(model, image)
+    model, pixels, asked = as_asked(model, image, target)
     return find_hidden_regions(
         model,
         pixels,
-        [as_target(model, pixels, target)],
+        [asked],
         NECESSARY_OUTSIDE if outside_target else NECESSARY,
         threshold=lost_dice,
         preset=preset,
@@ -139,11 +139,11 @@ def blocking_region(
             that the model draws already.
         ModelError: the network fails.
     """
-    model, pixels = as_examined(model, image)
+    model, pixels, asked = as_asked(model, image, target)
     return find_hidden_regions(
         model,
         pixels,
-        [target],
+        [asked],
         BLOCKING,
         threshold=drawn_dice,
         preset=preset,

@@ -91,7 +91,7 @@ def hide_each(
         outcomes = []
         for (_, hiding), region, each in zip(views[part], regions, logits, strict=True):
             target = hiding.target()
-            drawn = model.class_region(each[None], target.class_index)[0].to(target.region.device)
+            drawn = model.class_region(each[None], target.logit_index)[0].to(target.region.device)
             judged = ~region.to(drawn.device) | target.region
             outcomes.append(HiddenOutcome.of(target, drawn & judged))
         return outcomes

@@ -31,10 +31,10 @@ from misure.explanation.summary import named
 from misure.images.spacing import check_spacing, sampling_of
 from misure.models.cost import Cost
 from misure.models.device import to_device
-from misure.models.given_target import AnyTarget, as_target
-from misure.models.inputs import AnyImage, as_examined
+from misure.models.given_target import AnyTarget, as_asked
+from misure.models.inputs import AnyImage
 from misure.models.model import SegmentationModel
-from misure.models.segmentation import segment
+from misure.models.segmentation import drawn_region
 from misure.models.target import Target
 
 
@@ -202,8 +202,8 @@ def leverage(
     """
     if num_parts < 2:
         raise InputError(f"expected num_parts of 2 or more, got {num_parts}.")
-    model, pixels = as_examined(model, image)
-    asked = as_target(model, pixels, target).to("cpu")
+    model, pixels, asked = as_asked(model, image, target)
+    asked = asked.to("cpu")
     check_fits(pixels, asked)
     spacing = check_spacing(spacing_mm, pixels.ndim - 1)
     with model.counting() as cost, model.borrowed():
@@ -218,7 +218,7 @@ def leverage(
         num = num_parts if max_passes is None else _affordable(max_passes, num_parts, len(ways))
         pieces = divide(asked.region, num, sampling=sampling_of(spacing), seed=seed)
         pieces = pieces if len(pieces) > 1 else []
-        drawn = segment(model, pixels).class_region(asked.class_index).cpu()
+        drawn = drawn_region(model, to_device(pixels, model.device), asked).cpu()
         hidings = [
             Hiding(partial(piece.region, asked.region.shape), partial(_rest, asked, piece))
             for piece in pieces

@@ -92,7 +92,7 @@ def _of_samples(
             region = annotated.region
             if float(region.float().mean()) < max(min_area, 1 / region.numel()):
                 continue
-            segmentation = segmentation or segment(model, sample.image)
+            segmentation = segmentation or segment(model, sample.image, affine=sample.affine)
             target = segmentation.missed(region, class_index, made_from="the annotation")
             drawn = segmentation.class_region(class_index).to(region.device) & region
             if (drawn_dice := dice(drawn, region)) <= max_dice:

@@ -28,7 +28,8 @@ from misure.explanation.reduction import SearchingReduction
 from misure.explanation.run_searches import run_searches
 from misure.explanation.summary import share
 from misure.images.regions import area_fraction, component_numbers
-from misure.models.inputs import AnyImage, as_image, as_model
+from misure.models.given_target import as_asked
+from misure.models.inputs import AnyImage
 from misure.models.model import SegmentationModel
 
 _LEAST_PASSES = 8  # for one more reason, besides what accepting it takes
@@ -119,8 +120,7 @@ def find_reasons(
     check_max_reasons(max_reasons)
     if max_passes is not None and max_passes < 2:
         raise InputError(f"expected max_passes of 2 or more, got {max_passes}.")
-    model = as_model(model)
-    pixels = as_image(image, model)
+    model, pixels, _ = as_asked(model, image, explanation.target)
     settings = explanation.settings | {"max_passes": None, "max_hidden_dice": 1.0}
     chosen = choose_preset(model, explanation.preset, settings)
     reduction = chosen.reduction

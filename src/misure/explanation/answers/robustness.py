@@ -16,8 +16,8 @@ from misure.explanation.robust.sequential import plan_looks
 from misure.explanation.run_searches import run_searches
 from misure.images.spacing import check_spacing
 from misure.models.device import to_device
-from misure.models.given_target import AnyTarget, as_target
-from misure.models.inputs import AnyImage, as_image, as_model
+from misure.models.given_target import AnyTarget, as_asked
+from misure.models.inputs import AnyImage
 from misure.models.model import SegmentationModel
 
 
@@ -77,12 +77,11 @@ def robustness(
         MissingDependencyError: `inpainted` is among the kinds and scikit-image is not installed.
         ModelError: the network fails.
     """
-    model = as_model(model)
-    own = as_image(image, model)
     if question not in QUESTIONS:
         raise InputError(f"expected a question among {', '.join(QUESTIONS)}, got {question!r}.")
+    model, own, asked_target = as_asked(model, image, target)
     with torch.inference_mode(False), model.borrowed():
-        own_target = as_target(model, own, target).to(model.device)
+        own_target = asked_target.to(model.device)
         shown = torch.as_tensor(region)
         if shown.dtype != torch.bool or shown.shape != own.shape[1:]:
             raise InputError(

@@ -8,7 +8,7 @@ it. Regions that differ may both suffice; `dice_of_first` says whether the first
 
 import io
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,11 @@ from misure.explanation.presentation import Presentation, make_presentations
 from misure.explanation.probe import Probe
 from misure.explanation.show import try_regions
 from misure.images.regions import area_fraction, component_numbers
-from misure.models.given_target import AnyTarget, as_target
-from misure.models.inputs import AnyImage, as_image, as_model
+from misure.models.device import to_device
+from misure.models.given_target import AnyTarget, as_asked
+from misure.models.inputs import AnyImage
 from misure.models.model import SegmentationModel
-from misure.models.segmentation import segment
+from misure.models.segmentation import drawn_region
 from misure.models.target import Target
 
 JPEG_QUALITY = 90
@@ -114,12 +115,14 @@ def same_object(model: SegmentationModel, image: Tensor, target: Target) -> Targ
 
     None if it gives none of them to the class. Takes a pass.
     """
-    whole = segment(model, image).class_region(target.class_index)
+    whole = drawn_region(model, to_device(image, model.device), target).to(image.device)
+    if target.channel is not None:
+        return replace(target, region=whole) if whole.any() else None
     numbers = component_numbers(whole)
     if not (numbers[target.region] > 0).any():
         return None
     region = numbers == int(torch.bincount(numbers[target.region])[1:].argmax()) + 1
-    return Target(target.class_index, region, whole & ~region, target.class_name, target.multilabel)
+    return replace(target, region=region, ignored=whole & ~region)
 
 
 @entrance("stability_of")
@@ -151,8 +154,6 @@ def stability_of(
         InputError: bad arguments, or there is nothing to explain.
         ModelError: the network fails.
     """
-    model = as_model(model)
-    own = as_image(image, model)
     asked = list(changes)
     for change in asked:
         if change not in _WORDS:
@@ -160,7 +161,7 @@ def stability_of(
                 f"expected changes among {', '.join(_WORDS)}, got {change!r}."
                 f"{did_you_mean(change, _WORDS)}"
             )
-    own_target = as_target(model, own, target)
+    model, own, own_target = as_asked(model, image, target)
     by_change, left_out = {}, {}
     with model.counting() as cost:
         first = explanation or explain(model, own, own_target, seed=seed, **options)

@@ -30,8 +30,8 @@ from misure.explanation.reduction import SearchingReduction
 from misure.explanation.robust.measured import Robustness, check_askable
 from misure.explanation.summary import sufficient_sentences, sure_sentences
 from misure.models.cost import Cost
-from misure.models.given_target import AnyTarget, as_target
-from misure.models.inputs import AnyImage, as_examined
+from misure.models.given_target import AnyTarget, as_asked
+from misure.models.inputs import AnyImage
 from misure.models.model import SegmentationModel
 
 _FEW = {"num_minimality_tests": 0}
@@ -167,8 +167,7 @@ def answer(
         max_passes=max_passes,
         options=options,
     )
-    model, pixels = as_examined(model, image)
-    meant = as_target(model, pixels, target)
+    model, pixels, meant = as_asked(model, image, target)
     common: dict[str, Any] = {"seed": seed, "spacing_mm": spacing_mm}
     own = {"preset": preset, "on_step": on_step, **common, **_FEW, **options}
     budget = SharedBudget(max_passes, asked, robust)

@@ -194,7 +194,7 @@ class PaperReduction:
         target, considered = scene.targets[part], scene.considered[part]
         p = torch.cat(
             [
-                scene.model.class_probability(logits[i : i + 1], probe.target.class_index)
+                scene.model.class_probability(logits[i : i + 1], probe.target.logit_index)
                 for i, probe in enumerate(scene.probes[part])
             ]
         )

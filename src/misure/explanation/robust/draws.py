@@ -264,7 +264,7 @@ class BaselineDraws:
             logits = self.model(image[None])
         self.num_tested += 1
         self.account.cost.forward_passes += 1
-        return self.model.class_region(logits, self.probe.target.class_index)[0].to(image.device)
+        return self.model.class_region(logits, self.probe.target.logit_index)[0].to(image.device)
 
     def _check_some_left(self) -> None:
         if not set(self.kinds) - set(self.left_out):
