@@ -1,6 +1,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 OLDEST = .venv-oldest/bin
+NETWORKS = .venv-networks/bin
 # One process a core, at most four; idle ones take over tests, neighbours first.
 PARALLEL = -n auto --maxprocesses 4 --dist worksteal
 # Old releases warn about their own dependencies, so warnings are no errors there. These rooms meet
@@ -8,7 +9,7 @@ PARALLEL = -n auto --maxprocesses 4 --dist worksteal
 OLDEST_TESTS = tests/_util tests/images tests/datasets tests/models tests/methods
 INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-oldest check docs clean
+.PHONY: demo test test-slow test-oldest test-networks check docs clean
 
 demo: .venv/.package
 	$(BIN)/misure demo --out demo
@@ -21,6 +22,10 @@ test-slow: .venv/.developer
 
 test-oldest: .venv-oldest/.developer
 	$(OLDEST)/pytest $(PARALLEL) -W default $(OLDEST_TESTS)
+
+# Libraries of networks that need torchvision, whose builds fit the newest torch only.
+test-networks: .venv-networks/.developer
+	$(NETWORKS)/pytest -W default -m networks tests/networks
 
 check: .venv/.developer
 	scripts/check
@@ -52,5 +57,10 @@ docs: .venv/.docs
 	  -e '.[all]' hypothesis onnx onnxscript pytest pytest-xdist
 	touch $@
 
+.venv-networks/.developer: pyproject.toml
+	test -x $(NETWORKS)/python || $(PYTHON) -m venv .venv-networks
+	$(NETWORKS)/python $(INSTALL) -e '.[all,networks]' hypothesis onnx onnxscript pytest pytest-xdist
+	touch $@
+
 clean:
-	rm -rf .venv .venv-oldest demo build
+	rm -rf .venv .venv-oldest .venv-networks demo build

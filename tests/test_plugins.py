@@ -81,6 +81,7 @@ def test_the_command_line_lists_what_another_package_adds(package):
     )
 
 
+@pytest.mark.slow
 def test_a_broken_package_gives_a_warning_and_leaves_the_rest(package):
     (package / "metric.py").write_text("import a_library_that_is_not_there\n")
     code = (
@@ -105,6 +106,7 @@ def test_the_page_shows_the_examples_as_they_are():
         assert f'[project.entry-points."{group}"]' in page
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_the_check_prints(package):
     code = "import misure\nfrom misure.testing import check_explainer\n"
     done = _run(package, code + "print(check_explainer(misure.METHODS['depth']))")

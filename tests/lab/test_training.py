@@ -302,6 +302,7 @@ def test_how_far_a_network_sees(name, reach_px):
     assert 96 - int(rows.min()) == reach_px
 
 
+@pytest.mark.slow
 def test_the_command_trains_on_volumes_of_separate_patients(tmp_path):
     rng = np.random.default_rng(0)
     for folder in ("images", "labels"):

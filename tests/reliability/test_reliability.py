@@ -151,6 +151,7 @@ def test_shuffled_dices_give_no_ranking_and_honest_intervals(learner):
 
 
 @pytest.mark.usefixtures("quick_learners")
+@pytest.mark.slow
 def test_a_leak_between_folds_would_show():
     """Features that name the image: of use only to who has seen the image's other objects."""
     num = 90

@@ -614,7 +614,7 @@ def test_a_worker_that_cannot_write_ends_the_run_with_one_sentence(folder, worki
 def test_a_run_that_is_killed_again_and_again_gives_the_same_bytes_as_one_that_is_not(folder):
     (folder / "images" / "3.png").unlink()
     environment = {**os.environ, "SLEEP_S": "0.05"}
-    for num_records in (0, 1, 3):  # killed at the beginning, then with some items recorded
+    for num_records in (0, 2):  # killed at the beginning, then with some items recorded
         process = subprocess.Popen(
             _command(folder, "killed", "--workers", "2"), env=environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
@@ -624,20 +624,10 @@ def test_a_run_that_is_killed_again_and_again_gives_the_same_bytes_as_one_that_i
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    for out, workers in (("killed", 5), ("one", 1), ("two", 2)):
+    for out, workers in (("killed", 3), ("one", 1), ("two", 2)):
         subprocess.run(_command(folder, out, "--workers", str(workers)), check=True)
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "misure",
-                "merge",
-                folder / out,
-                "--out",
-                folder / f"{out}.jsonl",
-            ],
-            check=True,
-        )
+        arguments = ["merge", str(folder / out), "--out", str(folder / f"{out}.jsonl")]
+        assert CliRunner().invoke(main, arguments).exit_code == 0
     merged = [(folder / f"{out}.jsonl").read_bytes() for out in ("killed", "one", "two")]
     assert merged[0] == merged[1] == merged[2]
     assert len(merged[0].splitlines()) == 5
