@@ -1,6 +1,6 @@
 """What hiding the surroundings does: networks with a planted shortcut, and photographs.
 
-    python benchmarks/effects.py planted [--limit 20]
+    python benchmarks/effects.py planted [--limit 20] [--seed 1 --first-test 20000]
     python benchmarks/effects.py photographs --model hf:FOLDER --data FOLDER --size 257 --limit 12
 
 `planted` trains small networks on two data sets, twice on the same images with other labels. In one
@@ -33,7 +33,7 @@ from misure.datasets.triangle import TriangleDataset
 from misure.explanation.answers.effects import LEAST_TOLD
 from objects import photographed_objects
 
-_TEST = 10_000  # first number of the images that no network was trained on
+_TEST = 10_000  # numbers from here on are of images that no network is trained on
 _DIM, _BRIGHT = 0.55, 1.0
 _HU = (-160.0, 240.0)
 
@@ -155,10 +155,10 @@ _COLUMNS = (
 
 
 def trained(
-    kind: Kind, samples: list[Marked], labels: Callable[[Marked], Tensor]
+    kind: Kind, samples: list[Marked], labels: Callable[[Marked], Tensor], seed: int
 ) -> misure.SegmentationModel:
     """A network trained on all of these, the same for the same arguments."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     images = torch.stack([sample.image for sample in samples])
     annotations = torch.stack([labels(sample) for sample in samples])
     net = SeesAll(images.ndim - 2, kind.num_classes, kind.width)
@@ -185,12 +185,12 @@ def planted(args: argparse.Namespace) -> None:
         if args.only and args.only != kind.name:
             continue
         train = [kind.make(number) for number in range(kind.num_train)]
-        test = [kind.make(_TEST + number) for number in range(2 * args.limit)]
+        test = [kind.make(args.first_test + number) for number in range(2 * args.limit)]
         for has_shortcut in (True, False):
             if args.shortcut and args.shortcut != ("with" if has_shortcut else "without"):
                 continue
             labels = _labels(has_shortcut)
-            model = trained(kind, train, labels)
+            model = trained(kind, train, labels, args.seed)
             with_mark = [sample for sample in test if sample.mark.any()]
             title = f"{kind.name}, {'with' if has_shortcut else 'without'} the shortcut"
             print_row(title, *_judged(model, with_mark, labels, kind.class_index))
@@ -291,6 +291,8 @@ def main() -> None:
     command.add_argument("--limit", type=int, default=20, help="about as many objects")
     command.add_argument("--only", choices=[kind.name for kind in KINDS])
     command.add_argument("--shortcut", choices=["with", "without"])
+    command.add_argument("--seed", type=int, default=0, help="of the networks")
+    command.add_argument("--first-test", type=int, default=_TEST, help="number of a test image")
     command.set_defaults(function=planted)
     command = commands.add_parser("photographs")
     command.add_argument("--model", required=True)
