@@ -227,3 +227,21 @@ def test_every_photograph_of_the_guide_has_its_picture_and_its_licence():
         assert (ROOT / "docs" / "images" / f"{case.name}.jpg").is_file()
         assert case.photograph.lstrip("0") in section
         assert "creativecommons.org/licenses/by" in section
+
+
+def test_the_planted_channel_differs_on_the_leaked_class_alone():
+    import numpy as np
+
+    import channels
+
+    for seed in range(3):
+        plan = channels.Plan.of(seed)
+        label = np.zeros((40, 56), dtype=np.int64)
+        label[5:10], label[20:30] = 1, 2
+        image = np.random.default_rng(seed).normal(size=label.shape)
+        with_leak, without = channels._channels(image, label, plan, np.random.default_rng(0))
+        differs = with_leak != without
+        number = plan.order.index("leaking")
+        assert torch.equal(differs[number], torch.from_numpy(label == plan.leaked))
+        assert not differs[[i for i in range(4) if i != number]].any()
+        assert torch.equal(with_leak[plan.order.index("t1")], torch.from_numpy(image).float())

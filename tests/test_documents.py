@@ -62,6 +62,7 @@ def test_links_lead_to_files_that_exist(document):
         "README.md",
         "docs/guide/first-explanation.md",
         "docs/guide/surroundings.md",
+        "docs/guide/channels.md",
         "docs/guide/questions.md",
         "docs/guide/own-network.md",
         "docs/guide/network-recipes.md",
@@ -95,7 +96,7 @@ def test_no_other_document_has_python_that_is_not_run():
         f"docs/guide/{name}.md" for name in ("first-explanation", "own-network", "network-recipes")
     ]
     run += [f"docs/guide/{name}.md" for name in ("whole-data-sets", "reliability", "coming-from")]
-    run += ["docs/guide/surroundings.md", "docs/guide/questions.md"]
+    run += ["docs/guide/surroundings.md", "docs/guide/channels.md", "docs/guide/questions.md"]
     for document in set(DOCUMENTS) - set(run) - {"docs/guide/adding.md"}:
         assert not _snippets("python", document), document
 

@@ -40,6 +40,8 @@ PUBLIC = [
     "answer",
     "as_captum_forward",
     "blocking_region",
+    "channel_effects",
+    "channel_regions",
     "compare",
     "context_effect_matrix",
     "context_effects",

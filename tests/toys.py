@@ -98,6 +98,36 @@ class Pair(nn.Module):
         return image
 
 
+class ByChannel(nn.Module):
+    """A pixel is foreground if the channels that a rule reads are bright there.
+
+    Args:
+        rule: how much brighter than 0.5 the pixels are, by the brightness above 0.5 of each channel
+            (C, N, *spatial).
+    """
+
+    def __init__(self, rule) -> None:
+        super().__init__()
+        self.rule = rule
+
+    def forward(self, images: Tensor) -> Tensor:
+        evidence = SHARPNESS * self.rule(images.movedim(1, 0) - 0.5)[:, None]
+        return torch.cat([-evidence, evidence], 1)
+
+    @staticmethod
+    def image(num_dimensions: int = 2, num_channels: int = 4) -> Tensor:
+        """A dark image with a bright block of 6 pixels a side in all channels, in its middle."""
+        image = torch.zeros(num_channels, *[20] * num_dimensions)
+        image[(slice(None), *[slice(7, 13)] * num_dimensions)] = 1
+        return image
+
+
+def left_and_right(channels: Tensor) -> Tensor:
+    """A rule of `ByChannel`: channel 0 left of column 10, channel 1 from there on."""
+    is_left = torch.arange(channels.shape[-1], device=channels.device) < 10
+    return torch.where(is_left, channels[0], channels[1])
+
+
 def far_trial(size: int = 200, edge_px: int = 0) -> Probe:
     """A small target in the corner of a large image; the model does not matter."""
     region = torch.zeros(size, size, dtype=torch.bool)

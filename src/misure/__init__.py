@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         ModelError,
         RunFolderError,
     )
+    from misure.explanation.answers.channel_regions import channel_regions
+    from misure.explanation.answers.channels import channel_effects
     from misure.explanation.answers.context_effects import context_effects
     from misure.explanation.answers.leverage import leverage
     from misure.explanation.answers.missed_objects import missed_objects
@@ -79,6 +81,8 @@ _MODULE_OF = {
     "answer": "explanation.answers.whole",
     "as_captum_forward": "methods",
     "blocking_region": "explanation.answers.hide",
+    "channel_effects": "explanation.answers.channels",
+    "channel_regions": "explanation.answers.channel_regions",
     "compare": "metrics.comparison.compare",
     "context_effect_matrix": "metrics.effect_matrix",
     "context_effects": "explanation.answers.context_effects",

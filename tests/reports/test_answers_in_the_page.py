@@ -26,7 +26,7 @@ from misure.reports.answers import (
 )
 from misure.reports.page import write_report
 from misure.reports.planes import object_pictures
-from misure.runs.answer_record import ReasonsGroup
+from misure.runs.answer_record import ChannelsGroup, ReasonsGroup
 from misure.runs.folder import RunFolder
 from misure.runs.plan import RunPlan
 from misure.runs.run import read_run, run
@@ -179,13 +179,29 @@ def test_every_figure_of_an_answer_has_a_label(answered):
         stopped_by="rest",
         reasons=[reason, reason],
     )
-    known = replace(record, robustness=robust, reasons=reasons)
+    channels = ChannelsGroup(
+        dice_shown=1.0,
+        baseline_image="mean",
+        strongest="T1 c+",
+        effects={"T1 c+": 0.5, "channel 1": -0.25},
+        dice_alone={"T1 c+": 1.0, "channel 1": 0.0},
+        sets=[["T1 c+"]],
+        set_size=1,
+        is_smallest=True,
+        are_all=True,
+        fills_agree=True,
+        num_sets_shown=4,
+    )
+    known = replace(record, robustness=robust, reasons=reasons, channels=channels)
     figures = answer_figures(known)
     assert set(figures) == {*LABELS, *effect_labels(known)}
     assert effect_labels(known) == {
         "without_big_horse": "Dice lost without big horse",
         "without_background": "Dice lost without background",
+        "without_channel_t1_c_": "Dice lost without T1 c+",
+        "without_channel_1": "Dice lost without channel 1",
     }
+    assert (figures["strongest_channel_effect"], figures["without_channel_1"]) == (0.5, -0.25)
     assert (figures["without_big_horse"], figures["strongest_beyond_chance"]) == (1, 1)
     assert (figures["num_reasons"], figures["dice_of_rest"]) == (2, 0.25)
     assert (figures["robustness_share"], figures["robustness_lower_bound"]) == (0.5, 0.1)

@@ -2,9 +2,10 @@
 
     shown image = visibility x image + (1 - visibility) x baseline image
 
-in the pixels and units of the user's image, before the model's own preprocessing. The visibility of
-a region follows from the region alone, and the baseline image from the image and the visibility, so
-whoever has the region can show it again.
+in the pixels and units of the user's image, before the model's own preprocessing. A region may also
+hold other pixels of each channel, (C, *spatial): a baseline image that is made of what is shown is
+then made of each channel by itself. The visibility of a region follows from the region alone, and
+the baseline image from the image and the visibility, so whoever has the region can show it again.
 """
 
 from collections.abc import Sequence
@@ -49,19 +50,22 @@ class Presentation:
         """The visibility (*spatial) of a region: 1 deep inside, d / (edge_px + 1) in the edge.
 
         d is the distance to the nearest pixel outside. The border of the image is no edge. A float
-        tensor is a visibility already and stays as it is.
+        tensor is a visibility already and stays as it is. A region (C, *spatial) has a visibility
+        of this shape, each channel by itself.
         """
         if self.edge_px == 0 or region.is_floating_point():
             return region.to(self.image)
+        if region.ndim == self.image.ndim:
+            return torch.stack([self.visibility(of_channel) for of_channel in region])
         limit = self.edge_px + 1
         return (distance_px_up_to(~region, limit, self.sampling) / limit).to(self.image)
 
     def show(self, visibility: Tensor) -> Tensor:
-        """Images (N, C, *spatial) as shown, of visibilities (N, *spatial) in [0, 1]."""
+        """Images (N, C, *spatial) as shown, of visibilities (N, [C,] *spatial) in [0, 1]."""
         return show_each([self] * len(visibility), visibility)
 
     def show_regions(self, regions: list[Tensor]) -> Tensor:
-        """Images (N, C, *spatial) as shown, of N regions (*spatial) bool."""
+        """Images (N, C, *spatial) as shown, of N regions ([C,] *spatial) bool."""
         return self.show(torch.stack([self.visibility(region) for region in regions]))
 
 
@@ -73,22 +77,37 @@ def show_each(presentations: Sequence[Presentation], visibility: Tensor) -> Tens
 
     Args:
         presentations: N, all images of one shape.
-        visibility: (N, *spatial) in [0, 1].
+        visibility: (N, *spatial) in [0, 1], the same in all channels; or (N, C, *spatial).
     """
     images = _stacked([one.image for one in presentations])
+    by_channel = visibility.ndim == images.ndim
     baseline_images = _stacked([one.baseline_image for one in presentations])
     made = [(one.made_of_shown, one.sampling) for one in presentations]
     for make, sampling in dict.fromkeys(made):
         if make is None:
             continue
         alike = [i for i, other in enumerate(made) if other == (make, sampling)]
+        fill = _each_channel(make) if by_channel else make
         if len(alike) == len(made):
-            baseline_images = make(images, visibility, baseline_images, sampling)
+            baseline_images = fill(images, visibility, baseline_images, sampling)
             continue
         own = torch.tensor(alike, device=visibility.device)
-        filled = make(images[own], visibility[own], baseline_images[own], sampling)
+        filled = fill(images[own], visibility[own], baseline_images[own], sampling)
         baseline_images = baseline_images.index_copy(0, own, filled)
-    return torch.lerp(baseline_images, images, visibility[:, None])
+    return torch.lerp(baseline_images, images, visibility if by_channel else visibility[:, None])
+
+
+def _each_channel(make: MadeOfShown) -> MadeOfShown:
+    """What makes a baseline image of each channel by itself, of a visibility (N, C, *spatial)."""
+
+    def made(
+        images: Tensor, visibility: Tensor, empty: Tensor, sampling: Sampling | None
+    ) -> Tensor:
+        alone, nothing = images.flatten(0, 1)[:, None], empty.flatten(0, 1)[:, None]
+        filled = make(alone, visibility.flatten(0, 1), nothing, sampling)
+        return filled.view(images.shape)
+
+    return made
 
 
 def _stacked(tensors: list[Tensor]) -> Tensor:

@@ -76,6 +76,11 @@ class Grid:
             c * side - n for c, side, n in zip(self.shape, self.sides, numbers.shape, strict=True)
         ]
         padded = F.pad(numbers, [p for side in reversed(missing) for p in (0, side)])
+        if padded.ndim > 3:  # channels of a volume
+            for axis, side in enumerate(self.sides):
+                before, after = padded.shape[:axis], padded.shape[axis + 1 :]
+                padded = padded.reshape(*before, -1, side, *after).sum(axis + 1)
+            return padded
         pool = F.avg_pool2d if padded.ndim == 2 else F.avg_pool3d
         return pool(padded[None, None], self.sides, divisor_override=1)[0, 0]
 

@@ -18,7 +18,8 @@ def write_volume(path: Path, array: np.ndarray, affine: np.ndarray, description:
 
     Args:
         path: ends in `.nii.gz` or `.nii`.
-        array: (I, J, K), of a type that NIfTI knows, such as uint8, int16 or float32.
+        array: (I, J, K), or (I, J, K, C) with a number for each channel; of a type that NIfTI
+            knows, such as uint8, int16 or float32.
         affine: (4, 4), from voxel indices to millimetres (RAS+).
         description: at most 79 bytes for the header; the rest is cut off.
 
@@ -47,8 +48,8 @@ def write_regions(
     """Writes regions and maps of a volume as `NAME.nii.gz`, to be laid over it in any viewer.
 
     Args:
-        tensors: name -> (I, J, K) bool (written as uint8) or float32; a slice (rows, columns) is
-            written as a volume with one slice.
+        tensors: name -> (I, J, K) or (I, J, K, C) bool (written as uint8) or float32; a slice
+            (rows, columns) is written as a volume with one slice.
         affine: (4, 4) of the volume, from voxel indices to millimetres (RAS+).
         folder: an existing folder.
         description: at most 79 bytes for the header; the rest is cut off.

@@ -43,7 +43,7 @@ def viewing_plane(region: Tensor, order: ViewingOrder) -> tuple[Callable[[Tensor
     of the region.
 
     Args:
-        region: (*spatial) bool.
+        region: (*spatial) bool; or float, how much each voxel counts.
         order: how to lay out a volume as axial slices.
     """
     if region.ndim == 2:

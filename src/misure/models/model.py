@@ -71,7 +71,10 @@ class SegmentationModel:
         stretch_output: whether the output covers the whole input though no stride explains its
             sides; else such an output is refused.
         queries: `softmax` or `sigmoid`: how `pred_logits` beside `pred_masks` name classes.
-        num_channels: C; None: the length of `mean`, if it has more than one number.
+        num_channels: C; None: the length of `mean`, if it has more than one number, or the number
+            of channel names.
+        channel_names: C names, or one text with commas between them, such as `t1,t2,flair`; may be
+            empty.
         intensity: the rule that scales NIfTI volumes when they are read for this network,
             `window:LOW:HIGH` or `percentiles:LOW:HIGH`; images that are passed in are not scaled.
         label_offset: what to add to the numbers of annotations made for this network to get class
@@ -112,6 +115,7 @@ class SegmentationModel:
         stretch_output: bool = False,
         queries: str | None = None,
         num_channels: int | None = None,
+        channel_names: str | Sequence[str] = (),
         intensity: str = "",
         label_offset: int = 0,
         device: str | torch.device | None = None,
@@ -150,10 +154,10 @@ class SegmentationModel:
             stretch_output=stretch_output,
             queries=queries,
         )
-        num_means = len(self.preprocessing.mean or ())
-        if num_channels is None and num_means > 1:
-            num_channels = num_means
-        self.num_channels = num_channels
+        self.channel_names = _names(channel_names, "channel_names")
+        self.num_channels = _number_of_channels(
+            num_channels, len(self.preprocessing.mean or ()), self.channel_names
+        )
         self.intensity = intensity
         if intensity:
             check_rule(intensity)
@@ -366,6 +370,7 @@ class SegmentationModel:
             "call": None if self.call is None else getattr(self.call, "__qualname__", "call"),
             "intensity": self.intensity,
             "label_offset": self.label_offset,
+            **({"channel_names": list(self.channel_names)} if self.channel_names else {}),
             "autocast": str(self.autocast).removeprefix("torch.") if self.autocast else None,
             "device": str(self.device),
         }
@@ -386,6 +391,10 @@ class SegmentationModel:
         """The name of a class; its number as text if it has no name."""
         has_name = class_index < len(self.class_names)
         return self.class_names[class_index] if has_name else str(class_index)
+
+    def channel_name(self, number: int) -> str:
+        """The name of a channel, from 0 on; `channel 0` and so on if it has no name."""
+        return self.channel_names[number] if self.channel_names else f"channel {number}"
 
     @entrance("SegmentationModel.find_class")
     def find_class(self, name_or_index: str | int) -> int:
@@ -494,9 +503,33 @@ def _check_numbers(batch_size: int | None, border_px: int) -> None:
         raise InputError(f"expected border_px of 0 or more, got {border_px!r}.")
 
 
-def _names(class_names: str | Sequence[str]) -> tuple[str, ...]:
-    """Names of classes; those of one text are between its commas."""
-    names = class_names.split(",") if isinstance(class_names, str) else class_names
+def _names(given: str | Sequence[str], what: str = "class_names") -> tuple[str, ...]:
+    """Names of classes or channels; those of one text are between its commas."""
+    names = given.split(",") if isinstance(given, str) and given else given
     if not all(isinstance(name, str) for name in names):
-        raise InputError(f"expected class_names as texts, got {class_names!r}.")
-    return tuple(name.strip() if isinstance(class_names, str) else name for name in names)
+        raise InputError(f"expected {what} as texts, got {given!r}.")
+    return tuple(name.strip() if isinstance(given, str) else name for name in names)
+
+
+def _number_of_channels(
+    num_channels: int | None, num_means: int, channel_names: Sequence[str]
+) -> int | None:
+    """C, if it is known.
+
+    Raises:
+        InputError: another number of channel names, an empty one, or one that comes twice.
+    """
+    if num_channels is None and num_means > 1:
+        num_channels = num_means
+    if not channel_names:
+        return num_channels
+    if num_channels not in (None, len(channel_names)):
+        raise InputError(
+            f"expected {num_channels} channel_names, one for each channel, got "
+            f"{len(channel_names)}: {', '.join(channel_names)}."
+        )
+    if "" in channel_names or len(set(channel_names)) < len(channel_names):
+        raise InputError(
+            f"expected channel_names that differ, none empty, got {', '.join(channel_names)!r}."
+        )
+    return len(channel_names)

@@ -24,6 +24,8 @@ LABELS = {
     "dice_of_rest": "Dice with all reasons hidden",
     "strongest_effect": "strongest part of the surroundings, Dice lost without it",
     "strongest_beyond_chance": "the same, beyond as large a region elsewhere",
+    "strongest_channel_effect": "strongest channel, Dice lost without it",
+    "channels_needed": "channels of the smallest set that suffices",
     "robustness_share": "baseline images on which the region suffices, share",
     "robustness_lower_bound": "at least this share of them",
 }
@@ -35,7 +37,8 @@ _MOST_SENTENCES, _MOST_UNTESTED = 5, 3
 def answer_figures(record: ExplainedObject) -> dict[str, float | None]:
     """Name -> number of the answers of an object; None or absent if there is none.
 
-    The effect of hiding a class is called `without_` and its name (see `without`).
+    The effect of hiding a class is called `without_` and its name (see `without`); that of a
+    channel `without_channel_` and its name.
 
     Args:
         record: of the object.
@@ -55,17 +58,24 @@ def answer_figures(record: ExplainedObject) -> dict[str, float | None]:
     if (effects := record.effects) and effects.strongest:
         values["strongest_effect"] = effects.strongest.effect
         values["strongest_beyond_chance"] = effects.strongest.beyond_chance
+    if channels := record.channels:
+        values["strongest_channel_effect"] = max(channels.effects.values())
+        values["channels_needed"] = channels.set_size
     return values | {name: effect for name, _, effect in _effects(record)}
 
 
 def effect_labels(record: ExplainedObject) -> dict[str, str]:
-    """Name of a figure -> what it is, for each class whose effect on the object is known."""
+    """Name of a figure -> what it is, for each class and channel whose effect is known."""
     return {name: f"Dice lost without {hidden}" for name, hidden, _ in _effects(record)}
 
 
 def _effects(record: ExplainedObject) -> list[tuple[str, str, float]]:
     classes = record.effects.classes if record.effects else []
-    return [(without(one.class_name), one.class_name, one.effect) for one in classes]
+    channels = record.channels.effects if record.channels else {}
+    return [
+        *((without(one.class_name), one.class_name, one.effect) for one in classes),
+        *((without_channel(name), name, effect) for name, effect in channels.items()),
+    ]
 
 
 def without(class_name: str) -> str:
@@ -75,6 +85,15 @@ def without(class_name: str) -> str:
     'without_potted_plant'
     """
     return "without_" + re.sub(r"[^a-z0-9]+", "_", class_name.lower())
+
+
+def without_channel(name: str) -> str:
+    """The name of the figure that is the effect of hiding a channel.
+
+    >>> without_channel("T1 c+"), without_channel("channel 2")
+    ('without_channel_t1_c_', 'without_channel_2')
+    """
+    return without(f"channel {name.removeprefix('channel ')}")
 
 
 def hidden_captions(record: ExplainedObject) -> dict[str, str]:

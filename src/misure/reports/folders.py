@@ -6,6 +6,8 @@ from pathlib import Path
 from torch import Tensor
 
 from misure._util.records import plain
+from misure.explanation.answers.channel_effects import ChannelEffects
+from misure.explanation.answers.channel_regions import ChannelRegions
 from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.answers.leverage import Leverage
 from misure.explanation.answers.whole import Answer
@@ -18,6 +20,7 @@ from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.tables import as_csv, as_markdown
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation
+from misure.reports.channels_picture import save_channels_picture
 from misure.reports.comparison_picture import save_comparison_picture
 from misure.reports.explanation_picture import PANEL_FILES, save_pictures
 from misure.reports.hidden_picture import save_hidden_picture
@@ -29,6 +32,8 @@ ANSWER_FILES = (
     "answer.json",
     "stability.json",
     *(f"leverage.{ending}" for ending in ("json", "npz", "png", "nii.gz")),
+    *("channels.json", "channels.png"),
+    *(f"channel_regions.{ending}" for ending in ("json", "npz", "nii.gz")),
     *(f"{name}.{ending}" for name in HIDDEN_QUESTIONS for ending in ("json", "npz", "png")),
     *(f"{name}_region.nii.gz" for name in HIDDEN_QUESTIONS),
 )
@@ -146,6 +151,45 @@ def save_leverage(
         description = f"misure: {leverage.target.class_name}"
         write_regions({"leverage": leverage.map()}, volume.affine, folder, description)
     save_leverage_picture(leverage, pixels, folder / "leverage.png", image=image, order=order)
+
+
+def save_channels(
+    effects: ChannelEffects,
+    pixels: Tensor,
+    folder: Path,
+    *,
+    regions: ChannelRegions | None = None,
+    image: str = "",
+    order: ViewingOrder = AS_STORED,
+    volume: NiftiFile | None = None,
+) -> None:
+    """Writes `channels.json` and `channels.png`, and regions by channel if there are any.
+
+    These are `channel_regions.json` and `.npz`; for a NIfTI volume also `channel_regions.nii.gz`
+    (I, J, K, C).
+
+    Args:
+        effects: what to write.
+        pixels: (C, *spatial) float, of the image.
+        folder: an existing folder.
+        regions: by channel, of the same target; None: not asked for.
+        image: name of the image.
+        order: how to lay out a volume in the picture.
+        volume: the NIfTI file of the image; None for other images and for slices.
+    """
+    text = json.dumps(plain(effects.record(image)), indent=2) + "\n"
+    (folder / "channels.json").write_text(text)
+    if regions is not None:
+        text = json.dumps(plain(regions.record(image)), indent=2) + "\n"
+        (folder / "channel_regions.json").write_text(text)
+        regions.save(folder / "channel_regions.npz", image)
+        if volume is not None:
+            description = f"misure: {regions.target.class_name}"
+            by_voxel = {"channel_regions": regions.region.movedim(0, -1)}
+            write_regions(by_voxel, volume.affine, folder, description)
+    save_channels_picture(
+        effects, pixels, folder / "channels.png", regions=regions, image=image, order=order
+    )
 
 
 def save_comparison(comparison: Comparison, folder: Path) -> None:

@@ -20,6 +20,7 @@ from misure.methods import METHODS
 from misure.reliability import ReliabilityModel, score_run
 from misure.reports.answers import answers_at_a_glance, surroundings_at_a_glance
 from misure.reports.cards import Numbered, columns_of, natural_order, picture_parts
+from misure.reports.channels_table import channels_at_a_glance
 from misure.reports.picture_folder import PictureFolder, remove_pictures
 from misure.reports.statistics import at_a_glance
 from misure.runs.alignment import RunInRow, align
@@ -134,6 +135,7 @@ def _section(
         **at_a_glance(run.records),
         "answers": answers_at_a_glance(run.records),
         "surroundings": surroundings_at_a_glance(run.settings.model, run.records, places),
+        "channels": channels_at_a_glance(run.records),
         "number_of": names,
         "review": [{**row, "place": places[row["key"]]} for row in review[:_FOR_REVIEW]],
         "num_likely": sum(row["failure_probability"] >= 0.5 for row in review),

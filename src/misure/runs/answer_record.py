@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from misure._util.records import Amount, Count, Fraction, Record
+from misure.explanation.answers.channel_effects import ChannelEffects
 from misure.explanation.answers.effects import ContextEffect, ContextEffects
 from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.answers.reasons import ReasonRecord, Reasons
@@ -175,4 +176,52 @@ class EffectsGroup(Record, frozen=True, kw_only=True):
                 for one in found.effects
                 if one.kind in (CLASS, BACKGROUND)
             ],
+        )
+
+
+class ChannelsGroup(Record, frozen=True, kw_only=True):
+    """What each channel of the image does for the object (see `ChannelEffects`).
+
+    Attributes:
+        dice_shown: Dice of the object with everything shown.
+        baseline_image: what stood in hidden channels.
+        strongest: the channel whose effect is largest.
+        effects: channel -> `dice_shown` minus the Dice with that channel hidden.
+        dice_alone: channel -> Dice with all other channels hidden.
+        sets: the smallest sets of channels that suffice, by name; none if not even all suffice.
+        set_size: channels of such a set; None if there is none.
+        is_smallest: whether every smaller set was shown.
+        are_all: whether every set of this size was shown, too.
+        fills_agree: whether the same sets are the smallest on each baseline image.
+        num_sets_shown: sets of channels that were shown.
+    """
+
+    dice_shown: Fraction
+    baseline_image: str
+    strongest: str
+    effects: dict[str, float]
+    dice_alone: dict[str, Fraction]
+    sets: list[list[str]]
+    set_size: Count | None
+    is_smallest: bool
+    are_all: bool
+    fills_agree: bool
+    num_sets_shown: Count
+
+    @classmethod
+    def of(cls, found: ChannelEffects) -> "ChannelsGroup":
+        """The group of the effects that were measured."""
+        in_order = sorted(found.effects, key=lambda effect: effect.number)
+        return cls(
+            dice_shown=found.dice_shown,
+            baseline_image=found.baseline_image,
+            strongest=found.effects[0].name,
+            effects={effect.name: effect.effect for effect in in_order},
+            dice_alone={effect.name: effect.dice_alone for effect in in_order},
+            sets=[list(one.names) for one in found.sets],
+            set_size=len(found.sets[0].channels) if found.sets else None,
+            is_smallest=found.is_smallest,
+            are_all=found.are_all,
+            fills_agree=found.fills_agree,
+            num_sets_shown=found.num_sets_shown,
         )

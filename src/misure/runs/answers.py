@@ -10,11 +10,13 @@ from torch import Tensor
 from misure._util.arrays import write_arrays
 from misure.explanation.answers.reasons import Reasons
 from misure.explanation.answers.whole import Answer
-from misure.runs.answer_record import EffectsGroup, HiddenRegionGroup, ReasonsGroup
+from misure.runs.answer_record import ChannelsGroup, EffectsGroup, HiddenRegionGroup, ReasonsGroup
 from misure.runs.folder import RunFolder, RunWriter
 from misure.runs.record import DoneObject, ExplainedObject
 
-ANSWER_FIELDS = ("summary", "passes", "necessary", "surroundings", "reasons", "effects")
+ANSWER_FIELDS = (
+    *("summary", "passes", "necessary", "surroundings", "reasons", "effects", "channels"),
+)
 """Fields of an `ExplainedObject` that are there only if more is asked than what suffices."""
 
 
@@ -41,6 +43,8 @@ def answer_fields(
         fields["reasons"] = ReasonsGroup.of(answer.reasons, file)
     if answer.effects is not None:
         fields["effects"] = EffectsGroup.of(answer.effects, class_name)
+    if answer.channels is not None:
+        fields["channels"] = ChannelsGroup.of(answer.channels)
     return fields
 
 

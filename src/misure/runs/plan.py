@@ -11,7 +11,7 @@ from torch import Tensor
 from misure._util.records import Record
 from misure._util.seeds import seed_of
 from misure.errors import InputError
-from misure.explanation.answers.shares import SUFFICIENT, USUAL_PASSES, as_questions
+from misure.explanation.answers.shares import CHANNELS, SUFFICIENT, USUAL_PASSES, as_questions
 from misure.explanation.answers.whole import check_answerable
 from misure.methods import METHODS
 from misure.models.model import SegmentationModel
@@ -33,9 +33,9 @@ class RunPlan(Record, frozen=True, kw_only=True):
         method: name in `METHODS`.
         method_options: options of the method.
         questions: what is asked about each object, among `sufficient`, `necessary`,
-            `surroundings`, `reasons` and `effects`, or `all`; what suffices is always found. More
-            than that by the method `misure` alone, as `misure.answer` does it: `max_passes` is for
-            all of it together.
+            `surroundings`, `reasons`, `effects` and `channels`; or `all`, which is all of them but
+            `channels`. What suffices is always found. More than that by the method `misure` alone,
+            as `misure.answer` does it: `max_passes` is for all of it together.
         lost_dice: Dice down to which an object counts as lost, in [0, 1).
         robust: the share of all baseline images, in (0, 1), on which the region should suffice: its
             search accepts only what suffices on some of them, and the record says how sure it
@@ -81,6 +81,11 @@ class RunPlan(Record, frozen=True, kw_only=True):
         self._check_objects()
         if self.asks_more:
             self._check_questions()
+        if CHANNELS in self.questions and model.num_channels == 1:
+            raise InputError(
+                f"expected a network of two channels or more for the question channels, "
+                f"{model.name} takes one."
+            )
         for name in self.classes:
             model.find_class(name)
         if not 0 <= self.min_area < 1 or not 0 < self.dice_threshold <= 1:

@@ -24,7 +24,7 @@ from misure.explanation.record import (
 from misure.explanation.removal import Minimality
 from misure.explanation.robust.measured import Robustness
 from misure.images.orientation import ViewingOrder
-from misure.runs.answer_record import EffectsGroup, HiddenRegionGroup, ReasonsGroup
+from misure.runs.answer_record import ChannelsGroup, EffectsGroup, HiddenRegionGroup, ReasonsGroup
 from misure.runs.plan import RunPlan
 
 FORMAT = 2
@@ -208,6 +208,7 @@ class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
         reasons: regions that suffice apart from each other; None: not asked.
         effects: what hiding each part of the surroundings does; None: not asked, or too many parts
             for the budget.
+        channels: what each channel of the image does; None: not asked, or too many for the budget.
         robustness: on which share of baseline images the minimal region suffices; None: not asked.
     """
 
@@ -231,6 +232,7 @@ class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
     surroundings: HiddenRegionGroup | None = None
     reasons: ReasonsGroup | None = None
     effects: EffectsGroup | None = None
+    channels: ChannelsGroup | None = None
     robustness: Robustness | None = None
 
     @property

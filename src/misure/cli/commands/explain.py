@@ -23,7 +23,10 @@ from misure.cli.commands.options import (
 from misure.cli.terminal import progress, say
 from misure.errors import InputError
 
-QUESTIONS = ["sufficient", "necessary", "complete", "surroundings", "blocking", "leverage", "all"]
+QUESTIONS = [
+    *("sufficient", "necessary", "complete", "surroundings", "blocking", "leverage", "channels"),
+    "all",
+]
 
 _FLAGS = (
     *("seed", "dice_threshold", "lost_dice", "drawn_dice", "other_image", "preset", "questions"),
@@ -43,8 +46,9 @@ _FLAGS = (
     help="What to find: the region that suffices, the one without which the object is lost, one "
     "that is both (complete), the second outside of the object only (surroundings), what stands in "
     "the way of an object that the network missed (blocking), what the rest of the object loses "
-    "without each of its parts (leverage), or what suffices, is necessary, also around the object, "
-    "other reasons and the effects of the surroundings (all).",
+    "without each of its parts (leverage), which channels of the image it takes (channels; with "
+    "--option channels=apart also which places in each), or what suffices, is necessary, also "
+    "around the object, other reasons and the effects of the surroundings (all).",
 )
 @click.option(
     "--lost-dice",

@@ -8,8 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from misure._util.records import plain
-from misure.cli.terminal import summary
+from misure.cli.terminal import summary, table
 from misure.errors import InputError
+from misure.explanation.answers.channel_effects import ChannelEffects
+from misure.explanation.answers.channel_regions import USUAL_PASSES, channel_regions
+from misure.explanation.answers.channels import FILLS, channel_effects
 from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.answers.hide import blocking_region, necessary_region
 from misure.explanation.answers.leverage import leverage
@@ -24,9 +27,17 @@ from misure.images.orientation import ViewingOrder
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation
 from misure.models.target import Target
-from misure.reports.folders import save_answer, save_hidden, save_leverage, save_result
+from misure.reports.folders import (
+    save_answer,
+    save_channels,
+    save_hidden,
+    save_leverage,
+    save_result,
+)
 
 _OF_SHOWING = ("sufficient", "complete")
+_MOST_ROWS = 20
+_OF_CHANNELS = ("baseline_image", "num_draws", "max_passes", "channels", "seed", "spacing_mm")
 _OF_LEVERAGE = ("num_parts", "baseline_image", "edge_px", "max_passes", "seed", "spacing_mm")
 
 
@@ -58,15 +69,27 @@ def check_options(
             raise InputError(f"expected --lost-dice of at least 0 and below 1, got {lost_dice}.")
     if robust is not None:
         check_askable(robust)
-    if question != "leverage":
-        return
-    if robust is not None:
-        raise InputError("expected no --robust with --question leverage, which finds no region.")
-    if other := [name for name in options if name not in _OF_LEVERAGE]:
+    own = {"leverage": _OF_LEVERAGE, "channels": _OF_CHANNELS}.get(question, ())
+    if own and robust is not None:
         raise InputError(
-            f"expected no options but {', '.join(_OF_LEVERAGE[:4])} with --question leverage, got "
+            f"expected no --robust with --question {question}, which asks for no share of baseline "
+            "images."
+        )
+    if question == "channels" and _are_apart(options):
+        return  # the other options are those of an explanation
+    if own and (other := [name for name in options if name not in own]):
+        raise InputError(
+            f"expected no options but {', '.join(own[:4])} with --question {question}, got "
             f"{other[0]}."
         )
+
+
+def _are_apart(options: dict[str, Any]) -> bool:
+    """Whether regions by channel are asked for, by `channels=apart`."""
+    channels = options.get("channels", "together")
+    if channels not in ("together", "apart"):
+        raise InputError(f"expected channels=together or channels=apart, got {channels!r}.")
+    return bool(channels == "apart")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +136,8 @@ class Asked:
             return self._answer_all(folder, out)
         if question == "leverage":
             return self._answer_leverage(folder, out)
+        if question == "channels":
+            return self._answer_channels(folder, out)
         return self._answer_hidden(question, folder, out)
 
     def _answer_sufficient(self, question: str, folder: Path, out: Path) -> str:
@@ -153,6 +178,40 @@ class Asked:
             f"{found.sentence()}\n{found.cost.pass_equivalents} pass equivalents in "
             f"{found.cost.seconds:.0f} s; see {out}/leverage.png"
         )
+
+    def _answer_channels(self, folder: Path, out: Path) -> str:
+        apart, options = _are_apart(self.options), {**self.options}
+        options.pop("channels", None)
+        shared = {name: options[name] for name in ("seed", "spacing_mm", "on_step")}
+        threshold, most = self.dice_threshold, options.pop("max_passes", None)
+        effects = channel_effects(
+            *self._subject,
+            dice_threshold=threshold,
+            baseline_image=options.get("baseline_image", FILLS),
+            num_draws=options.pop("num_draws", 1),
+            max_passes=most // 2 if most and apart else most,
+            **shared,
+        )
+        passes, regions = effects.cost.pass_equivalents, None
+        if apart:
+            left = USUAL_PASSES if most is None else most - passes
+            regions = channel_regions(
+                *self._subject, dice_threshold=threshold, max_passes=left, **options
+            )
+            passes += regions.cost.pass_equivalents
+        save_channels(
+            effects,
+            self.pixels,
+            folder,
+            regions=regions,
+            image=str(self.image),
+            order=self.order,
+            volume=self._volume(),
+        )
+        said = effects.sentences() + ([regions.sentence()] if regions else [])
+        seconds = effects.cost.seconds + (regions.cost.seconds if regions else 0)
+        spent = f"{passes} pass equivalents in {seconds:.0f} s; see {out}/channels.png"
+        return "\n".join([*said, _channels_table(effects), spent])
 
     def _answer_hidden(self, question: str, folder: Path, out: Path) -> str:
         if question == "blocking":
@@ -227,6 +286,14 @@ class Asked:
         """The NIfTI file of a whole volume."""
         is_volume = is_nifti(self.image) and self.slice_index is None
         return NiftiFile(self.image) if is_volume else None
+
+
+def _channels_table(effects: ChannelEffects) -> str:
+    rows = [
+        [effect.name, f"{effect.effect:.2f}", f"{effect.dice:.2f}", f"{effect.dice_alone:.2f}"]
+        for effect in effects.effects[:_MOST_ROWS]
+    ]
+    return table(["channel", "effect", "Dice hidden", "Dice alone"], rows)
 
 
 def hidden_notes(hidden: HiddenRegion) -> list[str]:

@@ -68,8 +68,8 @@ _SHOWN_FAILURES = 5
     callback=names_of_all,
     metavar="NAME",
     help="What else to answer about each object, with the method misure: necessary, surroundings, "
-    "reasons, effects, or all; repeated, or with commas. --max-passes is then for all of it "
-    "together (250 unless given).",
+    "reasons, effects, channels, or all (but channels); repeated, or with commas. --max-passes is "
+    "then for all of it together (250 unless given).",
 )
 @click.option(
     "--lost-dice",

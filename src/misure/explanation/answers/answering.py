@@ -7,6 +7,8 @@ from typing import Any
 from torch import Tensor
 
 from misure.errors import InputError
+from misure.explanation.answers.channel_effects import ChannelEffects
+from misure.explanation.answers.channels import FILLS, channel_effects
 from misure.explanation.answers.context_effects import EffectSettings, effects_of
 from misure.explanation.answers.effects import ContextEffects
 from misure.explanation.answers.hidden import HiddenRegion
@@ -21,6 +23,7 @@ from misure.models.segmentation import segment
 from misure.models.target import Target
 
 _LEAST_AREAS = (0.001, 0.01, 0.05)  # of objects whose effect is measured, the first that fits
+_FILLS_OF_CHANNELS = (FILLS, "mean,noise", "mean")  # the first that fits
 _NUM_SUPERPIXELS = 10  # at most: each part has a control
 _FOR_EXPLAINING = (
     *("one_minimal", "compare_presentations", "max_content_dice", "max_hidden_dice"),
@@ -89,6 +92,29 @@ class Answering:
         )
         self.budget.spend(found.values.cost.pass_equivalents)
         return found
+
+    def channels(self, dice_threshold: float) -> ChannelEffects | None:
+        """The effects of the channels, on fewer fills if there are many.
+
+        None if there are still too many.
+        """
+        most = self.budget.share("channels")
+        for fills in _FILLS_OF_CHANNELS:
+            try:
+                found = channel_effects(
+                    *self._subject,
+                    dice_threshold=dice_threshold,
+                    baseline_image=fills,
+                    max_passes=most,
+                    **self.common,
+                )
+            except InputError as error:
+                if "max_passes" not in str(error):
+                    raise
+                continue
+            self.budget.spend(found.cost.pass_equivalents)
+            return found
+        return None
 
     def effects(self) -> ContextEffects | None:
         """The effects of the surroundings, of larger objects only if there are many.

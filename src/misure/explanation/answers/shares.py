@@ -10,7 +10,9 @@ from misure.explanation.robust.measured import passes_for
 SUFFICIENT = "sufficient"
 ALL = "all"
 
-ASKED_OF_DRAWN = (SUFFICIENT, "necessary", "surroundings", "reasons", "effects")
+CHANNELS = "channels"
+
+ASKED_OF_DRAWN = (SUFFICIENT, "necessary", "surroundings", "reasons", "effects", CHANNELS)
 """What can be asked about an object that the model draws, in the order of tables."""
 
 USUAL_PASSES = 250
@@ -22,9 +24,10 @@ _LEAST = {
     "reasons": 9,
     "necessary": 26,
     "effects": 20,
+    CHANNELS: 30,
 }
 
-_EFFECTS = 0.12  # of the budget as a whole
+_EFFECTS, _CHANNELS = 0.12, 0.2  # of the budget as a whole
 _WEIGHTS = {SUFFICIENT: 9, "surroundings": 3, "reasons": 1, "necessary": 2}  # of the rest, in turn
 
 
@@ -35,7 +38,8 @@ def as_questions(names: Sequence[str]) -> tuple[str, ...]:
     ('sufficient', 'necessary', 'effects')
 
     Args:
-        names: among `ASKED_OF_DRAWN`; `all` means all of them.
+        names: among `ASKED_OF_DRAWN`; `all` means all of them but `channels`, which says nothing of
+            most photographs.
 
     Raises:
         InputError: another name.
@@ -47,7 +51,9 @@ def as_questions(names: Sequence[str]) -> tuple[str, ...]:
                 f"{did_you_mean(name, [*ASKED_OF_DRAWN, ALL])}"
             )
     return tuple(
-        name for name in ASKED_OF_DRAWN if name == SUFFICIENT or name in names or ALL in names
+        name
+        for name in ASKED_OF_DRAWN
+        if name == SUFFICIENT or name in names or (ALL in names and name != CHANNELS)
     )
 
 
@@ -69,14 +75,15 @@ def _passes_of(robust: float | None) -> int:
 def least_share_of_sufficient(
     max_passes: int, questions: Collection[str], robust: float | None = None
 ) -> int:
-    """What is left for what suffices if the effects, which come first, take all of their share.
+    """What is left for what suffices if those that come first take all of their shares.
 
     Args:
         max_passes, questions, robust: as of `SharedBudget`.
     """
     budget = SharedBudget(max_passes, questions, robust)
-    if "effects" in questions:
-        budget.spend(budget.share("effects"))
+    for question in ("effects", CHANNELS):
+        if question in questions:
+            budget.spend(budget.share(question))
     return budget.share(SUFFICIENT)
 
 
@@ -96,12 +103,17 @@ class SharedBudget:
         self._of_robust = _passes_of(robust)
         self._open = [question for question in _WEIGHTS if question in questions]
         rest = max_passes - least_passes(self._open, robust)
-        self._of_effects = min(int(_EFFECTS * max_passes), rest)
+        of_channels = _LEAST[CHANNELS] if CHANNELS in questions else 0
+        self._of_effects = min(int(_EFFECTS * max_passes), rest - of_channels)
+        of_effects = self._of_effects if "effects" in questions else 0
+        self._of_channels = min(int(_CHANNELS * max_passes), rest - of_effects)
 
     def share(self, question: str) -> int:
         """What the next question may take, such that the later ones have enough."""
         if question == "effects":
             return self._of_effects
+        if question == CHANNELS:
+            return self._of_channels
         later = self._open[self._open.index(question) + 1 :]
         if not later:
             return self._left

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from misure._util.records import plain
 from misure.errors import InputError, entrance
 from misure.explanation.answers.answering import Answering
+from misure.explanation.answers.channel_effects import ChannelEffects
 from misure.explanation.answers.effects import ContextEffects
 from misure.explanation.answers.hidden import HiddenRegion, smaller_around
 from misure.explanation.answers.reasons import Reasons, check_max_reasons
@@ -50,6 +51,8 @@ class Answer:
         reasons: regions that suffice apart from each other.
         effects: what each class, object and superpixel around the target does for it; None also if
             there are too many of them for the budget.
+        channels: what each channel of the image does for it, and which suffice; None also if there
+            are too many of them for the budget.
         cost: all passes, and seconds.
     """
 
@@ -59,6 +62,7 @@ class Answer:
     surroundings: HiddenRegion | None = None
     reasons: Reasons | None = None
     effects: ContextEffects | None = None
+    channels: ChannelEffects | None = None
     cost: Cost
 
     @property
@@ -76,6 +80,7 @@ class Answer:
             "surroundings": self.surroundings.cost.pass_equivalents if self.surroundings else 0,
             "reasons": self.reasons.values.cost.pass_equivalents if self.reasons else 0,
             "effects": self.effects.cost.pass_equivalents if self.effects else 0,
+            "channels": self.channels.cost.pass_equivalents if self.channels else 0,
         }
         passes = {question: taken[question] for question in self.questions}
         return passes | ({"robustness": of_robustness} if self.robustness else {})
@@ -89,6 +94,7 @@ class Answer:
             *([self.reasons.sentence] if self.reasons else []),
             *([self.surroundings.sentence] if self.surroundings else []),
             *([self.effects.sentence()] if self.effects else []),
+            *(self.channels.sentences() if self.channels else []),
             *sure_sentences(record),
         ]
 
@@ -105,6 +111,7 @@ class Answer:
             "surroundings": self.surroundings.record() if self.surroundings else None,
             "reasons": plain(self.reasons.values) if self.reasons else None,
             "effects": plain(self.effects.record()) if self.effects else None,
+            "channels": plain(self.channels.record()) if self.channels else None,
             "robustness": plain(self.robustness) if self.robustness else None,
         }
 
@@ -130,15 +137,16 @@ def answer(
 ) -> Answer:
     """Everything that misure can say about one target, within one budget; or some of it.
 
-    The effects of the surroundings may take 12 % of the budget; what `robust` needs is kept for
-    what suffices. The rest is divided among what suffices, the region of the surroundings, other
-    reasons and what is necessary as 9 : 3 : 1 : 2, in this order: what one leaves over, and what is
-    not asked for, is there for the next.
+    The effects of the surroundings may take 12 % of the budget, those of channels 20 %; what
+    `robust` needs is kept for what suffices. The rest is divided among what suffices, the region of
+    the surroundings, other reasons and what is necessary as 9 : 3 : 1 : 2, in this order: what one
+    leaves over, and what is not asked for, is there for the next.
 
     Args:
         model, image, target, dice_threshold, preset, seed, spacing_mm, on_step: as of `explain`.
-        questions: what is asked, among `sufficient`, `necessary`, `surroundings`, `reasons` and
-            `effects`, or `all`; what suffices is always found.
+        questions: what is asked, among `sufficient`, `necessary`, `surroundings`, `reasons`,
+            `effects` and `channels`; or `all`, which is all of them but `channels`. What suffices
+            is always found.
         lost_dice: Dice down to which the target counts as lost, in [0, 1).
         robust: the share of all baseline images, in (0, 1), on which the explanation's region
             should suffice: its search accepts only what suffices on some of them, and the result
@@ -176,6 +184,8 @@ def answer(
     with model.counting() as cost:
         if "effects" in asked:
             found["effects"] = answering.effects()
+        if "channels" in asked:
+            found["channels"] = answering.channels(dice_threshold)
         first = answering.sufficient(dice_threshold, robust, other_images)
         if "surroundings" in asked:
             found["surroundings"] = answering.hidden("surroundings", lost_dice)
