@@ -112,15 +112,19 @@ def _show(model: SegmentationModel, views: Sequence[_View], query: Query) -> lis
         inside = torch.stack([view.presentation.visibility(view.region) for view in views])
         inside.requires_grad_(with_gradient)
         visibility = _visibility(inside, views)
-        logits = model(show_each([view.presentation for view in views], visibility))
-        dices = _dices(logits.detach(), views)
-        sampled = _sampled(logits.detach(), views) if query.margins else [None] * len(views)
+        images = show_each([view.presentation for view in views], visibility)
+        classes = [view.probe.target.logit_index for view in views]
+        needs_all = with_gradient or query.margins or model.windows is None
+        decided = model.deciding_logits(images, classes, None if needs_all else _judged(views))
+        known = [(logits.detach(), place) for logits, place in decided]
+        dices = _dices(known, views)
+        sampled = _sampled(known, views) if query.margins else [None] * len(views)
         gradients = torch.zeros_like(inside)
-        has_gradient = logits.requires_grad  # a network may ignore the image
+        has_gradient = decided[0][0].requires_grad  # a network may ignore the image
         if has_gradient:
             margins = [
-                class_margin(logits[i : i + 1], target.logit_index, target.multilabel)[0]
-                for i, target in enumerate(view.probe.target for view in views)
+                class_margin(logits, place, view.probe.target.multilabel)[0]
+                for (logits, place), view in zip(decided, views, strict=True)
             ]
             falls = [_fall_of_loss(*seen) for seen in zip(margins, views, dices, strict=True)]
             (gradients,) = torch.autograd.grad(margins, inside, falls)
@@ -141,6 +145,17 @@ def _show(model: SegmentationModel, views: Sequence[_View], query: Query) -> lis
     ]
 
 
+def _judged(views: Sequence[_View]) -> Tensor:
+    """Pixels (N, *spatial) bool that count in the Dice of each view (see `_dices`)."""
+    judged = []
+    for view in views:
+        counts = view.probe.considered
+        judged.append(
+            counts & ((view.region == 0) | view.probe.target.region) if view.hides else counts
+        )
+    return torch.stack(judged)
+
+
 def _visibility(inside: Tensor, views: Sequence[_View]) -> Tensor:
     """How visible each pixel is (N, *spatial), by how far it lies inside the view's region."""
     hides = [view.hides for view in views]
@@ -150,16 +165,20 @@ def _visibility(inside: Tensor, views: Sequence[_View]) -> Tensor:
     return torch.where(is_hidden, 1 - inside, inside)
 
 
-def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:
+Deciding = Sequence[tuple[Tensor, int]]
+"""For each view, logits (1, k, *spatial) that decide about its class, and its place there."""
+
+
+def _dices(decided: Deciding, views: Sequence[_View]) -> list[float]:
     """Dice of each view's target with what the model predicts; ignored pixels are left out.
 
     So is what it draws on hidden pixels outside the target, if the view's region is hidden: what
     stands there instead may look like anything.
     """
     counts = []
-    for i, view in enumerate(views):
+    for (logits, place), view in zip(decided, views, strict=True):
         probe, target = view.probe, view.probe.target
-        predicted = class_region(logits[i : i + 1], target.logit_index, target.multilabel)[0]
+        predicted = class_region(logits, place, target.multilabel)[0]
         both = predicted & target.region.to(predicted.device)
         if not probe.considers_all:
             predicted = predicted & probe.considered.to(predicted.device)
@@ -174,12 +193,12 @@ def _dices(logits: Tensor, views: Sequence[_View]) -> list[float]:
     ]
 
 
-def _sampled(logits: Tensor, views: Sequence[_View]) -> list[Tensor]:
+def _sampled(decided: Deciding, views: Sequence[_View]) -> list[Tensor]:
     """The margins (n,) of each view at the pixels of its probe's sample, on the CPU."""
     margins = []
-    for i, probe in enumerate(view.probe for view in views):
-        there = logits[i : i + 1].flatten(2)[:, :, probe.sample.indices.to(logits.device)]
-        margins.append(class_margin(there, probe.target.logit_index, probe.target.multilabel)[0])
+    for (logits, place), probe in zip(decided, [view.probe for view in views], strict=True):
+        there = logits.flatten(2)[:, :, probe.sample.indices.to(logits.device)]
+        margins.append(class_margin(there, place, probe.target.multilabel)[0])
     sizes = [len(each) for each in margins]
     return list(torch.split(torch.cat(margins).float().cpu(), sizes))
 
@@ -194,5 +213,5 @@ def _fall_of_loss(margin: Tensor, view: _View, dice: float) -> Tensor:
     wanted = view.probe.wanted.to(margin)
     if view.max_dice is not None:
         wanted = -wanted.clamp(min=0) if dice > view.max_dice else torch.zeros_like(wanted)
-    falls = torch.sigmoid(wanted * margin * (-1 / unit))
+    falls = (wanted * margin).mul_(-1 / unit).sigmoid_()
     return falls.mul_(wanted).mul_(1 / (unit * view.probe.num_target_pixels))

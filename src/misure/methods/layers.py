@@ -205,6 +205,12 @@ def _module_of(model: SegmentationModel) -> nn.Module:
             f"border_px={model.border_px}: the place of its feature maps is not known. Use a "
             "method that needs none (rise, occlusion, misure)."
         )
+    if model.windows is not None:
+        raise InputError(
+            f"expected a network that sees the whole image, {model.name} sees one window after the "
+            "other: a layer has one feature map for each. Use a method that needs none (rise, "
+            "occlusion, misure), or explain a crop without window."
+        )
     if not isinstance(model.net, nn.Module):
         raise InputError(
             f"expected a torch module, {model.name} is a function without layers. Use a "

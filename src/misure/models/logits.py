@@ -12,6 +12,8 @@ from torch import Tensor
 from misure.errors import ModelError
 from misure.models.outputs import SMALLEST_PROBABILITY
 
+_FEW = 3
+
 
 def to_classes(tensor: Tensor, *, multilabel: bool, probabilities: bool) -> Tensor:
     """Logits (N, K, *spatial) float32 of a network's tensor; a single channel becomes two classes.
@@ -105,6 +107,29 @@ def class_region(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
     return wins[0] if len(wins) == 1 else wins[0].logical_and_(wins[1])
 
 
+def winners(logits: Tensor) -> Tensor:
+    """The class (*spatial) int64 with the largest of logits (K, *spatial); ties go to the lower.
+
+    It is `logits.argmax(0)`, but several times faster on a CPU.
+    """
+    return leaders(logits[None], range(len(logits)))[1][0].long()
+
+
+def leaders(logits: Tensor, classes: range) -> tuple[Tensor, Tensor]:
+    """The largest logit (N, *spatial) among some classes, and whose it is (N, *spatial) int16.
+
+    Args:
+        logits: (N, K, *spatial).
+        classes: at least one of 0 to K - 1; ties go to the lower one.
+    """
+    best = logits[:, classes[0]]
+    whose = torch.full_like(best, classes[0], dtype=torch.int16)
+    for k in classes[1:]:
+        whose.masked_fill_(logits[:, k] > best, k)
+        best = torch.maximum(best, logits[:, k])
+    return best, whose
+
+
 def _largest(logits: Tensor) -> Tensor:
     """The largest of K logits (N, K, *spatial) at each pixel; no copy if K is 1."""
     return logits[:, 0] if logits.shape[1] == 1 else logits.amax(1)
@@ -120,9 +145,13 @@ def class_margin(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
         class_index: 0 to K - 1.
         multilabel: whether each class has a sigmoid of its own.
     """
-    own = logits[:, class_index]
     if multilabel or logits.shape[1] == 1:
-        return own
+        return logits[:, class_index]
+    if logits.shape[1] <= _FEW:  # the gradient of slices would take the memory of all K each
+        others = [*logits.unbind(1)]
+        own = others.pop(class_index)
+        return own - (others[0] if len(others) == 1 else torch.maximum(*others))
+    own = logits[:, class_index]
     before, after = logits[:, :class_index], logits[:, class_index + 1 :]
     rivals = [_largest(part) for part in (before, after) if part.shape[1]]
     return own - (rivals[0] if len(rivals) == 1 else torch.maximum(*rivals))

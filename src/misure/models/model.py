@@ -29,11 +29,22 @@ from misure.models.borrowed import borrowed, fixed_random_numbers, lock_of, modu
 from misure.models.cost import Cost, Counters
 from misure.models.device import autocast_type, device_and_dtype
 from misure.models.first_look import FirstLook, look
+from misure.models.kept_windows import KeptWindows
 from misure.models.logits import class_probability, class_region
+from misure.models.long_passes import Timed, warn_of_long_passes
 from misure.models.memory_format import by_pixel, is_faster_by_pixel
 from misure.models.preprocessing import Preprocessing, make_preprocessing
 from misure.models.reading import OutputForm
+from misure.models.rivals import MOST_NUMBERS, enlarged, place_of
 from misure.models.sides import mirrored
+from misure.models.sliding import (
+    Sliding,
+    deciding_read,
+    is_by_class,
+    read_stitched,
+    scores_of_window,
+)
+from misure.models.windows import NO_WINDOWS, Windows, make_windows
 
 T = TypeVar("T")
 Shape = Sequence[int]
@@ -41,6 +52,7 @@ Shape = Sequence[int]
 _BATCH_PIXELS = {"cpu": 300_000}
 _BATCH_PIXELS_ELSEWHERE = 4_000_000
 _BATCH_LIMIT = 16
+_LARGE = 2**23  # pixels
 
 
 class SegmentationModel:
@@ -71,6 +83,15 @@ class SegmentationModel:
         stretch_output: whether the output covers the whole input though no stride explains its
             sides; else such an output is refused.
         queries: `softmax` or `sigmoid`: how `pred_logits` beside `pred_masks` name classes.
+        window: the sides of the windows that the network sees, or one number for all; or `Windows`.
+            None: it sees the whole image.
+        overlap: the share of a window that it has in common with the next, in [0, 1).
+        window_weights: `constant` or `gaussian`: how much the pixels of a window count.
+        window_rule: `monai` or `nnunet`: which library's inferer says where windows lie and what
+            gaussian weights are (see `misure.models.windows`).
+        window_padding: what stands beside an image smaller than a window: `constant` (zeros in the
+            network's input), `reflect`, `replicate` or `circular`.
+        max_side: an image with a longer side is shown smaller; logits come back at its own pixels.
         num_channels: C; None: the length of `mean`, if it has more than one number, or the number
             of channel names.
         channel_names: C names, or one text with commas between them, such as `t1,t2,flair`; may be
@@ -114,6 +135,12 @@ class SegmentationModel:
         channels_last: bool | None = None,
         stretch_output: bool = False,
         queries: str | None = None,
+        window: Windows | int | Sequence[int] | None = None,
+        overlap: float | Sequence[float] = 0.5,
+        window_weights: str = "constant",
+        window_rule: str = "monai",
+        window_padding: str = "constant",
+        max_side: int | None = None,
         num_channels: int | None = None,
         channel_names: str | Sequence[str] = (),
         intensity: str = "",
@@ -138,8 +165,15 @@ class SegmentationModel:
         _check_numbers(batch_size, border_px)
         self.net, self.call = net, call
         self.preprocessing = make_preprocessing(
-            mean, std, input_size, size_divisor, known=preprocessing
+            mean, std, input_size, size_divisor, known=preprocessing, max_side=max_side
         )
+        self.windows = make_windows(window, overlap, window_weights, window_rule, window_padding)
+        if self.windows is not None and border_px:
+            raise InputError(
+                f"expected border_px or window, got border_px={border_px} and {self.windows}. Let "
+                "the network pad its windows itself."
+            )
+        self._kept = KeptWindows(self.windows.kept_mb if self.windows else 0)
         self.border_px = border_px
         self.name = name or type(net).__name__
         self.class_names = _names(class_names)
@@ -197,6 +231,53 @@ class SegmentationModel:
             InputError: not such images, or a network without gradients that is asked for them.
             ModelError: the network raised, or gave no finite logits.
         """
+        with self._ready(images):
+            each = [self._counted(self._logits(part, *self._how)) for part in self._parts(images)]
+        self._counters.add(get_ident(), forward=len(images))
+        return each[0] if len(each) == 1 else torch.cat(each)
+
+    @entrance("SegmentationModel.deciding_logits")
+    def deciding_logits(
+        self, images: Tensor, class_indices: Sequence[int], judged: Tensor | None = None
+    ) -> list[tuple[Tensor, int]]:
+        """For each image, logits that decide about one class, and the place of the class there.
+
+        `class_region` and `class_margin` give the same for them as for all K. Of large images, and
+        of images that a network sees window by window, they are at most three: that of the class
+        and those of its best rivals (see `misure.models.rivals`). Passes count as usual.
+
+        Args:
+            images: (N, C, *spatial) float, in the user's units.
+            class_indices: N classes, 0 to K - 1.
+            judged: (N, *spatial) bool, pixels whose logits matter; windows without any may be left
+                out. None: all.
+
+        Returns:
+            N pairs: logits (1, k, *spatial) float32, and the place of the class among the k.
+
+        Raises:
+            InputError, ModelError: as when the model is called.
+        """
+        with self._ready(images):
+            pairs: list[tuple[Tensor, int]] = []
+            for part in self._parts(images):
+                these = slice(len(pairs), len(pairs) + len(part))
+                asked = None if judged is None else judged[these]
+                pairs += self._deciding(part, class_indices[these], asked)
+        self._counters.add(get_ident(), forward=len(images))
+        return [(self._counted(logits), place) for logits, place in pairs]
+
+    @contextmanager
+    def _ready(self, images: Tensor) -> Iterator[None]:
+        """A context in which the network is borrowed, examined, and may be shown these images."""
+        self._check_images(images)
+        with self._borrowed():
+            self.examine(images[:1])
+            if images.requires_grad and torch.is_grad_enabled():
+                self.check_gradients()
+            yield
+
+    def _check_images(self, images: Tensor) -> None:
         if not isinstance(images, Tensor):
             raise InputError(
                 f"expected images (N, C, [D,] H, W) as a tensor, got {type(images).__name__}. "
@@ -212,19 +293,18 @@ class SegmentationModel:
                 f"expected images with {self.num_channels} channels, got "
                 f"{images.shape[1]}: (C, *spatial) = {tuple(images.shape[1:])}."
             )
-        with self._borrowed():
-            self.examine(images[:1])
-            if images.requires_grad and torch.is_grad_enabled():
-                self.check_gradients()
-            parts = torch.split(images, 1 if self._is_shown_one_by_one else len(images))
-            each = [
-                self._logits(part, self._fixes_random, self._is_shown_by_pixel) for part in parts
-            ]
-            logits = each[0] if len(each) == 1 else torch.cat(each)
-        thread = get_ident()
-        self._counters.add(thread, forward=len(images))
+
+    @property
+    def _how(self) -> tuple[bool, bool]:
+        return self._fixes_random, self._is_shown_by_pixel
+
+    def _parts(self, images: Tensor) -> Sequence[Tensor]:
+        return torch.split(images, 1 if self._is_shown_one_by_one else len(images))
+
+    def _counted(self, logits: Tensor) -> Tensor:
+        """Logits (N, ...) whose N backward passes are counted for this thread."""
         if logits.requires_grad:
-            hook = partial(self._count_backward, thread)
+            hook = partial(self._count_backward, get_ident())
             logits.register_hook(hook)  # type: ignore[no-untyped-call]
         return logits
 
@@ -243,17 +323,20 @@ class SegmentationModel:
         with self._borrowed():
             if self._is_looked_at:
                 return
+            show, seen, batches = self._shown_at_first(images[:1].to(self.device, torch.float32))
+            timed = Timed(show)
             found = look(
-                self._logits,
-                images[:1].to(self.device, torch.float32),
+                timed,
+                seen,
                 name=self.name,
                 wants_gradients=self.differentiable,
-                batches=self._size_of_batches(images.shape[2:]) > 1,
+                batches=batches,
                 is_half=self.autocast is not None or self.dtype.itemsize < 4,
-                by_pixel=images.ndim == 4 and is_faster_by_pixel(self._modules, self.device),
+                by_pixel=seen.ndim == 4 and is_faster_by_pixel(self._modules, self.device),
             )
             for model in (self, *([self._unbound] if self._unbound else [])):
                 model._take(found)
+            warn_of_long_passes(self, timed, images.shape[2:])
 
     def _take(self, found: FirstLook) -> None:
         self._is_looked_at, self._fixes_random = True, found.fixes_random
@@ -262,6 +345,22 @@ class SegmentationModel:
             self.batch_size, self._is_shown_one_by_one = 1, True
         if found.no_gradients:
             self.differentiable, self.no_gradients_because = False, found.no_gradients
+
+    def _shown_at_first(self, image: Tensor) -> tuple[Callable[..., Tensor], Tensor, bool]:
+        """How to show what at the first look, and whether a batch may be shown.
+
+        It is an image (1, C, *spatial) as it is; of an image in windows one of them, and of a large
+        one the network's input.
+        """
+        size = self._size_of_batches(image.shape[2:])
+        with torch.no_grad():
+            if self.windows is not None:
+                window = self.windows.busiest(self.preprocessing.to_input(image)[:1])
+                return self._of_window, window, False
+            if prod(image.shape[2:]) >= _LARGE and self.preprocessing.is_by_class:
+                inputs = self.preprocessing.to_input(image)
+                return self._of_inputs, inputs[:1], size > 1
+        return self._logits, image, size > 1
 
     def check_gradients(
         self, cure: str = "Use a preset that needs none (readable, quick, sufficient_region)."
@@ -279,12 +378,67 @@ class SegmentationModel:
     def _logits(self, images: Tensor, fixes_random: bool, is_by_pixel: bool) -> Tensor:
         """Logits at the images' own pixels; nothing is counted."""
         inputs = self.preprocessing.to_input(images.to(self.device, torch.float32))
-        bordered = mirrored(inputs, self.border_px) if self.border_px else inputs
-        given = bordered.to(self.dtype)
-        with self._random_numbers(fixes_random):
-            output = self._run(by_pixel(given) if is_by_pixel else given)
-        logits, self._form = self._form.read(output, inputs)
+        logits = self._of_inputs(inputs, fixes_random, is_by_pixel)
         return self.preprocessing.to_image(logits, images.shape[2:])
+
+    def _of_inputs(self, inputs: Tensor, fixes_random: bool, is_by_pixel: bool) -> Tensor:
+        """Logits (N, K, *any) of the network's inputs (N, C, *spatial)."""
+        if self.windows is not None:
+            scores = self._sliding(fixes_random, is_by_pixel)(inputs)
+            logits, self._form = read_stitched(self._form, scores, inputs)
+            return logits
+        bordered = mirrored(inputs, self.border_px) if self.border_px else inputs
+        output = self._output(bordered, fixes_random, is_by_pixel)
+        logits, self._form = self._form.read(output, inputs)
+        return logits
+
+    def _output(self, inputs: Tensor, fixes_random: bool, is_by_pixel: bool) -> Any:
+        given = inputs.to(self.dtype)
+        with self._random_numbers(fixes_random):
+            return self._run(by_pixel(given) if is_by_pixel else given)
+
+    def _sliding(self, fixes_random: bool, is_by_pixel: bool) -> Sliding:
+        def scores(window: Tensor) -> Tensor:
+            with nullcontext() if self._is_borrowed else self._borrowed():  # a backward pass later
+                output = self._output(window, fixes_random, is_by_pixel)
+            return scores_of_window(output, window, self._form)
+
+        if self.windows is None:
+            raise InputError("expected a network that sees windows, got one that sees all at once.")
+        return Sliding(self.windows, scores, self._kept)
+
+    def _of_window(self, window: Tensor, fixes_random: bool, is_by_pixel: bool) -> Tensor:
+        """Logits (N, K, *window) of windows (N, C, *window) of the network's input."""
+        sliding = self._sliding(fixes_random, is_by_pixel)
+        scores = torch.cat([sliding.output(window[i : i + 1]) for i in range(len(window))])
+        logits, self._form = read_stitched(self._form, scores, window)
+        return logits
+
+    def _deciding(
+        self, images: Tensor, class_indices: Sequence[int], judged: Tensor | None
+    ) -> list[tuple[Tensor, int]]:
+        images, spatial = images.to(self.device, torch.float32), images.shape[2:]
+        used, multilabel = self.preprocessing, self.multilabel
+        inputs = used.to_input(images)
+        form = self._form
+        if self.windows is not None and used.keeps_pixels(spatial) and is_by_class(form):
+            sliding, pairs = self._sliding(*self._how), []
+            for i, k in enumerate(class_indices):
+                asked = None if judged is None else judged[i : i + 1]
+                scores = sliding(inputs[i : i + 1], (k, multilabel), asked)
+                pairs.append(deciding_read(scores, form, k))
+            return pairs
+        logits = self._of_inputs(inputs, *self._how)
+        num_numbers = len(images) * logits.shape[1] * prod(spatial)
+        if num_numbers < MOST_NUMBERS or not used.is_by_class or used.keeps_pixels(spatial):
+            whole = used.to_image(logits, spatial)
+            return [(whole[i : i + 1], k) for i, k in enumerate(class_indices)]
+        num_each, pairs = len(logits) // len(images), []
+        for i, k in enumerate(class_indices):
+            own = logits[i * num_each : (i + 1) * num_each]
+            enlarge = partial(used.to_image, spatial=spatial)
+            pairs.append((enlarged(own, enlarge, k, multilabel), place_of(k, multilabel)))
+        return pairs
 
     def _random_numbers(self, fixed: bool) -> AbstractContextManager[Any]:
         return fixed_random_numbers(self.device) if fixed else nullcontext()
@@ -295,6 +449,7 @@ class SegmentationModel:
         other.net, other._fitting = net, dict(self._fitting)
         other._modules = modules_within([net, self.call])
         other._is_borrowed = False
+        other._kept = KeptWindows(self.windows.kept_mb if self.windows else 0)
         return other
 
     @entrance("SegmentationModel.for_image")
@@ -362,6 +517,8 @@ class SegmentationModel:
             "std": list(used.std) if used.std else None,
             "input_size": list(size) if isinstance(size, tuple) else size,
             "size_divisor": used.size_divisor,
+            "max_side": used.max_side,
+            **(self.windows.settings() if self.windows else NO_WINDOWS),
             "border_px": self.border_px,
             "interpolation": used.interpolation,
             "channels": list(used.channels) if used.channels else None,
@@ -442,6 +599,7 @@ class SegmentationModel:
                     yield
                 finally:
                     self._is_borrowed = False
+                    self._kept.forget()
 
     @entrance("SegmentationModel.in_batches")
     def in_batches(self, work: Callable[[slice], T], num_images: int, spatial: Shape) -> list[T]:

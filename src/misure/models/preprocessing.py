@@ -3,10 +3,11 @@
     image -> resized -> normalised -> laid into one input, or into several windows
 
 Resizing goes to a fixed size, or the short side to a length; what is missing to a multiple of a
-divisor is padded at the end of each axis with zeros: the mean colour. An image processor of
-transformers brings a `Layout` of its own instead. Logits come back by linear interpolation straight
-to the pixels of the user's image: padding is cut off, windows are put side by side, and where they
-overlap their mean counts.
+divisor is padded at the end of each axis with zeros: the mean colour. An image with a side longer
+than `max_side` is made smaller before all else. An image processor of transformers brings a
+`Layout` of its own instead. Logits come back by linear interpolation straight to the pixels of the
+user's image: padding is cut off, windows are put side by side, and where they overlap their mean
+counts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -74,6 +75,8 @@ class Preprocessing:
         channels: which channel of the image is each channel of the input; None: in their order.
         layout: the placement of images, in place of `input_size` and `size_divisor`.
         processor: the settings of the image processor that `layout` follows, for the record.
+        max_side: an image whose long side is longer is first made smaller, so that it is this long,
+            the aspect kept; None: there is no limit.
     """
 
     mean: tuple[float, ...] | None = None
@@ -85,6 +88,7 @@ class Preprocessing:
     channels: tuple[int, ...] | None = None
     layout: Layout | None = None
     processor: Mapping[str, Any] | None = None
+    max_side: int | None = None
 
     def __post_init__(self) -> None:
         sizes = (self.input_size,) if isinstance(self.input_size, int) else self.input_size or ()
@@ -93,6 +97,8 @@ class Preprocessing:
                 f"expected positive sizes, got input_size={self.input_size} and "
                 f"size_divisor={self.size_divisor}."
             )
+        if self.max_side is not None and self.max_side < 1:
+            raise InputError(f"expected max_side of 1 or more, got {self.max_side}.")
         if any(deviation <= 0 for deviation in self.std or ()):
             raise InputError(f"expected a positive std, got {self.std}.")
         if self.interpolation not in INTERPOLATIONS:
@@ -107,11 +113,31 @@ class Preprocessing:
         Raises:
             InputError: a fixed input size for images of another dimension.
         """
+        spatial = self.limited(spatial)
         if self.layout is not None:
             return self.layout(tuple(spatial))
         resized = self._own_size(spatial)
         padded = tuple(ceil(side / self.size_divisor) * self.size_divisor for side in resized)
         return Placement(resized=resized, input_shape=padded, corners=((0,) * len(resized),))
+
+    def limited(self, spatial: Sequence[int]) -> tuple[int, ...]:
+        """The shape of an image of shape (*spatial) with no side longer than `max_side`."""
+        longest = max(spatial)
+        if self.max_side is None or longest <= self.max_side:
+            return tuple(spatial)
+        return tuple(max(1, round(side * self.max_side / longest)) for side in spatial)
+
+    @property
+    def is_by_class(self) -> bool:
+        """Whether `to_image` treats each class by itself, linearly; a subclass may not."""
+        return type(self).to_image is Preprocessing.to_image
+
+    def keeps_pixels(self, spatial: Sequence[int]) -> bool:
+        """Whether the network's input has the pixels of an image of shape (*spatial)."""
+        if not self.is_by_class or type(self).placement is not Preprocessing.placement:
+            return False
+        placement = self.placement(spatial)
+        return placement.is_whole and placement.resized == tuple(spatial)
 
     def _own_size(self, spatial: Sequence[int]) -> tuple[int, ...]:
         if self.input_size is None:
@@ -142,6 +168,7 @@ class Preprocessing:
             InputError: the images have another number of channels than mean or std.
         """
         placement = self.placement(images.shape[2:])
+        images = resize(images, self.limited(images.shape[2:]))
         images = resample(images, placement.resized, self.interpolation, self.levels)
         for name, numbers, change in (
             ("mean", self.mean, Tensor.sub),
@@ -163,7 +190,8 @@ class Preprocessing:
         placement = self.placement(spatial)
         if placement.is_whole:
             return resize(logits, spatial)
-        return resize(_taken_back(resize(logits, placement.input_shape), placement), spatial)
+        taken_back = _taken_back(resize(logits, placement.input_shape), placement)
+        return resize(taken_back, spatial)
 
 
 def _per_channel(numbers: Sequence[float], images: Tensor, name: str) -> Tensor:
@@ -220,6 +248,7 @@ def make_preprocessing(
     input_size: int | Sequence[int] | None,
     size_divisor: int,
     known: Preprocessing | None = None,
+    max_side: int | None = None,
 ) -> Preprocessing:
     """The preprocessing with these settings.
 
@@ -229,6 +258,7 @@ def make_preprocessing(
         size_divisor: every side is padded to a multiple of it.
         known: the preprocessing that holds where these settings are None, or 1. A size or a
             divisor takes the place of its whole layout.
+        max_side: an image with a longer side is made smaller first; None: as `known` says.
 
     Raises:
         InputError: other values than numbers, or numbers that are too small.
@@ -242,12 +272,14 @@ def make_preprocessing(
             given["input_size"] = (
                 input_size if isinstance(input_size, int) else tuple(map(index, input_size))
             )
+        if max_side is not None:
+            given["max_side"] = index(max_side)
         if index(size_divisor) != 1:
             given["size_divisor"] = index(size_divisor)
     except (TypeError, ValueError) as error:
         raise InputError(
-            "expected numbers as mean and std, whole numbers as input_size and "
-            f"size_divisor, got {mean!r}, {std!r}, {input_size!r} and {size_divisor!r}."
+            "expected numbers as mean and std, whole numbers as input_size, size_divisor and "
+            f"max_side, got {mean!r}, {std!r}, {input_size!r}, {size_divisor!r} and {max_side!r}."
         ) from error
     given = {name: value for name, value in given.items() if value is not None}
     if "input_size" in given or "size_divisor" in given:

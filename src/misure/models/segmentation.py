@@ -17,7 +17,7 @@ from misure.images.regions import (
 )
 from misure.models.binding import FoundObject
 from misure.models.inputs import AnyImage, affine_of, as_image, as_model
-from misure.models.logits import class_region
+from misure.models.logits import class_region, winners
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -61,7 +61,7 @@ class Segmentation:
         self.model, self.objects = model, tuple(objects)
         self.num_classes = len(logits)
         self.spatial = tuple(logits.shape[1:])
-        self._classes = (logits > 0 if model.multilabel else logits.argmax(0)).to(device)
+        self._classes = (logits > 0 if model.multilabel else winners(logits)).to(device)
 
     def class_region(self, class_index: int) -> Tensor:
         """Pixels (*spatial) bool that the model gives to a class."""

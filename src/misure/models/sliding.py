@@ -1,0 +1,307 @@
+"""Sliding a network over an image: one window at a time, in the memory of one window.
+
+Outputs are summed up slab by slab along the first axis. A slab that no later window reaches is
+done: its mean is taken, and where one class is asked for only the logits that decide about it are
+kept (see `rivals`). Gradients are computed window by window, too: the backward pass shows each
+window again, instead of keeping what the network computed inside.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any, TypeGuard
+
+import torch
+from torch import Tensor
+
+from misure.errors import ModelError
+from misure.models.kept_windows import KeptWindows
+from misure.models.logits import all_finite, look_like_labels, to_classes
+from misure.models.outputs import describe, find_tensor
+from misure.models.preprocessing import resize
+from misure.models.reading import OutputForm
+from misure.models.rivals import deciding, of_all_classes, place_of, whose
+from misure.models.sides import check_covers, classes_first
+from misure.models.windows import Corner, Windows, box_of
+
+Slices = tuple[slice, ...]
+
+_EVERY = (slice(None), slice(None))
+_LEAST_WEIGHT = 1e-30
+
+
+@dataclass(frozen=True, eq=False)
+class Sliding:
+    """A network that sees windows of images.
+
+    Attributes:
+        windows: where they lie, and how much they count.
+        scores: from a window (1, C, *window) to scores (1, K, *window) float32; gradients flow.
+        kept: outputs of earlier windows.
+    """
+
+    windows: Windows
+    scores: Callable[[Tensor], Tensor]
+    kept: KeptWindows
+
+    def __call__(
+        self, inputs: Tensor, about: tuple[int, bool] | None = None, judged: Tensor | None = None
+    ) -> Tensor:
+        """Scores (N, K, *spatial) float32 of inputs (N, C, *spatial).
+
+        Args:
+            inputs: what the network would see if it saw all at once.
+            about: a class_index, and whether each class has a sigmoid of its own: only the scores
+                that decide about this class are returned (see `rivals`).
+            judged: (N, *spatial) bool, pixels that matter; windows without any are not shown, and
+                the scores of other pixels mean nothing. None: all.
+        """
+        shape = tuple(inputs.shape[2:])
+        padded = self.windows.pad(inputs)
+        if torch.is_grad_enabled() and inputs.requires_grad:
+            found: Tensor = _Slid.apply(padded, self, shape, about)  # type: ignore[no-untyped-call]
+            return found
+        return self.slide(padded, shape, about, judged)
+
+    def output(self, window: Tensor) -> Tensor:
+        """Scores (1, K, *window) of a window (1, C, *window)."""
+        if self.windows.of_slices(window.ndim - 2):
+            return self.scores(window[:, :, 0])[:, :, None]
+        return self.scores(window)
+
+    def slide(
+        self,
+        padded: Tensor,
+        shape: tuple[int, ...],
+        about: tuple[int, bool] | None,
+        judged: Tensor | None = None,
+        classes: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Scores of padded inputs, without gradients, cut to (*shape).
+
+        Args:
+            padded: (N, C, *padded).
+            shape: of the inputs before padding.
+            about, judged: see `__call__`.
+            classes: whose scores they are is added here (see `rivals.whose`); None: not asked for.
+        """
+        front = self.windows.front(shape)
+        whole: Tensor | None = None
+        for i in range(len(padded)):
+            self.kept.begin_image()
+            there = None if judged is None else judged[i]
+            for start, slab in self._slabs(padded[i : i + 1], shape, there):
+                rows, cut = _cut(start, slab.shape[2:], front, shape)
+                part = slab[(*_EVERY, *cut)]
+                is_whole = about is None or part.shape[1] == 1
+                found = part if is_whole or about is None else deciding(part, *about)
+                if whole is None:
+                    whole = found.new_empty(len(padded), found.shape[1], *shape)
+                    if classes is not None and not is_whole:
+                        classes.append(torch.empty_like(whole, dtype=torch.int16))
+                whole[i : i + 1, :, rows] = found
+                if classes and about is not None:
+                    classes[0][i : i + 1, :, rows] = whose(part, *about)
+        if whole is None:
+            raise ModelError("expected at least one image, got none.")
+        return whole
+
+    def _slabs(
+        self, image: Tensor, shape: tuple[int, ...], judged: Tensor | None
+    ) -> Iterator[tuple[int, Tensor]]:
+        """The first row and the scores (1, K, rows, *padded[1:]) of each slab that is done.
+
+        A slab is overwritten when the next one is asked for.
+        """
+        starts, window = self.windows.starts(shape), self.windows.window(shape)
+        weight = self.windows.weight(shape).to(image.device)
+        counts = image.new_zeros(window[0], *image.shape[3:], dtype=torch.float32)
+        sums: Tensor | None = None
+        for row, end in zip(starts[0], [*starts[0][1:], image.shape[2]], strict=True):
+            for rest in product(*starts[1:]):
+                corner = (row, *rest)
+                is_skipped = sums is not None and judged is not None
+                if is_skipped and not self._is_judged(corner, window, shape, judged):
+                    continue
+                given = image[(*_EVERY, *box_of(corner, window))].contiguous()
+                scores = self.kept.output(given, self.output)
+                if sums is None:
+                    sums = scores.new_zeros(*scores.shape[:2], window[0], *image.shape[3:])
+                inside = (slice(None), *box_of(rest, window[1:]))
+                sums[(*_EVERY, *inside)] += scores * weight
+                counts[inside] += weight
+            num = end - row
+            done = counts[:num] if judged is None else counts[:num].clamp(min=_LEAST_WEIGHT)
+            if sums is not None:  # it never is: the first window is always shown
+                yield row, sums[:, :, :num].div_(done)
+                _shift(sums, 2, num)
+            _shift(counts, 0, num)
+
+    def _is_judged(
+        self, corner: Corner, window: tuple[int, ...], shape: tuple[int, ...], judged: Tensor | None
+    ) -> bool:
+        if judged is None:
+            return True
+        there, _ = _overlap(corner, window, self.windows.front(shape), shape)
+        return bool(judged[there].any())
+
+
+def _shift(numbers: Tensor, axis: int, num: int) -> None:
+    """Moves numbers forward by `num` rows of an axis; zeros follow."""
+    left = numbers.shape[axis] - num
+    if left:
+        numbers.narrow(axis, 0, left).copy_(numbers.narrow(axis, num, left).clone())
+    numbers.narrow(axis, left, num).zero_()
+
+
+def _overlap(
+    corner: Corner, window: tuple[int, ...], front: Corner, shape: tuple[int, ...]
+) -> tuple[Slices, Slices]:
+    """Where a window of the padded input lies in the input, and the same pixels in the window."""
+    there, here = [], []
+    for low, side, first, long in zip(corner, window, front, shape, strict=True):
+        start, stop = max(low, first), min(low + side, first + long)
+        there.append(slice(start - first, max(start, stop) - first))
+        here.append(slice(start - low, max(start, stop) - low))
+    return tuple(there), tuple(here)
+
+
+def _cut(
+    row: int, slab: tuple[int, ...], front: Corner, shape: tuple[int, ...]
+) -> tuple[slice, Slices]:
+    """The rows of the input that a slab covers, and the part of the slab inside the input."""
+    corner = (row, *[0] * (len(shape) - 1))
+    there, here = _overlap(corner, tuple(slab), front, shape)
+    return there[0], here
+
+
+class _Slid(torch.autograd.Function):
+    """`Sliding.slide` with gradients, in the memory of one window."""
+
+    @staticmethod
+    def forward(  # type: ignore[no-untyped-def]
+        ctx,
+        padded: Tensor,
+        sliding: Sliding,
+        shape: tuple[int, ...],
+        about: tuple[int, bool] | None,
+    ) -> Tensor:
+        classes: list[Tensor] = []
+        found = sliding.slide(padded, shape, about, classes=classes if about else None)
+        ctx.sliding, ctx.shape = sliding, shape
+        ctx.save_for_backward(padded, *classes)
+        return found
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
+        padded, *classes = ctx.saved_tensors
+        sliding, shape = ctx.sliding, ctx.shape
+        windows = sliding.windows
+        window, front = windows.window(shape), windows.front(shape)
+        weight = windows.weight(shape).to(padded.device)
+        counts = padded.new_zeros(padded.shape[2:], dtype=torch.float32)
+        for corner in windows.corners(shape):
+            counts[box_of(corner, window)] += weight
+        total = torch.zeros_like(padded)
+        for i, corner in product(range(len(padded)), windows.corners(shape)):
+            there, here = _overlap(corner, window, front, shape)
+            box = box_of(corner, window)
+            share = weight[here] / counts[box][here]
+            of_mean = gradient[(slice(i, i + 1), slice(None), *there)]
+            if not bool(of_mean.any()):
+                continue
+            given = padded[(slice(i, i + 1), slice(None), *box)].detach().contiguous()
+            with torch.enable_grad():
+                scores = sliding.output(given.requires_grad_())
+                own = torch.zeros_like(scores)
+                part = of_mean * share
+                if classes:
+                    whose_part = classes[0][(slice(i, i + 1), slice(None), *there)]
+                    part = of_all_classes(part, whose_part, scores.shape[1])
+                own[(*_EVERY, *here)] = part
+                if scores.requires_grad:
+                    (found,) = torch.autograd.grad(scores, given, own, allow_unused=True)
+                    if found is not None:
+                        total[(slice(i, i + 1), slice(None), *box)] += found
+        return total, None, None, None
+
+
+def scores_of_window(output: Any, window: Tensor, form: Any) -> Tensor:
+    """Scores (1, K, *window) float32 in the output of a network for a window.
+
+    Args:
+        output: what the network returned.
+        window: (1, C, *window) that it was given.
+        form: of the output; one that is no OutputForm takes outputs that are one tensor.
+
+    Raises:
+        ModelError: there are none, or they cannot be averaged.
+    """
+    sides = tuple(window.shape[2:])
+    if isinstance(form, OutputForm):
+        found = find_tensor(
+            output, len(sides), form.output, num_classes=form.known_classes, queries=form.queries
+        )
+    elif isinstance(output, Tensor):
+        found = output
+    else:
+        raise ModelError(
+            f"expected one tensor (N, K, *window) for each window, the network returned "
+            f"{describe(output)}. Use it without windows."
+        )
+    if isinstance(form, OutputForm) and found.is_floating_point():
+        found = classes_first(found, sides, form.channels_last, form.known_classes)
+        if not form.stretch_output:
+            check_covers(found.shape[2:], sides, form.name)
+    at_most_one = isinstance(form, OutputForm) and (form.known_classes or 0) > 2
+    if not found.is_floating_point() or look_like_labels(found, at_most_one=at_most_one):
+        raise ModelError(
+            "expected scores for each class, the network returned class numbers, of which "
+            "overlapping windows have no mean. Return logits or probabilities, or slide the "
+            "windows yourself in call=."
+        )
+    return resize(found.float(), sides)
+
+
+def read_stitched(form: Any, scores: Tensor, inputs: Tensor) -> tuple[Tensor, Any]:
+    """Logits (N, K, *spatial) of scores of all windows together, and the form with what it showed.
+
+    Args:
+        form: of the network's output.
+        scores: (N, K, *spatial) float32.
+        inputs: (N, C, *spatial).
+    """
+    if not isinstance(form, OutputForm):
+        logits, form = form.read(scores, inputs)
+        return logits, form
+    plain = replace(form, output=None, channels_last=False, stretch_output=True)
+    logits, seen = plain.read(scores, inputs)
+    return logits, replace(form, probabilities=seen.probabilities)
+
+
+def deciding_read(scores: Tensor, form: OutputForm, class_index: int) -> tuple[Tensor, int]:
+    """The deciding logits (N, 1 to 3, *spatial) of scores, and the place of the class among them.
+
+    Args:
+        scores: (N, 1 to 3, *spatial), those that decide about a class, or the network's only one.
+        form: of the network's output, whose kind of numbers is known.
+        class_index: 0 to K - 1.
+
+    Raises:
+        ModelError: NaN or infinity.
+    """
+    if not all_finite(scores):
+        raise ModelError(
+            f"expected finite logits, {form.name} returned NaN or infinity. Check its weights and "
+            "the scale of the image."
+        )
+    multilabel = form.multilabel
+    is_only_one = scores.shape[1] == 1 and not multilabel
+    logits = to_classes(scores, multilabel=multilabel, probabilities=bool(form.probabilities))
+    return logits, class_index if is_only_one else place_of(class_index, multilabel)
+
+
+def is_by_class(form: Any) -> TypeGuard[OutputForm]:
+    """Whether a form, known from a first output, reads each class by itself, larger ones larger."""
+    return isinstance(form, OutputForm) and form.probabilities is not None and not form.queries
