@@ -71,7 +71,7 @@ class LabelledVolumes:
     def __getitem__(self, index: int) -> Sample:
         number = self._reading.slice_index
         if number is None:
-            return self._volume(index)
+            return self._volume(index, scaled=not self._reading.volumes_as_they_are)
         return axial_slice(self._volume(index), number, self.keys[index])
 
     def foreground_slices(self, index: int) -> list[int]:
@@ -95,12 +95,14 @@ class LabelledVolumes:
             self._last = (index, self._volume(index))
         return axial_slice(self._last[1], number, slice_key(self.keys[index], number))
 
-    def _volume(self, index: int) -> Sample:
+    def _volume(self, index: int, *, scaled: bool = True) -> Sample:
         pair = self.pairs[index]
         channels = [NiftiFile(path) for path in pair.channels]
         if self._upright or self._reading.slice_index is not None:
             channels[0].check_oriented()
         image, affine, order = self._image(channels), channels[0].affine, channels[0].order
+        if scaled:
+            image = scale_intensity(image, self._reading.intensity)
         labels, label_affine = self._labels(pair)
         check_aligned((image.shape[1:], affine), (labels.shape, label_affine), pair.labels)
         if self._upright:
@@ -112,11 +114,11 @@ class LabelledVolumes:
         first = channels[0]
         for file in channels[1:]:
             check_aligned((first.shape[:3], first.affine), (file.shape[:3], file.affine), file.path)
-        image = torch.cat([read_image(file) for file in channels])  # scaled together below
+        image = torch.cat([read_image(file) for file in channels])
         num_channels = self._reading.num_channels
         if num_channels not in (None, len(image)):
             raise InputError(f"expected {num_channels} channels, got {len(image)} in {first.path}.")
-        return scale_intensity(image, self._reading.intensity)
+        return image
 
     def _labels(self, pair: Pair) -> tuple[Tensor, np.ndarray]:
         labels, affine = read_labels(pair.labels, self._numbering.ignore)

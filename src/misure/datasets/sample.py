@@ -80,6 +80,8 @@ class Reading:
         slice_index: the axial slice to take of a volume, counted from the feet, from 0; None: the
             whole volume.
         intensity: the rule that scales the numbers of a volume; empty: none.
+        volumes_as_they_are: whether only slices are scaled, since the network's model scales whole
+            volumes itself.
         frame, depth: of pictures; see `read_image`.
         numbering: how the numbers of annotations become class indices.
     """
@@ -87,6 +89,7 @@ class Reading:
     num_channels: int | None = None
     slice_index: int | None = None
     intensity: str = ""
+    volumes_as_they_are: bool = False
     frame: int | str | None = None
     depth: int | None = None
     numbering: Numbering = field(default_factory=Numbering)
@@ -112,6 +115,7 @@ class Reading:
             model.num_channels,
             slice_index,
             model.intensity,
+            volumes_as_they_are=True,
             numbering=Numbering(offset=model.label_offset),
             **checked_image_options(image_options or {}),
         )
@@ -123,6 +127,7 @@ class Reading:
             num_channels=self.num_channels,
             slice_index=self.slice_index,
             intensity=self.intensity,
+            volumes_as_they_are=self.volumes_as_they_are,
             turned=turned,
             frame=self.frame,
             depth=self.depth,

@@ -36,6 +36,7 @@ def read_image(
     num_channels: int | None = None,
     slice_index: int | None = None,
     intensity: str = "",
+    volumes_as_they_are: bool = False,
     turned: bool = True,
     frame: int | str | None = None,
     depth: int | None = None,
@@ -56,8 +57,9 @@ def read_image(
         num_channels: C that the model takes, if known. Pictures are converted to 1 or 3.
         slice_index: the slice to take of a NIfTI volume, 0 or more; None: the whole volume.
         intensity: the rule that scales the numbers of a NIfTI file, and of an array that leaves
-            [0, 1]: `window:LOW:HIGH` or `percentiles:LOW:HIGH` (of the whole volume, even if a
-            slice is taken); empty: none.
+            [0, 1], such as `window:LOW:HIGH` (see `misure.images.intensity`), by the numbers of
+            the whole volume, even if a slice is taken; empty: none.
+        volumes_as_they_are: whether only planes and slices are scaled.
         turned: whether to turn a picture as its EXIF tag says. COCO's annotations, for example,
             are drawn on the pixels as they are stored.
         frame: of a picture with several frames or pages, the number of the one to take, from 0; or
@@ -81,10 +83,12 @@ def read_image(
     if slice_index is not None and not is_nifti(path):
         raise InputError(f"expected a .nii or .nii.gz file to take a slice of, got {path}.")
     if is_nifti(path):
-        image = _read_nifti(volume or NiftiFile(path), slice_index, intensity)
+        scales = slice_index is not None or not volumes_as_they_are
+        image = _read_nifti(volume or NiftiFile(path), slice_index, intensity if scales else "")
     elif path.suffix.lower() == ".npy":
         image = _read_array(path, _AS_THEY_ARE if intensity and depth is None else depth)
-        if intensity and not (float(image.min()) >= 0 and float(image.max()) <= 1):
+        scales = bool(intensity) and (image.ndim == 3 or not volumes_as_they_are)
+        if scales and not (float(image.min()) >= 0 and float(image.max()) <= 1):
             _check_finite(image, path)
             image = scale_intensity(image, intensity)
     else:

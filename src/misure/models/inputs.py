@@ -53,7 +53,12 @@ def as_image(image: Any, model: SegmentationModel) -> Tensor:
         InputError: anything else, what could be either, or what is not finite.
     """
     if isinstance(image, (str, PathLike)):
-        given = read_image(Path(image), num_channels=model.num_channels, intensity=model.intensity)
+        given = read_image(
+            Path(image),
+            num_channels=model.num_channels,
+            intensity=model.intensity,
+            volumes_as_they_are=True,
+        )
     elif isinstance(image, Image.Image):
         given = _of_picture(image, model.num_channels)
     elif isinstance(image, (Tensor, np.ndarray)):

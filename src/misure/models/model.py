@@ -22,7 +22,6 @@ from torch import Tensor
 from misure._util.freed_memory import freed_memory_kept
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, MisureError, ModelError, entrance
-from misure.images.intensity import check_rule
 from misure.models.batches import in_batches, is_out_of_memory
 from misure.models.binding import Binder, Binding, Form, FoundObject
 from misure.models.borrowed import borrowed, fixed_random_numbers, lock_of, modules_within
@@ -44,6 +43,7 @@ from misure.models.sliding import (
     read_stitched,
     scores_of_window,
 )
+from misure.models.volumes import Words
 from misure.models.windows import NO_WINDOWS, Windows, make_windows
 
 T = TypeVar("T")
@@ -96,8 +96,13 @@ class SegmentationModel:
             of channel names.
         channel_names: C names, or one text with commas between them, such as `t1,t2,flair`; may be
             empty.
-        intensity: the rule that scales NIfTI volumes when they are read for this network,
-            `window:LOW:HIGH` or `percentiles:LOW:HIGH`; images that are passed in are not scaled.
+        intensity: the rule that scales the numbers of volumes, such as `window:LOW:HIGH` or
+            `zscore` (see `misure.images.intensity`), or one for each channel. A volume is scaled
+            by the model, by its own numbers. A slice of a file is scaled when it is read, by those
+            of its volume; planes that are passed in are not scaled.
+        spacing: sides of voxels in mm that the network wants along each axis, after `orientation`;
+            None: as they are. Volumes are resampled, and logits brought back.
+        orientation: of the axes that the network wants, such as `RAS`; empty: as stored.
         label_offset: what to add to the numbers of annotations made for this network to get class
             indices; -1 where its annotations begin at 1 and 0 is "other" (`do_reduce_labels`).
         device: where a function computes; a module computes where its parameters are.
@@ -143,7 +148,9 @@ class SegmentationModel:
         max_side: int | None = None,
         num_channels: int | None = None,
         channel_names: str | Sequence[str] = (),
-        intensity: str = "",
+        intensity: str | Sequence[str] = "",
+        spacing: str | Sequence[float] | None = None,
+        orientation: str = "",
         label_offset: int = 0,
         device: str | torch.device | None = None,
         autocast: torch.dtype | str | None = None,
@@ -192,9 +199,8 @@ class SegmentationModel:
         self.num_channels = _number_of_channels(
             num_channels, len(self.preprocessing.mean or ()), self.channel_names
         )
-        self.intensity = intensity
-        if intensity:
-            check_rule(intensity)
+        self._words = Words.of(orientation, spacing, intensity)
+        self.intensity = self._words.intensity
         self.label_offset = label_offset
         self._modules = modules_within([net, call])
         self.device, self.dtype = device_and_dtype(net, self._modules, device)
@@ -204,7 +210,9 @@ class SegmentationModel:
         self._fitting: dict[tuple[int, ...], int] = {}
         self._is_borrowed = self._is_looked_at = False
         self._fixes_random = self._is_shown_one_by_one = self._is_shown_by_pixel = False
-        self.binder = binder
+        if self._words.text:
+            self.preprocessing = self._words.unbound(self.preprocessing, binder)
+        self.binder = self._words.bind if self._words.text else binder
         self.binding: Binding | None = None
         self._unbound: SegmentationModel | None = None
 
@@ -525,7 +533,7 @@ class SegmentationModel:
             "processor": dict(used.processor) if used.processor else None,
             **self._form.settings(),
             "call": None if self.call is None else getattr(self.call, "__qualname__", "call"),
-            "intensity": self.intensity,
+            **self._words.settings(),
             "label_offset": self.label_offset,
             **({"channel_names": list(self.channel_names)} if self.channel_names else {}),
             "autocast": str(self.autocast).removeprefix("torch.") if self.autocast else None,

@@ -202,7 +202,11 @@ def open_volumes(
         )
     return LabelledVolumes(
         pairs,
-        replace(reading, intensity=WINDOW),
+        replace(
+            reading,
+            intensity=WINDOW,
+            volumes_as_they_are=reading.volumes_as_they_are and bool(reading.intensity),
+        ),
         label_map=LABEL_MAPS["btcv"],
         class_names=CLASS_NAMES,
         upright=True,
@@ -224,7 +228,14 @@ def open_synapse_train(rest: str, reading: Reading) -> SynapseSlices:
 @dataset("synapse-volumes", usage="synapse-volumes:FOLDER", extra="medical")
 def open_synapse_volumes(rest: str, reading: Reading) -> Dataset:
     """The test volumes of the Synapse benchmark."""
-    return open_volumes(_folder(rest), reading)
+    folder = _folder(rest)
+    is_whole = reading.slice_index is None and reading.volumes_as_they_are
+    if is_whole and reading.intensity and is_prepared(folder):
+        raise InputError(
+            f"expected a network without intensity for {folder}, whose volumes are scaled already, "
+            f"got {reading.intensity}. Say --model-option intensity= with nothing behind it."
+        )
+    return open_volumes(folder, reading)
 
 
 def _folder(rest: str) -> Path:

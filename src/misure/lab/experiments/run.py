@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from msgspec import structs
 
@@ -109,7 +110,8 @@ def run_experiment(
     if plan.phantom and is_phantom(Path(placeholders.data)):
         plan = structs.replace(plan, title=f"{plan.title} (PHANTOM)")
     networks = {
-        part.name: _network(part, placeholders, device, say, on_step) for part in plan.parts
+        part.name: _network(part, placeholders, device, say, on_step, plan.model_options)
+        for part in plan.parts
     }
     explaining = _Explaining(
         plan=plan,
@@ -156,12 +158,19 @@ def _begin(plan: ExperimentPlan, placeholders: Placeholders, say: Say) -> Placeh
 
 
 def _network(
-    part: Part, placeholders: Placeholders, device: str, say: Say, on_step: OnStep | None
+    part: Part,
+    placeholders: Placeholders,
+    device: str,
+    say: Say,
+    on_step: OnStep | None,
+    model_options: Mapping[str, Any],
 ) -> str:
     """The spec of a part's network, trained first if the plan says so."""
     if part.train is None:
         spec = placeholders.fill(part.model)
-        if runs_code(spec) and spec != placeholders.model:  # others may have written the plan
+        if (
+            runs_code(spec, model_options) and spec != placeholders.model
+        ):  # others may have written the plan
             raise InputError(
                 f"expected a network that is data alone in a plan, part {part.name} names {spec}, "
                 f"which runs code. If you trust it, say so: --model {spec}."

@@ -205,7 +205,7 @@ class _Training:
 
 
 def _model(net: nn.Module, about: TrainedNetwork) -> SegmentationModel:
-    return SegmentationModel(net, name=about.network, **about.model_settings())
+    return SegmentationModel(net, name=about.network, **about.model_settings() | {"intensity": ""})
 
 
 def _kind(network: str, learning_rate: float | None) -> NetworkKind:

@@ -13,6 +13,7 @@ from misure.models.loaders import (  # noqa: F401  # isort: skip
     torchscript,
     torch_export,
     onnx,
+    monai,
     python,
     function,
 )

@@ -111,7 +111,8 @@ def load_model(
             how.
         device: where to put it; `auto` takes a GPU if there is one.
         options: arguments of SegmentationModel; they override those stored with the network. For
-            `hf:` also `processor` (see docs/reference/loaders.md).
+            `hf:` also `processor`, for `monai:` also `trust` and `without` (see
+            docs/reference/loaders.md).
 
     Raises:
         InputError: an unknown name, a missing or damaged file, an unknown option.
@@ -154,9 +155,15 @@ _OF_SUFFIX = {
 }
 
 
-def runs_code(spec: str) -> bool:
-    """Whether loading the network that a spec names runs code of a file."""
-    return spec.partition(":")[0].strip().lower() in CODE_LOADERS
+def runs_code(spec: str, options: Mapping[str, Any] = MappingProxyType({})) -> bool:
+    """Whether loading the network that a spec names runs code of a file.
+
+    Args:
+        spec: of `load_model`.
+        options: of `load_model`; `trust` lets a bundle run code.
+    """
+    is_code = spec.partition(":")[0].strip().lower() in CODE_LOADERS
+    return is_code or bool(options.get("trust"))
 
 
 def _hint(spec: str) -> str:
