@@ -92,7 +92,8 @@ def test_the_citation_names_the_newest_release():
 def test_the_oldest_versions_that_are_tested_are_those_that_are_allowed():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    others = {"dev", "docs", "all", "torchvision"}  # tools; PyPI's torchvision needs CUDA's torch
+    # Tools; and PyPI's torchvision, which nnunetv2 needs, too, needs CUDA's torch.
+    others = {"dev", "docs", "all", "torchvision", "nnunet"}
     allowed = [*project["dependencies"], *itertools.chain(*(extras[k] for k in {*extras} - others))]
     floors = dict(line.split(">=") for line in allowed)
     lines = (ROOT / "constraints-oldest.txt").read_text().splitlines()

@@ -232,6 +232,11 @@ def test_a_plan_of_somebody_else_cannot_run_code(plan, tmp_path, scheme):
             run_experiment(structs.replace(plan, parts=parts), tmp_path / "out", model=spec)
 
 
+def test_a_plan_cannot_trust_a_network_by_itself(plan):
+    with pytest.raises(ValueError, match="model_options say trust, which a plan cannot"):
+        structs.replace(plan, model_options={"trust": True})
+
+
 def test_what_a_plan_needs_is_said(tmp_path):
     for name in ("coco", "hippocampus"):  # what failed at once does not take the folder
         with pytest.raises(misure.InputError, match="expected --data, since the experiment needs"):

@@ -174,6 +174,10 @@ class PlanFile(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if len(self.scatter) not in (0, 2):
             raise ValueError(f"scatter needs two metrics, got {len(self.scatter)}")
+        if "trust" in self.model_options:
+            raise ValueError(
+                "its model_options say trust, which a plan cannot: others may have written it"
+            )
         for method in [*self.methods, *self.method_options]:
             if method not in METHODS:
                 raise ValueError(

@@ -16,6 +16,7 @@ from misure.models.loaders import (  # noqa: F401  # isort: skip
     monai,
     python,
     function,
+    nnunet,
 )
 
 from misure.models.loaders.registry import (

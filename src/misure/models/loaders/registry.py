@@ -184,6 +184,8 @@ def _hint(spec: str) -> str:
 
 
 def _scheme_of_folder(folder: Path) -> str:
+    if (folder / "plans.json").is_file():
+        return "nnunet"
     is_trained = (folder / "model.safetensors").is_file() and not (folder / "config.json").exists()
     return "trained" if is_trained else "hf"
 
