@@ -340,7 +340,10 @@ def test_torchvision_networks_by_its_interface(monkeypatch, tmp_path):
             return {"out": self.classifier(images), "aux": images}
 
     transform = types.SimpleNamespace(
-        mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225], resize_size=[520]
+        mean=[0.485, 0.456, 0.406],
+        std=[0.229, 0.224, 0.225],
+        resize_size=[520],
+        interpolation=types.SimpleNamespace(value="bilinear"),
     )
     weights = types.SimpleNamespace(
         url="https://example.invalid/fcn-00000000.pth",
@@ -482,6 +485,42 @@ def test_onnx_with_its_channels_last(tmp_path, channels_last):
     assert torch.equal(misure.predicted_target(model, image, 1).region, image[0] > 0)
 
 
+@pytest.mark.parametrize(
+    ("shape", "is_last"),
+    [
+        (("n", "h", "w", 3), True),
+        (("n", "h", "w", 6), True),
+        ((1, 256, 256, 5), True),
+        ((1, 64, 32, 32), False),
+        (("n", 3, "h", "w"), False),
+        ((1, 1, 16, 16), False),
+        ((1, 5, 64, 3), None),
+        ((1, 64, 16, 16), None),
+        (("n", "c", "h", "w"), False),
+    ],
+)
+def test_onnx_inputs_tell_where_their_channels_are(tmp_path, shape, is_last):
+    head = onnx.helper
+    tensors = [
+        head.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name in ("x", "y")
+    ]
+    graph = head.make_graph(
+        [head.make_node("Identity", ["x"], ["y"])], "g", tensors[:1], tensors[1:]
+    )
+    model = head.make_model(graph, opset_imports=[head.make_opsetid("", 17)], ir_version=9)
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    spec = f"onnx:{tmp_path}/net.onnx"
+    if is_last is None:
+        with pytest.raises(misure.InputError, match="Say input_channels_last=True or"):
+            misure.load_model(spec, device="cpu")
+        is_last = True
+        found = misure.load_model(spec, device="cpu", input_channels_last=True)
+    else:
+        found = misure.load_model(spec, device="cpu")
+    num = shape[-1] if is_last else shape[1]
+    assert found.num_channels == (num if isinstance(num, int) else None)
+
+
 @pytest.mark.parametrize("location", ["../secret.bin", "/etc/passwd", "link.bin", "../" * 60 + "a"])
 def test_onnx_weights_outside_of_its_folder_are_not_read(tmp_path, location):
     folder = tmp_path / "network"
@@ -528,7 +567,7 @@ def test_a_device_that_is_not_here_is_one_short_sentence():
 
 def test_which_specs_run_code():
     assert [spec for spec in LOADERS if runs_code(f"{spec}:x")] == [
-        *("torchscript", "export", "python", "function"),
+        *("torchscript", "export", "bioimageio", "python", "function"),
     ]
     assert runs_code("Python:x.py:f")
     assert not runs_code("{model}")

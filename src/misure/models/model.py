@@ -22,6 +22,7 @@ from torch import Tensor
 from misure._util.freed_memory import freed_memory_kept
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, MisureError, ModelError, entrance
+from misure.models.as_module import SegmentationModule
 from misure.models.batches import in_batches, is_out_of_memory
 from misure.models.binding import Binder, Binding, Form, FoundObject
 from misure.models.borrowed import borrowed, fixed_random_numbers, lock_of, modules_within
@@ -215,6 +216,16 @@ class SegmentationModel:
         self.binder = self._words.bind if self._words.text else binder
         self.binding: Binding | None = None
         self._unbound: SegmentationModel | None = None
+
+    @property
+    def modules(self) -> list[torch.nn.Module]:
+        """The outermost torch modules that the network uses, as far as they can be found."""
+        return list(self._modules)
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether the first look has been taken (see `examine`)."""
+        return self._is_looked_at
 
     @property
     def multilabel(self) -> bool:
@@ -459,6 +470,10 @@ class SegmentationModel:
         other._is_borrowed = False
         other._kept = KeptWindows(self.windows.kept_mb if self.windows else 0)
         return other
+
+    def as_module(self, **options: Any) -> SegmentationModule:
+        """A torch module, images to logits in the user's pixels (see `SegmentationModule`)."""
+        return SegmentationModule(self, **options)
 
     @entrance("SegmentationModel.for_image")
     def for_image(self, image: Tensor, affine: Tensor | None = None) -> "SegmentationModel":

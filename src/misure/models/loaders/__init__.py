@@ -14,6 +14,8 @@ from misure.models.loaders import (  # noqa: F401  # isort: skip
     torch_export,
     onnx,
     monai,
+    smp,
+    bioimageio,
     python,
     function,
     nnunet,

@@ -19,9 +19,10 @@ from misure.errors import InputError
 from misure.models.loaders.file import existing_file, reading
 from misure.models.loaders.fixed_shape import OneByOne, settings_for_shape
 from misure.models.loaders.registry import loader
-from misure.models.sides import seem_channels_last
+from misure.models.sides import CHANNELS, seem_channels_last
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+_MOST_CHANNELS, _MANY = 16, 10**9
 _LOCATION = rb"\x0a\x08location\x12([\x80-\xff]?[\x00-\x7f])"  # protobuf: key, length of the value
 
 
@@ -42,17 +43,67 @@ class OnnxNetwork:
 
 
 @loader("onnx", usage="onnx:FILE", extra="onnx")
-def load(argument: str, device: torch.device) -> tuple[Any, dict[str, Any]]:
+def load(
+    argument: str, device: torch.device, *, input_channels_last: bool | None = None
+) -> tuple[Any, dict[str, Any]]:
     """An ONNX network, run by onnxruntime; without gradients.
 
-    The input size is known if it was exported for one. Inputs (N, *spatial, C) are recognised by
-    their 1, 3 or 4 channels.
+    The input size is known if it was exported for one. Inputs (N, *spatial, C), as Keras and
+    TensorFlow have them, are recognised by their sides.
+
+    Args:
+        argument: the file.
+        device: a GPU is used if onnxruntime can.
+        input_channels_last: whether the input is (N, *spatial, C); None: its sides tell.
 
     Raises:
         InputError: the file is missing or damaged, or does not take one batch of floats.
         MissingDependencyError: onnxruntime is missing.
     """
     path = existing_file(argument)
+    session = open_session(path, device)
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or inputs[0].type not in _TYPES:
+        raise InputError(
+            f"expected a network with one input of floats, {path} takes "
+            f"{', '.join(f'{entry.name}: {entry.type}' for entry in inputs)}."
+        )
+    shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
+    is_last = input_channels_last
+    if is_last is None:
+        is_last = len(shape) in (4, 5) and _is_channels_last(shape[1:], path)
+    settings, takes_one = settings_for_shape(_channels_first(shape) if is_last else shape, path)
+    net = OnnxNetwork(session, channels_last=is_last)
+    settings |= {"differentiable": False, "device": "cpu"}
+    return (OneByOne(net) if takes_one else net), settings
+
+
+def _is_channels_last(shape: Sequence[int | None], path: Path) -> bool:
+    """Whether an input without its batch axis is (*spatial, C); free sides are None.
+
+    Raises:
+        InputError: it may be both.
+    """
+    first, *middle, last = (_MANY if side is None else side for side in shape)
+    if seem_channels_last(shape) or last > _MOST_CHANNELS:
+        return last <= _MOST_CHANNELS
+    if first > _MOST_CHANNELS and min(middle) > _MOST_CHANNELS:
+        return True
+    if first <= _MOST_CHANNELS and (first in CHANNELS or last not in CHANNELS):
+        return False
+    raise InputError(
+        f"expected to know which axis of {tuple(shape)} holds the channels of the input of {path}, "
+        "the first or the last. Say input_channels_last=True or input_channels_last=False."
+    )
+
+
+def open_session(path: Path, device: torch.device) -> Any:
+    """The onnxruntime session of a file.
+
+    Raises:
+        InputError: the file is damaged, or names data outside of its own folder.
+        MissingDependencyError: onnxruntime is missing.
+    """
     check_external_data(path)
     runtime = require("onnxruntime", extra="onnx", purpose="load onnx: models")
     fast = ["CUDAExecutionProvider"] if device.type == "cuda" else []
@@ -61,21 +112,9 @@ def load(argument: str, device: torch.device) -> tuple[Any, dict[str, Any]]:
     options.log_severity_level = 3
     options.intra_op_num_threads = torch.get_num_threads()
     with reading(f"an ONNX network in {path}"):
-        session = runtime.InferenceSession(
+        return runtime.InferenceSession(
             str(path), options, providers=[*providers, "CPUExecutionProvider"]
         )
-    inputs = session.get_inputs()
-    if len(inputs) != 1 or inputs[0].type not in _TYPES:
-        raise InputError(
-            f"expected a network with one input of floats, {path} takes "
-            f"{', '.join(f'{entry.name}: {entry.type}' for entry in inputs)}."
-        )
-    shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
-    is_last = len(shape) in (4, 5) and seem_channels_last(shape[1:])
-    settings, takes_one = settings_for_shape(_channels_first(shape) if is_last else shape, path)
-    net = OnnxNetwork(session, channels_last=is_last)
-    settings |= {"differentiable": False, "device": "cpu"}
-    return (OneByOne(net) if takes_one else net), settings
 
 
 def _channels_first(shape: Sequence[int | None]) -> list[int | None]:

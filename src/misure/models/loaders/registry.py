@@ -143,8 +143,8 @@ def load_model(
     return SegmentationModel(net, **arguments)
 
 
-CODE_LOADERS = ("python", "function", "torchscript", "export")
-"""Loaders that run code of the file that their spec names."""
+CODE_LOADERS = ("python", "function", "torchscript", "export", "bioimageio")
+"""Loaders that run code of the file that their spec names, if only when they are told to."""
 
 _OF_SUFFIX = {
     ".onnx": "onnx",
@@ -184,9 +184,15 @@ def _hint(spec: str) -> str:
 
 
 def _scheme_of_folder(folder: Path) -> str:
+    """The loader that most likely opens a folder, told by its files."""
     if (folder / "plans.json").is_file():
         return "nnunet"
-    is_trained = (folder / "model.safetensors").is_file() and not (folder / "config.json").exists()
+    config = folder / "config.json"
+    if any((folder / name).is_file() for name in ("rdf.yaml", "bioimageio.yaml")):
+        return "bioimageio"
+    if config.is_file() and "_model_class" in config.read_text("utf-8", "replace")[:100_000]:
+        return "smp"
+    is_trained = (folder / "model.safetensors").is_file() and not config.exists()
     return "trained" if is_trained else "hf"
 
 

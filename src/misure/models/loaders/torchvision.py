@@ -1,4 +1,8 @@
-"""`torchvision:NAME`: segmentation networks of torchvision with their default weights."""
+"""`torchvision:NAME`: segmentation networks of torchvision with their default weights.
+
+Images are prepared as the transforms of the weights prepare pictures of Pillow: the short side is
+resized, with whole grey levels, then mean and std.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,9 @@ from misure._util.optional import require
 from misure.errors import InputError, MissingDataError
 from misure.models.loaders.file import reading
 from misure.models.loaders.registry import loader
+from misure.models.preprocessing import Preprocessing
+
+_LEVELS = 255
 
 
 @loader("torchvision", usage="torchvision:NAME", extra="torchvision")
@@ -41,14 +48,21 @@ def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any
             argument, weights=None, weights_backbone=None, num_classes=len(class_names), **extras
         )
         net.load_state_dict(state)
-    transform = weights.transforms()
-    return net, {
-        "mean": transform.mean,
-        "std": transform.std,
-        "input_size": int(transform.resize_size[0]),
-        "class_names": class_names,
-        "num_channels": 3,
-    }
+    prepared = _preprocessing(weights.transforms())
+    return net, {"preprocessing": prepared, "class_names": class_names, "num_channels": 3}
+
+
+def _preprocessing(transform: Any) -> Preprocessing:
+    """What a `SemanticSegmentation` transform of torchvision does to a picture of Pillow."""
+    name = transform.interpolation.value
+    short = transform.resize_size
+    return Preprocessing(
+        mean=tuple(transform.mean),
+        std=tuple(transform.std),
+        input_size=int(short[0]) if short else None,
+        interpolation={"bilinear": "linear"}.get(name, name),
+        levels=_LEVELS,
+    )
 
 
 def _read_weights(url: str) -> dict[str, torch.Tensor]:
