@@ -231,13 +231,13 @@ def test_what_is_left_out_of_a_folder_is_counted(tmp_path):
     for name in ("notes.txt", "Thumbs.db", ".hidden.dcm"):
         (tmp_path / name).touch()
     assert open_dataset(str(tmp_path)).keys == ["a.png", "b.JFIF", "c.gif", "d.ppm"]
-    for name in ("e.dcm", "f.DCM", "g.heic", "h"):
+    for name in ("e.mgz", "f.MGZ", "g.heic", "h"):
         (tmp_path / name).touch()
-    with pytest.warns(MisureWarning, match="2 .dcm, 1 .heic, 1 without ending; 4 are taken"):
+    with pytest.warns(MisureWarning, match="1 .heic, 2 .mgz, 1 without ending; 4 are taken"):
         open_dataset(str(tmp_path))
     (tmp_path / "empty").mkdir()
-    (tmp_path / "empty/a.mha").touch()
-    with pytest.raises(misure.InputError, match="found none but 1 .mha"):
+    (tmp_path / "empty/a.mgz").touch()
+    with pytest.raises(misure.InputError, match="found none but 1 .mgz"):
         open_dataset(str(tmp_path / "empty"))
 
 

@@ -286,7 +286,7 @@ def test_files_without_partner(tmp_path):
         open_dataset(f"nifti:{tmp_path}")
     (tmp_path / "labels/b.nii.gz").unlink()
     _write(tmp_path / "images/more/a.nii.gz", _image())
-    with pytest.raises(misure.InputError, match="expected NIfTI files of different names"):
+    with pytest.raises(misure.InputError, match="expected volumes of different names"):
         open_dataset(f"nifti:{tmp_path}")
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 import misure
 import toys
+from misure.models.inputs import affine_of, as_image
 
 BASE = toys.square_image()
 PIXELS = (BASE[0].numpy() * 255).astype(np.uint8)
@@ -116,3 +117,38 @@ def test_a_mask_is_the_part_of_the_class_inside_it():
     found = misure.explain(toys.OwnBrightness(), BASE, mask, preset="sufficient_region")
     assert torch.equal(found.target.region, mask & (BASE[0] > 0))
     assert torch.equal(found.target.ignored, ~mask & (BASE[0] > 0))
+
+
+@pytest.mark.slow  # importing MONAI
+def test_tensors_of_monai_keep_their_affine(tmp_path):
+    nibabel, data = pytest.importorskip("nibabel"), pytest.importorskip("monai.data")
+    affine = np.array([[0.0, -2, 0, 5], [3, 0, 0, 6], [0, 0, 4, 7], [0, 0, 0, 1]])
+    volume = np.random.default_rng(0).random((5, 4, 3)).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Image(volume, affine), tmp_path / "v.nii.gz")
+    transforms = pytest.importorskip("monai.transforms")
+    bare = transforms.LoadImage()(tmp_path / "v.nii.gz")
+    model = misure.SegmentationModel(toys.OwnBrightness())
+    for image in (bare, transforms.EnsureChannelFirst()(bare)):
+        assert torch.equal(as_image(image, model), torch.from_numpy(volume)[None])
+        assert type(as_image(image, model)) is torch.Tensor
+        assert np.allclose(affine_of(image), affine)
+    assert np.allclose(affine_of(tmp_path / "v.nii.gz"), affine)
+    for without in (
+        torch.zeros(1, 5, 4, 3),
+        data.MetaTensor(torch.zeros(1, 5, 4), affine=np.eye(3)),
+    ):
+        assert affine_of(without) is None
+    bare.affine = torch.full((4, 4), torch.nan)
+    with pytest.raises(misure.InputError, match="expected an affine"):
+        affine_of(bare)
+
+
+def test_a_list_of_paths_is_one_image(tmp_path):
+    for channel in (0, 1):
+        Image.fromarray(PIXELS // (1 + channel)).save(tmp_path / f"{channel}.png")
+    paths = [tmp_path / "0.png", str(tmp_path / "1.png")]
+    model = misure.SegmentationModel(lambda x: torch.cat([-x[:, :1], x[:, 1:]], 1), num_channels=2)
+    image = as_image(paths, model)
+    assert torch.allclose(image * 255, torch.from_numpy(np.stack([PIXELS, PIXELS // 2])).float())
+    assert affine_of(paths) is None
+    assert misure.segment(model, paths).spatial == BASE.shape[1:]

@@ -1,4 +1,4 @@
-"""Annotations in a folder, one file an image: pictures of class numbers, or NIfTI labels."""
+"""Annotations in a folder, one file an image: pictures of class numbers, or volumes of labels."""
 
 import warnings
 from collections.abc import Sequence
@@ -10,11 +10,14 @@ from torch import Tensor
 from misure.datasets.sample import Sample
 from misure.errors import InputError, MissingDataError, MisureWarning
 from misure.images.labels import read_labels
-from misure.images.nifti import is_nifti, nifti_stem
 from misure.images.numbering import Numbering, as_labels
 from misure.images.pictures import PICTURE_SUFFIXES, exif_turn, read_class_numbers
+from misure.images.volumes import is_volume, stem_of
 
-_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".nii.gz", ".nii")
+_SUFFIXES = (
+    *(".png", ".tif", ".tiff", ".bmp", ".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd"),
+    *(".ome.tif", ".ome.tiff"),
+)
 
 
 class LabelFiles:
@@ -22,7 +25,8 @@ class LabelFiles:
 
     The annotation of the image `a/b.jpg` is `a/b.png` in the folder (or `a/b.jpg.png`; .tif and
     .bmp do too), a picture of one channel (or a palette) whose numbers are the classes; that of a
-    volume is `b.nii.gz`. An image without such a file has no annotation; a warning counts them.
+    volume is `b.nii.gz` (or .nrrd, .mha ...). An image without such a file has no annotation; a
+    warning counts them.
 
     Args:
         folder: holds the files.
@@ -52,7 +56,7 @@ class LabelFiles:
         self._paths = [self._path_of(key) for key in keys]
         missing = [key for key, path in zip(keys, self._paths, strict=True) if path is None]
         if len(missing) == len(self.keys):
-            example = f", such as {nifti_stem(keys[0])}.png for {keys[0]}" if keys else ""
+            example = f", such as {stem_of(keys[0])}.png for {keys[0]}" if keys else ""
             raise MissingDataError(
                 f"expected annotations in {folder}{example}, found none of {len(keys)} images "
                 "(whose paths must lie within their own folder)."
@@ -80,7 +84,7 @@ class LabelFiles:
         if path is None:
             return Sample(self.keys[index], torch.zeros(1, 1, 1))
         numbering = self.numbering or Numbering()
-        if not is_nifti(path):
+        if not is_volume(path):
             classes = read_class_picture(path, numbering)
             self._tell_turned(self.keys[index], path, classes.shape[0] == classes.shape[1])
             return Sample(self.keys[index], classes[None].float(), classes)
@@ -110,7 +114,7 @@ class LabelFiles:
 
     def _path_of(self, key: str) -> Path | None:
         """The file with the annotation of an image, named without its ending or behind it."""
-        stem = nifti_stem(key) if key else ""
+        stem = stem_of(key) if key else ""
         if not stem or Path(stem).is_absolute() or ".." in Path(stem).parts:
             return None
         for name in (key, stem):

@@ -1,6 +1,7 @@
 """NIfTI volumes with annotations, whole or slice by slice."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,9 +13,7 @@ from misure.datasets.pairing import Pair, find_pairs, folders_of
 from misure.datasets.registry import dataset
 from misure.datasets.sample import AS_IT_IS, Reading, Sample, refuse_slice
 from misure.errors import InputError
-from misure.images.intensity import scale_intensity
-from misure.images.labels import check_aligned, read_labels
-from misure.images.nifti import NiftiFile
+from misure.images.labels import read_labels
 from misure.images.numbering import Numbering
 from misure.images.orientation import (
     AS_STORED,
@@ -24,7 +23,8 @@ from misure.images.orientation import (
     lay_out,
     viewing_order,
 )
-from misure.images.read import read_image
+from misure.images.volume_file import VolumeFile, check_aligned
+from misure.images.volumes import ChannelVolumes, open_volume
 
 
 class LabelledVolumes:
@@ -76,7 +76,7 @@ class LabelledVolumes:
 
     def foreground_slices(self, index: int) -> list[int]:
         """Numbers of the axial slices with annotated foreground; only the labels are read."""
-        NiftiFile(self.pairs[index].channels[0]).check_oriented()
+        open_volume(self.pairs[index].channels[0]).check_oriented()
         labels, affine = self._labels(self.pairs[index])
         is_shifted = self._numbering.offset < 0 and self._numbering.label_map is None
         if is_shifted:  # then class 0 is no background
@@ -97,28 +97,23 @@ class LabelledVolumes:
 
     def _volume(self, index: int, *, scaled: bool = True) -> Sample:
         pair = self.pairs[index]
-        channels = [NiftiFile(path) for path in pair.channels]
+        channels = [open_volume(path) for path in pair.channels]
+        volume = channels[0] if len(channels) == 1 else ChannelVolumes(channels)
         if self._upright or self._reading.slice_index is not None:
-            channels[0].check_oriented()
-        image, affine, order = self._image(channels), channels[0].affine, channels[0].order
-        if scaled:
-            image = scale_intensity(image, self._reading.intensity)
+            volume.check_oriented()
+        image, affine, order = self._image(volume, scaled), volume.affine, volume.order
         labels, label_affine = self._labels(pair)
-        check_aligned((image.shape[1:], affine), (labels.shape, label_affine), pair.labels)
+        check_aligned(
+            (tuple(image.shape[1:]), affine), (tuple(labels.shape), label_affine), pair.labels
+        )
         if self._upright:
             affine = affine_as_laid_out(affine, order, labels.shape)
             image, labels, order = lay_out(image, order), lay_out(labels, order), AS_STORED
         return Sample(pair.case, image, labels, order=order, affine=torch.from_numpy(affine))
 
-    def _image(self, channels: Sequence[NiftiFile]) -> Tensor:
-        first = channels[0]
-        for file in channels[1:]:
-            check_aligned((first.shape[:3], first.affine), (file.shape[:3], file.affine), file.path)
-        image = torch.cat([read_image(file) for file in channels])
-        num_channels = self._reading.num_channels
-        if num_channels not in (None, len(image)):
-            raise InputError(f"expected {num_channels} channels, got {len(image)} in {first.path}.")
-        return image
+    def _image(self, volume: VolumeFile, scaled: bool) -> Tensor:
+        whole = replace(self._reading, slice_index=None, volumes_as_they_are=not scaled)
+        return whole.image(volume)
 
     def _labels(self, pair: Pair) -> tuple[Tensor, np.ndarray]:
         labels, affine = read_labels(pair.labels, self._numbering.ignore)

@@ -13,12 +13,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from misure.datasets.channel_files import ordered_channels
 from misure.datasets.image_files import warn_of_left_out
 from misure.errors import InputError, MissingDataError
-from misure.images.nifti import is_nifti, nifti_stem
+from misure.images.channel_names import named_channel
 from misure.images.pictures import OTHER_VOLUMES
+from misure.images.tiff import TIFF_SUFFIXES
+from misure.images.volumes import VOLUME_SUFFIXES, stem_of
 
-_CHANNEL = re.compile(r"(.+)_(\d{4})")
+_SUFFIXES = (*VOLUME_SUFFIXES, *TIFF_SUFFIXES)
 _IMAGE = re.compile(r"(?:img|image|ct|volume)[_-]?(\d.*)", re.IGNORECASE)
 _LABELS = re.compile(r"(?:label|labels|seg|segmentation)[_-]?(\d.*)", re.IGNORECASE)
 _FOLDERS = (("imagesTr", "labelsTr"), ("images", "labels"), ("img", "label"))
@@ -76,8 +79,8 @@ def find_pairs(images: Path, labels: Path) -> list[Pair]:
     for what, files, folder in (("images", image_files, images), ("labels", label_files, labels)):
         if not files:
             raise MissingDataError(
-                f"expected {what} (.nii, .nii.gz) in {folder}, found none. Name the folders of "
-                "images and labels as nifti:IMAGES,LABELS."
+                f"expected {what} (.nii, .nii.gz, .nrrd, .mha ...) in {folder}, found none. Name "
+                "the folders of images and labels as nifti:IMAGES,LABELS."
             )
     for folder in {images, labels}:
         warn_of_left_out(folder, _other_volumes(folder), len(image_files))
@@ -93,16 +96,16 @@ def find_pairs(images: Path, labels: Path) -> list[Pair]:
 
 
 def _name(path: Path) -> str:
-    return nifti_stem(path.name)
+    return stem_of(path.name)
 
 
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise MissingDataError(f"expected a folder of NIfTI files, found none at {folder}.")
+        raise MissingDataError(f"expected a folder of volumes, found none at {folder}.")
     return [
         path
         for path in sorted(folder.rglob("*"))
-        if is_nifti(path)
+        if path.name.lower().endswith(_SUFFIXES)
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
@@ -120,7 +123,8 @@ def _other_volumes(folder: Path) -> list[Path]:
 def _labels_among(files: Iterable[Path]) -> list[Path]:
     """The files of labels among images and labels that share a folder."""
     names = {path: _name(path) for path in files}
-    with_channels = {match[1] for name in names.values() if (match := _CHANNEL.fullmatch(name))}
+    named = [named_channel(path) for path in names]
+    with_channels = {one.case for one in named if one and one.is_numbered}
     return [
         path for path, name in names.items() if _LABELS.fullmatch(name) or name in with_channels
     ]
@@ -155,22 +159,19 @@ def _by_name(files: Sequence[Path]) -> dict[str, Path]:
         other = path_of_name.setdefault(_name(path), path)
         if other != path:
             raise InputError(
-                f"expected NIfTI files of different names, got {other} and {path}. Rename one."
+                f"expected volumes of different names, got {other} and {path}. Rename one."
             )
     return path_of_name
 
 
 def _channels(case: str, images: Sequence[Path]) -> tuple[Path, ...]:
     """The images of a case as nnU-Net names them, in order; empty if it has none."""
-    path_of_channel = {
-        int(match[2]): path
-        for path in images
-        if (match := _CHANNEL.fullmatch(_name(path))) and match[1] == case
-    }
-    paths = tuple(path_of_channel[number] for number in sorted(path_of_channel))
-    if sorted(path_of_channel) != list(range(len(paths))):
-        raise InputError(
-            f"expected the channels {case}_0000, {case}_0001 and so on, got "
-            f"{', '.join(map(_name, paths))}. Add the missing one."
-        )
-    return paths
+    named = {path: named_channel(path) for path in images}
+    return ordered_channels(
+        case,
+        {
+            one.channel: path
+            for path, one in named.items()
+            if one and one.is_numbered and one.case == case
+        },
+    )

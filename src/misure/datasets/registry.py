@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from misure._util.docstrings import first_sentence
 from misure._util.registry import Registry
-from misure.datasets.image_files import ImageFiles, list_images
+from misure.datasets.image_files import open_images
 from misure.datasets.sample import AS_IT_IS, Dataset, Reading, as_dataset
 from misure.errors import InputError, entrance
 
@@ -91,4 +91,4 @@ def open_dataset(spec: str, reading: Reading = AS_IT_IS) -> Dataset:
             f"expected one of {', '.join(DATASETS)}, a folder of images or a text "
             f"file with their paths, got {spec!r}."
         )
-    return ImageFiles(*list_images(path), reading)
+    return open_images(path, reading)

@@ -10,10 +10,12 @@ from typing import Any, Protocol, Self, TypeGuard
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.images.nifti import NiftiFile
+from misure.images.channel_names import check_order
 from misure.images.numbering import Numbering
 from misure.images.orientation import AS_STORED, ViewingOrder, spacing_mm
 from misure.images.read import read_image
+from misure.images.volume_file import VolumeFile
+from misure.images.volumes import Files, files_of_image, volume_of
 
 _SLICE = re.compile(r"[/_]slice\d+(\.\w+)*$")
 
@@ -83,6 +85,9 @@ class Reading:
         volumes_as_they_are: whether only slices are scaled, since the network's model scales whole
             volumes itself.
         frame, depth: of pictures; see `read_image`.
+        series: of a folder of DICOM files; see `read_image`.
+        channels: the names of the channels in order, to find them among files that are named by
+            channels (see `group_channels`); empty: as the names of the files say, if they do.
         numbering: how the numbers of annotations become class indices.
     """
 
@@ -92,6 +97,8 @@ class Reading:
     volumes_as_they_are: bool = False
     frame: int | str | None = None
     depth: int | None = None
+    series: str | int | None = None
+    channels: tuple[str, ...] = ()
     numbering: Numbering = field(default_factory=Numbering)
 
     @classmethod
@@ -106,22 +113,31 @@ class Reading:
         Args:
             model: a `SegmentationModel`, for example.
             slice_index: the axial slice to take of each volume; None: whole volumes.
-            image_options: `frame` and `depth` of pictures; see `read_image`.
+            image_options: `frame` and `depth` of pictures, `series` of DICOM (see `read_image`),
+                and `channels`, which comes before the channel names of the model.
 
         Raises:
             InputError: another option.
         """
+        own = tuple(getattr(model, "channel_names", ()))
         return cls(
             model.num_channels,
             slice_index,
             model.intensity,
             volumes_as_they_are=True,
             numbering=Numbering(offset=model.label_offset),
-            **checked_image_options(image_options or {}),
+            **{"channels": own, **checked_image_options(image_options or {})},
         )
 
-    def image(self, path: str | Path | NiftiFile, *, turned: bool = True) -> Tensor:
+    def volume(self, path: Files) -> VolumeFile | None:
+        """The volume that an image is from, opened; None for pictures and arrays."""
+        check_order(files_of_image(path), self.channels)
+        return volume_of(path, series=self.series, frame=self.frame)
+
+    def image(self, path: Files | VolumeFile, *, turned: bool = True) -> Tensor:
         """The image (C, *spatial) of a file, read so; see `read_image`."""
+        if not isinstance(path, VolumeFile):
+            check_order(files_of_image(path), self.channels)
         return read_image(
             path,
             num_channels=self.num_channels,
@@ -131,6 +147,7 @@ class Reading:
             turned=turned,
             frame=self.frame,
             depth=self.depth,
+            series=self.series,
         )
 
     def photograph(self, path: Path, *, turned: bool) -> Tensor:
@@ -140,15 +157,22 @@ class Reading:
 
 
 def checked_image_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of how images are read, `frame` and `depth`, by their names.
+    """Options of how images are read, by their names; `channels` as a tuple of names.
 
     Raises:
         InputError: another option.
     """
-    unknown = [name for name in options if name not in ("frame", "depth")]
+    known = ("frame", "depth", "series", "channels")
+    unknown = [name for name in options if name not in known]
     if unknown:
-        raise InputError(f"expected image options frame or depth, got {unknown[0]!r}.")
-    return dict(options)
+        raise InputError(f"expected image options {', '.join(known)}, got {unknown[0]!r}.")
+    checked = dict(options)
+    if "channels" in checked:
+        given = checked["channels"]
+        names = given.split(",") if isinstance(given, str) else given
+        listed = names if isinstance(names, (list, tuple)) else [names]
+        checked["channels"] = tuple(str(name).strip() for name in listed)
+    return checked
 
 
 class TakesImages(Protocol):

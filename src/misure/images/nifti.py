@@ -7,7 +7,6 @@ damage in the middle; here compressed files are read to their end.
 
 import gzip
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +16,9 @@ import numpy as np
 
 from misure._util.optional import require
 from misure._util.quiet import quiet
-from misure._util.quoted import quoted
 from misure.errors import InputError
 from misure.images.orientation import ViewingOrder, viewing_order
+from misure.images.volume_file import VolumeFile
 
 _CHUNK = 1 << 20
 _MOST_AFTER_VOXELS = 1 << 26
@@ -28,7 +27,7 @@ _MOST_AFTER_VOXELS = 1 << 26
 _MM_OF_UNIT = {"meter": 1e3, "micron": 1e-3}  # all others are millimetres, or not known
 
 
-class NiftiFile:
+class NiftiFile(VolumeFile):
     """A NIfTI file, opened: what its header says, and its voxels.
 
     Args:
@@ -47,7 +46,7 @@ class NiftiFile:
     """
 
     def __init__(self, path: str | Path, what: str = "a NIfTI volume") -> None:
-        self.path, self._what = Path(path), what
+        super().__init__(Path(path), what)
         nibabel = require("nibabel", extra="medical", purpose="read NIfTI files")
         with self._reading():
             self._file: Any = nibabel.load(self.path)
@@ -130,11 +129,6 @@ class NiftiFile:
                 _read_to_the_end(self.path, end + _MOST_AFTER_VOXELS)
         return voxels
 
-    def unusable(self, reason: object) -> InputError:
-        """The error that says what was expected of the file, and why it cannot be used."""
-        said = quoted(reason)
-        return InputError(f"expected {self._what}, but {self.path} cannot be used: {said}")
-
     @contextmanager
     def _reading(self) -> Iterator[None]:
         log = logging.getLogger("nibabel.global")
@@ -177,14 +171,3 @@ def is_nifti(path: str | Path) -> bool:
     (True, True, False)
     """
     return Path(path).name.lower().endswith((".nii", ".nii.gz"))
-
-
-def nifti_stem(path: str | Path) -> str:
-    """The path without the ending of its name, `.nii.gz` being one ending.
-
-    >>> nifti_stem("a/b.c.nii.gz"), nifti_stem("HEAD.NII"), nifti_stem("a/head.v2.png")
-    ('a/b.c', 'HEAD', 'a/head.v2')
-    """
-    if is_nifti(path):
-        return re.sub(r"\.nii(\.gz)?$", "", str(path), flags=re.IGNORECASE)
-    return str(Path(path).with_suffix(""))

@@ -79,7 +79,7 @@ def opened_picture(path: Path, expected: str) -> Iterator[Image.Image]:
         raise InputError(f"{expected}, but {path} cannot be read: {quoted(error)}") from error
 
 
-OTHER_VOLUMES = {".dcm", ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".mgh", ".img", ".hdr"}
+OTHER_VOLUMES = {".mgz", ".mgh", ".img", ".hdr", ".mnc"}
 """Endings of medical images that are not read."""
 
 
@@ -123,7 +123,7 @@ def _chosen_frames(picture: Image.Image, frame: int | str | None, path: Path) ->
         raise InputError(
             f"expected a picture of one frame, got {len(frames)} frames or pages in {path}. Say "
             f"frame=0 to take the first (--image-option frame=0), or frame={CHANNELS} if they are "
-            "the channels of one image."
+            f"the channels of one image{_or_slices(path)}."
         )
     if frame == CHANNELS:
         return frames
@@ -134,6 +134,11 @@ def _chosen_frames(picture: Image.Image, frame: int | str | None, path: Path) ->
             f"for {path}."
         )
     return [frames[number]]
+
+
+def _or_slices(path: Path) -> str:
+    is_tiff = path.suffix.lower() in (".tif", ".tiff")
+    return ", or frame=slices if they are those of a volume" if is_tiff else ""
 
 
 def _full_frames(picture: Image.Image) -> list[int]:

@@ -1,4 +1,4 @@
-"""Reading images: anything Pillow reads, NumPy arrays, NIfTI volumes and slices of them.
+"""Reading images: anything Pillow reads, NumPy arrays, volumes and slices of them.
 
 Files are taken as hostile: no pickle, and a limit on the number of pixels checked before any pixel
 is decoded.
@@ -16,9 +16,10 @@ from misure._util.quoted import quoted
 from misure.errors import InputError, MisureWarning, entrance
 from misure.images.depth import scaled_levels
 from misure.images.intensity import scale_intensity
-from misure.images.nifti import NiftiFile, is_nifti
 from misure.images.orientation import lay_out
 from misure.images.pictures import read_pixels
+from misure.images.volume_file import VolumeFile
+from misure.images.volumes import Files, files_of_image, volume_of
 
 VOXEL_LIMIT = 200_000_000
 """Numbers in an array or volume above which it is refused.
@@ -31,7 +32,7 @@ _AS_THEY_ARE = 0  # the depth of an array whose numbers are not scaled
 
 @entrance("read_image")
 def read_image(
-    path: str | Path | NiftiFile,
+    path: Files | VolumeFile,
     *,
     num_channels: int | None = None,
     slice_index: int | None = None,
@@ -40,8 +41,9 @@ def read_image(
     turned: bool = True,
     frame: int | str | None = None,
     depth: int | None = None,
+    series: str | int | None = None,
 ) -> Tensor:
-    """The image (C, *spatial) float32 of a file.
+    """The image (C, *spatial) float32 of a file, or of several that hold its channels.
 
     - Pictures that Pillow reads: turned as their EXIF tag says, in [0, 1]. Without `num_channels`,
       grey pictures give one channel and all others three; transparency is dropped.
@@ -51,56 +53,114 @@ def read_image(
       header says; a fourth axis becomes the channels. With `slice_index`, the axial slice
       (C, H, W) of that number, counted from the feet, laid out for viewing: front of the body up,
       its right side on the left, whatever the order in the file.
+    - `.nrrd`, `.nhdr`, `.mha`, `.mhd`, and DICOM (a folder with the files of a series, or one
+      file): the same, with the axes that NIfTI would have. Rescale slopes of DICOM are applied.
+    - OME-TIFF and ImageJ's TIFF with slices: a volume (C, Z, Y, X), as tifffile reads it; uint8 and
+      uint16 are scaled to [0, 1] as those of a picture, unless there is an `intensity`.
 
     Args:
-        path: the file; a NIfTI file may be open already.
+        path: the file; those of the channels, in the order of the channels, as a list or as one
+            text with commas between them; or a volume that is open already.
         num_channels: C that the model takes, if known. Pictures are converted to 1 or 3.
-        slice_index: the slice to take of a NIfTI volume, 0 or more; None: the whole volume.
-        intensity: the rule that scales the numbers of a NIfTI file, and of an array that leaves
+        slice_index: the slice to take of a volume, 0 or more; None: the whole volume.
+        intensity: the rule that scales the numbers of a volume, and of an array that leaves
             [0, 1], such as `window:LOW:HIGH` (see `misure.images.intensity`), by the numbers of
             the whole volume, even if a slice is taken; empty: none.
         volumes_as_they_are: whether only planes and slices are scaled.
         turned: whether to turn a picture as its EXIF tag says. COCO's annotations, for example,
             are drawn on the pixels as they are stored.
-        frame: of a picture with several frames or pages, the number of the one to take, from 0; or
-            `channels`: its grey frames are the channels of one image.
+        frame: of a picture with several frames or pages, the number of the one to take, from 0;
+            `channels`: its grey frames are the channels of one image; or `slices`: the pages of a
+            TIFF file are the slices of a volume.
         depth: bits of grey levels that are stored in more: white is 2**depth - 1. 0 for an array
             whose numbers are to be taken as they are. None: as the file says, or 8 or 16 as it is
             stored.
+        series: the `SeriesInstanceUID` or the number of the series to take of a folder with
+            several DICOM series.
 
     Raises:
         InputError: the file is missing, empty, damaged, too large, not finite, has another number
             of channels, several frames without `frame`, or levels of 16 bits or more that are so
-            low that the depth has to be given.
-        MissingDependencyError: NIfTI without nibabel.
+            low that the depth has to be given; files of channels do not lie on one grid.
+        MissingDependencyError: a volume without the library that reads it.
     """
-    volume = path if isinstance(path, NiftiFile) else None
-    path = path.path if isinstance(path, NiftiFile) else Path(path)
-    if not path.is_file():
-        raise InputError(f"expected an image file, found none at {path}.")
-    if path.stat().st_size == 0:
-        raise InputError(f"expected an image, got an empty file: {path}.")
-    if slice_index is not None and not is_nifti(path):
-        raise InputError(f"expected a .nii or .nii.gz file to take a slice of, got {path}.")
-    if is_nifti(path):
-        scales = slice_index is not None or not volumes_as_they_are
-        image = _read_nifti(volume or NiftiFile(path), slice_index, intensity if scales else "")
-    elif path.suffix.lower() == ".npy":
-        image = _read_array(path, _AS_THEY_ARE if intensity and depth is None else depth)
-        scales = bool(intensity) and (image.ndim == 3 or not volumes_as_they_are)
-        if scales and not (float(image.min()) >= 0 and float(image.max()) <= 1):
-            _check_finite(image, path)
-            image = scale_intensity(image, intensity)
+    files = tuple(path.files) if isinstance(path, VolumeFile) else files_of_image(path)
+    for file in files:
+        _check_there(file)
+    if isinstance(path, VolumeFile):
+        volume: VolumeFile | None = path
     else:
-        pixels = read_pixels(path, num_channels, turned=turned, frame=frame, depth=depth)
-        image = torch.from_numpy(pixels)
+        volume = volume_of(path, series=series, frame=frame)
+    name = ",".join(map(str, files)) if volume is None else volume.path
+    if volume is not None:
+        scales = slice_index is not None or not volumes_as_they_are
+        image = _read_volume(volume, slice_index, intensity, depth, scales)
+    elif slice_index is not None:
+        raise InputError(
+            f"expected a volume to take a slice of (.nii, .nii.gz, .nrrd, .mha ...), got {name}."
+        )
+    else:
+        alone = num_channels if len(files) == 1 else None
+        image = _as_channels(
+            [
+                _read_plane(
+                    file,
+                    alone,
+                    intensity,
+                    volumes_as_they_are=volumes_as_they_are,
+                    turned=turned,
+                    frame=frame,
+                    depth=depth,
+                )
+                for file in files
+            ],
+            files,
+        )
     if num_channels is not None and len(image) != num_channels:
         raise InputError(
-            f"expected {num_channels} channels, got {len(image)} in {path} "
+            f"expected {num_channels} channels, got {len(image)} in {name} "
             f"(read as (C, *spatial) = {tuple(image.shape)})."
         )
-    _check_finite(image, path)
+    _check_finite(image, name)
     return image
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"expected an image file, found none at {path}.")
+    if path.is_file() and path.stat().st_size == 0:
+        raise InputError(f"expected an image, got an empty file: {path}.")
+
+
+def _read_plane(
+    path: Path,
+    num_channels: int | None,
+    intensity: str,
+    *,
+    volumes_as_they_are: bool,
+    turned: bool,
+    frame: int | str | None,
+    depth: int | None,
+) -> Tensor:
+    """The image (C, *spatial) of a picture or an array."""
+    if path.suffix.lower() != ".npy":
+        pixels = read_pixels(path, num_channels, turned=turned, frame=frame, depth=depth)
+        return torch.from_numpy(pixels)
+    image = _read_array(path, _AS_THEY_ARE if intensity and depth is None else depth)
+    scales = bool(intensity) and (image.ndim == 3 or not volumes_as_they_are)
+    if scales and not (float(image.min()) >= 0 and float(image.max()) <= 1):
+        _check_finite(image, path)
+        image = scale_intensity(image, intensity)
+    return image
+
+
+def _as_channels(images: list[Tensor], files: tuple[Path, ...]) -> Tensor:
+    if len({image.shape[1:] for image in images}) > 1:
+        said = ", ".join(
+            f"{tuple(one.shape[1:])} in {file}" for one, file in zip(images, files, strict=True)
+        )
+        raise InputError(f"expected files of one size as the channels of an image, got {said}.")
+    return images[0] if len(images) == 1 else torch.cat(images)
 
 
 def check_image(image: Tensor) -> None:
@@ -113,7 +173,7 @@ def check_image(image: Tensor) -> None:
         raise InputError("expected a finite image, got NaN or infinity. Replace them.")
 
 
-def _check_finite(image: Tensor, path: Path) -> None:
+def _check_finite(image: Tensor, path: object) -> None:
     if not bool(torch.isfinite(image).all()):
         raise InputError(f"expected finite numbers, got NaN or infinity in {path}. Replace them.")
 
@@ -172,17 +232,28 @@ def _scaled(array: np.ndarray, depth: int | None, path: Path) -> np.ndarray:
     return numbers
 
 
-def _read_nifti(file: NiftiFile, slice_index: int | None, intensity: str) -> Tensor:
+def _read_volume(
+    file: VolumeFile,
+    slice_index: int | None,
+    intensity: str,
+    depth: int | None,
+    scales: bool,
+) -> Tensor:
     _check_size(file.path, file.shape)
     if len(file.shape) not in (3, 4) or 0 in file.shape:
         plane = " A plane is read as .png or .npy." if len(file.shape) == 2 else ""
         raise file.unusable(f"its shape is {file.shape}, not (I, J, K) or (I, J, K, C).{plane}")
     if file.dtype.kind not in "buif":
         raise file.unusable(f"it holds {file.dtype}, no real numbers")
-    channels = torch.from_numpy(np.ascontiguousarray(file.voxels(np.float32)))
+    if file.has_grey_levels:
+        levels = file.voxels()
+        voxels = _scaled(levels, _AS_THEY_ARE if intensity and depth is None else depth, file.path)
+    else:
+        voxels = file.voxels(np.float32)
+    channels = torch.from_numpy(np.ascontiguousarray(voxels))
     channels = channels.movedim(-1, 0) if channels.ndim == 4 else channels[None]
-    if intensity:  # clipping would hide it
-        _check_finite(channels, file.path)
+    if intensity and scales:
+        _check_finite(channels, file.path)  # clipping would hide it
         channels = scale_intensity(channels, intensity)
     if slice_index is None:
         return channels

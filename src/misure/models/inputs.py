@@ -5,8 +5,8 @@ array becomes (C, *spatial) floats. What could mean two things is refused with t
 says how to write either. `given_target` does the same for targets.
 """
 
+from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,13 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from misure.errors import InputError
-from misure.images.nifti import NiftiFile, is_nifti
 from misure.images.pictures import byte_pixels
 from misure.images.read import check_image, read_image
+from misure.images.volumes import volume_of
 from misure.models.model import SegmentationModel
 from misure.models.sides import CHANNELS, seem_channels_last
 
-AnyImage = Tensor | np.ndarray | Image.Image | str | PathLike[str]
+AnyImage = Tensor | np.ndarray | Image.Image | str | PathLike[str] | Sequence[str | PathLike[str]]
 
 
 def as_model(model: Any) -> SegmentationModel:
@@ -47,14 +47,17 @@ def as_image(image: Any, model: SegmentationModel) -> Tensor:
     - Tensors and arrays of floats: (C, *spatial); (H, W) is one channel.
     - Tensors and arrays of uint8: (H, W), (C, H, W) or (H, W, C) with 1, 3 or 4 channels, divided
       by 255.
-    - Pictures of Pillow, and paths: as `read_image` reads them for the model.
+    - Tensors of MONAI that carry an affine: the same; one of a volume's own shape, which has no
+      channels yet, is one channel (I, J, K). `affine_of` is their affine.
+    - Pictures of Pillow, and paths: as `read_image` reads them for the model; a list of paths is
+      one image, each file a channel.
 
     Raises:
         InputError: anything else, what could be either, or what is not finite.
     """
-    if isinstance(image, (str, PathLike)):
+    if isinstance(image, (str, PathLike)) or are_paths(image):
         given = read_image(
-            Path(image),
+            image,
             num_channels=model.num_channels,
             intensity=model.intensity,
             volumes_as_they_are=True,
@@ -65,7 +68,7 @@ def as_image(image: Any, model: SegmentationModel) -> Tensor:
         given = _of_numbers(image)
     else:
         raise InputError(
-            f"expected an image (C, [D,] H, W) as a tensor or an array, a picture or a path, got "
+            "expected an image (C, [D,] H, W) as a tensor or an array, a picture or a path, got "
             f"{type(image).__name__}."
         )
     check_image(given)
@@ -73,21 +76,39 @@ def as_image(image: Any, model: SegmentationModel) -> Tensor:
     return given
 
 
+def are_paths(image: Any) -> bool:
+    """Whether an image is a list of paths, one for each channel."""
+    is_list = isinstance(image, (list, tuple)) and len(image) > 0
+    return is_list and all(isinstance(one, (str, PathLike)) for one in image)
+
+
 def affine_of(image: Any) -> Tensor | None:
     """The affine (4, 4) float64 to millimetres (RAS+) of what stands for an image.
 
-    It is that of a NIfTI file, and of a tensor that carries one in `affine` (MONAI's MetaTensor).
-    None: it has none.
+    It is that of a volume in a file, or in several that are its channels, and of a tensor that
+    carries one in `affine` (MONAI's MetaTensor). None: it has none.
 
     Raises:
-        InputError: the file is damaged.
+        InputError: the file is missing or damaged, or the affine is not finite.
     """
-    if isinstance(image, (str, PathLike)) and is_nifti(Path(image)):
-        return torch.from_numpy(NiftiFile(Path(image)).affine)
+    if isinstance(image, (str, PathLike)) or are_paths(image):
+        volume = volume_of(image)
+        if volume is None or not volume.has_spacing:
+            return None
+        return torch.from_numpy(volume.affine)
     carried = getattr(image, "affine", None) if isinstance(image, Tensor) else None
-    if not isinstance(carried, Tensor) or carried.shape != (4, 4):
+    is_made_up = "affine" not in getattr(image, "meta", {"affine": None})  # by MONAI
+    if not isinstance(carried, Tensor) or carried.shape != (4, 4) or is_made_up:
         return None
+    if not bool(torch.isfinite(carried).all()):
+        raise InputError(f"expected an affine (4, 4) with the image, got {carried.tolist()}.")
     return carried.detach().as_subclass(Tensor).to("cpu", torch.float64)
+
+
+def _lacks_channels(image: Tensor) -> bool:
+    """Whether a tensor of MONAI is a volume (I, J, K) as it was read, without channels."""
+    shape = getattr(image, "meta", {}).get("spatial_shape", ())
+    return image.ndim == 3 and tuple(int(side) for side in shape) == tuple(image.shape)
 
 
 def _of_picture(picture: Image.Image, num_channels: int | None) -> Tensor:
@@ -110,6 +131,7 @@ def _of_numbers(image: "Tensor | np.ndarray") -> Tensor:
         tensor = torch.from_numpy(native.astype(np.float32) if native.dtype.kind == "f" else native)
     else:
         plain = image.as_subclass(Tensor)
+        plain = plain[None] if _lacks_channels(image) else plain
         tensor = plain.clone() if plain.is_inference() else plain.detach()
     if tensor.dtype == torch.uint8:
         tensor = _of_bytes(tensor)

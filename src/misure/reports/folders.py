@@ -13,9 +13,9 @@ from misure.explanation.answers.leverage import Leverage
 from misure.explanation.answers.whole import Answer
 from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import Presentation
-from misure.images.nifti import NiftiFile
 from misure.images.nifti_write import write_regions
 from misure.images.orientation import AS_STORED, ViewingOrder, in_volume
+from misure.images.volume_file import VolumeFile
 from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.tables import as_csv, as_markdown
 from misure.models.model import SegmentationModel
@@ -47,11 +47,11 @@ def save_result(
     folder: Path,
     *,
     order: ViewingOrder = AS_STORED,
-    volume: NiftiFile | None = None,
+    volume: VolumeFile | None = None,
 ) -> None:
     """Writes `explanation.json`, `explanation.npz`, `overview.png` and the single panels.
 
-    For a NIfTI file it also writes `target.nii.gz`, `sufficient_region.nii.gz`,
+    For a volume it also writes `target.nii.gz`, `sufficient_region.nii.gz`,
     `minimally_sufficient_region.nii.gz` and `saliency_map.nii.gz`, to lay over it; the map is NaN
     where nothing is known.
 
@@ -61,7 +61,7 @@ def save_result(
         segmentation: of the image by the model.
         folder: an existing folder.
         order: how to lay out a volume in the pictures.
-        volume: the NIfTI file from which the image, or the slice, is; None for other images.
+        volume: from which the image, or the slice, is; None for other images.
     """
     text = json.dumps(explanation.record(), indent=2) + "\n"
     (folder / "explanation.json").write_text(text)
@@ -71,7 +71,7 @@ def save_result(
     save_pictures(explanation, presentation, segmentation, folder, order=order)
 
 
-def _save_volumes(explanation: Explanation, volume: NiftiFile, folder: Path) -> None:
+def _save_volumes(explanation: Explanation, volume: VolumeFile, folder: Path) -> None:
     tensors = {
         name: tensor.cpu() for name, tensor in explanation.tensors().items() if name != "ignored"
     }
@@ -91,9 +91,9 @@ def save_hidden(
     folder: Path,
     *,
     order: ViewingOrder = AS_STORED,
-    volume: NiftiFile | None = None,
+    volume: VolumeFile | None = None,
 ) -> None:
-    """Writes `NAME.json`, `NAME.npz` and `NAME.png`; for a NIfTI volume `NAME_region.nii.gz` too.
+    """Writes `NAME.json`, `NAME.npz` and `NAME.png`; for a volume `NAME_region.nii.gz` too.
 
     Args:
         hidden: what to write.
@@ -102,7 +102,7 @@ def save_hidden(
         presentation: the image, and what stands where pixels are hidden.
         folder: an existing folder.
         order: how to lay out a volume in the picture.
-        volume: the NIfTI file of the image; None for other images and for slices.
+        volume: that the image is; None for other images and for slices.
     """
     text = json.dumps(hidden.record(), indent=2) + "\n"
     (folder / f"{name}.json").write_text(text)
@@ -132,9 +132,9 @@ def save_leverage(
     *,
     image: str = "",
     order: ViewingOrder = AS_STORED,
-    volume: NiftiFile | None = None,
+    volume: VolumeFile | None = None,
 ) -> None:
-    """Writes `leverage.json`, `.npz` and `.png`; for a NIfTI volume `leverage.nii.gz` too.
+    """Writes `leverage.json`, `.npz` and `.png`; for a volume `leverage.nii.gz` too.
 
     Args:
         leverage: what to write.
@@ -142,7 +142,7 @@ def save_leverage(
         folder: an existing folder.
         image: name of the image.
         order: how to lay out a volume in the picture.
-        volume: the NIfTI file of the image; None for other images and for slices.
+        volume: that the image is; None for other images and for slices.
     """
     text = json.dumps(plain(leverage.record(image)), indent=2) + "\n"
     (folder / "leverage.json").write_text(text)
@@ -161,11 +161,11 @@ def save_channels(
     regions: ChannelRegions | None = None,
     image: str = "",
     order: ViewingOrder = AS_STORED,
-    volume: NiftiFile | None = None,
+    volume: VolumeFile | None = None,
 ) -> None:
     """Writes `channels.json` and `channels.png`, and regions by channel if there are any.
 
-    These are `channel_regions.json` and `.npz`; for a NIfTI volume also `channel_regions.nii.gz`
+    These are `channel_regions.json` and `.npz`; for a volume also `channel_regions.nii.gz`
     (I, J, K, C).
 
     Args:
@@ -175,7 +175,7 @@ def save_channels(
         regions: by channel, of the same target; None: not asked for.
         image: name of the image.
         order: how to lay out a volume in the picture.
-        volume: the NIfTI file of the image; None for other images and for slices.
+        volume: that the image is; None for other images and for slices.
     """
     text = json.dumps(plain(effects.record(image)), indent=2) + "\n"
     (folder / "channels.json").write_text(text)

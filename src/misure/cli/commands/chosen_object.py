@@ -185,9 +185,10 @@ class ChosenObject:
     def folder(self, image: Path, target: "Target") -> Path:
         """`misure-IMAGE-CLASS`, and what else was chosen, so that no two objects share a folder."""
         from misure.datasets.coco_choice import split_id
-        from misure.images.nifti import nifti_stem
+        from misure.images.channel_names import case_of_files
+        from misure.images.volumes import files_of_image
 
-        parts = ["misure", nifti_stem(image.name) or "image"]
+        parts = ["misure", case_of_files(files_of_image(image)) or "image"]
         if self.slice_index is not None:
             parts.append(f"slice{self.slice_index}")
         parts.append(target.class_name or str(target.class_index))

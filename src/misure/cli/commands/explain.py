@@ -127,14 +127,16 @@ def explain(
     """Explain one segmentation: why did the network draw this object, or why did it miss it?
 
     Writes explanation.json, explanation.npz, overview.png and its panels into the --out folder; for
-    another --question its own .json, .npz and .png, and answer.json for all of them. For NIfTI
-    input it also writes the regions and the map as NIfTI.
+    another --question its own .json, .npz and .png, and answer.json for all of them. For volumes
+    it also writes the regions and the map as NIfTI.
+
+    IMAGE may be several files with commas between them, the channels of one image.
     """
     from misure._util.folders import writing_folder
     from misure.cli.commands.questions import Asked, check_options
     from misure.datasets import ImageFiles
-    from misure.images.nifti import is_nifti
     from misure.images.spacing import known_spacing
+    from misure.images.volumes import files_of_image
     from misure.models.segmentation import segment
     from misure.reports.folders import ANSWER_FILES, RESULT_FILES
 
@@ -148,13 +150,14 @@ def explain(
     options |= search
     check_options(question, options, lost_dice, robust, stability, other_image)
     model, reading = load_model_and_reading(spec, model_options, device, slice_index, image_options)
-    sample = ImageFiles([image], reading=reading)[0]
+    sample, volume = ImageFiles([image], reading=reading)[0], reading.volume(image)
     pixels = sample.image.to(model.device)
     segmentation = segment(model, pixels, affine=sample.affine)
     target = chosen.target(segmentation, question, image=image, sample=sample, reading=reading)
     out = out or chosen.folder(image, target)
     made_with = chosen.settings() | {
-        "image": str(image.resolve()), "model": spec, "model_options": model_options,
+        "image": ",".join(str(path.resolve()) for path in files_of_image(image)),
+        "model": spec, "model_options": model_options,
         "image_options": image_options, "question": question, "lost_dice": lost_dice,
         "drawn_dice": drawn_dice, "robust": robust, "stability": stability,
         "class_index": target.class_index, "dice_threshold": dice_threshold, "options": options,
@@ -165,13 +168,16 @@ def explain(
     with writing as folder, progress(quiet) as on_step:
         given: dict[str, Any] = {"spacing_mm": known_spacing(sample.spacing_mm)} | options
         if other_image is not None:
-            number = slice_index if is_nifti(other_image) else None
-            given["other_image"] = replace(reading, slice_index=number).image(other_image)
+            other = reading.volume(other_image)
+            number = None if other is None else slice_index
+            of_other = replace(reading, slice_index=number)
+            given["other_image"] = of_other.image(other or other_image)
             given["other_image_name"] = str(other_image)
         asked = Asked(
             model=segmentation.model,
             segmentation=segmentation,
             image=image,
+            volume=volume,
             pixels=pixels,
             target=target,
             order=sample.order,

@@ -11,10 +11,10 @@ from misure.datasets.coco_choice import coco_annotation, split_id
 from misure.datasets.coco_files import read_photograph
 from misure.datasets.sample import Reading
 from misure.errors import InputError
-from misure.images.nifti import is_nifti
 from misure.images.pictures import read_class_numbers
 from misure.images.read import read_image
 from misure.images.regions import check_point, component_numbers
+from misure.images.volumes import is_volume
 from misure.models.segmentation import Segmentation
 from misure.models.target import Target
 
@@ -93,7 +93,7 @@ def missed_in_file(
     Raises:
         InputError: a file of another shape or without the class, or a point outside of it.
     """
-    if is_nifti(annotation):
+    if is_volume(annotation):
         numbers = read_image(annotation, slice_index=slice_index)[0].round().long()
     else:
         numbers = torch.from_numpy(read_class_numbers(annotation))

@@ -66,7 +66,7 @@ _model_options = [
         "--slice",
         "slice_index",
         type=int,
-        help="Axial slice of a NIfTI volume, counted from the feet.",
+        help="Axial slice of a volume, counted from the feet.",
     ),
     click.option(
         "--image-option",
@@ -74,8 +74,9 @@ _model_options = [
         multiple=True,
         callback=settings,
         metavar="KEY=VALUE",
-        help="How pictures are read: frame=N or frame=channels of those with several, depth=BITS "
-        "of those darker than their type.",
+        help="How images are read: frame=N, frame=channels or frame=slices of pictures with "
+        "several, depth=BITS of those darker than their type, series=UID of a folder with several "
+        "DICOM series, channels=NAME,NAME for the order of files named by channels.",
     ),
 ]
 

@@ -22,8 +22,8 @@ from misure.explanation.explain import explain
 from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import presentation_of
 from misure.explanation.robust.measured import check_askable
-from misure.images.nifti import NiftiFile, is_nifti
 from misure.images.orientation import ViewingOrder
+from misure.images.volume_file import VolumeFile
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation
 from misure.models.target import Target
@@ -98,7 +98,8 @@ class Asked:
 
     Attributes:
         model, segmentation, target: what was drawn, or missed.
-        image: path of the image.
+        image: path of the image, or of its channels with commas between them.
+        volume: that the image is, or is a slice of, opened; None for other images.
         pixels: (C, *spatial) float.
         order: how to lay out a volume in pictures.
         slice_index: the slice that was taken of a volume.
@@ -111,6 +112,7 @@ class Asked:
     model: SegmentationModel
     segmentation: Segmentation
     image: Path
+    volume: VolumeFile | None
     pixels: Tensor
     target: Target
     order: ViewingOrder
@@ -172,7 +174,7 @@ class Asked:
             folder,
             image=str(self.image),
             order=self.order,
-            volume=self._volume(),
+            volume=self._whole_volume(),
         )
         return (
             f"{found.sentence()}\n{found.cost.pass_equivalents} pass equivalents in "
@@ -206,7 +208,7 @@ class Asked:
             regions=regions,
             image=str(self.image),
             order=self.order,
-            volume=self._volume(),
+            volume=self._whole_volume(),
         )
         said = effects.sentences() + ([regions.sentence()] if regions else [])
         seconds = effects.cost.seconds + (regions.cost.seconds if regions else 0)
@@ -267,7 +269,7 @@ class Asked:
             self.segmentation,
             folder,
             order=self.order,
-            volume=NiftiFile(self.image) if is_nifti(self.image) else None,
+            volume=self.volume,
         )
         return explanation
 
@@ -279,13 +281,11 @@ class Asked:
             presentation_of(self.model, self.pixels, hidden.values),
             folder,
             order=self.order,
-            volume=self._volume(),
+            volume=self._whole_volume(),
         )
 
-    def _volume(self) -> NiftiFile | None:
-        """The NIfTI file of a whole volume."""
-        is_volume = is_nifti(self.image) and self.slice_index is None
-        return NiftiFile(self.image) if is_volume else None
+    def _whole_volume(self) -> VolumeFile | None:
+        return self.volume if self.slice_index is None else None
 
 
 def _channels_table(effects: ChannelEffects) -> str:
