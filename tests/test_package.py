@@ -84,19 +84,19 @@ def test_the_errors_are_one_tree():
 
 
 def test_the_citation_names_the_newest_release():
-    newest = re.search(r"^## \[([\d.]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)[1]
-    assert f"version: {newest}\n" in (ROOT / "CITATION.cff").read_text()
+    newest = re.search(r"^## \[([\d.]+)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)[1]
+    assert f"version: {newest}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
     assert misure.__version__ == newest or ".dev" in misure.__version__
 
 
 def test_the_oldest_versions_that_are_tested_are_those_that_are_allowed():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    # Tools; and PyPI's torchvision, which nnunetv2 needs, too, needs CUDA's torch.
-    others = {"dev", "docs", "all", "torchvision", "nnunet"}
+    # Tools; and what needs torchvision, whose builds need CUDA's torch.
+    others = {"dev", "docs", "all", "torchvision", "nnunet", "smp", "bioimageio", "networks"}
     allowed = [*project["dependencies"], *itertools.chain(*(extras[k] for k in {*extras} - others))]
     floors = dict(line.split(">=") for line in allowed)
-    lines = (ROOT / "constraints-oldest.txt").read_text().splitlines()
+    lines = (ROOT / "constraints-oldest.txt").read_text("utf-8").splitlines()
     tested = dict(line.split("==") for line in lines if not line.startswith("#"))
     assert tested.keys() == floors.keys()
     assert tested.pop("torch") == "2.13.0"  # said in constraints-oldest.txt
@@ -126,7 +126,7 @@ ROOMS = [
 
 
 def _imports_of(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom):
             yield node.module or ""
         elif isinstance(node, ast.Import):
@@ -165,11 +165,11 @@ def test_what_draws_and_what_reads_the_command_line_stay_in_their_rooms():
 def test_explaining_does_not_wait_for_statistics():
     """scipy.stats takes as long to import as an explanation of a small image."""
     for path in (ROOT / "src" / "misure" / "explanation").rglob("*.py"):
-        for node in ast.parse(path.read_text()).body:
+        for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, ast.ImportFrom) and node.module == "scipy":
                 assert "stats" not in {alias.name for alias in node.names}, path
 
 
 def test_each_room_says_in_a_sentence_what_it_is():
     for path in (ROOT / "src" / "misure").rglob("__init__.py"):
-        assert ast.get_docstring(ast.parse(path.read_text())), path
+        assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), path

@@ -356,7 +356,7 @@ BAD = [
     ),
     (
         ["explain", "{p}", "--model", "triangle", "--class", "1", "--slice", "1"],
-        "to take a slice of, got",
+        "to take a slice of",
     ),
     (["explain", "{p}", "--model", "triangle", "--class", "1", "--out", "{p}"], "is a file. Name"),
     (["classes", "{p}", "--model", "triangle", "--model-option", "colour=1"], "'colour'"),
