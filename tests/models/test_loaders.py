@@ -163,7 +163,7 @@ def test_bad_transformers_folders(tmp_path):
     (tmp_path / "code" / "config.json").write_text(json.dumps(config))
     (tmp_path / "code" / "own.py").write_text(f"open({str(tmp_path / 'went off')!r}, 'w')")
     for name in ("cut", "bomb", "language", "code"):
-        with pytest.raises(misure.InputError, match="expected a transformers folder with a sem"):
+        with pytest.raises(misure.InputError, match="expected a transformers folder with a seg"):
             misure.load_model(f"hf:{tmp_path}/{name}")
     assert not (tmp_path / "went off").exists()
     _segformer_folder(tmp_path / "headless", SegformerForImageClassification)

@@ -237,7 +237,7 @@ class Explanation:
         """Name -> region (*spatial) bool; the saliency map float32, with NaN."""
         return {
             "target": self.target.region,
-            "ignored": self.target.ignored,
+            "ignored": self.target.unbound().ignored,
             "sufficient_region": self.sufficient_region,
             "minimally_sufficient_region": self.minimally_sufficient_region,
             "saliency_map": self.saliency_map,
@@ -275,6 +275,7 @@ class Explanation:
             class_name=values.target.class_name,
             multilabel=values.target.multilabel,
             made_from=values.target.made_from,
+            score=values.target.score,
         )
         return cls(target=target, values=values, **tensors)
 
@@ -299,5 +300,6 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, Tensor):
         return np.array_equal(a.cpu().numpy(), b.cpu().numpy(), equal_nan=a.is_floating_point())
     if isinstance(a, Target):
+        a, b = a.unbound(), b.unbound()
         return all(_same(getattr(a, field.name), getattr(b, field.name)) for field in fields(a))
     return bool(a == b)

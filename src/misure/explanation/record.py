@@ -29,6 +29,8 @@ class TargetRecord(Record, frozen=True, kw_only=True):
         area_fraction: of the image, in [0, 1].
         multilabel: whether each class is decided by itself.
         made_from: what a person marked for the model to draw; empty if the model drew the pixels.
+        score: the network's, of an object that it reports by itself; None: of no such object.
+        reported: its number among all that the network reports, 0 the best score; None: none.
         area_mm2, volume_mm3: of the target, in 2D or in 3D, if the spacing is known.
     """
 
@@ -38,6 +40,8 @@ class TargetRecord(Record, frozen=True, kw_only=True):
     area_fraction: Fraction
     multilabel: bool
     made_from: str = ""
+    score: Fraction | None = None
+    reported: Count | None = None
     area_mm2: float | None = None
     volume_mm3: float | None = None
 

@@ -68,7 +68,7 @@ class MethodResult:
         """Writes `target`, `ignored` (bool) and `saliency_map` (float32) as one `.npz`."""
         tensors = {
             "target": self.target.region,
-            "ignored": self.target.ignored,
+            "ignored": self.target.unbound().ignored,
             "saliency_map": self.saliency_map,
         }
         write_arrays(file, {name: tensor.numpy() for name, tensor in tensors.items()})

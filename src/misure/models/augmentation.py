@@ -36,29 +36,45 @@ def augmented_dices(
     or loses a fifth of its contrast. Takes four forward passes.
 
     Args:
-        model: the model.
+        model: the model, reading objects if the targets are some that it reports.
         image: (C, *spatial), on the model's device.
         targets: taken from the model's prediction on the image.
         seed: of the noise.
         order: how a volume is laid out as axial slices, which says where left and right are.
     """
     axis = 1 + order[2][0] if image.ndim == 4 else 2
-    changed = [image.flip(axis), *(weak(image, seed) for weak in _WEAK.values())]
+    changed = [weak(image, seed) for weak in _WEAK.values()]
+
+    def dices_of(logits: Tensor) -> list[list[float]]:
+        return [
+            [target.dice_of_logits(prediction[None])[0] for target in targets]
+            for prediction in logits
+        ]
 
     def work(batch: slice) -> list[list[float]]:
         with torch.no_grad():
-            logits = model(torch.stack(changed[batch]))
-        upright = [
-            prediction.flip(axis) if number == 0 else prediction
-            for number, prediction in enumerate(logits, start=batch.start)
-        ]
-        return [
-            [target.dice_of_logits(prediction[None])[0] for target in targets]
-            for prediction in upright
-        ]
+            return dices_of(model(torch.stack(changed[batch])))
 
-    batches = model.in_batches(work, len(changed), image.shape[1:])
+    mirrored = _mirrored(model, targets, axis)
+
+    def work_mirrored(_all: slice) -> list[list[float]]:
+        with torch.no_grad():
+            return dices_of(mirrored(image.flip(axis)[None]).flip(axis + 1))
+
+    batches = [
+        *mirrored.in_batches(work_mirrored, 1, image.shape[1:]),
+        *model.in_batches(work, len(changed), image.shape[1:]),
+    ]
     dices = [dices_of_change for batch in batches for dices_of_change in batch]
     return [
         dict(zip(AUGMENTATIONS, of_target, strict=True)) for of_target in zip(*dices, strict=True)
     ]
+
+
+def _mirrored(model: SegmentationModel, targets: Sequence[Target], axis: int) -> SegmentationModel:
+    """The model for the mirrored image, in which objects lie in the mirrored place."""
+    bindings = [target.binding for target in targets if target.channel is not None]
+    if not bindings or bindings[0] is None:
+        return model
+    moved = bindings[0].moved(lambda region: region.flip(axis - 1))
+    return model.for_object(moved, reads_objects=True)

@@ -7,9 +7,9 @@ something for this image only. A model is therefore bound to an image before it 
 it are hidden, so that an explanation is of the network, and not of how its input is scaled.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from torch import Tensor
 
@@ -49,6 +49,33 @@ class Form(Protocol):
         ...
 
 
+@runtime_checkable
+class PixelForm(Form, Protocol):
+    """A form that brings logits to the pixels of the user's image by itself."""
+
+    def read_pixels(
+        self, output: Any, inputs: Tensor, preprocessing: Preprocessing, spatial: Sequence[int]
+    ) -> Tensor:
+        """Logits (N, K, *spatial) float32 of an output.
+
+        Args:
+            output: what the network returned.
+            inputs: (N, C, *spatial') that the output stands for.
+            preprocessing: how the images came to the network.
+            spatial: of the user's images.
+        """
+        ...
+
+
+@runtime_checkable
+class MovableForm(Form, Protocol):
+    """A form that knows where in the image the objects are."""
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> Self:
+        """The form for an image whose pixels lie elsewhere (see `Binding.moved`)."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class FoundObject:
     """One object as the network itself reports it.
@@ -78,6 +105,17 @@ class Binding:
     preprocessing: Preprocessing | None = None
     objects: tuple[FoundObject, ...] = ()
     objects_form: Form | None = None
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> "Binding":
+        """The binding to an image whose pixels lie elsewhere: mirrored, or shifted.
+
+        Args:
+            move: (*spatial) bool -> where these pixels lie then.
+        """
+        objects = (replace(one, region=move(one.region)) for one in self.objects)
+        form = self.objects_form
+        form = form.moved(move) if isinstance(form, MovableForm) else form
+        return replace(self, objects=tuple(objects), objects_form=form)
 
 
 Binder = Callable[["SegmentationModel", Tensor, Tensor | None], Binding]

@@ -24,7 +24,7 @@ from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, MisureError, ModelError, entrance
 from misure.models.as_module import SegmentationModule
 from misure.models.batches import in_batches, is_out_of_memory
-from misure.models.binding import Binder, Binding, Form, FoundObject
+from misure.models.binding import Binder, Binding, Form, FoundObject, PixelForm
 from misure.models.borrowed import borrowed, fixed_random_numbers, lock_of, modules_within
 from misure.models.cost import Cost, Counters
 from misure.models.device import autocast_type, device_and_dtype
@@ -397,8 +397,22 @@ class SegmentationModel:
     def _logits(self, images: Tensor, fixes_random: bool, is_by_pixel: bool) -> Tensor:
         """Logits at the images' own pixels; nothing is counted."""
         inputs = self.preprocessing.to_input(images.to(self.device, torch.float32))
+        if isinstance(self._form, PixelForm):
+            return self._at_pixels(self._form, inputs, images.shape[2:], fixes_random, is_by_pixel)
         logits = self._of_inputs(inputs, fixes_random, is_by_pixel)
         return self.preprocessing.to_image(logits, images.shape[2:])
+
+    def _at_pixels(
+        self, form: PixelForm, inputs: Tensor, spatial: Shape, fixes_random: bool, is_by_pixel: bool
+    ) -> Tensor:
+        if self.windows is not None:
+            raise InputError(
+                f"expected no window with {self.name}, which reports objects on whole images, got "
+                "one. Leave window out."
+            )
+        bordered = mirrored(inputs, self.border_px) if self.border_px else inputs
+        output = self._output(bordered, fixes_random, is_by_pixel)
+        return form.read_pixels(output, inputs, self.preprocessing, spatial)
 
     def _of_inputs(self, inputs: Tensor, fixes_random: bool, is_by_pixel: bool) -> Tensor:
         """Logits (N, K, *any) of the network's inputs (N, C, *spatial)."""

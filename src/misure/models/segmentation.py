@@ -222,6 +222,10 @@ class Segmentation:
             binding=self.model.binding,
         )
 
+    def instances_of(self, class_index: int) -> list[FoundObject]:
+        """The objects of a class that the network reports, the largest first."""
+        return [self.objects[number] for number in self._numbers_of(class_index)]
+
     def _numbers_of(self, class_index: int) -> list[int]:
         """The numbers of the reported objects of a class, the largest object first."""
         numbers = [i for i, found in enumerate(self.objects) if found.class_index == class_index]

@@ -73,6 +73,19 @@ class Target:
         if not bool(self.region.any()):
             raise InputError("expected at least one pixel to preserve, got an empty region.")
 
+    def unbound(self) -> "Target":
+        """The target as it is written to disk: of its class, without the binding to the image.
+
+        The other objects of the class that the network reports are then ignored.
+        """
+        if self.channel is None or self.binding is None:
+            return replace(self, binding=None, channel=None)
+        ignored = self.ignored.clone()
+        for number, other in enumerate(self.binding.objects):
+            if number != self.channel and other.class_index == self.class_index:
+                ignored |= other.region.to(ignored.device)
+        return replace(self, ignored=ignored & ~self.region, binding=None, channel=None)
+
     @property
     def logit_index(self) -> int:
         """Its position among the logits of the model that is bound to the target."""
@@ -110,6 +123,8 @@ class Target:
             "area_fraction": area_fraction(self.region),
             "multilabel": self.multilabel,
             "made_from": self.made_from,
+            "score": self.score,
+            "reported": self.channel,
         }
 
     def to(self, device: str | torch.device) -> "Target":

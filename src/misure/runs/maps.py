@@ -57,6 +57,7 @@ def read_result(folder: RunFolder, record: DoneObject, settings: RunSettings) ->
             ignored=tensors["ignored"],
             class_name=record.class_name,
             multilabel=record.target.multilabel,
+            score=record.target.score,
         )
         return MethodResult(target=target, saliency_map=tensors["saliency_map"], **about)
     except (OSError, ValueError, KeyError) as error:

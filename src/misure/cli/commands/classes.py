@@ -1,7 +1,7 @@
 """`misure classes`."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from misure.cli.commands.options import (
     with_model,
 )
 from misure.cli.terminal import say, table
+
+if TYPE_CHECKING:
+    from misure.models.segmentation import Segmentation
 
 
 @click.command(cls=FilledCommand)
@@ -28,7 +31,10 @@ def classes(
     image_options: dict[str, Any],
     quiet: bool,
 ) -> None:
-    """What the network finds in an image: classes, areas, number of objects."""
+    """What the network finds in an image: classes, areas, number of objects.
+
+    If it reports instances by itself, each with its score.
+    """
     from misure.datasets.image_files import ImageFiles
     from misure.models.segmentation import segment
 
@@ -43,3 +49,20 @@ def classes(
             for entry in classes
         ]  # fmt: skip
         say(table(["class_index", "class_name", "pixels", "area", "objects"], rows))
+        if found.objects:
+            say("\nInstances that the network reports (--class NAME --instance N):")
+            say(table(["class_name", "N", "score", "pixels", "area", "inside"], _instances(found)))
+
+
+def _instances(found: "Segmentation") -> list[list[str]]:
+    """A row for each reported instance, by class, the largest first; a pixel inside names it."""
+    rows = []
+    for entry in found.found_classes():
+        for number, instance in enumerate(found.instances_of(entry.class_index)):
+            num_pixels = int(instance.region.sum())
+            row, column = instance.region.nonzero()[num_pixels // 2].tolist()[-2:]
+            rows.append([
+                entry.class_name, str(number), f"{instance.score:.3f}", f"{num_pixels:,}",
+                f"{num_pixels / instance.region.numel():.2%}", f"{row},{column}",
+            ])  # fmt: skip
+    return rows

@@ -184,7 +184,7 @@ class HiddenRegion:
         """Writes the region as one `.npz`, at once or not at all."""
         tensors = {
             "target": self.target.region,
-            "ignored": self.target.ignored,
+            "ignored": self.target.unbound().ignored,
             "region": self.region,
         }
         arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
@@ -220,6 +220,7 @@ class HiddenRegion:
             class_name=values.target.class_name,
             multilabel=values.target.multilabel,
             made_from=values.target.made_from,
+            score=values.target.score,
         )
         return cls(target=target, region=tensors["region"], values=values)
 

@@ -209,9 +209,10 @@ def _compared(
 
 
 def _shifted(_model: SegmentationModel, image: Tensor, target: Target, seed: int) -> _Changed:
-    return _Changed(
-        _SHIFT.region(image), _SHIFT.target(target), seed, moved=_SHIFT.region, first_column=1
-    )
+    moved = _SHIFT.target(target)
+    if target.binding is not None and target.channel is not None:
+        moved = replace(moved, binding=target.binding.moved(_SHIFT.region))
+    return _Changed(_SHIFT.region(image), moved, seed, moved=_SHIFT.region, first_column=1)
 
 
 def _noisy(model: SegmentationModel, image: Tensor, target: Target, seed: int) -> _Changed:

@@ -107,12 +107,21 @@ def _drawn(
             continue
         rest = f"the rest of {name}" if is_own else name
         yield Surrounding(CLASS, rest, Piece.of(own), index)
-        numbers = component_numbers(whole)
-        for number in range(found.num_objects if found.num_objects > 1 else 0):
-            region = (numbers == number + 1) & outside
+        objects = list(_objects_of(segmentation, index, whole)) if found.num_objects > 1 else []
+        for number, drawn in enumerate(objects):
+            region = drawn & outside
             if least_px <= int(region.sum()) < int(own.sum()):
                 label = f"object {number} of {name}"
                 yield Surrounding(OBJECT, label, Piece.of(region), index, number)
+
+
+def _objects_of(segmentation: Segmentation, index: int, whole: Tensor) -> Iterator[Tensor]:
+    """The objects (*spatial) bool of a class: those that the network reports, or connected ones."""
+    if segmentation.objects:
+        yield from (one.region.cpu() for one in segmentation.instances_of(index))
+        return
+    numbers = component_numbers(whole)
+    yield from (numbers == number for number in range(1, int(numbers.max()) + 1))
 
 
 def _whole_background(segmentation: Segmentation, region: Tensor) -> Surrounding:

@@ -1,24 +1,64 @@
-"""`hf:ID_OR_FOLDER`: semantic segmentation networks of the transformers library.
+"""`hf:ID_OR_FOLDER`: segmentation networks of the transformers library.
 
 Nothing is downloaded: the files of the network are in a folder, or in the library's cache.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from misure._util.optional import require
-from misure._util.suggestions import nearest
+from misure._util.suggestions import did_you_mean, nearest
 from misure.errors import InputError, MissingDataError
+from misure.models.instances import instance_settings
 from misure.models.loaders.file import reading
-from misure.models.loaders.hf_processor import NAME, NESTED_NAME, preprocessing_settings
+from misure.models.loaders.hf_instances import (
+    INSTANCE,
+    OBJECTS,
+    PANOPTIC,
+    SEMANTIC,
+    QueryReader,
+    default_score,
+)
+from misure.models.loaders.hf_processor import (
+    NAME,
+    NESTED_NAME,
+    open_processor,
+    preprocessing_settings,
+)
 from misure.models.loaders.registry import loader
 
-_WITH_TEXT = ("oneformer",)
+_BY_ARCHITECTURE = ("ConditionalDetrForSegmentation", "RfDetrForInstanceSegmentation")
+"""Classes that no automatic class of transformers opens as networks of masks."""
+
+_OBJECTS_OF = {"detr": PANOPTIC, "conditional_detr": PANOPTIC, "rf_detr": INSTANCE}
+"""What networks list that have no semantic form."""
+
+_QUERIES = ("maskformer", "mask2former", "oneformer", "eomt", "eomt_dinov3")
+
+_BOXES_ALONE = ("deformable_detr", "rt_detr", "rt_detr_v2", "dab_detr", "lw_detr", "yolos")
+
+
+class WithTask(nn.Module):
+    """A network that takes images and a task in words (OneFormer), as one of images alone.
+
+    Args:
+        net: of transformers.
+        tokens: (1, length) of the task.
+    """
+
+    def __init__(self, net: nn.Module, tokens: Tensor) -> None:
+        super().__init__()
+        self.net = net
+        self.tokens = nn.Buffer(tokens)
+
+    def forward(self, images: Tensor) -> Any:
+        """What the network returns for images (N, C, H, W)."""
+        return self.net(images, task_inputs=self.tokens.expand(len(images), -1))
 
 
 @loader("hf", usage="hf:ID_OR_FOLDER", extra="hf")
@@ -32,8 +72,11 @@ def load(
     input_size: Any = None,
     size_divisor: Any = None,
     class_names: Any = None,
+    objects: Any = None,
+    min_score: Any = None,
+    stuff: Any = None,
 ) -> tuple[nn.Module, dict[str, Any]]:
-    """A semantic segmentation network of transformers, with its preprocessing and class names.
+    """A segmentation network of transformers, with its preprocessing and class names.
 
     The argument is a folder, or a name on the hub whose files are in the cache.
 
@@ -44,6 +87,11 @@ def load(
             the other options say; a dictionary: as the folder's, but with these keys.
         mean, std, input_size, size_divisor, class_names: arguments of SegmentationModel; what they
             settle need not be understood from the folder.
+        objects: what networks of queries list: `semantic` (classes), `instance` or `panoptic`
+            (objects, each with a score), as the library's post-processing does. None: classes, and
+            if the network has none (DETR, RF-DETR) objects.
+        min_score: least score of what is listed; None: that of the library.
+        stuff: names of classes whose panoptic segments are one; text with commas, or a list.
 
     Raises:
         InputError: no such network in the folder, one without its weights, or one whose image
@@ -55,8 +103,13 @@ def load(
     _check_present(argument, transformers)
     options = {"mean": mean, "std": std, "input_size": input_size, "size_divisor": size_divisor}
     with _quiet(transformers):
-        with reading(f"a transformers folder with a semantic segmentation network in {argument}"):
-            net, info = _kind(argument, transformers).from_pretrained(
+        with reading(f"a transformers folder with a segmentation network in {argument}"):
+            config = transformers.AutoConfig.from_pretrained(
+                argument, trust_remote_code=False, local_files_only=True
+            )
+        mode = _objects(argument, config, objects, {"min_score": min_score, "stuff": stuff})
+        with reading(f"a transformers folder with a segmentation network in {argument}"):
+            net, info = _kind(argument, config, transformers).from_pretrained(
                 argument,
                 trust_remote_code=False,
                 local_files_only=True,
@@ -64,16 +117,98 @@ def load(
                 output_loading_info=True,
             )
         _check_weights(argument, info)
+        files = {name: _find(argument, name, transformers) for name in (NAME, NESTED_NAME)}
+        is_told = config.model_type == "oneformer"
         settings = preprocessing_settings(
             argument,
-            {name: _find(argument, name, transformers) for name in (NAME, NESTED_NAME)},
+            files,
             net.config,
             transformers,
             processor=processor,
             given=[name for name, value in options.items() if value is not None],
+            task=mode if is_told else "",
         )
-    names = {} if class_names is not None else {"class_names": _class_names(argument, net.config)}
-    return net, settings | names | {"num_channels": getattr(net.config, "num_channels", None)}
+        if mode != SEMANTIC:
+            opened = open_processor(
+                argument, files, net.config, transformers, processor=processor or None
+            )
+            labels = _given_names(class_names) or _class_names(argument, net.config)
+            settings |= instance_settings(
+                _reader(opened, mode, labels, config, min_score, stuff), f"hf:{argument}"
+            )
+        if is_told:
+            net = WithTask(net, _task_tokens(argument, mode, config, transformers))
+    names = {} if class_names is not None else {"class_names": _class_names(argument, config)}
+    return net, settings | names | {"num_channels": getattr(config, "num_channels", None)}
+
+
+def _objects(argument: str, config: Any, objects: Any, options: dict[str, Any]) -> str:
+    """What a network is asked to list."""
+    lists = _OBJECTS_OF.get(config.model_type)
+    mode = objects or lists or SEMANTIC
+    if mode not in OBJECTS:
+        raise InputError(f"expected objects among {', '.join(OBJECTS)}, got {objects!r}.")
+    if lists and mode == SEMANTIC:
+        raise InputError(
+            f"expected objects=instance or objects=panoptic for {argument}: the classes of "
+            f"{config.model_type} are those of its objects."
+        )
+    has_queries = lists or config.model_type in _QUERIES
+    if mode != SEMANTIC and not has_queries:
+        raise InputError(
+            f"expected objects=semantic for {argument}: {config.model_type} has classes of pixels, "
+            "and no objects."
+        )
+    for name, value in options.items():
+        if value is not None and mode == SEMANTIC:
+            raise InputError(f"expected {name} with objects=instance or panoptic, got it alone.")
+    return str(mode)
+
+
+def _reader(
+    processor: Any,
+    mode: str,
+    names: Sequence[str],
+    config: Any,
+    min_score: float | None,
+    stuff: str | Sequence[str] | None,
+) -> QueryReader:
+    """What reads the objects that a network lists."""
+    fused = _given_names(stuff) or []
+    unknown = [name for name in fused if name not in names]
+    if unknown or (fused and mode != PANOPTIC):
+        raise InputError(
+            f"expected stuff with objects=panoptic, as names of classes, got {fused}."
+            f"{did_you_mean(unknown[0], names) if unknown else ''}"
+        )
+    return QueryReader(
+        processor,
+        mode,
+        len(names),
+        default_score(processor, mode) if min_score is None else float(min_score),
+        is_sigmoid=config.model_type == "rf_detr",
+        stuff=tuple(list(names).index(name) for name in fused),
+    )
+
+
+def _given_names(names: Any) -> list[str] | None:
+    """Names that are one text with commas between them, or a list."""
+    if isinstance(names, str):
+        return [name.strip() for name in names.split(",")]
+    return None if names is None else list(names)
+
+
+def _task_tokens(argument: str, task: str, config: Any, transformers: Any) -> Tensor:
+    """The tokens (1, length) of a task, as the processor of OneFormer makes them."""
+    with reading(f"the tokenizer of OneFormer in {argument}"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            argument, trust_remote_code=False, local_files_only=True
+        )
+    tokens = tokenizer(
+        f"the task is {task}", padding="max_length", max_length=config.task_seq_len, truncation=True
+    )
+    ids, mask = torch.tensor(tokens["input_ids"]), torch.tensor(tokens["attention_mask"])
+    return (ids * mask)[None]
 
 
 @contextmanager
@@ -91,16 +226,16 @@ def _quiet(transformers: Any) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _kind(argument: str, transformers: Any) -> Any:
+def _kind(argument: str, config: Any, transformers: Any) -> Any:
     """The class that opens the network: one for classes of pixels, or one for masks of queries."""
-    config = transformers.AutoConfig.from_pretrained(
-        argument, trust_remote_code=False, local_files_only=True
-    )
-    if config.model_type in _WITH_TEXT:
+    if config.model_type in _BOXES_ALONE:
         raise InputError(
-            f"expected a network that takes images alone, {config.model_type} in {argument} also "
-            "takes a task as text. Wrap it in a function, and load that with python:."
+            f"expected a network that draws masks, {config.model_type} in {argument} has boxes "
+            "alone in transformers."
         )
+    named = [name for name in config.architectures or () if name in _BY_ARCHITECTURE]
+    if named and hasattr(transformers, named[0]):
+        return getattr(transformers, named[0])
     universal = transformers.AutoModelForUniversalSegmentation
     is_universal = type(config) in universal._model_mapping
     return universal if is_universal else transformers.AutoModelForSemanticSegmentation

@@ -31,6 +31,7 @@ def preprocessing_settings(
     *,
     processor: Any = None,
     given: Sequence[str] = (),
+    task: str = "",
 ) -> dict[str, Any]:
     """Arguments of SegmentationModel that do what the folder's image processor does.
 
@@ -43,6 +44,7 @@ def preprocessing_settings(
             defaults of the network's class; False: none; a dictionary: as the folder says, but with
             these keys.
         given: names of arguments of SegmentationModel that the user gives.
+        task: that the processor is told together with the image; empty: it takes images alone.
 
     Raises:
         InputError: a processor that cannot be opened, or that misure cannot follow.
@@ -55,17 +57,12 @@ def preprocessing_settings(
     is_assumed = keys is None and processor is None
     if is_assumed and set(_BY_HAND) <= set(given):
         return {}
-    keys = reduces if processor == _DEFAULT else dict(keys or {})
-    if isinstance(processor, Mapping):
-        keys |= dict(processor)
-        kind = {_TYPE: keys[_TYPE]} if _TYPE in keys else {}
-        _check_keys(processor, _open(argument, kind, config, transformers))
-    opened = _open(argument, keys, config, transformers)
+    opened = open_processor(argument, files, config, transformers, processor=processor)
     if is_assumed:
         _warn_of_defaults(argument, opened)
     settings: dict[str, Any] = {
         "preprocessing": follow(
-            opened,
+            with_task(opened, task) if task else opened,
             num_channels=getattr(config, "num_channels", None) or 3,
             given=given,
             record=_record(opened),
@@ -74,6 +71,49 @@ def preprocessing_settings(
     if getattr(opened, _REDUCES, False):
         settings["label_offset"] = -1
     return settings
+
+
+def open_processor(
+    argument: str,
+    files: Mapping[str, Path | None],
+    config: Any,
+    transformers: Any,
+    *,
+    processor: Any = None,
+) -> Any:
+    """The image processor of a folder; the arguments are those of `preprocessing_settings`.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    keys = _read(files)
+    if processor == _DEFAULT:
+        keys = {_REDUCES: True} if keys and keys.get(_REDUCES) else {}
+    keys = dict(keys or {})
+    if isinstance(processor, Mapping):
+        keys |= dict(processor)
+        kind = {_TYPE: keys[_TYPE]} if _TYPE in keys else {}
+        _check_keys(processor, _open(argument, kind, config, transformers))
+    return _open(argument, keys, config, transformers)
+
+
+def with_task(processor: Any, task: str) -> Any:
+    """A processor of images alone, of one that also takes a task."""
+    return _Tasked(processor, task)
+
+
+class _Tasked:
+    """An image processor that is told the same task with every image (OneFormer)."""
+
+    def __init__(self, processor: Any, task: str) -> None:
+        vars(self).update(vars(processor))
+        self._processor, self._task = processor, task
+
+    def __call__(self, images: Any, **keys: Any) -> Any:
+        return self._processor(images, [self._task] * len(images), **keys)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._processor, name)
 
 
 def _warn_of_defaults(argument: str, processor: Any) -> None:
@@ -132,6 +172,8 @@ def _read_object(path: Path | None) -> dict[str, Any] | None:
 
 def _open(argument: str, keys: Mapping[str, Any], config: Any, transformers: Any) -> Any:
     """The processor with these keys. Code that the folder brings is not run."""
+    if config.model_type == "oneformer":
+        keys = {**keys, "class_info_file": ""}  # names for training, else fetched from the hub
     has_backends = find_spec("transformers.image_processing_backends") is not None
     choice: dict[str, Any] = {"backend": "pil"} if has_backends else {"use_fast": False}
     with TemporaryDirectory() as folder:
