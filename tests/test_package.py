@@ -54,6 +54,7 @@ PUBLIC = [
     "missed_target",
     "necessary_region",
     "predicted_target",
+    "prompt_sensitivity",
     "read_image",
     "read_run",
     "robustness",

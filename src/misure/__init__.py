@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from misure.explanation.answers.context_effects import context_effects
     from misure.explanation.answers.leverage import leverage
     from misure.explanation.answers.missed_objects import missed_objects
+    from misure.explanation.answers.prompt_sensitivity import prompt_sensitivity
     from misure.explanation.answers.robustness import robustness
     from misure.explanation.answers.stability import Stability, stability_of
     from misure.explanation.explain import explain, explain_all
@@ -95,6 +96,7 @@ _MODULE_OF = {
     "missed_target": "models.missed",
     "necessary_region": "explanation.answers.hide",
     "predicted_target": "models.segmentation",
+    "prompt_sensitivity": "explanation.answers.prompt_sensitivity",
     "read_image": "images.read",
     "read_run": "runs.run",
     "robustness": "explanation.answers.robustness",

@@ -100,11 +100,16 @@ class Binding:
         objects: what the network reports on the image, the best score first.
         objects_form: reads logits (N, M, *any), one channel for each of the M objects: how the
             network now draws it; None: it reports no objects.
+        network: what the network computes for this image (with its prompts), from inputs, by the
+            model's own modules; None: the same as for any image.
+        form: how the output is read for this image; None: as for any image.
     """
 
     preprocessing: Preprocessing | None = None
     objects: tuple[FoundObject, ...] = ()
     objects_form: Form | None = None
+    network: Callable[[Tensor], Any] | None = None
+    form: Form | None = None
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> "Binding":
         """The binding to an image whose pixels lie elsewhere: mirrored, or shifted.

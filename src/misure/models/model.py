@@ -544,7 +544,60 @@ class SegmentationModel:
         bound.binding, bound._unbound = binding, self
         if binding is not None and binding.preprocessing is not None:
             bound.preprocessing = binding.preprocessing
+        if binding is not None and binding.network is not None:
+            bound.net = binding.network
+        if binding is not None and binding.form is not None:
+            bound._form = binding.form
         return bound
+
+    @entrance("SegmentationModel.with_prompts")
+    def with_prompts(self, prompts: Any, mask: str | int | None = None) -> "SegmentationModel":
+        """A copy that draws what prompts name, one class for each; both count passes together.
+
+        Args:
+            prompts: one or several: texts (`point:R,C`, `box:R0,C0,R1,C1`, `text:WORDS`) or
+                Prompts; see `misure.models.prompts`.
+            mask: which of several masks of a prompt is read: `best`, `single` or its place; None:
+                as before, at first the best on the whole image.
+
+        Raises:
+            InputError: the network takes no prompts, or none of this kind.
+        """
+        from misure.models.prompted import prompted
+
+        return prompted(self, prompts, mask)
+
+    def with_form(
+        self,
+        net: Callable[[Tensor], Any],
+        *,
+        form: Form,
+        binder: Binder | None,
+        class_names: Sequence[str],
+    ) -> "SegmentationModel":
+        """A model whose output is read in another way; both count their passes together."""
+        other = copy.copy(self)
+        other.net, other._form, other.binder = net, form, binder
+        other.class_names, other._fitting = tuple(class_names), {}
+        other.binding, other._unbound = None, None
+        other._is_borrowed = other._is_looked_at = False
+        return other
+
+    def raw_output(self, images: Tensor) -> Any:
+        """What the network itself returns for images, without gradients; the passes are counted.
+
+        Args:
+            images: (N, C, *spatial) float, in the user's units.
+
+        Raises:
+            ModelError: the network raised.
+        """
+        with self._borrowed(), torch.no_grad():
+            inputs = self.preprocessing.to_input(images.to(self.device, torch.float32))
+            bordered = mirrored(inputs, self.border_px) if self.border_px else inputs
+            output = self._output(bordered, self._fixes_random, False)
+        self._counters.add(get_ident(), forward=len(images))
+        return output
 
     def settings(self) -> dict[str, Any]:
         """How the network is used, as plain values: enough to use it in the same way again."""

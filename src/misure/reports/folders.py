@@ -10,6 +10,7 @@ from misure.explanation.answers.channel_effects import ChannelEffects
 from misure.explanation.answers.channel_regions import ChannelRegions
 from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.answers.leverage import Leverage
+from misure.explanation.answers.prompt_sensitivity import PromptSensitivity
 from misure.explanation.answers.whole import Answer
 from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import Presentation
@@ -25,12 +26,14 @@ from misure.reports.comparison_picture import save_comparison_picture
 from misure.reports.explanation_picture import PANEL_FILES, save_pictures
 from misure.reports.hidden_picture import save_hidden_picture
 from misure.reports.leverage_picture import save_leverage_picture
+from misure.reports.prompt_picture import save_prompt_picture
 
 RESULT_FILES = ("explanation.json", "explanation.npz", "overview.png", *PANEL_FILES)
 HIDDEN_QUESTIONS = ("necessary", "surroundings", "blocking")
 ANSWER_FILES = (
     "answer.json",
     "stability.json",
+    *(f"prompt.{ending}" for ending in ("json", "npz", "png")),
     *(f"leverage.{ending}" for ending in ("json", "npz", "png", "nii.gz")),
     *("channels.json", "channels.png"),
     *(f"channel_regions.{ending}" for ending in ("json", "npz", "nii.gz")),
@@ -151,6 +154,23 @@ def save_leverage(
         description = f"misure: {leverage.target.class_name}"
         write_regions({"leverage": leverage.map()}, volume.affine, folder, description)
     save_leverage_picture(leverage, pixels, folder / "leverage.png", image=image, order=order)
+
+
+def save_prompt_sensitivity(
+    found: PromptSensitivity, pixels: Tensor, folder: Path, *, image: str = ""
+) -> None:
+    """Writes `prompt.json`, `prompt.npz` (`target`, `agreement`) and `prompt.png`.
+
+    Args:
+        found: what to write.
+        pixels: (C, H, W) float, of the image.
+        folder: an existing folder.
+        image: name of the image.
+    """
+    text = json.dumps(plain(found.record(image)), indent=2) + "\n"
+    (folder / "prompt.json").write_text(text)
+    found.save(folder / "prompt.npz", image)
+    save_prompt_picture(found, pixels, folder / "prompt.png", image=image)
 
 
 def save_channels(

@@ -1,8 +1,8 @@
 """The object that `misure explain` is asked about."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,11 @@ class ChosenObject:
         from misure.models.missed import DRAWN_DICE, DRAWN_DICE_OF_BOX
 
         return DRAWN_DICE if self.box is None else DRAWN_DICE_OF_BOX
+
+    def of_prompts(self, prompts: Sequence[str]) -> "ChosenObject":
+        """The same object; that of the one prompt, if nothing else says which."""
+        is_said = self.class_ is not None or self.point is not None
+        return self if is_said or len(prompts) != 1 else replace(self, class_="0")
 
     def check(self, question: str) -> None:
         """Raises an InputError for flags that do not fit a question, or each other."""
@@ -217,7 +222,7 @@ _OPTIONS = [
         "--class",
         "class_",
         metavar="NAME|INDEX",
-        help="Class to explain; needed unless --point names an object.",
+        help="Class to explain; needed unless --point names an object, or there is one --prompt.",
     ),
     click.option(
         "--point", metavar="R,C", callback=numbers("R,C"), help="Only the object at this pixel."

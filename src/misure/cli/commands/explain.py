@@ -25,6 +25,7 @@ from misure.errors import InputError
 
 QUESTIONS = [
     *("sufficient", "necessary", "complete", "surroundings", "blocking", "leverage", "channels"),
+    "prompt",
     "all",
 ]
 
@@ -47,8 +48,9 @@ _FLAGS = (
     "that is both (complete), the second outside of the object only (surroundings), what stands in "
     "the way of an object that the network missed (blocking), what the rest of the object loses "
     "without each of its parts (leverage), which channels of the image it takes (channels; with "
-    "--option channels=apart also which places in each), or what suffices, is necessary, also "
-    "around the object, other reasons and the effects of the surroundings (all).",
+    "--option channels=apart also which places in each), how far the mask of a point or a box "
+    "depends on where that lies (prompt), or what suffices, is necessary, also around the object, "
+    "other reasons and the effects of the surroundings (all).",
 )
 @click.option(
     "--lost-dice",
@@ -140,6 +142,7 @@ def explain(
     from misure.models.segmentation import segment
     from misure.reports.folders import ANSWER_FILES, RESULT_FILES
 
+    chosen = chosen.of_prompts(model_options.get("prompts", ()))
     chosen.check(question)
     drawn_dice = chosen.usual_drawn_dice if drawn_dice is None else drawn_dice
     if taken := [name for name in _FLAGS if name in options]:

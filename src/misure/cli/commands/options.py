@@ -47,6 +47,14 @@ dice_threshold_option = click.option(
 quiet_option = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 image_argument = click.argument("image", type=click.Path(path_type=Path))
 
+_prompt_option = click.option(
+    "--prompt",
+    "prompts",
+    multiple=True,
+    metavar="PROMPT",
+    help="What a promptable network (SAM, CLIPSeg) shall draw: point:R,C, with more points after "
+    "semicolons (-R,C is none of the object), box:R0,C0,R1,C1, or text:WORDS. Each one is a class.",
+)
 _model_options = [
     click.option(
         "--model-option",
@@ -145,6 +153,18 @@ def with_search(command: Command) -> Command:
     return gathered
 
 
+def _with_prompts(command: Command) -> Command:
+    """Hands the values of --prompt to a command as the model option `prompts`."""
+
+    @wraps(command)
+    def gathered(*args: Any, prompts: tuple[str, ...], **values: Any) -> None:
+        if prompts:
+            values["model_options"] = values["model_options"] | {"prompts": list(prompts)}
+        command(*args, **values)
+
+    return gathered
+
+
 def with_model(*, required: bool = True) -> Callable[[Command], Command]:
     """Adds the options that say which network, and how it and an image are to be read."""
     which = click.option(
@@ -157,7 +177,8 @@ def with_model(*, required: bool = True) -> Callable[[Command], Command]:
     )
 
     def add(command: Command) -> Command:
-        for option in reversed([which, *_model_options]):
+        command = _with_prompts(command)
+        for option in reversed([which, _prompt_option, *_model_options]):
             command = option(command)
         return command
 

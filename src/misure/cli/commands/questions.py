@@ -16,6 +16,7 @@ from misure.explanation.answers.channels import FILLS, channel_effects
 from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.answers.hide import blocking_region, necessary_region
 from misure.explanation.answers.leverage import leverage
+from misure.explanation.answers.prompt_sensitivity import prompt_sensitivity
 from misure.explanation.answers.stability import stability_of
 from misure.explanation.answers.whole import answer
 from misure.explanation.explain import explain
@@ -25,6 +26,7 @@ from misure.explanation.robust.measured import check_askable
 from misure.images.orientation import ViewingOrder
 from misure.images.volume_file import VolumeFile
 from misure.models.model import SegmentationModel
+from misure.models.prompted import prompts_of
 from misure.models.segmentation import Segmentation
 from misure.models.target import Target
 from misure.reports.folders import (
@@ -32,10 +34,12 @@ from misure.reports.folders import (
     save_channels,
     save_hidden,
     save_leverage,
+    save_prompt_sensitivity,
     save_result,
 )
 
 _OF_SHOWING = ("sufficient", "complete")
+_OF_PROMPT = ("num_prompts", "shift_px", "spreads", "seed")
 _MOST_ROWS = 20
 _OF_CHANNELS = ("baseline_image", "num_draws", "max_passes", "channels", "seed", "spacing_mm")
 _OF_LEVERAGE = ("num_parts", "baseline_image", "edge_px", "max_passes", "seed", "spacing_mm")
@@ -69,7 +73,9 @@ def check_options(
             raise InputError(f"expected --lost-dice of at least 0 and below 1, got {lost_dice}.")
     if robust is not None:
         check_askable(robust)
-    own = {"leverage": _OF_LEVERAGE, "channels": _OF_CHANNELS}.get(question, ())
+    own = {"leverage": _OF_LEVERAGE, "channels": _OF_CHANNELS, "prompt": _OF_PROMPT}.get(
+        question, ()
+    )
     if own and robust is not None:
         raise InputError(
             f"expected no --robust with --question {question}, which asks for no share of baseline "
@@ -138,6 +144,8 @@ class Asked:
             return self._answer_all(folder, out)
         if question == "leverage":
             return self._answer_leverage(folder, out)
+        if question == "prompt":
+            return self._answer_prompt(folder, out)
         if question == "channels":
             return self._answer_channels(folder, out)
         return self._answer_hidden(question, folder, out)
@@ -179,6 +187,23 @@ class Asked:
         return (
             f"{found.sentence()}\n{found.cost.pass_equivalents} pass equivalents in "
             f"{found.cost.seconds:.0f} s; see {out}/leverage.png"
+        )
+
+    def _answer_prompt(self, folder: Path, out: Path) -> str:
+        prompts = prompts_of(self.segmentation.model)
+        if not prompts:
+            raise InputError(
+                "expected --prompt with --question prompt, got none. Say --prompt point:R,C or "
+                "box:R0,C0,R1,C1."
+            )
+        names = ("num_prompts", "shift_px", "spreads", "seed")
+        options = {name: self.options[name] for name in names if name in self.options}
+        prompt = prompts[self.target.class_index]
+        found = prompt_sensitivity(self.model, self.pixels, prompt, **options)
+        save_prompt_sensitivity(found, self.pixels, folder, image=str(self.image))
+        return (
+            f"{found.sentence()}\n{found.cost.pass_equivalents} pass in "
+            f"{found.cost.seconds:.0f} s; see {out}/prompt.png"
         )
 
     def _answer_channels(self, folder: Path, out: Path) -> str:

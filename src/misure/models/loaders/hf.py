@@ -3,7 +3,8 @@
 Nothing is downloaded: the files of the network are in a folder, or in the library's cache.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ from misure.models.loaders.hf_processor import (
     NESTED_NAME,
     open_processor,
     preprocessing_settings,
+    read_keys,
 )
+from misure.models.loaders.hf_prompts import PROMPTABLE, load_promptable
 from misure.models.loaders.registry import loader
 
 _BY_ARCHITECTURE = ("ConditionalDetrForSegmentation", "RfDetrForInstanceSegmentation")
@@ -39,6 +42,9 @@ _OBJECTS_OF = {"detr": PANOPTIC, "conditional_detr": PANOPTIC, "rf_detr": INSTAN
 """What networks list that have no semantic form."""
 
 _QUERIES = ("maskformer", "mask2former", "oneformer", "eomt", "eomt_dinov3")
+
+_TOLD_PADDING = ("detr", "conditional_detr")
+"""Networks that take a mask of the pixels that are no padding."""
 
 _BOXES_ALONE = ("deformable_detr", "rt_detr", "rt_detr_v2", "dab_detr", "lw_detr", "yolos")
 
@@ -75,8 +81,12 @@ def load(
     objects: Any = None,
     min_score: Any = None,
     stuff: Any = None,
+    prompts: Any = None,
+    mask: Any = None,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """A segmentation network of transformers, with its preprocessing and class names.
+
+    Networks that draw what prompts name (SAM, CLIPSeg) are opened, too; see `hf_prompts`.
 
     The argument is a folder, or a name on the hub whose files are in the cache.
 
@@ -92,6 +102,8 @@ def load(
             if the network has none (DETR, RF-DETR) objects.
         min_score: least score of what is listed; None: that of the library.
         stuff: names of classes whose panoptic segments are one; text with commas, or a list.
+        prompts, mask: what a promptable network shall draw, and by which of its masks; see
+            `SegmentationModel.with_prompts`.
 
     Raises:
         InputError: no such network in the folder, one without its weights, or one whose image
@@ -102,12 +114,35 @@ def load(
     transformers = require("transformers", extra="hf", purpose="load hf: models")
     _check_present(argument, transformers)
     options = {"mean": mean, "std": std, "input_size": input_size, "size_divisor": size_divisor}
+    kind = _model_type(argument, transformers)
+    listed = {"objects": objects, "min_score": min_score, "stuff": stuff}
+    if kind in PROMPTABLE:
+        _refuse_listing(argument, kind, listed)
+        with _quiet(transformers):
+            return load_promptable(
+                argument,
+                kind,
+                {name: _find(argument, name, transformers) for name in (NAME, NESTED_NAME)},
+                transformers,
+                check_weights=_check_weights,
+                prompts=prompts,
+                mask=mask,
+                processor=processor,
+                given=[name for name, value in options.items() if value is not None],
+            )
+    if prompts is not None or mask is not None:
+        raise InputError(
+            f"expected prompts with a promptable network ({', '.join(PROMPTABLE)}), {kind} in "
+            f"{argument} takes images alone. Leave the prompts out."
+        )
+    files = {name: _find(argument, name, transformers) for name in (NAME, NESTED_NAME)}
     with _quiet(transformers):
         with reading(f"a transformers folder with a segmentation network in {argument}"):
             config = transformers.AutoConfig.from_pretrained(
                 argument, trust_remote_code=False, local_files_only=True
             )
         mode = _objects(argument, config, objects, {"min_score": min_score, "stuff": stuff})
+        _check_one_size(argument, config, files)
         with reading(f"a transformers folder with a segmentation network in {argument}"):
             net, info = _kind(argument, config, transformers).from_pretrained(
                 argument,
@@ -117,7 +152,6 @@ def load(
                 output_loading_info=True,
             )
         _check_weights(argument, info)
-        files = {name: _find(argument, name, transformers) for name in (NAME, NESTED_NAME)}
         is_told = config.model_type == "oneformer"
         settings = preprocessing_settings(
             argument,
@@ -224,6 +258,35 @@ def _quiet(transformers: Any) -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if showed_progress:
             logging.enable_progress_bar()
+
+
+def _refuse_listing(argument: str, kind: str, listed: dict[str, Any]) -> None:
+    """Raises an InputError if options of networks of queries are given for a promptable one."""
+    if given := [name for name, value in listed.items() if value is not None]:
+        raise InputError(
+            f"expected no {given[0]} with a promptable network, {kind} in {argument} draws what "
+            "prompts name. Leave it out."
+        )
+
+
+def _check_one_size(argument: str, config: Any, files: Mapping[str, Path | None]) -> None:
+    """Raises an InputError if a network that is told what is padding would not be told."""
+    if config.model_type in _TOLD_PADDING and (read_keys(files) or {}).get("pad_size"):
+        raise InputError(
+            f"expected images of {config.model_type} in {argument} as large as they are, its image "
+            "processor pads them (pad_size) and tells the network where, which is not followed. "
+            "Say processor={'pad_size': None}, or wrap the network and load it with python:."
+        )
+
+
+def _model_type(argument: str, transformers: Any) -> str:
+    """The `model_type` of config.json; empty if it cannot be read."""
+    path = _find(argument, "config.json", transformers)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path else {}
+    except (OSError, ValueError, RecursionError):
+        return ""
+    return str(content.get("model_type", "")) if isinstance(content, dict) else ""
 
 
 def _kind(argument: str, config: Any, transformers: Any) -> Any:

@@ -50,7 +50,7 @@ def preprocessing_settings(
         InputError: a processor that cannot be opened, or that misure cannot follow.
     """
     _check_option(processor)
-    keys = _read(files)
+    keys = read_keys(files)
     reduces = {_REDUCES: True} if keys and keys.get(_REDUCES) else {}  # however images are prepared
     if processor is False:
         return {"label_offset": -1} if reduces else {}
@@ -86,7 +86,7 @@ def open_processor(
     Raises:
         InputError: it cannot be opened.
     """
-    keys = _read(files)
+    keys = read_keys(files)
     if processor == _DEFAULT:
         keys = {_REDUCES: True} if keys and keys.get(_REDUCES) else {}
     keys = dict(keys or {})
@@ -140,7 +140,7 @@ def _check_option(processor: Any) -> None:
         )
 
 
-def _read(files: Mapping[str, Path | None]) -> dict[str, Any] | None:
+def read_keys(files: Mapping[str, Path | None]) -> dict[str, Any] | None:
     """The keys of the image processor, in today's names; None if no file has them."""
     nested, plain = (_read_object(files.get(name)) for name in (NESTED_NAME, NAME))
     keys = (nested or {}).get("image_processor", plain)

@@ -112,7 +112,8 @@ def load_model(
         device: where to put it; `auto` takes a GPU if there is one.
         options: arguments of SegmentationModel; they override those stored with the network. For
             `hf:` also `processor`, for `monai:` also `trust` and `without` (see
-            docs/reference/loaders.md).
+            docs/reference/loaders.md); for promptable networks `prompts` and `mask`, as of
+            `SegmentationModel.with_prompts`.
 
     Raises:
         InputError: an unknown name, a missing or damaged file, an unknown option.
@@ -123,6 +124,9 @@ def load_model(
     if name not in LOADERS or (not argument and LOADERS[name].usage != name):
         usages = ", ".join(entry.usage for entry in LOADERS.values())
         raise InputError(f"expected {usages}, got {spec[:200]!r}.{_hint(spec)}")
+    if "prompts" in options and "prompts" not in LOADERS[name].options:
+        asked = options.pop("prompts"), options.pop("mask", None)
+        return load_model(spec, device=device, **options).with_prompts(*asked)
     torch_device = choose_device(device)
     net, settings = LOADERS[name](argument, torch_device, options)
     if isinstance(net, SegmentationModel):
