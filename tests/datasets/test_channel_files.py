@@ -4,9 +4,11 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 
 import misure
+from misure.cli.app import main
 from misure.datasets import ImageFiles, Reading, open_dataset
 from misure.datasets.sample import files_of
 from misure.errors import MisureWarning
@@ -239,3 +241,59 @@ def test_annotated_volumes_in_other_formats(tmp_path):
     sitk.WriteImage(labels, str(tmp_path / "labelsTr/a.nrrd"))
     with pytest.raises(misure.InputError, match="labels that lie on the image, but the position"):
         open_dataset(f"nifti:{tmp_path}", Reading(2))[0]
+
+
+class Channels(torch.nn.Module):
+    """Class 1 where the first channel is above the second by the half of one."""
+
+    def forward(self, images):
+        above = images[:, :1] - images[:, 1:2] - 0.5
+        return torch.cat([-above, above], 1) * 20
+
+
+def _ball(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    voxels = np.zeros((9, 8, 7), np.float32)
+    voxels[2:6, 2:6, 2:5] = value
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), path)
+    return path
+
+
+def test_a_list_of_paths_is_the_channels_of_one_image(tmp_path):
+    paths = [_ball(tmp_path / f"a_000{i}.nii.gz", value) for i, value in enumerate((1, 0))]
+    model = SegmentationModel(Channels(), num_channels=2)
+    options = {"max_passes": 20, "preset": "quick"}
+    found = misure.explain(model, paths, 1, **options)
+    same = misure.explain(model, misure.read_image(paths), 1, **options)
+    assert int(found.target.region.sum()) == 48
+    assert torch.equal(found.sufficient_region, same.sufficient_region)
+    both = misure.explain_all(model, [paths, [str(path) for path in paths]], [1, 1], **options)
+    assert torch.equal(both[1].sufficient_region, same.sufficient_region)
+    with pytest.raises(misure.InputError, match="one image for all targets or one for each of 1"):
+        misure.explain_all(model, paths, [1], **options)
+
+
+@pytest.mark.parametrize("brats", [False, True])
+def test_the_classes_of_every_case_of_a_folder(tmp_path, brats):
+    """The order of BraTS files is that of the network's channel names."""
+    names = ("t1n", "t2f") if brats else ("0000", "0001")
+    for case, value in (("a", 1), ("b", 0)):
+        for name, own in zip(names, (1, 1 - value), strict=True):
+            _ball(tmp_path / "images" / f"{case}{'-' if brats else '_'}{name}.nii.gz", own)
+    (tmp_path / "net.py").write_text(
+        "import torch\n"
+        "def net():\n"
+        "    def call(images):\n"
+        "        above = images[:, :1] - images[:, 1:2] - 0.5\n"
+        "        return torch.cat([-above, above], 1) * 20\n"
+        "    return call\n"
+    )
+    asked = ["classes", str(tmp_path / "images"), "--model", f"python:{tmp_path}/net.py:net"]
+    options = ["--model-option", f"channel_names={'T1,FLAIR' if brats else 'x,y'}"]
+    done = CliRunner().invoke(main, [*asked, *options])
+    assert done.exit_code == 0, done.output
+    rows = [line.split() for line in done.output.splitlines()]
+    assert rows[0] == ["image", "class_index", "class_name", "pixels", "area", "objects"]
+    assert [(row[0], row[1], row[3]) for row in rows[-3:]] == [
+        *(("a", "0", "456"), ("a", "1", "48"), ("b", "0", "504")),
+    ]

@@ -232,9 +232,23 @@ def test_a_plan_of_somebody_else_cannot_run_code(plan, tmp_path, scheme):
             run_experiment(structs.replace(plan, parts=parts), tmp_path / "out", model=spec)
 
 
-def test_a_plan_cannot_trust_a_network_by_itself(plan):
-    with pytest.raises(ValueError, match="model_options say trust, which a plan cannot"):
-        structs.replace(plan, model_options={"trust": True})
+@pytest.mark.parametrize("scheme", ["monai", "nnunet", "bioimageio"])
+def test_a_plan_cannot_trust_a_network_even_one_that_the_user_names(plan, tmp_path, scheme):
+    """Whoever wrote the plan is not whom the user trusts; the way out is a function of theirs."""
+    spec = f"{scheme}:{tmp_path}/x"
+    parts = [structs.replace(plan.parts[0], model=spec)]
+    trusting = structs.replace(plan, parts=parts, model_options={"trust": True})
+    for model in ("", spec):
+        with pytest.raises(misure.InputError, match="with trust, which runs code.*function of yo"):
+            run_experiment(trusting, tmp_path / "out", model=model)
+    trained = structs.replace(plan, parts=plan.parts[1:], model_options={"trust": True})
+    with pytest.raises(misure.InputError, match="names one to train with trust, which runs code"):
+        run_experiment(trained, tmp_path / "other")
+    assert not (tmp_path / "other" / "networks").exists()
+    doubting = structs.replace(trusting, model_options={"trust": False})
+    with pytest.raises(misure.MisureError) as caught:
+        run_experiment(doubting, tmp_path / "third")
+    assert "runs code" not in str(caught.value)
 
 
 def test_what_a_plan_needs_is_said(tmp_path):

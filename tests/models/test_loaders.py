@@ -567,7 +567,16 @@ def test_a_device_that_is_not_here_is_one_short_sentence():
 
 def test_which_specs_run_code():
     assert [spec for spec in LOADERS if runs_code(f"{spec}:x")] == [
-        *("torchscript", "export", "bioimageio", "python", "function"),
+        *("torchscript", "export", "python", "function"),
     ]
+    takers = [spec for spec in LOADERS if "trust" in LOADERS[spec].options]
+    assert takers == ["monai", "bioimageio", "nnunet"]
+    for spec in takers:
+        assert runs_code(f"{spec}:x", {"trust": True})
+        assert not runs_code(f"{spec}:x", {"trust": False})
+        with pytest.raises(misure.InputError, match="expected trust as true or false, got 'yes'"):
+            misure.load_model(f"{spec}:x", trust="yes")
+    with pytest.raises(misure.InputError, match="expected options .* got 'trust'"):
+        misure.load_model("triangle", trust=True)
     assert runs_code("Python:x.py:f")
     assert not runs_code("{model}")

@@ -160,7 +160,9 @@ def metadata(num_channels: int, names: list[str]) -> dict[str, Any]:
         "num_channels": len(names),
         "channel_def": {str(i): name for i, name in enumerate(names)},
     }
-    image = {"type": "image", "num_channels": num_channels}
+    image: dict[str, Any] = {"type": "image", "num_channels": num_channels}
+    if num_channels == 4:
+        image["channel_def"] = {"0": "T1c", "1": "T1", "3": "FLAIR", "2": "T2"}
     return {"network_data_format": {"inputs": {"image": image}, "outputs": {"pred": pred}}}
 
 
@@ -225,6 +227,7 @@ def test_the_segmentation_is_that_of_the_bundle_by_monai(tmp_path, make):
     names = about["network_data_format"]["outputs"]["pred"]["channel_def"].values()
     assert model.class_names == (("background",) if make is binary else ()) + tuple(names)
     assert model.multilabel == (make is brats)
+    assert model.channel_names == (("T1c", "T1", "T2", "FLAIR") if make is brats else ())
     num_there = 0
     for index in range(found.num_classes):
         own = found.class_region(index)

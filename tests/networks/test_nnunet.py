@@ -158,7 +158,9 @@ def test_names_channels_and_folds_are_those_of_the_folder(toy):
     model = _load(folder)
     assert model.class_names == ("background", "dark", "bright")
     assert model.num_channels == 1
+    assert model.channel_names == ("T1",)
     assert not model.multilabel
+    assert model.label_regions is None
     about = model.settings()["processor"]
     assert about["folds"] == ["0", "1"]
     assert about["mirrored_axes"] == []
@@ -169,6 +171,21 @@ def test_regions_are_classes_that_overlap(tmp_path):
     model = _load(make_folder(tmp_path / "net", make_plans(**CUBE), REGIONS, steps=1))
     assert model.class_names == ("whole", "core")
     assert model.multilabel
+    assert model.label_regions == {"whole": (1, 2), "core": (2,)}
+
+
+def test_channels_are_named_by_their_numbers_and_regions_know_what_is_ignored(tmp_path):
+    regions = {**REGIONS, "ignore": 3}
+    folder = make_folder(tmp_path / "net", make_plans(**(CUBE | TWO)), regions, steps=1)
+    about = json.loads((folder / "dataset.json").read_text())
+    about["channel_names"] = {"1": "FLAIR", "0": "T1"}
+    (folder / "dataset.json").write_text(json.dumps(about))
+    model = _load(folder)
+    assert model.channel_names == ("T1", "FLAIR")
+    assert model.label_regions == {"whole": (1, 2), "core": (2,), "ignore": (3,)}
+    about["channel_names"] = {"0": "CT", "1": "CT"}  # which tell nothing apart
+    (folder / "dataset.json").write_text(json.dumps(about))
+    assert _load(folder).channel_names == ()
 
 
 def test_gradients_are_those_of_the_whole_pipeline(toy):

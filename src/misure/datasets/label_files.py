@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from misure.datasets.annotation import annotation_of
 from misure.datasets.sample import Sample
 from misure.errors import InputError, MissingDataError, MisureWarning
 from misure.images.labels import read_labels
@@ -85,14 +86,14 @@ class LabelFiles:
             return Sample(self.keys[index], torch.zeros(1, 1, 1))
         numbering = self.numbering or Numbering()
         if not is_volume(path):
-            classes = read_class_picture(path, numbering)
-            self._tell_turned(self.keys[index], path, classes.shape[0] == classes.shape[1])
-            return Sample(self.keys[index], classes[None].float(), classes)
-        labels, affine = read_labels(path, numbering.ignore)
-        labels = numbering.classes(labels, path)
-        return Sample(
-            self.keys[index], labels[None].float(), labels, affine=torch.from_numpy(affine)
-        )
+            numbers = _numbers_of_picture(path)
+            self._tell_turned(self.keys[index], path, numbers.shape[0] == numbers.shape[1])
+            known = annotation_of(numbers, numbering, path, is_picture=True)
+            return Sample(self.keys[index], numbers[None].float(), **known)
+        numbers, affine = read_labels(path, numbering.ignore, channels=numbering.overlapping)
+        image = numbers.float().reshape(-1, *numbers.shape[-3:])
+        known = annotation_of(numbers, numbering, path)
+        return Sample(self.keys[index], image, affine=torch.from_numpy(affine), **known)
 
     def _tell_turned(self, key: str, path: Path, is_square: bool) -> None:
         """Warns if an image is turned by its EXIF tag, and nothing shows how its annotation lies.
@@ -152,5 +153,8 @@ def read_class_picture(path: Path, numbering: Numbering | None = None) -> Tensor
         InputError: the picture is damaged, too large, one of colours or of grey levels, or its
             numbers fit no class.
     """
-    numbers = torch.from_numpy(as_labels(read_class_numbers(path), path))
-    return (numbering or Numbering()).classes(numbers, path, is_picture=True)
+    return (numbering or Numbering()).classes(_numbers_of_picture(path), path, is_picture=True)
+
+
+def _numbers_of_picture(path: Path) -> Tensor:
+    return torch.from_numpy(as_labels(read_class_numbers(path), path))

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from misure.datasets.annotation import annotation_of
 from misure.datasets.pairing import Pair, find_pairs, folders_of
 from misure.datasets.registry import dataset
 from misure.datasets.sample import AS_IT_IS, Reading, Sample, refuse_slice
@@ -77,13 +78,16 @@ class LabelledVolumes:
     def foreground_slices(self, index: int) -> list[int]:
         """Numbers of the axial slices with annotated foreground; only the labels are read."""
         open_volume(self.pairs[index].channels[0]).check_oriented()
-        labels, affine = self._labels(self.pairs[index])
+        pair = self.pairs[index]
+        numbers, affine = self._numbers(pair)
+        known = annotation_of(numbers, self._numbering, pair.labels, is_needed=False)
+        labels = known.get("annotation", numbers)
+        if "regions" in known:
+            labels = known["regions"].any(0)
         is_shifted = self._numbering.offset < 0 and self._numbering.label_map is None
         if is_shifted:  # then class 0 is no background
             labels = labels + 1
-        return slices_with_foreground(
-            lay_out(labels, viewing_order(affine, self.pairs[index].labels))
-        )
+        return slices_with_foreground(lay_out(labels, viewing_order(affine, pair.labels)))
 
     def axial_slice(self, index: int, number: int) -> Sample:
         """The axial slice (C, H, W) of a volume with this number, counted from the feet, from 0.
@@ -102,22 +106,24 @@ class LabelledVolumes:
         if self._upright or self._reading.slice_index is not None:
             volume.check_oriented()
         image, affine, order = self._image(volume, scaled), volume.affine, volume.order
-        labels, label_affine = self._labels(pair)
-        check_aligned(
-            (tuple(image.shape[1:]), affine), (tuple(labels.shape), label_affine), pair.labels
-        )
+        numbers, label_affine = self._numbers(pair)
+        shape = tuple(numbers.shape[-3:])
+        check_aligned((tuple(image.shape[1:]), affine), (shape, label_affine), pair.labels)
+        known = annotation_of(numbers, self._numbering, pair.labels, is_needed=False)
         if self._upright:
-            affine = affine_as_laid_out(affine, order, labels.shape)
-            image, labels, order = lay_out(image, order), lay_out(labels, order), AS_STORED
-        return Sample(pair.case, image, labels, order=order, affine=torch.from_numpy(affine))
+            affine = affine_as_laid_out(affine, order, shape)
+            known = {name: lay_out(tensor, order) for name, tensor in known.items()}
+            image, order = lay_out(image, order), AS_STORED
+        return Sample(pair.case, image, order=order, affine=torch.from_numpy(affine), **known)
 
     def _image(self, volume: VolumeFile, scaled: bool) -> Tensor:
         whole = replace(self._reading, slice_index=None, volumes_as_they_are=not scaled)
         return whole.image(volume)
 
-    def _labels(self, pair: Pair) -> tuple[Tensor, np.ndarray]:
-        labels, affine = read_labels(pair.labels, self._numbering.ignore)
-        return self._numbering.classes(labels, pair.labels), affine
+    def _numbers(self, pair: Pair) -> tuple[Tensor, np.ndarray]:
+        """The numbers (I, J, K) of an annotation, or (C, I, J, K), and its affine."""
+        overlapping = self._numbering.overlapping
+        return read_labels(pair.labels, self._numbering.ignore, channels=overlapping)
 
 
 class NiftiPairs(LabelledVolumes):
@@ -282,11 +288,13 @@ def axial_slice(volume: Sample, number: int, key: str) -> Sample:
         raise InputError(
             f"expected a slice from 0 to {image.shape[1] - 1}, got {number} for {volume.key}."
         )
-    annotation = None
-    if volume.annotation is not None:
-        annotation = lay_out(volume.annotation, order)[number].contiguous()
+    known: dict[str, Any] = {
+        name: lay_out(tensor, order)[..., number, :, :].contiguous()
+        for name in ("annotation", "regions", "ignored")
+        if (tensor := getattr(volume, name)) is not None
+    }
     affine = None
     if volume.affine is not None:
         stored, shape = volume.affine.numpy(), volume.image.shape[1:]
         affine = torch.from_numpy(affine_of_slice(stored, number, order, shape))
-    return Sample(key, image[:, number].contiguous(), annotation, affine=affine)
+    return Sample(key, image[:, number].contiguous(), affine=affine, **known)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeGuard
 
+import torch
 from torch import Tensor
 
 from misure.errors import InputError
@@ -28,7 +29,7 @@ class Sample:
         key: name of the sample, unique within its data set.
         image: (C, *spatial) float.
         annotation: (*spatial) int64, the class index of every pixel, -1 where it is ignored; None:
-            the image is not annotated.
+            the image is not annotated, or its classes overlap.
         relevance: (*spatial) bool: what a right explanation of the object at `point` must contain;
             None if that is not known.
         point: a pixel (*spatial) of the object that is to be explained; None: any.
@@ -36,6 +37,9 @@ class Sample:
         objects: the annotated objects, if they are known apart.
         affine: (4, 4) float64 to millimetres (RAS+), from the voxel indices of a volume, or from
             those of the volume (1, rows, columns) that an axial slice is; None for other images.
+        regions: (K, *spatial) bool, the annotated pixels of each class, if classes overlap; None:
+            see `annotation`.
+        ignored: (*spatial) bool, with `regions`, where nothing is judged; None: nowhere.
     """
 
     key: str
@@ -46,6 +50,66 @@ class Sample:
     order: ViewingOrder = AS_STORED
     objects: tuple["AnnotatedObject", ...] = ()
     affine: Tensor | None = None
+    regions: Tensor | None = None
+    ignored: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.annotation is not None and self.regions is not None:
+            raise InputError(
+                "expected an annotation of classes that exclude each other or regions of classes "
+                f"that overlap, got both of {self.key}. Leave one out."
+            )
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether the class of pixels is known, or the classes."""
+        return self.annotation is not None or self.regions is not None
+
+    @property
+    def annotated_shape(self) -> tuple[int, ...]:
+        """The shape (*spatial) of what is annotated; that of the image if nothing is."""
+        if self.annotation is not None:
+            return tuple(self.annotation.shape)
+        return tuple((self.image if self.regions is None else self.regions).shape[1:])
+
+    @property
+    def judged(self) -> Tensor:
+        """Where pixels are judged, (*spatial) bool."""
+        if self.annotation is not None:
+            return self.annotation >= 0
+        if self.ignored is not None:
+            return ~self.ignored
+        return torch.full(self.annotated_shape, self.is_annotated)
+
+    def annotated_region(self, class_index: int) -> Tensor:
+        """The annotated pixels (*spatial) bool of a class.
+
+        Raises:
+            InputError: no annotation, or regions of fewer classes.
+        """
+        if self.annotation is not None:
+            return self.annotation == class_index
+        if self.regions is None or not 0 <= class_index < len(self.regions):
+            got = "no annotation" if self.regions is None else f"{len(self.regions)} regions"
+            raise InputError(
+                f"expected an annotation of class {class_index}, got {got} of {self.key}."
+            )
+        return self.regions[class_index]
+
+    def annotated_classes(self) -> list[int]:
+        """The classes of which there are pixels."""
+        if self.annotation is not None:
+            return [int(index) for index in torch.unique(self.annotation[self.annotation >= 0])]
+        if self.regions is None:
+            return []
+        return [index for index, region in enumerate(self.regions) if bool(region.any())]
+
+    def annotated_class_at(self, point: tuple[int, ...]) -> int | None:
+        """The class of a pixel (*spatial); None if it has none, several or is not annotated."""
+        if self.annotation is not None:
+            return int(self.annotation[point])
+        at_point = [i for i in self.annotated_classes() if bool(self.annotated_region(i)[point])]
+        return at_point[0] if len(at_point) == 1 else None
 
     @property
     def spacing_mm(self) -> tuple[float, ...] | None:
@@ -125,7 +189,7 @@ class Reading:
             slice_index,
             model.intensity,
             volumes_as_they_are=True,
-            numbering=Numbering(offset=model.label_offset),
+            numbering=_numbering_for(model),
             **{"channels": own, **checked_image_options(image_options or {})},
         )
 
@@ -154,6 +218,15 @@ class Reading:
         """The image (C, H, W) of a photograph, which has three channels if none are asked for."""
         channels = self.num_channels or 3
         return replace(self, num_channels=channels, slice_index=None).image(path, turned=turned)
+
+
+def _numbering_for(model: "TakesImages") -> Numbering:
+    """How annotations made for a model are numbered, as far as the model knows."""
+    if not getattr(model, "multilabel", False):
+        return Numbering(offset=model.label_offset)
+    return Numbering.of_overlapping(
+        getattr(model, "label_regions", None), class_names=getattr(model, "class_names", ())
+    )
 
 
 def checked_image_options(options: Mapping[str, Any]) -> dict[str, Any]:

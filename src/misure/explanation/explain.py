@@ -13,7 +13,7 @@ from misure.explanation.presets import DEFAULT_PRESET, Preset, make_preset
 from misure.explanation.probe import OnStep
 from misure.images.spacing import check_spacing
 from misure.models.given_target import AnyTarget, as_asked
-from misure.models.inputs import AnyImage, affine_of, as_image, as_model
+from misure.models.inputs import AnyImage, affine_of, are_paths, as_image, as_model
 from misure.models.model import SegmentationModel
 
 
@@ -41,7 +41,8 @@ def explain(
     Args:
         model: the model to explain, or a torch module that takes images as they are.
         image: (C, *spatial) float, the image that the target was taken from; or what stands for it
-            (see `as_image`): bytes, a picture, a path.
+            (see `as_image`): bytes, a picture, a path; a list of paths is one image, each file a
+            channel.
         target: what to explain (see `predicted_target`); or a class by name or number, or a mask
             (*spatial) of bool (see `as_target`).
         dice_threshold: Dice from which the target counts as preserved, in (0, 1].
@@ -66,7 +67,7 @@ def explain(
     """
     return explain_all(
         model,
-        image,
+        [image] if are_paths(image) else image,
         [target],
         dice_threshold=dice_threshold,
         preset=preset,
@@ -104,8 +105,8 @@ def explain_all(
 
     Args:
         model: the model to explain.
-        image: one image for all targets, or a list of one for each; those of one shape share
-            batches.
+        image: one image for all targets, or a list of one for each (of paths too; an image whose
+            channels are several files is a list in it); those of one shape share batches.
         targets: what to explain.
     """
     given = as_model(model)

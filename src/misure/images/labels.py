@@ -15,12 +15,15 @@ from misure.images.read import VOXEL_LIMIT
 from misure.images.volumes import open_volume
 
 
-def read_labels(path: Path, ignore: Sequence[int] | None = None) -> tuple[Tensor, np.ndarray]:
+def read_labels(
+    path: Path, ignore: Sequence[int] | None = None, *, channels: bool = False
+) -> tuple[Tensor, np.ndarray]:
     """The labels (I, J, K) int64 of a volume as they are stored, and its affine (4, 4).
 
     Args:
         path: the file.
         ignore: numbers that are allowed though they are no labels, such as -1.
+        channels: whether the volume may have several channels; its labels are then (C, I, J, K).
 
     Raises:
         InputError: the file is missing, damaged or too large, or a voxel is no whole number from 0
@@ -29,9 +32,12 @@ def read_labels(path: Path, ignore: Sequence[int] | None = None) -> tuple[Tensor
     """
     file = open_volume(path, of=" of labels")
     shape = file.shape[:3] if file.shape[3:] == (1,) else file.shape
-    if len(shape) != 3 or 0 in shape:
-        raise file.unusable(f"its shape is {file.shape}, not (I, J, K)")
+    is_channels = channels and len(shape) == 4
+    if (len(shape) != 3 and not is_channels) or 0 in shape:
+        also = " or (I, J, K, C)" if channels else ""
+        raise file.unusable(f"its shape is {file.shape}, not (I, J, K){also}")
     if np.prod(shape, dtype=float) > VOXEL_LIMIT:
         raise file.unusable(f"its shape is {file.shape}, more than {VOXEL_LIMIT:,} voxels")
     numbers = file.voxels().reshape(shape)
-    return torch.from_numpy(as_labels(numbers, path, ignore)), file.affine
+    labels = torch.from_numpy(as_labels(numbers, path, ignore))
+    return (labels.movedim(-1, 0).contiguous() if is_channels else labels), file.affine

@@ -9,7 +9,7 @@ into memory is halved and tried again.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from math import prod
@@ -22,6 +22,7 @@ from torch import Tensor
 from misure._util.freed_memory import freed_memory_kept
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, MisureError, ModelError, entrance
+from misure.images.label_regions import read_regions, regions_by_class
 from misure.models.as_module import SegmentationModule
 from misure.models.batches import in_batches, is_out_of_memory
 from misure.models.binding import Binder, Binding, Form, FoundObject, PixelForm
@@ -106,6 +107,8 @@ class SegmentationModel:
         orientation: of the axes that the network wants, such as `RAS`; empty: as stored.
         label_offset: what to add to the numbers of annotations made for this network to get class
             indices; -1 where its annotations begin at 1 and 0 is "other" (`do_reduce_labels`).
+        label_regions: with multilabel, the numbers that each class has in annotations made for this
+            network, such as `WT=1+2+4,TC=1+4,ET=4` (see `misure.images.label_regions`).
         device: where a function computes; a module computes where its parameters are.
         autocast: `bfloat16` or `float16`: torch may compute in this type.
         batch_size: images at a time; None: at most 16, and 4 million pixels, or on a CPU 300,000:
@@ -153,6 +156,7 @@ class SegmentationModel:
         spacing: str | Sequence[float] | None = None,
         orientation: str = "",
         label_offset: int = 0,
+        label_regions: str | Mapping[str, int | Sequence[int]] | None = None,
         device: str | torch.device | None = None,
         autocast: torch.dtype | str | None = None,
         batch_size: int | None = None,
@@ -203,6 +207,7 @@ class SegmentationModel:
         self._words = Words.of(orientation, spacing, intensity)
         self.intensity = self._words.intensity
         self.label_offset = label_offset
+        self.label_regions = _label_regions(label_regions, self)
         self._modules = modules_within([net, call])
         self.device, self.dtype = device_and_dtype(net, self._modules, device)
         self.autocast, self.batch_size = autocast_type(autocast), batch_size
@@ -617,6 +622,7 @@ class SegmentationModel:
             "call": None if self.call is None else getattr(self.call, "__qualname__", "call"),
             **self._words.settings(),
             "label_offset": self.label_offset,
+            **_listed("label_regions", self.label_regions),
             **({"channel_names": list(self.channel_names)} if self.channel_names else {}),
             "autocast": str(self.autocast).removeprefix("torch.") if self.autocast else None,
             "device": str(self.device),
@@ -781,3 +787,29 @@ def _number_of_channels(
             f"expected channel_names that differ, none empty, got {', '.join(channel_names)!r}."
         )
     return len(channel_names)
+
+
+def _label_regions(
+    given: str | Mapping[str, int | Sequence[int]] | None, model: SegmentationModel
+) -> dict[str, tuple[int, ...]] | None:
+    """Class -> its numbers in annotations; None if that is not known.
+
+    Raises:
+        InputError: no such rule, other classes, or classes that exclude each other.
+    """
+    if given is None:
+        return None
+    regions = read_regions(given)
+    if not model.multilabel:
+        raise InputError(
+            "expected multilabel=True with label_regions, which are for classes that overlap, got "
+            "multilabel=False. Leave one out."
+        )
+    regions_by_class(regions, model.class_names)
+    return regions
+
+
+def _listed(
+    name: str, regions: Mapping[str, Sequence[int]] | None
+) -> dict[str, dict[str, list[int]]]:
+    return {name: {one: [*numbers] for one, numbers in regions.items()}} if regions else {}

@@ -131,12 +131,16 @@ class Segmentation:
             alone: ignore all other pixels, whatever they are given to later.
 
         Raises:
-            InputError: a mask of another shape or without a pixel.
+            InputError: a mask of another shape or without a pixel, or no such class.
         """
         if mask.dtype != torch.bool or tuple(mask.shape) != self.spatial:
             raise InputError(
                 f"expected a mask (*spatial) of bool and of the image's shape {self.spatial}, "
                 f"got {mask.dtype} {tuple(mask.shape)}."
+            )
+        if not 0 <= class_index < self.num_classes:
+            raise InputError(
+                f"expected a class from 0 to {self.num_classes - 1}, got {class_index}."
             )
         drawn = self.class_region(class_index)
         mask = mask.to(drawn.device)

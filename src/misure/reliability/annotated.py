@@ -15,18 +15,24 @@ import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from misure._util.quoted import quoted
 from misure.datasets.label_files import LabelFiles
+from misure.datasets.nifti import LabelledVolumes, Slices
 from misure.datasets.sample import Dataset, Sample
 from misure.errors import InputError, MisureError, MisureWarning, reason_of
-from misure.images.numbering import Numbering, NumberingError
+from misure.images.label_regions import read_regions
+from misure.images.numbering import Numbering, NumberingError, needs_regions
 from misure.images.regions import component_numbers, dice
 from misure.runs.folder import RunFolder
 from misure.runs.record import DoneObject, RunSettings
+
+LabelMap = str | Mapping[int, int] | Mapping[str, int | Sequence[int]]
+"""Number in a file -> class index; or, if classes overlap, class -> its numbers."""
 
 
 def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
@@ -66,10 +72,19 @@ def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
         except MisureError as error:
             unread[key] = error
             continue
-        if sample.annotation is not None:
+        if sample.is_annotated:
             dices |= _dices_of_sample(records, regions, sample, class_of, is_whole)
     _tell_unread(unread, len(records_by_sample))
+    if not dices and folder.settings().model_settings.get("multilabel"):
+        _check_regions(dataset, indices, records_by_sample)
     return dices
+
+
+def _check_regions(dataset: Dataset, indices: Mapping[str, int], samples: Iterable[str]) -> None:
+    """Raises a NumberingError if nothing is annotated, since it is not said what numbers mean."""
+    is_of_files = isinstance(dataset, LabelledVolumes | Slices)
+    if is_of_files and not any(dataset[indices[key]].is_annotated for key in samples):
+        raise NumberingError(needs_regions("the annotations"))
 
 
 def _dices_of_sample(
@@ -81,9 +96,7 @@ def _dices_of_sample(
 ) -> dict[str, float]:
     """Key of each object of a sample -> its Dice, without those on ignored pixels only."""
     dices: dict[str, float] = {}
-    if sample.annotation is None:
-        return dices
-    judged = sample.annotation >= 0
+    judged = sample.judged
     for of_class in _by_class(records):
         annotated = _annotated_objects(sample, class_of[of_class[0].class_index], is_whole)
         matched = matched_dices([regions[record.key] for record in of_class], annotated, judged)
@@ -119,7 +132,7 @@ def numbering_of(
     *,
     ignore: Sequence[int] | None = None,
     label_offset: int | None = None,
-    label_map: Mapping[int, int] | None = None,
+    label_map: LabelMap | None = None,
 ) -> Numbering:
     """How annotations of a run's images are numbered, unless they say it themselves.
 
@@ -127,15 +140,47 @@ def numbering_of(
         run: its settings know the network's `label_offset`, its records the number of classes.
         ignore: numbers that are not judged; None: 255, in pictures that hold other classes.
         label_offset: None: that of the network.
-        label_map: number in the file -> class index; None: no map.
+        label_map: number in the file -> class index; or, if classes overlap, class -> its numbers
+            (see `read_regions`); None: no map, or the network's `label_regions`.
+
+    Raises:
+        InputError: a map of the wrong kind for the network.
     """
     settings = run.settings()
+    num_classes = _num_classes(run) or len(settings.class_names) or None
+    if settings.model_settings.get("multilabel"):
+        regions = _regions_of(settings, label_map)
+        if regions is None and label_offset is not None:
+            regions = {str(i): (i - label_offset,) for i in range(num_classes or 0)} or None
+        return Numbering.of_overlapping(
+            regions, ignore=ignore, class_names=settings.class_names, num_classes=num_classes
+        )
+    if isinstance(label_map, str) or not all(isinstance(key, int) for key in label_map or ()):
+        raise InputError(
+            f"expected label_map as NUMBER=CLASS, since the classes of {run.address} exclude each "
+            f"other, got {label_map!r}."
+        )
     return Numbering(
         ignore=None if ignore is None else tuple(ignore),
         offset=_offset_of(settings) if label_offset is None else label_offset,
-        label_map=label_map,
-        num_classes=_num_classes(run) or len(settings.class_names) or None,
+        label_map=cast("Mapping[int, int] | None", label_map),
+        num_classes=num_classes,
     )
+
+
+def _regions_of(
+    settings: RunSettings, label_map: LabelMap | None
+) -> Mapping[str, Sequence[int]] | None:
+    """Class -> its numbers, of a network whose classes overlap."""
+    if label_map is None:
+        known = settings.model_settings.get("label_regions")
+        return read_regions(known) if known else None
+    if isinstance(label_map, str) or any(isinstance(key, str) for key in label_map):
+        return read_regions(cast("str | Mapping[str, Sequence[int]]", label_map))
+    regions: dict[str, list[int]] = defaultdict(list)
+    for number, class_index in label_map.items():
+        regions[str(class_index)].append(cast("int", number))
+    return regions
 
 
 def _num_classes(run: RunFolder) -> int | None:
@@ -178,12 +223,13 @@ def _check_known(
 
 def _check_alignment(record: DoneObject, region: Tensor, sample: Sample) -> None:
     """Raises an InputError unless the annotation lies pixel by pixel on the image."""
-    if sample.annotation is not None and region.shape != sample.annotation.shape:
-        is_turned = tuple(region.shape) == tuple(sample.annotation.shape[::-1])
+    shape = sample.annotated_shape
+    if sample.is_annotated and tuple(region.shape) != shape:
+        is_turned = tuple(region.shape) == shape[::-1]
         hint = " Is the photograph turned by its EXIF tag and the annotation not?"
         raise InputError(
             f"expected an annotation of {tuple(region.shape)} for {sample.key}, got "
-            f"{tuple(sample.annotation.shape)}.{hint if is_turned else ' Is it of another image?'}"
+            f"{shape}.{hint if is_turned else ' Is it of another image?'}"
         )
     if record.affine is None or sample.affine is None:
         return
@@ -263,9 +309,7 @@ def _annotated_objects(sample: Sample, class_index: int, is_whole: bool) -> list
 
     Connected parts count as objects if the sample does not tell objects apart.
     """
-    if sample.annotation is None:
-        return []
-    whole = sample.annotation == class_index
+    whole = sample.annotated_region(class_index)
     if is_whole:
         return [whole]
     regions = [known.region for known in sample.objects if known.class_index == class_index]

@@ -1,6 +1,6 @@
 """Reading examples: the objects of runs, and their Dices with the annotations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from misure.datasets.nifti import LabelledVolumes, Slices
 from misure.datasets.sample import case_of
 from misure.errors import InputError, entrance
 from misure.images.numbering import Numbering
-from misure.reliability.annotated import numbering_of, object_dices
+from misure.reliability.annotated import LabelMap, numbering_of, object_dices
 from misure.reliability.examples import Examples
 from misure.reliability.scoring import check_settings, feature_settings
 from misure.runs.folder import RunFolder
@@ -27,7 +27,7 @@ def read_examples(
     *,
     ignore: Sequence[int] | None = None,
     label_offset: int | None = None,
-    label_map: Mapping[int, int] | None = None,
+    label_map: LabelMap | None = None,
 ) -> Examples:
     """The annotated objects of some runs.
 
@@ -42,7 +42,9 @@ def read_examples(
             other classes; empty: none.
         label_offset: what to add to the numbers to get class indices; None: as the network of each
             run says. Pixels that it takes below 0 are not judged.
-        label_map: number in the file -> class index, instead of the offset; None: no map.
+        label_map: number in the file -> class index, instead of the offset; or, if classes overlap,
+            class -> its numbers, such as `WT=1+2+4,TC=1+4,ET=4`; None: no map, or the network's
+            `label_regions`.
 
     Raises:
         RunFolderError: no run, or a damaged file in it.

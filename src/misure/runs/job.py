@@ -36,7 +36,8 @@ class RunJob:
         model_options: options of the network.
         device: see `load_model`; with several GPUs each worker takes the next one.
         slice_index: axial slice of NIfTI volumes.
-        image_options: `frame` and `depth` of pictures (see `read_image`).
+        image_options: `frame` and `depth` of pictures, `series` of DICOM (see `read_image`), and
+            `channels`, the names of the channels in order.
         num_threads: threads of a worker on the CPU. Part of the settings, since sums over another
             number of threads differ in their last digits.
         revisions: sample -> how often it has been explained anew once this job is done, if at all.

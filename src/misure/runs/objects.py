@@ -73,7 +73,7 @@ def asked_target(
         InputError: the class has fewer objects.
     """
     if class_index is None and instance is None and sample.point is not None:
-        wanted = None if sample.annotation is None else int(sample.annotation[sample.point])
+        wanted = sample.annotated_class_at(sample.point)
         return segmentation.target(wanted, point=sample.point)
     if class_index is None:
         class_index = _largest_class(sample, segmentation)

@@ -37,7 +37,7 @@ class RunSettings(RunPlan, frozen=True, kw_only=True):
     Attributes:
         source: spec of the data set; for samples in memory the name of their class.
         slice_index: axial slice of NIfTI volumes; None: whole volumes.
-        image_options: `frame` and `depth` of pictures (see `read_image`), if given.
+        image_options: how images are read (see `Reading.for_model`), if given.
         model: spec of the network, or its name.
         model_settings: how the network is used (see `SegmentationModel.settings`).
         class_names: of the network; empty if it names none.

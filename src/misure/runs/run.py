@@ -73,7 +73,8 @@ def run(
         plan: what to explain, and how; None: the plan of all defaults.
         model_options, device: see `load_model`.
         slice_index: axial slice of NIfTI volumes; None: whole volumes.
-        image_options: `frame` and `depth` of pictures (see `read_image`).
+        image_options: `frame` and `depth` of pictures, `series` of DICOM (see `read_image`), and
+            `channels`, the names of the channels in order.
         execution: who works, and on which samples; None: one process of its own, on all.
         on_progress: called at the beginning and after every sample.
 

@@ -144,7 +144,12 @@ class ChosenObject:
             raise InputError(_NO_CLASS)
         if class_index is not None and not self._is_coco():
             return missed_in_file(
-                segmentation, self.missed, class_index, self.point, slice_index=self.slice_index
+                segmentation,
+                self.missed,
+                class_index,
+                self.point,
+                slice_index=self.slice_index,
+                numbering=reading.numbering,
             )
         return missed_in_coco(
             segmentation,

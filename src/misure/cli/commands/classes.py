@@ -33,25 +33,35 @@ def classes(
 ) -> None:
     """What the network finds in an image: classes, areas, number of objects.
 
-    If it reports instances by itself, each with its score.
+    If it reports instances by itself, each with its score. IMAGE may also be a folder of images, or
+    of the channels of several cases: each of them.
     """
-    from misure.datasets.image_files import ImageFiles
+    from misure.datasets.image_files import ImageFiles, open_images
     from misure.models.segmentation import segment
 
     model, reading = load_model_and_reading(spec, model_options, device, slice_index, image_options)
-    sample = ImageFiles([image], reading=reading)[0]
-    found = segment(model, sample.image.to(model.device), affine=sample.affine)
-    classes = found.found_classes()
-    if not quiet:
-        rows = [
-            [str(entry.class_index), entry.class_name, f"{entry.num_pixels:,}",
+    is_folder = image.is_dir()
+    images = open_images(image, reading) if is_folder else ImageFiles([image], reading=reading)
+    rows, instances = list[list[str]](), list[list[str]]()
+    for index in range(len(images)):
+        sample = images[index]
+        found = segment(model, sample.image.to(model.device), affine=sample.affine)
+        rows += [
+            [sample.key, str(entry.class_index), entry.class_name, f"{entry.num_pixels:,}",
              f"{entry.area_fraction:.2%}", str(entry.num_objects)]
-            for entry in classes
+            for entry in found.found_classes()
         ]  # fmt: skip
-        say(table(["class_index", "class_name", "pixels", "area", "objects"], rows))
         if found.objects:
-            say("\nInstances that the network reports (--class NAME --instance N):")
-            say(table(["class_name", "N", "score", "pixels", "area", "inside"], _instances(found)))
+            instances += [[sample.key, *row] for row in _instances(found)]
+    if quiet:
+        return
+    first = 0 if len(images) > 1 else 1  # one image needs no name
+    header = ["image", "class_index", "class_name", "pixels", "area", "objects"]
+    say(table(header[first:], [row[first:] for row in rows]))
+    if instances:
+        header = ["image", "class_name", "N", "score", "pixels", "area", "inside"]
+        say("\nInstances that the network reports (--class NAME --instance N):")
+        say(table(header[first:], [row[first:] for row in instances]))
 
 
 def _instances(found: "Segmentation") -> list[list[str]]:

@@ -11,6 +11,7 @@ from misure.datasets.coco_choice import coco_annotation, split_id
 from misure.datasets.coco_files import read_photograph
 from misure.datasets.sample import Reading
 from misure.errors import InputError
+from misure.images.numbering import Numbering
 from misure.images.pictures import read_class_numbers
 from misure.images.read import read_image
 from misure.images.regions import check_point, component_numbers
@@ -70,6 +71,20 @@ def missed_in_coco(
     )
 
 
+def _mask(numbers: Tensor, class_index: int, numbering: Numbering, annotation: Path) -> Tensor:
+    """The pixels (*spatial) bool of a class, by numbers (C, *spatial)."""
+    if len(numbers) > 1:
+        return numbering.channel_regions(numbers, annotation)[0][class_index]
+    alone = numbers[0]
+    values = {*torch.unique(alone).tolist()}
+    are_labels = 1 in {number for region in numbering.regions or () for number in region}
+    if values == {0, 255} or (values == {0, 1} and not are_labels):
+        return alone != 0
+    if numbering.overlapping:
+        return numbering.class_regions(alone, annotation)[0][class_index]
+    return alone == class_index
+
+
 def missed_in_file(
     segmentation: Segmentation,
     annotation: Path,
@@ -77,11 +92,13 @@ def missed_in_file(
     point: tuple[int, ...] | None,
     *,
     slice_index: int | None,
+    numbering: Numbering,
 ) -> Target:
     """What the network should have drawn, by a picture or NIfTI labels.
 
     A file of the numbers 0 and 1, or 0 and 255, is a mask; in any other the class's pixels are
-    those of its number. With a point, the connected object there.
+    those of its number. Where classes overlap, they are those of the class's numbers, or of its
+    channel. With a point, the connected object there.
 
     Args:
         segmentation: of the image.
@@ -89,17 +106,22 @@ def missed_in_file(
         class_index: the class that the object should have.
         point: a pixel of the object.
         slice_index: the slice to take of NIfTI labels.
+        numbering: which numbers each class has, where classes overlap.
 
     Raises:
         InputError: a file of another shape or without the class, or a point outside of it.
     """
     if is_volume(annotation):
-        numbers = read_image(annotation, slice_index=slice_index)[0].round().long()
+        numbers = read_image(annotation, slice_index=slice_index).round().long()
     else:
-        numbers = torch.from_numpy(read_class_numbers(annotation))
+        numbers = torch.from_numpy(read_class_numbers(annotation))[None]
     values = np.unique(numbers.numpy()).tolist()
-    is_mask = values in ([0, 1], [0, 255])
-    mask = numbers != 0 if is_mask else numbers == class_index
+    if not 0 <= class_index < segmentation.num_classes:
+        raise InputError(
+            f"expected a class from 0 to {segmentation.num_classes - 1}, got {class_index}."
+        )
+    known = replace(numbering, num_classes=segmentation.num_classes)
+    mask = _mask(numbers, class_index, known, annotation)
     if not bool(mask.any()):
         raise InputError(
             f"expected an annotation with the class {class_index}, got {annotation} with the "

@@ -27,10 +27,24 @@ def numbers_or_none(_ctx: Any, _param: Any, value: str | None) -> tuple[int, ...
     return () if value == "none" else parse(_ctx, _param, value)
 
 
-def number_map(_ctx: Any, _param: Any, value: str | None) -> dict[int, int] | None:
-    """A click callback for NUMBER=CLASS pairs with commas between them."""
+def number_map(
+    _ctx: Any, _param: Any, value: str | None
+) -> dict[int, int] | dict[str, tuple[int, ...]] | None:
+    """A click callback for NUMBER=CLASS pairs with commas between them, or CLASS=NUMBER+NUMBER.
+
+    The latter, for classes that overlap, are told by a plus or by a class that is a name.
+    """
+    from misure.errors import InputError
+    from misure.images.label_regions import read_regions
+
     if value is None:
         return None
+    names = [part.rpartition("=")[0].strip() for part in value.split(",")]
+    if "+" in value or not all(name.isdecimal() for name in names):
+        try:
+            return read_regions(value)
+        except InputError as error:
+            raise click.BadParameter(str(error)) from error
     try:
         pairs = [part.split("=") for part in value.split(",")]
         return {int(number): int(class_index) for number, class_index in pairs}

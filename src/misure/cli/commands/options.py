@@ -173,7 +173,7 @@ def with_model(*, required: bool = True) -> Callable[[Command], Command]:
         required=required,
         metavar="SPEC",
         help="The network: {loaders}. python:, function:, torchscript: and export: run code of the "
-        "file that they name.",
+        "file that they name; monai:, nnunet: and bioimageio: do with --model-option trust=true.",
     )
 
     def add(command: Command) -> Command:

@@ -45,7 +45,8 @@ _numbering = [
         "--label-map",
         metavar="NUMBER=CLASS",
         callback=number_map,
-        help="Class index of each number in annotations, with commas, e.g. 255=1.",
+        help="Class index of each number in annotations, with commas, e.g. 255=1; or the numbers "
+        "of each class where classes overlap, e.g. WT=1+2+4,TC=1+4,ET=4.",
     ),
 ]
 

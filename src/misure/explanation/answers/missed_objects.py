@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from misure.datasets.sample import AnnotatedObject, Dataset, Sample, as_dataset
 from misure.errors import InputError, entrance
+from misure.images.numbering import needs_regions
 from misure.images.regions import component_numbers, dice
 from misure.models.background import is_named_background
 from misure.models.model import SegmentationModel
@@ -83,7 +83,7 @@ def _of_samples(
     for index in range(len(dataset.keys)):
         sample = dataset[index]
         segmentation = None
-        for number, annotated in enumerate(_objects(sample)):
+        for number, annotated in enumerate(_objects(sample, model)):
             own = annotated.class_index
             class_index = own if class_of is None else class_of.get(own, -1)
             is_asked = class_index in asked if asked else class_index > 0 or model.multilabel
@@ -93,12 +93,25 @@ def _of_samples(
             if float(region.float().mean()) < max(min_area, 1 / region.numel()):
                 continue
             segmentation = segmentation or segment(model, sample.image, affine=sample.affine)
+            _check_number(sample, segmentation)
             target = segmentation.missed(region, class_index, made_from="the annotation")
             drawn = segmentation.class_region(class_index).to(region.device) & region
             if (drawn_dice := dice(drawn, region)) <= max_dice:
                 name = annotated.name or str(number)
                 key = f"{sample.key} {target.class_name or class_index} {name}"
                 yield MissedObject(key, sample, segmentation, target, drawn_dice)
+
+
+def _check_number(sample: Sample, segmentation: Segmentation) -> None:
+    """Raises an InputError unless a sample has regions of all classes of the model, or none."""
+    if sample.regions is None:
+        return
+    num, num_classes = len(sample.regions), segmentation.num_classes
+    if num != num_classes:
+        raise InputError(
+            f"expected annotated regions of the {num_classes} classes of "
+            f"{segmentation.model.name}, got {num} of {sample.key}."
+        )
 
 
 def _classes(model: SegmentationModel, names: Sequence[str]) -> dict[int, int] | None:
@@ -123,19 +136,25 @@ def _classes(model: SegmentationModel, names: Sequence[str]) -> dict[int, int] |
     return found
 
 
-def _objects(sample: Sample) -> list[AnnotatedObject]:
-    """The annotated objects of a sample, or the connected parts of each class but 0."""
+def _objects(sample: Sample, model: SegmentationModel) -> list[AnnotatedObject]:
+    """The annotated objects of a sample, or the connected parts of each class but 0.
+
+    Class 0 of classes that overlap is like the others.
+    """
     if sample.objects:
         return list(sample.objects)
-    if sample.annotation is None:
+    if not sample.is_annotated:
+        if model.multilabel:
+            raise InputError(needs_regions(f"the annotation of {sample.key}"))
         raise InputError(
             f"expected samples with annotations, {sample.key} has none. Name a data set with "
             "annotations, such as coco:FOLDER."
         )
     return [
-        AnnotatedObject(int(class_index), part)
-        for class_index in torch.unique(sample.annotation[sample.annotation > 0]).tolist()
-        for part in _parts(sample.annotation == class_index)
+        AnnotatedObject(class_index, part)
+        for class_index in sample.annotated_classes()
+        if class_index > 0 or sample.regions is not None
+        for part in _parts(sample.annotated_region(class_index))
     ]
 
 

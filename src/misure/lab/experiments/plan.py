@@ -144,7 +144,7 @@ class PlanFile(Record, frozen=True, kw_only=True):
         classes: names or numbers of the classes to explain; empty: all but the background.
         min_area: smallest object that is explained, as a fraction of the image.
         method_options: method -> its options.
-        model_options: arguments of `load_model`.
+        model_options: arguments of `load_model`; `trust` is refused (see `run_experiment`).
         scatter: two metrics, plotted against each other; empty: no such figure.
         phantom: without data of the user, explain phantoms.
         num_phantoms: how many phantoms.
@@ -174,10 +174,6 @@ class PlanFile(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if len(self.scatter) not in (0, 2):
             raise ValueError(f"scatter needs two metrics, got {len(self.scatter)}")
-        if "trust" in self.model_options:
-            raise ValueError(
-                "its model_options say trust, which a plan cannot: others may have written it"
-            )
         for method in [*self.methods, *self.method_options]:
             if method not in METHODS:
                 raise ValueError(

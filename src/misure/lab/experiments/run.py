@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from msgspec import structs
 
@@ -109,9 +108,9 @@ def run_experiment(
     placeholders = _begin(plan, Placeholders(Path(out).absolute(), data, model), say)
     if plan.phantom and is_phantom(Path(placeholders.data)):
         plan = structs.replace(plan, title=f"{plan.title} (PHANTOM)")
+    _check_code(plan, placeholders)
     networks = {
-        part.name: _network(part, placeholders, device, say, on_step, plan.model_options)
-        for part in plan.parts
+        part.name: _network(part, placeholders, device, say, on_step) for part in plan.parts
     }
     explaining = _Explaining(
         plan=plan,
@@ -157,25 +156,34 @@ def _begin(plan: ExperimentPlan, placeholders: Placeholders, say: Say) -> Placeh
     return placeholders
 
 
+def _check_code(plan: ExperimentPlan, placeholders: Placeholders) -> None:
+    """Raises an InputError if a network of a plan runs code and the user did not name it.
+
+    Others may have written the plan, so it cannot say `trust` for the user either.
+    """
+    for part in plan.parts:
+        spec = "" if part.train else placeholders.fill(part.model)
+        is_of_user = spec == placeholders.model
+        if not runs_code(spec, plan.model_options) or (runs_code(spec) and is_of_user):
+            continue
+        says, named = ("", spec) if runs_code(spec) else (" with trust", "python:FILE.py:FUNCTION")
+        raise InputError(
+            f"expected a network that is data alone in a plan, part {part.name} names "
+            f"{spec or 'one to train'}{says}, which runs code. If you trust it, say so"
+            f"{', in a function of yours' if says else ''}: --model {named}."
+        )
+
+
 def _network(
     part: Part,
     placeholders: Placeholders,
     device: str,
     say: Say,
     on_step: OnStep | None,
-    model_options: Mapping[str, Any],
 ) -> str:
     """The spec of a part's network, trained first if the plan says so."""
     if part.train is None:
-        spec = placeholders.fill(part.model)
-        if (
-            runs_code(spec, model_options) and spec != placeholders.model
-        ):  # others may have written the plan
-            raise InputError(
-                f"expected a network that is data alone in a plan, part {part.name} names {spec}, "
-                f"which runs code. If you trust it, say so: --model {spec}."
-            )
-        return spec
+        return placeholders.fill(part.model)
     from misure.lab.training import train
 
     folder = placeholders.out / "networks" / part.name

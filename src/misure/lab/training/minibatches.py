@@ -66,9 +66,10 @@ class Batches:
             return self._kept[index]
         sample = self.dataset[index]
         if sample.annotation is None:
+            has = "regions of classes that overlap" if sample.is_annotated else "none"
             raise InputError(
-                f"expected samples with annotations, {sample.key} has none. Train on "
-                "triangle, synapse: or nifti: data."
+                f"expected samples with annotations, one class for each pixel, {sample.key} has "
+                f"{has}. Train on triangle, synapse: or nifti: data."
             )
         pair = sample.image, sample.annotation
         size = sum(tensor.numel() * tensor.element_size() for tensor in pair)

@@ -22,7 +22,7 @@ from misure.models.binding import Binding
 from misure.models.loaders.bioimageio_steps import ZooPreprocessing, step_of
 from misure.models.loaders.file import reading
 from misure.models.loaders.onnx import OnnxNetwork, open_session
-from misure.models.loaders.registry import loader
+from misure.models.loaders.registry import TRUST_IT, loader
 
 if TYPE_CHECKING:
     from misure.models.model import SegmentationModel
@@ -228,7 +228,7 @@ def _chosen(described: Any, name: str | None, trust: bool, folder: Path) -> str:
         return allowed[0]
     raise InputError(
         f"expected trust=True for the weights of {folder} ({', '.join(usable)}): opening them runs "
-        "code of the folder. Say so if you trust it; weights as onnx need no trust."
+        f"code of the folder. {TRUST_IT} Weights as onnx need no trust."
     )
 
 

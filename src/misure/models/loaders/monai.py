@@ -27,7 +27,7 @@ from misure.models.loaders.monai_config import (
 )
 from misure.models.loaders.monai_result import Result, result_of
 from misure.models.loaders.monai_steps import parts_of, transforms_of
-from misure.models.loaders.registry import loader
+from misure.models.loaders.registry import TRUST_IT, distinct_channel_names, loader
 from misure.models.volumes import Part, UnboundPreprocessing, bound_preprocessing, plain
 from misure.models.windows import PADDINGS, Windows
 
@@ -78,8 +78,6 @@ def load(
     folder = Path(argument)
     if not folder.is_dir():
         raise InputError(f"expected the folder of a MONAI bundle, found none at {folder}.")
-    if not isinstance(trust, bool):
-        raise InputError(f"expected trust as true or false, got {trust!r}.")
     left_out = [*without.split(",")] if isinstance(without, str) else [*map(str, without)]
     bundle = _Bundle(folder, [name.strip() for name in left_out if name], trust=trust)
     return bundle.network(), bundle.settings()
@@ -119,15 +117,14 @@ class _Bundle:
                 return self.resolver.network(name)
             raise InputError(
                 f"expected a network of MONAI as {name} of the bundle ({', '.join(NETWORKS)}), got "
-                f"{_target(raw)}. If you trust the bundle, say trust=True (--model-option "
-                "trust=true)."
+                f"{_target(raw)}. {TRUST_IT}"
             )
         arguments = {key: value for key, value in raw.items() if not _is_reserved(key)}
         arguments = self.resolver.value(arguments)
         if _holds_component(arguments) and not self.trust:
             raise InputError(
-                f"expected plain values as arguments of {known} in the bundle, got a component. If "
-                "you trust the bundle, say trust=True (--model-option trust=true)."
+                f"expected plain values as arguments of {known} in the bundle, got a component. "
+                f"{TRUST_IT}"
             )
         if "pretrained" in arguments:
             arguments["pretrained"] = False  # the bundle has the weights
@@ -169,6 +166,7 @@ class _Bundle:
             "class_names": names,
             "num_classes": None if names or num_outputs < 1 else max(2, num_outputs),
             "num_channels": self._num_channels(),
+            **self._channel_names(),
             "multilabel": is_apart,
             "probabilities": False,
             "preprocessing": UnboundPreprocessing(words=f"its preprocessing ({words})"),
@@ -190,18 +188,19 @@ class _Bundle:
     def _classes(self) -> tuple[int, tuple[str, ...]]:
         """The number of the network's output channels, and the names of its classes."""
         pred = self._format("outputs", "pred")
-        named = pred.get("channel_def")
-        names: tuple[str, ...] = ()
-        if isinstance(named, Mapping) and all(str(key).isdecimal() for key in named):
-            pairs = sorted((int(key), str(value)) for key, value in named.items())
-            if [key for key, _ in pairs] == [*range(len(pairs))]:
-                names = tuple(value for _, value in pairs)
+        names = _names_in_order(pred.get("channel_def"))
         num = pred.get("num_channels")
         return (num if type(num) is int else len(names)), names
 
     def _num_channels(self) -> int | None:
         num = self._format("inputs", "image").get("num_channels")
         return num if type(num) is int and num > 0 else None
+
+    def _channel_names(self) -> dict[str, tuple[str, ...]]:
+        """The names of the image's channels, if metadata.json tells all of them apart."""
+        names = _names_in_order(self._format("inputs", "image").get("channel_def"))
+        is_complete = len(names) == (self._num_channels() or len(names))
+        return distinct_channel_names(names) if is_complete else {}
 
     def _inferer(self) -> dict[str, Any]:
         """The arguments of SegmentationModel that show the network images as the inferer does."""
@@ -222,6 +221,15 @@ class _Bundle:
             sliding = SlidingWindows(**known)
             windows = sliding.windows()
         return {"call": sliding} if windows is None else {"window": windows}
+
+
+def _names_in_order(named: Any) -> tuple[str, ...]:
+    """The names of `{"0": NAME, "1": NAME ...}`; none of anything else."""
+    if not isinstance(named, Mapping) or not all(str(key).isdecimal() for key in named):
+        return ()
+    pairs = sorted((int(key), str(value)) for key, value in named.items())
+    is_complete = [key for key, _ in pairs] == [*range(len(pairs))]
+    return tuple(value for _, value in pairs) if is_complete else ()
 
 
 _WINDOW_OPTIONS = (

@@ -19,7 +19,7 @@ from misure.models.loaders.nnunet_folder import (
     read_folder,
 )
 from misure.models.loaders.nnunet_network import build
-from misure.models.loaders.registry import loader
+from misure.models.loaders.registry import distinct_channel_names, loader
 
 _FOLDS = re.compile(r"(all|\d+)(,\d+)*")
 
@@ -73,7 +73,8 @@ def load(
         "max_side": max_side,
     }  # fmt: skip
     _refuse([name for name, value in refused.items() if value is not None])
-    _check_flags(mirroring=mirroring, trust=trust)
+    if mirroring not in (None, True, False):
+        raise InputError(f"expected mirroring as true or false, got {mirroring!r}.")
     path, folds = _path_and_folds(argument)
     folder = read_folder(path, folds, checkpoint, trust=trust)
     _warn(folder, mirroring, checkpoint)
@@ -83,8 +84,10 @@ def load(
         **_windows(folder),
         "class_names": folder.class_names,
         "num_channels": len(folder.channel_names),
+        **distinct_channel_names(folder.channel_names),
         "num_classes": folder.num_classes,
         "multilabel": folder.multilabel,
+        "label_regions": folder.label_regions,
         "probabilities": False,
         "preprocessing": Unbound(processor=settings),
         "binder": partial(_bound, folder, settings),
@@ -143,12 +146,6 @@ def _refuse(given: list[str]) -> None:
             f"expected no {' and no '.join(given)} with nnunet:, whose plans say how images are "
             "prepared and read. Leave it out."
         )
-
-
-def _check_flags(**flags: Any) -> None:
-    for name, value in flags.items():
-        if value not in (None, True, False):
-            raise InputError(f"expected {name} as true or false, got {value!r}.")
 
 
 def _warn(folder: ResultFolder, mirroring: bool | None, checkpoint: str | None) -> None:

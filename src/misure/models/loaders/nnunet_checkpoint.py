@@ -13,6 +13,7 @@ from torch import Tensor
 from misure._util.quoted import quoted
 from misure.errors import InputError
 from misure.models.loaders.file import existing_file, reading
+from misure.models.loaders.registry import TRUST_IT
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,8 +82,8 @@ def _load(path: Path, trust: bool) -> Any:
         except pickle.UnpicklingError as error:
             raise InputError(
                 f"expected tensors, plain values and NumPy's numbers in {path}, but it pickles "
-                f"more ({_reason(error)}), and loading that can run any code. If you trust the "
-                "file, say trust=True (--model-option trust=true)."
+                f"more ({_reason(error)}), and loading that can run any code. "
+                f"{TRUST_IT}"
             ) from error
 
 

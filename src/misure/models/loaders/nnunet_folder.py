@@ -82,8 +82,10 @@ class ResultFolder:
     @property
     def channel_names(self) -> tuple[str, ...]:
         """The names of the channels of an image."""
-        names = self.dataset.get("channel_names") or self.dataset.get("modality")
-        return tuple(str(name) for name in dict(names or {}).values())
+        named = dict(self.dataset.get("channel_names") or self.dataset.get("modality") or {})
+        are_numbered = all(str(number).isdecimal() for number in named)
+        numbers = sorted(named, key=int) if are_numbered else [*named]
+        return tuple(str(named[number]) for number in numbers)
 
     @property
     def multilabel(self) -> bool:
@@ -105,6 +107,17 @@ class ResultFolder:
             return tuple(name for name, value in entries.items() if not _is_background(value))
         numbers = {_single(value): name for name, value in entries.items()}
         return tuple(numbers[number] for number in sorted(numbers))
+
+    @property
+    def label_regions(self) -> dict[str, list[int]] | None:
+        """Class -> its numbers in annotations, and those to ignore, if classes overlap."""
+        if not self.multilabel:
+            return None
+        return {
+            name: [int(one) for one in (value if isinstance(value, (list, tuple)) else [value])]
+            for name, value in self.labels.label_dict.items()
+            if not _is_background(value)
+        }
 
     def intensities(self, channel: int) -> dict[str, float]:
         """mean, std and percentiles of the training images' foreground in one channel."""

@@ -16,6 +16,7 @@ from misure.errors import InputError, MisureWarning
 from misure.models.loaders.file import reading
 from misure.models.loaders.nnunet_folder import ResultFolder
 from misure.models.loaders.nnunet_library import nnunet, silent
+from misure.models.loaders.registry import TRUST_IT
 
 _NETWORKS = ("dynamic_network_architectures.", "nnunetv2.")
 _PARTS = ("torch.nn.", *_NETWORKS)
@@ -162,7 +163,7 @@ def _check_names(folder: ResultFolder) -> None:
             raise InputError(
                 f"expected {what} as a class of {' or '.join(each[:-1] for each in packages)}, the "
                 f"plans of {folder.path} name {str(name)[:200]!r}, which would run code of others. "
-                "If you trust it, say trust=True (--model-option trust=true)."
+                f"{TRUST_IT}"
             )
 
 

@@ -1,6 +1,6 @@
 """The registry of loaders: a spec such as `hf:FOLDER` names a model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -111,9 +111,9 @@ def load_model(
             how.
         device: where to put it; `auto` takes a GPU if there is one.
         options: arguments of SegmentationModel; they override those stored with the network. For
-            `hf:` also `processor`, for `monai:` also `trust` and `without` (see
-            docs/reference/loaders.md); for promptable networks `prompts` and `mask`, as of
-            `SegmentationModel.with_prompts`.
+            `hf:` also `processor`, for `monai:` also `without`; `trust` lets `monai:`, `nnunet:`
+            and `bioimageio:` run code of their files (see docs/reference/loaders.md); for
+            promptable networks `prompts` and `mask`, as of `SegmentationModel.with_prompts`.
 
     Raises:
         InputError: an unknown name, a missing or damaged file, an unknown option.
@@ -124,6 +124,8 @@ def load_model(
     if name not in LOADERS or (not argument and LOADERS[name].usage != name):
         usages = ", ".join(entry.usage for entry in LOADERS.values())
         raise InputError(f"expected {usages}, got {spec[:200]!r}.{_hint(spec)}")
+    if not isinstance(options.get("trust", False), bool):
+        raise InputError(f"expected trust as true or false, got {options['trust']!r}.")
     if "prompts" in options and "prompts" not in LOADERS[name].options:
         asked = options.pop("prompts"), options.pop("mask", None)
         return load_model(spec, device=device, **options).with_prompts(*asked)
@@ -147,8 +149,11 @@ def load_model(
     return SegmentationModel(net, **arguments)
 
 
-CODE_LOADERS = ("python", "function", "torchscript", "export", "bioimageio")
-"""Loaders that run code of the file that their spec names, if only when they are told to."""
+CODE_LOADERS = ("python", "function", "torchscript", "export")
+"""Loaders that run code of the file that their spec names. Others do with the option `trust`."""
+
+TRUST_IT = "If you trust it, say trust=True (--model-option trust=true)."
+"""What messages of loaders say that run code with the option `trust` alone."""
 
 _OF_SUFFIX = {
     ".onnx": "onnx",
@@ -164,10 +169,16 @@ def runs_code(spec: str, options: Mapping[str, Any] = MappingProxyType({})) -> b
 
     Args:
         spec: of `load_model`.
-        options: of `load_model`; `trust` lets a bundle run code.
+        options: of `load_model`; `trust` lets a loader that takes it run code.
     """
     is_code = spec.partition(":")[0].strip().lower() in CODE_LOADERS
     return is_code or bool(options.get("trust"))
+
+
+def distinct_channel_names(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """`channel_names` of SegmentationModel, if names tell channels apart; else nothing."""
+    is_distinct = len({*names}) == len(names) and all(names)
+    return {"channel_names": tuple(names)} if is_distinct else {}
 
 
 def _hint(spec: str) -> str:
