@@ -2,13 +2,14 @@
 
     python benchmarks/windows.py memory [--shape 512,512,300] [--work pass,gradient,explain]
     python benchmarks/windows.py saved [--model SPEC --image FILE --class-index K --window 64]
-    python benchmarks/windows.py panorama [--shape 3000,12000]
+    python benchmarks/windows.py panorama [--shape 3000,12000 --model SPEC]
 
 `memory` explains a ball in a volume of the shape of a CT with a quick network of eight classes, and
 prints the most memory that the process had in use. `saved` explains one target with kept outputs
 and without, compares the bytes of both results, and prints the share of windows that were not
 computed. Without a model it is a network of local means, in a volume of eight windows. `panorama`
-decides about one of 21 classes in a picture whose logits come at a sixteenth of its sides.
+decides about one of 21 classes in a picture whose logits come at a sixteenth of its sides, or those
+of a model.
 """
 
 import argparse
@@ -146,7 +147,10 @@ def panorama(arguments: argparse.Namespace) -> None:
 
     print("| work | max_side | seconds | peak, GB |\n|---|---|---|---|")
     for max_side in (None, 2048):
-        model = misure.SegmentationModel(net, max_side=max_side)
+        if arguments.model:
+            model = misure.load_model(arguments.model, max_side=max_side)
+        else:
+            model = misure.SegmentationModel(net, max_side=max_side)
         model.examine(image)
         works = {
             "all 21 classes": lambda m=model: m(image).shape,

@@ -10,7 +10,7 @@ from misure.explanation.growth import GROWTHS
 from misure.explanation.presentation import make_presentations
 from misure.explanation.probe import Account, Probe
 from misure.explanation.reductions.quick import _contrast, _Cut, _cuts
-from misure.images.regions import dice, distance_px
+from misure.images.regions import bounding_box, dice, distance_px
 
 
 class NeedsItsTop(nn.Module):
@@ -145,7 +145,7 @@ def test_pixels_that_look_like_the_baseline_image_go_first():
     assert contrast[0, 0] == pytest.approx(0.02)
     assert contrast[16, 16] > 1
     everything = torch.ones(32, 32, dtype=torch.bool)
-    cuts = list(_cuts(probe))
+    cuts = list(_cuts(probe, bounding_box(everything)))
     assert len(cuts) == 4 + 1 + 4
     for by_contrast in cuts[:4]:
         left = by_contrast.made(everything, 0.5)

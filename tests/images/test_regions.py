@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
+from scipy.ndimage import distance_transform_edt
 from skimage import measure as skimage_measure
 
 import misure
@@ -56,6 +57,16 @@ def test_growth_takes_in_every_pixel_near_enough(array, growth_px):
         assert grown[pixel] == (len(inside) > 0 and squares.min() <= growth_px**2)
 
 
+@given(SHAPES.flatmap(lambda shape: stn.arrays(bool, shape)))
+def test_the_bounding_box_is_the_smallest_that_holds_all(array):
+    box = rg.bounding_box(torch.from_numpy(array))
+    inside = np.argwhere(array)
+    expected = [slice(0, 0)] * array.ndim
+    if len(inside):
+        expected = [slice(*ends) for ends in zip(inside.min(0), inside.max(0) + 1, strict=True)]
+    assert list(box) == expected
+
+
 def test_the_papers_dilation_is_a_7_by_7_ellipse():
     region = torch.zeros(9, 9, dtype=torch.bool)
     region[4, 4] = True
@@ -94,6 +105,17 @@ def test_boxes_and_polygons():
         rg.draw_polygon((6, 6), [(1, 1), (2, 2)])
     with pytest.raises(misure.InputError, match="on shape .6, 6, 6.* In 3D use a box"):
         rg.draw_polygon((6, 6, 6), [(1, 1), (1, 4), (4, 4)])
+
+
+@given(SHAPES.flatmap(lambda shape: stn.arrays(bool, shape)), st.integers(1, 40), st.booleans())
+def test_distances_have_the_bytes_of_the_distance_transform(array, at_once, is_stretched):
+    array.flat[0] = True
+    sampling = (2.5, 1.0, 1.3)[: array.ndim] if is_stretched else None
+    expected = distance_transform_edt(~array, sampling=sampling).astype(np.float32)
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(rg, "_AT_ONCE", at_once)
+        found = rg.distance_px(torch.from_numpy(array), sampling)
+    assert found.numpy().tobytes() == expected.tobytes()
 
 
 def test_distance_to_an_empty_region_is_infinite():

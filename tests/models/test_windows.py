@@ -7,11 +7,13 @@ from torch import nn
 
 import misure
 import toys
+from misure._util import freed_memory
 from misure.cli.commands.option_values import settings as option_settings
 from misure.errors import MisureWarning
 from misure.models.logits import class_margin, class_region
 from misure.models.rivals import deciding, enlarged, place_of
-from misure.models.windows import Windows
+from misure.models.sliding import _Counts
+from misure.models.windows import Windows, box_of
 
 SHAPES = [
     ((20, 27), (9, 12), 0.5),
@@ -80,6 +82,62 @@ def test_windows_of_slices_are_shown_to_a_network_of_pictures():
         assert torch.allclose(model(image), expected, atol=2e-6)
 
 
+@pytest.mark.parametrize("rule", ["monai", "nnunet"])
+def test_slices_have_no_overlap_with_each_other(rule):
+    for overlap in (0.5, (0.5, 0.5)):
+        windows = Windows(size=(8, 8), overlap=overlap, rule=rule)
+        assert windows.starts((3, 12, 8)) == [[0, 1, 2], [0, 4], [0]]
+    assert Windows(size=(1, 8, 8), rule=rule).starts((3, 12, 8)) == [[0, 1, 2], [0, 4], [0]]
+    shown = []
+
+    def net(images):
+        shown.append(tuple(images.shape))
+        return torch.cat([images, -images], 1)
+
+    model = misure.SegmentationModel(net, window=Windows(size=(8, 8), rule=rule, kept_mb=0))
+    image = torch.rand(1, 1, 3, 12, 8) - 0.5
+    model.examine(image)
+    shown.clear()
+    with torch.no_grad():
+        assert torch.equal(model(image)[:, :1], image)
+    assert shown == [(1, 1, 8, 8)] * 6
+
+
+@pytest.mark.parametrize("spatial", [(16, 16), (11, 16)])
+def test_a_single_window_is_shown_once_for_its_gradient(spatial):
+    net, num_shown = _network(2), []
+
+    def counted(images):
+        num_shown.append(len(images))
+        return net(images)
+
+    model = misure.SegmentationModel(counted, window=16, window_weights="gaussian")
+    ours, theirs = (_image(spatial).requires_grad_() for _ in range(2))
+    model.examine(ours.detach())
+    factors = torch.rand(1, *spatial, generator=torch.Generator().manual_seed(3))
+    before, first = (16 - spatial[0]) // 2, spatial[0]
+    padded = nn.functional.pad(theirs, (0, 0, before, 16 - first - before))
+    expected = net(padded)[:, :, before : before + first]
+    num_shown.clear()
+    ((logits, place),) = model.deciding_logits(ours, [2])
+    assert torch.allclose(logits, deciding(expected, 2, False), atol=1e-6)
+    for found, at in ((logits, place), (expected, 2)):
+        (class_margin(found, at, False) * factors).sum().backward()
+    assert num_shown == [1]
+    assert torch.allclose(ours.grad, theirs.grad, atol=1e-6)
+
+
+def test_weights_of_all_windows_slab_by_slab_are_those_of_the_whole():
+    for rule, spatial in (("monai", (20, 27)), ("nnunet", (13, 9, 17)), ("monai", (7, 30))):
+        windows = Windows(size=8, overlap=0.6, weights="gaussian", rule=rule)
+        weight, window = windows.weight(spatial), windows.window(spatial)
+        whole, counts = torch.zeros(windows.padded(spatial)), _Counts(windows, spatial, weight)
+        for corner in windows.corners(spatial):
+            whole[box_of(corner, window)] += weight
+        for corner in windows.corners(spatial):
+            assert torch.allclose(counts.there(corner, window), whole[box_of(corner, window)])
+
+
 @pytest.mark.parametrize("num_axes", [2, 3])
 @pytest.mark.parametrize("weights", ["constant", "gaussian"])
 def test_gradients_are_those_of_all_windows_at_once(num_axes, weights):
@@ -116,6 +174,22 @@ def test_the_logits_that_decide_and_their_gradients_are_those_of_all_classes(cla
     assert torch.allclose(ours.grad, theirs.grad, atol=1e-6)
 
 
+@pytest.mark.parametrize(("num_classes", "class_index"), [(2, 0), (2, 1), (3, 0), (3, 1), (3, 2)])
+def test_the_gradient_of_a_margin_is_shared_by_tied_rivals(num_classes, class_index):
+    generator = torch.Generator().manual_seed(0)
+    numbers = torch.randint(0, 3, (2, num_classes, 9, 8), generator=generator).float()
+    ours, theirs = (numbers.clone().requires_grad_() for _ in range(2))
+    others = [*theirs.unbind(1)]
+    own = others.pop(class_index)
+    expected = own - (others[0] if len(others) == 1 else torch.maximum(*others))
+    found = class_margin(ours, class_index, False)
+    assert torch.equal(found, expected)
+    factors = torch.rand(found.shape, generator=generator)
+    for margin in (found, expected):
+        (margin * factors).sum().backward()
+    assert torch.equal(ours.grad, theirs.grad)
+
+
 @pytest.mark.parametrize("multilabel", [False, True])
 def test_logits_are_enlarged_class_by_class_as_all_together(multilabel):
     coarse = torch.rand(1, 5, 6, 7, generator=torch.Generator().manual_seed(0))
@@ -148,6 +222,33 @@ def test_large_images_are_decided_class_by_class(monkeypatch):
     assert logits.shape[1] == 3
     assert place == 1
     assert torch.equal(class_margin(logits, place, False), class_margin(whole, 2, False))
+
+
+def test_memory_is_given_back_slab_by_slab_of_large_images_alone(monkeypatch):
+    num_given_back = []
+    monkeypatch.setattr(freed_memory, "_LARGE", 300)
+    monkeypatch.setattr(freed_memory, "release_freed_memory", lambda: num_given_back.append(1))
+    model = toys.model_of(_network(2), window=8)
+    model.examine(_image((15, 22)))
+    num_given_back.clear()
+    with torch.no_grad():
+        model(_image((15, 22)))  # 330 pixels, in windows of three rows
+        assert len(num_given_back) == 1 + 3
+        model(_image((12, 20)))
+        assert len(num_given_back) == 1 + 3
+
+
+def test_coarse_logits_of_large_images_are_enlarged_class_by_class(monkeypatch):
+    net = _network(2)
+    model = misure.SegmentationModel(lambda images: nn.functional.avg_pool2d(net(images), 4))
+    image = _image((32, 48))
+    with torch.no_grad():
+        whole = model(image)
+        monkeypatch.setattr("misure.models.model.MOST_NUMBERS", 1)
+        for k in range(4):
+            ((logits, place),) = model.deciding_logits(image, [k])
+            assert logits.shape[1] == (2 if k in (0, 3) else 3)
+            assert torch.equal(class_margin(logits, place, False), class_margin(whole, k, False))
 
 
 class Averaged(nn.Module):
@@ -338,6 +439,8 @@ def test_a_pass_that_takes_long_is_said(monkeypatch):
     monkeypatch.setattr("misure.models.long_passes._MANY_NUMBERS", 1000)
     with pytest.warns(MisureWarning, match="say max_side=2048"):
         toys.model_of(_network(2), input_size=(9, 12))(_image((15, 22)))
+    with pytest.warns(MisureWarning, match="To save time explain a crop of it"):
+        toys.model_of(_network(2), max_side=12)(_image((15, 22)))
 
 
 def test_large_images_are_looked_at_as_the_network_sees_them(monkeypatch):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
+_LARGE = 2**23  # pixels
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # names of mallopt, in malloc.h
 _LARGEST_INT = 2**31 - 1
 _KEPT = {_MMAP_MAX: 0, _TRIM_THRESHOLD: _LARGEST_INT}
@@ -83,6 +84,16 @@ def release_freed_memory() -> None:
     libc = _glibc()
     if libc is not None:
         libc.malloc_trim(0)
+
+
+def release_if_large(num_pixels: int) -> None:
+    """Gives what was kept back if an image has 2^23 pixels or more.
+
+    Its tensors are many times those that a network makes of a patch, and what is kept of them is
+    rarely used again.
+    """
+    if num_pixels >= _LARGE:
+        release_freed_memory()
 
 
 def _glibc() -> ctypes.CDLL | None:

@@ -101,13 +101,14 @@ class Probe:
 
     @cached_property
     def wanted(self) -> Tensor:
-        """(*spatial) float32: 1 on pixels of the target, -1 on all others, 0 on ignored ones.
+        """(*spatial) int8: 1 on pixels of the target, -1 on all others, 0 on ignored ones.
 
         If the target is to be lost: -1 on its pixels, 0 on all others.
         """
+        region = self.target.region.to(torch.int8)
         if self.question.loses:
-            return -self.target.region.float()
-        return 2 * self.target.region.float() - 1 + self.target.ignored.float()
+            return region.neg_()
+        return region.mul_(2).sub_(1).add_(self.target.ignored)
 
     @cached_property
     def considered(self) -> Tensor:

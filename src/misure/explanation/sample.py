@@ -92,12 +92,13 @@ def sample_pixels(
     """
     generator = torch.Generator().manual_seed(0)
     target, ignored = target.cpu(), ignored.cpu()
+    distance = distance_px(target, sampling).flatten()
     inside = (target & ~ignored).flatten().nonzero().flatten()
     outside = (~target & ~ignored).flatten().nonzero().flatten()
     num_inside, num_outside = (min(_PIXELS // 2, len(part)) for part in (inside, outside))
     drawn = inside[torch.randperm(len(inside), generator=generator)[:num_inside]]
     near = _NEAR * short_side_px(target.shape, sampling)
-    odds = 1 / (1 + distance_px(target, sampling).flatten()[outside] / near) ** 2
+    odds = distance[outside].div_(near).add_(1).square_().reciprocal_()
     indices, weights = [drawn], [torch.full((num_inside,), len(inside) / max(1, num_inside))]
     if num_outside:
         others = _draw(odds, num_outside, generator)
@@ -110,5 +111,5 @@ def sample_pixels(
 
 def _draw(odds: Tensor, number: int, generator: torch.Generator) -> Tensor:
     """Positions drawn without repetition with these odds (Efraimidis and Spirakis, 2006)."""
-    keys = torch.rand(len(odds), generator=generator).clamp(min=1e-9).log() / odds
+    keys = torch.rand(len(odds), generator=generator).clamp_(min=1e-9).log_().div_(odds)
     return keys.topk(number).indices

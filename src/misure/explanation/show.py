@@ -111,15 +111,15 @@ def _show(model: SegmentationModel, views: Sequence[_View], query: Query) -> lis
     with torch.set_grad_enabled(with_gradient):
         inside = torch.stack([view.presentation.visibility(view.region) for view in views])
         inside.requires_grad_(with_gradient)
-        visibility = _visibility(inside, views)
-        images = show_each([view.presentation for view in views], visibility)
+        images = show_each([view.presentation for view in views], _visibility(inside, views))
+        if not with_gradient:
+            inside = inside.new_empty(len(views))  # its memory is free while images are shown
         classes = [view.probe.target.logit_index for view in views]
         needs_all = with_gradient or query.margins or model.windows is None
         decided = model.deciding_logits(images, classes, None if needs_all else _judged(views))
         known = [(logits.detach(), place) for logits, place in decided]
         dices = _dices(known, views)
         sampled = _sampled(known, views) if query.margins else [None] * len(views)
-        gradients = torch.zeros_like(inside)
         has_gradient = decided[0][0].requires_grad  # a network may ignore the image
         if has_gradient:
             margins = [
@@ -133,6 +133,8 @@ def _show(model: SegmentationModel, views: Sequence[_View], query: Query) -> lis
                     f"expected finite gradients, {model.name} gave NaN or infinity. Use "
                     "a preset that needs none (readable, quick, sufficient_region)."
                 )
+        else:
+            gradients = torch.zeros_like(inside)
     return [
         Reply(
             dice,
@@ -210,7 +212,7 @@ def _fall_of_loss(margin: Tensor, view: _View, dice: float) -> Tensor:
     """
     margin = margin.detach()
     unit = _SHARPNESS * margin.std(correction=0) + torch.finfo(margin.dtype).eps
-    wanted = view.probe.wanted.to(margin)
+    wanted = view.probe.wanted.to(margin.device)
     if view.max_dice is not None:
         wanted = -wanted.clamp(min=0) if dice > view.max_dice else torch.zeros_like(wanted)
     falls = (wanted * margin).mul_(-1 / unit).sigmoid_()

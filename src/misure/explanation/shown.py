@@ -58,10 +58,14 @@ class Shown:
         self.dices.append(dice)
         if suffices and region.dtype == torch.bool:
             area = region.float().mean()
-            self.least_areas = _least(self.least_areas, area.where(region, torch.inf))
+            if self.least_areas is None:
+                self.least_areas = area.where(region, torch.inf)
+            else:
+                self.least_areas = self.least_areas.where(~region | (self.least_areas < area), area)
         if gradient is not None:
             size = gradient.square().mean().sqrt() + torch.finfo(gradient.dtype).tiny
-            self.gradients = _sum(self.gradients, gradient / size)
+            own = gradient / size
+            self.gradients = own if self.gradients is None else own.add_(self.gradients)
 
     def with_those_of(self, other: "Shown") -> "Shown":
         """What was shown here, and then what was shown there."""

@@ -61,9 +61,23 @@ def area_fraction(region: Tensor) -> float:
     return int(region.sum()) / region.numel()
 
 
+def bounding_box(region: Tensor) -> tuple[slice, ...]:
+    """The smallest box that holds a region (*spatial) bool; empty if the region is."""
+    box = []
+    for axis in range(region.ndim):
+        there = region.movedim(axis, 0).flatten(1).any(1).nonzero()
+        ends = (int(there[0]), int(there[-1]) + 1) if len(there) else (0, 0)
+        box.append(slice(*ends))
+    return tuple(box)
+
+
 def packed(region: Tensor) -> bytes:
     """A region (*spatial) bool in one bit a pixel."""
     return np.packbits(region.cpu().numpy()).tobytes()
+
+
+_AT_ONCE = 2**20
+"""Pixels whose distances are computed at once, in double precision."""
 
 
 def distance_px(region: Tensor, sampling: Sampling | None = None) -> Tensor:
@@ -77,8 +91,21 @@ def distance_px(region: Tensor, sampling: Sampling | None = None) -> Tensor:
     """
     if not bool(region.any()):
         return torch.full(region.shape, torch.inf, device=region.device)
-    outside = ~region.cpu().numpy()
-    distance = ndimage.distance_transform_edt(outside, sampling=sampling).astype(np.float32)
+    nearest = ndimage.distance_transform_edt(
+        ~region.cpu().numpy(), sampling=sampling, return_distances=False, return_indices=True
+    )
+    distance = np.empty(region.shape, np.float32)
+    num_rows = max(1, _AT_ONCE * len(distance) // distance.size)
+    for start in range(0, len(distance), num_rows):  # all at once would take eight times the memory
+        rows = slice(start, start + num_rows)
+        squared = np.zeros(distance[rows].shape)
+        places = np.ix_(np.arange(len(distance))[rows], *map(np.arange, distance.shape[1:]))
+        for axis, of_axis in enumerate(nearest[:, rows]):
+            steps = np.subtract(of_axis, places[axis], dtype=np.float64)
+            if sampling:
+                steps *= sampling[axis]
+            squared += np.multiply(steps, steps, out=steps)
+        distance[rows] = np.sqrt(squared, out=squared)
     return torch.from_numpy(distance).to(region.device)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 
+import torch
 from torch import Tensor
 
 _IMAGES_KEPT = 8
@@ -58,11 +59,11 @@ class KeptWindows:
         """The output of a window: the one kept for its content, or a new one.
 
         Args:
-            window: (1, C, *window), without gradients.
+            window: (1, C, *window); with gradients, its output is a new one and is not kept.
             compute: from a window to its output; its result may depend on nothing else.
         """
         self.num_shown += 1
-        if not self._most_bytes:
+        if not self._most_bytes or (torch.is_grad_enabled() and window.requires_grad):
             return self.computed(window, compute)
         content = _content(window)
         found = self._kept.get(content)

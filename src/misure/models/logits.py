@@ -115,15 +115,20 @@ def winners(logits: Tensor) -> Tensor:
     return leaders(logits[None], range(len(logits)))[1][0].long()
 
 
+def number_type(num_classes: int) -> torch.dtype:
+    """The smaller of two types of whole numbers that hold each of K classes: uint8 or int16."""
+    return torch.uint8 if num_classes <= 2**8 else torch.int16
+
+
 def leaders(logits: Tensor, classes: range) -> tuple[Tensor, Tensor]:
-    """The largest logit (N, *spatial) among some classes, and whose it is (N, *spatial) int16.
+    """The largest logit (N, *spatial) among some classes, and whose it is, both (N, *spatial).
 
     Args:
         logits: (N, K, *spatial).
         classes: at least one of 0 to K - 1; ties go to the lower one.
     """
     best = logits[:, classes[0]]
-    whose = torch.full_like(best, classes[0], dtype=torch.int16)
+    whose = torch.full_like(best, classes[0], dtype=number_type(logits.shape[1]))
     for k in classes[1:]:
         whose.masked_fill_(logits[:, k] > best, k)
         best = torch.maximum(best, logits[:, k])
@@ -147,14 +152,50 @@ def class_margin(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
     """
     if multilabel or logits.shape[1] == 1:
         return logits[:, class_index]
-    if logits.shape[1] <= _FEW:  # the gradient of slices would take the memory of all K each
-        others = [*logits.unbind(1)]
-        own = others.pop(class_index)
-        return own - (others[0] if len(others) == 1 else torch.maximum(*others))
+    if logits.shape[1] <= _FEW:
+        found: Tensor = _MarginOfFew.apply(logits, class_index)  # type: ignore[no-untyped-call]
+        return found
     own = logits[:, class_index]
     before, after = logits[:, :class_index], logits[:, class_index + 1 :]
     rivals = [_largest(part) for part in (before, after) if part.shape[1]]
     return own - (rivals[0] if len(rivals) == 1 else torch.maximum(*rivals))
+
+
+class _MarginOfFew(torch.autograd.Function):
+    """`class_margin` of two or three logits; its gradient takes their memory once."""
+
+    @staticmethod
+    def forward(ctx, logits: Tensor, class_index: int) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.class_index = class_index
+        ctx.save_for_backward(logits)
+        own, *others = _own_first(logits, class_index)
+        if len(others) == 1:
+            return own - others[0]
+        best = torch.maximum(*others)
+        return torch.sub(own, best, out=best)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor):  # type: ignore[no-untyped-def]
+        (logits,) = ctx.saved_tensors
+        whole = torch.empty_like(logits)
+        own, *rivals = _own_first(whole, ctx.class_index)
+        own.copy_(gradient)
+        if len(rivals) == 1:
+            torch.neg(gradient, out=rivals[0])
+            return whole, None
+        _, before, after = _own_first(logits, ctx.class_index)
+        rivals[0].copy_(before >= after).add_(before == after, alpha=-0.5)  # a tie is shared
+        torch.sub(1, rivals[0], out=rivals[1])
+        for rival in rivals:
+            rival.mul_(gradient).neg_()
+        return whole, None
+
+
+def _own_first(logits: Tensor, class_index: int) -> list[Tensor]:
+    """Logits (N, *spatial) of each class of (N, K, *spatial), one class before all others."""
+    each = [*logits.unbind(1)]
+    return [each.pop(class_index), *each]
 
 
 def class_probability(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:

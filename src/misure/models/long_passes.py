@@ -26,15 +26,18 @@ class Timed:
     Attributes:
         seconds: infinite before the first pass.
         num_classes: K, the number of logits for each pixel.
+        is_at_pixels: whether logits came at the pixels of what was shown.
     """
 
     def __init__(self, show: Callable[..., Tensor]) -> None:
         self._show, self.seconds, self.num_classes = show, float("inf"), 1
+        self.is_at_pixels = True
         self.is_whole_pass = getattr(show, "__name__", "") == "_logits"
 
-    def __call__(self, *given: object) -> Tensor:
+    def __call__(self, shown: Tensor, *given: object) -> Tensor:
         start = time.perf_counter()
-        logits = self._show(*given)
+        logits = self._show(shown, *given)
+        self.is_at_pixels = logits.shape[2:] == shown.shape[2:]
         self.seconds = min(self.seconds, time.perf_counter() - start)
         self.num_classes = logits.shape[1]
         return logits
@@ -55,7 +58,7 @@ def seconds_of_pass(model: "SegmentationModel", timed: Timed, spatial: Sequence[
     seconds = timed.seconds * len(placement.corners)
     if model.windows is not None:
         seconds *= model.windows.num_windows(placement.input_shape)
-    if used.keeps_pixels(spatial):
+    if used.keeps_pixels(spatial) and timed.is_at_pixels:
         return seconds
     of_one_class = torch.zeros(len(placement.corners), 1, *placement.input_shape)
     start = time.perf_counter()
@@ -78,7 +81,7 @@ def warn_of_long_passes(model: "SegmentationModel", timed: Timed, spatial: Seque
     cures = ["explain a crop of it", "lower max_passes"]
     if model.windows is not None:
         cures.insert(0, "lower overlap")
-    elif len(spatial) == 2:
+    elif len(spatial) == 2 and model.preprocessing.max_side is None:
         cures.insert(0, "say max_side=2048, and it is shown smaller")
     warnings.warn(
         f"one pass of {model.name} over an image of {size} px ({timed.num_classes} classes"

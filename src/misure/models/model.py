@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from misure._util.freed_memory import freed_memory_kept
+from misure._util.freed_memory import freed_memory_kept, release_if_large
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, MisureError, ModelError, entrance
 from misure.images.label_regions import read_regions, regions_by_class
@@ -296,6 +296,8 @@ class SegmentationModel:
         """A context in which the network is borrowed, examined, and may be shown these images."""
         self._check_images(images)
         with self._borrowed():
+            if self.device.type == "cpu":
+                release_if_large(prod(images.shape[2:]))
             self.examine(images[:1])
             if images.requires_grad and torch.is_grad_enabled():
                 self.check_gradients()
@@ -468,7 +470,8 @@ class SegmentationModel:
             return pairs
         logits = self._of_inputs(inputs, *self._how)
         num_numbers = len(images) * logits.shape[1] * prod(spatial)
-        if num_numbers < MOST_NUMBERS or not used.is_by_class or used.keeps_pixels(spatial):
+        at_pixels = used.keeps_pixels(spatial) and logits.shape[2:] == spatial
+        if num_numbers < MOST_NUMBERS or not used.is_by_class or at_pixels:
             whole = used.to_image(logits, spatial)
             return [(whole[i : i + 1], k) for i, k in enumerate(class_indices)]
         num_each, pairs = len(logits) // len(images), []
@@ -677,7 +680,7 @@ class SegmentationModel:
         """A context in which the network stays borrowed, instead of for each pass on its own.
 
         Another thread that wants the network waits until it is given back. On a CPU, memory that
-        one pass frees is kept for the next (see `freed_memory_kept`).
+        one pass frees is kept for the next (see `freed_memory_kept`), but for large images.
         """
         on_a_cpu = self.device.type == "cpu"
         with self._borrowed(), freed_memory_kept() if on_a_cpu else nullcontext():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from misure.models.logits import leaders
+from misure.models.logits import leaders, number_type
 
 Spatial = Sequence[int]
 
@@ -35,8 +35,8 @@ def deciding(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
 
 
 def whose(logits: Tensor, class_index: int, multilabel: bool) -> Tensor:
-    """Which of the K classes each deciding logit is that of, (N, 1 to 3, *spatial) int16."""
-    own = torch.full_like(logits[:, :1], class_index, dtype=torch.int16)
+    """Which of the K classes each deciding logit is that of, (N, 1 to 3, *spatial)."""
+    own = torch.full_like(logits[:, :1], class_index, dtype=number_type(logits.shape[1]))
     spans = [] if multilabel else [range(class_index), range(class_index + 1, logits.shape[1])]
     parts = [leaders(logits, span)[1][:, None] for span in spans if span]
     parts.insert(place_of(class_index, multilabel), own)
@@ -83,7 +83,7 @@ def _enlarged(
     multilabel: bool,
     classes: list[Tensor] | None,
 ) -> Tensor:
-    own = enlarge(logits[:, class_index : class_index + 1])
+    own, small = enlarge(logits[:, class_index : class_index + 1]), number_type(logits.shape[1])
     spans = [] if multilabel else [range(class_index), range(class_index + 1, logits.shape[1])]
     parts = []
     for span in spans:
@@ -93,7 +93,7 @@ def _enlarged(
             one = enlarge(logits[:, k : k + 1])
             if classes is not None:
                 if best is None or whose_best is None:
-                    whose_best = torch.full_like(one, k, dtype=torch.int16)
+                    whose_best = torch.full_like(one, k, dtype=small)
                 else:
                     whose_best.masked_fill_(one > best, k)
             best = one.clone() if best is None else torch.maximum(best, one, out=best)
@@ -101,7 +101,8 @@ def _enlarged(
         if classes is not None and whose_best is not None:
             classes.append(whose_best)
     if classes is not None:
-        classes.insert(place_of(class_index, multilabel), torch.full_like(own, class_index).short())
+        own_number = torch.full_like(own, class_index, dtype=small)
+        classes.insert(place_of(class_index, multilabel), own_number)
     before = [parts[0]] if parts and parts[0] is not None else []
     after = [parts[1]] if parts and parts[1] is not None else []
     return torch.cat([*before, own, *after], 1)

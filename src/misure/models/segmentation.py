@@ -376,8 +376,15 @@ def drawn_region(model: SegmentationModel, image: Tensor, target: Target) -> Ten
         image: (C, *spatial) float, on the model's device.
         target: taken from this image, or from the one that it is a part of.
     """
-    logits = logits_of(target.bound(model), image)
-    return class_region(logits[None], target.logit_index, target.multilabel)[0]
+    check_image(image)
+    bound = target.bound(model)
+
+    def work(_all: slice) -> Tensor:
+        with torch.no_grad():
+            ((logits, place),) = bound.deciding_logits(image[None], [target.logit_index])
+        return class_region(logits, place, target.multilabel)[0]
+
+    return bound.in_batches(work, 1, image.shape[1:])[0]
 
 
 def logits_of(model: SegmentationModel, image: Tensor) -> Tensor:

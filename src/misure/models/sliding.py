@@ -3,20 +3,23 @@
 Outputs are summed up slab by slab along the first axis. A slab that no later window reaches is
 done: its mean is taken, and where one class is asked for only the logits that decide about it are
 kept (see `rivals`). Gradients are computed window by window, too: the backward pass shows each
-window again, instead of keeping what the network computed inside.
+window again, instead of keeping what the network computed inside. An input of a single window is
+shown as any other input is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
+from misure._util.freed_memory import release_if_large
 from misure.errors import ModelError
 from misure.models.kept_windows import KeptWindows
-from misure.models.logits import all_finite, look_like_labels, to_classes
+from misure.models.logits import all_finite, look_like_labels, number_type, to_classes
 from misure.models.outputs import describe, find_tensor
 from misure.models.preprocessing import resize
 from misure.models.reading import OutputForm
@@ -58,10 +61,25 @@ class Sliding:
         """
         shape = tuple(inputs.shape[2:])
         padded = self.windows.pad(inputs)
+        if self.windows.num_windows(shape) == 1:
+            return self._single(padded, shape, about)
         if torch.is_grad_enabled() and inputs.requires_grad:
             found: Tensor = _Slid.apply(padded, self, shape, about)  # type: ignore[no-untyped-call]
             return found
         return self.slide(padded, shape, about, judged)
+
+    def _single(
+        self, padded: Tensor, shape: tuple[int, ...], about: tuple[int, bool] | None
+    ) -> Tensor:
+        """Scores of padded inputs of one window each; gradients flow (see `__call__`)."""
+        _, here = _overlap((0,) * len(shape), padded.shape[2:], self.windows.front(shape), shape)
+        found = []
+        for i in range(len(padded)):
+            self.kept.begin_image()
+            scores = self.kept.output(padded[i : i + 1].contiguous(), self.output)[(*_EVERY, *here)]
+            is_whole = about is None or scores.shape[1] == 1
+            found.append(scores if is_whole or about is None else deciding(scores, *about))
+        return torch.cat(found)
 
     def output(self, window: Tensor) -> Tensor:
         """Scores (1, K, *window) of a window (1, C, *window)."""
@@ -98,10 +116,12 @@ class Sliding:
                 if whole is None:
                     whole = found.new_empty(len(padded), found.shape[1], *shape)
                     if classes is not None and not is_whole:
-                        classes.append(torch.empty_like(whole, dtype=torch.int16))
+                        classes.append(torch.empty_like(whole, dtype=number_type(part.shape[1])))
                 whole[i : i + 1, :, rows] = found
                 if classes and about is not None:
                     classes[0][i : i + 1, :, rows] = whose(part, *about)
+                if whole.device.type == "cpu":
+                    release_if_large(prod(shape))
         if whole is None:
             raise ModelError("expected at least one image, got none.")
         return whole
@@ -149,13 +169,37 @@ class Sliding:
 def _shift(numbers: Tensor, axis: int, num: int) -> None:
     """Moves numbers forward by `num` rows of an axis; zeros follow."""
     left = numbers.shape[axis] - num
-    if left:
-        numbers.narrow(axis, 0, left).copy_(numbers.narrow(axis, num, left).clone())
+    for row in range(left):  # row by row, which needs no second copy of a slab
+        numbers.select(axis, row).copy_(numbers.select(axis, row + num))
     numbers.narrow(axis, left, num).zero_()
 
 
+class _Counts:
+    """How much all windows together count at each pixel, in the memory of one slab."""
+
+    def __init__(self, windows: Windows, shape: tuple[int, ...], weight: Tensor) -> None:
+        starts, self._side = windows.starts(shape), weight.shape[0]
+        self._rows, self._known = starts[0], -1
+        self._of_a_row = weight.new_zeros(self._side, *windows.padded(shape)[1:])
+        for rest in product(*starts[1:]):
+            self._of_a_row[(slice(None), *box_of(rest, weight.shape[1:]))] += weight
+        self._counts = self._of_a_row
+
+    def there(self, corner: Corner, window: tuple[int, ...]) -> Tensor:
+        """The counts (*window) of the pixels of a window."""
+        row = corner[0]
+        if row != self._known:
+            self._known, self._counts = row, torch.zeros_like(self._of_a_row)
+            for other in self._rows:
+                low, high = max(row, other), min(row, other) + self._side
+                if low < high:
+                    own, of_other = (slice(low - at, high - at) for at in (row, other))
+                    self._counts[own] += self._of_a_row[of_other]
+        return self._counts[(slice(None), *box_of(corner[1:], window[1:]))]
+
+
 def _overlap(
-    corner: Corner, window: tuple[int, ...], front: Corner, shape: tuple[int, ...]
+    corner: Corner, window: Sequence[int], front: Corner, shape: tuple[int, ...]
 ) -> tuple[Slices, Slices]:
     """Where a window of the padded input lies in the input, and the same pixels in the window."""
     there, here = [], []
@@ -200,14 +244,12 @@ class _Slid(torch.autograd.Function):
         windows = sliding.windows
         window, front = windows.window(shape), windows.front(shape)
         weight = windows.weight(shape).to(padded.device)
-        counts = padded.new_zeros(padded.shape[2:], dtype=torch.float32)
-        for corner in windows.corners(shape):
-            counts[box_of(corner, window)] += weight
+        counts = _Counts(windows, shape, weight)
         total = torch.zeros_like(padded)
         for i, corner in product(range(len(padded)), windows.corners(shape)):
             there, here = _overlap(corner, window, front, shape)
             box = box_of(corner, window)
-            share = weight[here] / counts[box][here]
+            share = weight[here] / counts.there(corner, window)[here]
             of_mean = gradient[(slice(i, i + 1), slice(None), *there)]
             if not bool(of_mean.any()):
                 continue

@@ -55,7 +55,8 @@ class Windows:
             image. For volumes, two numbers are windows of single slices along the first axis, for
             2D networks.
         overlap: the share of a window that it has in common with the next, in [0, 1); one number,
-            or one for each axis.
+            or one for each axis. Along an axis where a window is one pixel wide, as that of the
+            slices, it has nothing in common with the next.
         weights: a name in `WEIGHTS`.
         rule: where windows lie, a name in `RULES`.
         padding: what stands beside an image smaller than a window, a name in `PADDINGS`.
@@ -146,12 +147,17 @@ class Windows:
             if isinstance(self.overlap, (int, float))
             else tuple(self.overlap)
         )
+        if len(shares) == 2 and self.of_slices(len(window)):
+            shares = (0.0, *shares)
         if len(shares) != len(window):
             raise InputError(
                 f"expected overlap as one number or {len(window)}, got {self.overlap!r}."
             )
         place = _as_nnunet if self.rule == "nnunet" else _as_monai
-        return [place(*axis) for axis in zip(padded, window, shares, strict=True)]
+        return [
+            place(side, long, share if long > 1 else 0.0)
+            for side, long, share in zip(padded, window, shares, strict=True)
+        ]
 
     def corners(self, spatial: Sequence[int]) -> Iterator[Corner]:
         """The first pixel of each window in the padded input, in the order they are shown."""

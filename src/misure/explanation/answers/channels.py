@@ -207,8 +207,8 @@ def _show(
             visibility[list(channels)] = 1
             images.append(way.show(visibility[None]))
         with torch.no_grad():
-            logits = model(torch.cat(images))
-        drawn = model.class_region(logits, target.logit_index).cpu()
+            decided = model.deciding_logits(torch.cat(images), [target.logit_index] * len(images))
+        drawn = [model.class_region(*pair)[0].cpu() for pair in decided]
         return [HiddenOutcome.of(target, each) for each in drawn]
 
     outcomes = iter(chain.from_iterable(model.in_batches(show, len(views), image.shape[1:])))

@@ -86,12 +86,12 @@ def hide_each(
             way.show(1 - way.visibility(region)[None])
             for (way, _), region in zip(views[part], regions, strict=True)
         ]
+        targets = [hiding.target() for _, hiding in views[part]]
         with torch.no_grad():
-            logits = model(torch.cat(images))
+            decided = model.deciding_logits(torch.cat(images), [t.logit_index for t in targets])
         outcomes = []
-        for (_, hiding), region, each in zip(views[part], regions, logits, strict=True):
-            target = hiding.target()
-            drawn = model.class_region(each[None], target.logit_index)[0].to(target.region.device)
+        for target, region, (logits, place) in zip(targets, regions, decided, strict=True):
+            drawn = model.class_region(logits, place)[0].to(target.region.device)
             judged = ~region.to(drawn.device) | target.region
             outcomes.append(HiddenOutcome.of(target, drawn & judged))
         return outcomes

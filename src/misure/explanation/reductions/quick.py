@@ -31,7 +31,7 @@ from misure.explanation.reduction import (
     smallest_that_holds,
 )
 from misure.images.grid import smooth
-from misure.images.regions import broad_parts, distance_px
+from misure.images.regions import bounding_box, broad_parts, distance_px
 from misure.images.spacing import short_side_px
 
 _SMOOTHING = 1 / 256  # of the short side, of the contrast
@@ -75,14 +75,17 @@ class QuickReduction(SearchingReduction):
         self, probe: Probe, sufficient: SufficientRegion, account: Account
     ) -> Search[MinimallySufficientRegion]:
         limit, views = self.limit_of(account), probe.num_views
-        cuts, held = list(_cuts(probe)), list[Tensor]()
+        box = bounding_box(sufficient.region)
+        cuts, held = list(_cuts(probe, box)), list[Tensor]()
         region, score = sufficient.region, probe.score(sufficient.dice)
         is_done = False
         while account.passes_left(limit) >= views:
             proposals = [(cut, cut.share(score - probe.score_threshold)) for cut in cuts]
             proposals.sort(key=lambda one: -one[1] * one[0].weight)
             for cut, share in proposals:
-                shorter = self._opened(cut.made(region, share), probe)
+                shorter = torch.zeros_like(region)
+                shorter[box] = cut.made(region[box], share)
+                shorter = self._opened(shorter, probe)
                 if 0 < int(shorter.sum()) < int(region.sum()):
                     break
             else:
@@ -116,7 +119,7 @@ class _Cut:
     """A way of making regions smaller, and what it costs.
 
     Attributes:
-        order: (*spatial) float; pixels of large values go first.
+        order: (*box) float; pixels of large values go first. The box holds all regions.
         slope: Dice that all of a region would cost, if the cost grew in proportion.
         failed_at: share that was too much for the region of now; None: not tried.
     """
@@ -137,7 +140,7 @@ class _Cut:
         return share if self.failed_at is None else min(share, _SHORTER * self.failed_at)
 
     def made(self, region: Tensor, share: float) -> Tensor:
-        """The region without this share of its pixels; pixels of equal value go or stay together.
+        """The region (*box) without this share of its pixels; those of equal value stay together.
 
         If none are left out so, those of the largest value go.
         """
@@ -154,12 +157,13 @@ class _Cut:
         self.failed_at = None if holds else share
 
 
-def _cuts(probe: Probe) -> Iterator[_Cut]:
-    """All cuts, with what they are guessed to cost."""
+def _cuts(probe: Probe, box: tuple[slice, ...]) -> Iterator[_Cut]:
+    """All cuts within a box, with what they are guessed to cost."""
     target, sampling = probe.target.region, probe.sampling
     side = short_side_px(target.shape, sampling)
-    outwards = (distance_px(target, sampling) - distance_px(~target, sampling)) / side
-    contrast = _contrast(probe, side)
+    outwards = distance_px(target, sampling)[box] - distance_px(~target, sampling)[box]
+    outwards = outwards / side
+    contrast = _contrast(probe, side)[box].clone()
     for per_side, slope in zip(_PER_SIDE, _SLOPES, strict=True):
         yield _Cut(per_side * outwards - contrast.log(), slope)
     yield _Cut(outwards, _SLOPE_OUTER)
@@ -167,7 +171,7 @@ def _cuts(probe: Probe) -> Iterator[_Cut]:
         shape = [-1 if i == axis else 1 for i in range(target.ndim)]
         along = torch.arange(length, device=target.device).float().view(shape)
         for order in (along, -along):
-            yield _Cut(order.expand(target.shape), _SLOPE_AXIS)
+            yield _Cut(order.expand(target.shape)[box], _SLOPE_AXIS)
 
 
 def _contrast(probe: Probe, side: int) -> Tensor:

@@ -261,10 +261,10 @@ class BaselineDraws:
     def _class_region(self, image: Tensor) -> Tensor:
         """What the model finds of the class (*spatial) bool in another image; takes a pass."""
         with torch.no_grad():
-            logits = self.model(image[None])
+            decided = self.model.deciding_logits(image[None], [self.probe.target.logit_index])
         self.num_tested += 1
         self.account.cost.forward_passes += 1
-        return self.model.class_region(logits, self.probe.target.logit_index)[0].to(image.device)
+        return self.model.class_region(*decided[0])[0].to(image.device)
 
     def _check_some_left(self) -> None:
         if not set(self.kinds) - set(self.left_out):
