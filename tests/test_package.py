@@ -94,7 +94,8 @@ def test_the_oldest_versions_that_are_tested_are_those_that_are_allowed():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
     # Tools; and what needs torchvision, whose builds need CUDA's torch.
-    others = {"dev", "docs", "all", "torchvision", "nnunet", "smp", "bioimageio", "networks"}
+    others = {"dev", "docs", "all", "networks"}
+    others |= {"torchvision", "nnunet", "smp", "bioimageio", "ultralytics"}
     allowed = [*project["dependencies"], *itertools.chain(*(extras[k] for k in {*extras} - others))]
     floors = dict(line.split(">=") for line in allowed)
     lines = (ROOT / "constraints-oldest.txt").read_text("utf-8").splitlines()

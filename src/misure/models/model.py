@@ -458,6 +458,9 @@ class SegmentationModel:
         self, images: Tensor, class_indices: Sequence[int], judged: Tensor | None
     ) -> list[tuple[Tensor, int]]:
         images, spatial = images.to(self.device, torch.float32), images.shape[2:]
+        if isinstance(self._form, PixelForm):
+            whole = self._logits(images, *self._how)
+            return [(whole[i : i + 1], k) for i, k in enumerate(class_indices)]
         used, multilabel = self.preprocessing, self.multilabel
         inputs = used.to_input(images)
         form = self._form

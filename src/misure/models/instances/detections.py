@@ -64,11 +64,12 @@ class Detections:
                 "more."
             )
         if probabilities:
-            if masks.numel() and not 0 <= float(masks.min()) <= float(masks.max()) <= 1:
+            numbers = masks.detach()
+            if masks.numel() and not 0 <= float(numbers.min()) <= float(numbers.max()) <= 1:
                 raise ModelError(
                     "expected masks in [0, 1], the network returned numbers from "
-                    f"{float(masks.min()):g} to {float(masks.max()):g}. Say mask_logits=True if "
-                    "they are logits."
+                    f"{float(numbers.min()):g} to {float(numbers.max()):g}. Say mask_logits=True "
+                    "if they are logits."
                 )
             masks = logit_of(masks.float())
         is_class = torch.arange(num_classes, device=scores.device) == indices[:, None]

@@ -1,8 +1,9 @@
 """Loading models by spec: `load_model("NAME:ARGUMENT")`, one file for each loader.
 
-`python:`, `function:`, `torchscript:` and `export:` run code of the file that the user names: use
-them with files that you trust. The plan of an experiment may name them only if the user does, too
-(`runs_code`). The others read data alone: safetensors, ONNX, or weights with `weights_only=True`.
+`python:`, `function:`, `torchscript:` and `export:` run code of the file that the user names, and
+so do `bioimageio:` and `ultralytics:` with `trust=True`: use them with files that you trust. The
+plan of an experiment may name them only if the user does, too (`runs_code`). The others read data
+alone: safetensors, ONNX, or weights with `weights_only=True`.
 """
 
 # The order of these names is the order of the registry, and of every table.
@@ -16,6 +17,7 @@ from misure.models.loaders import (  # noqa: F401  # isort: skip
     monai,
     smp,
     bioimageio,
+    ultralytics,
     python,
     function,
     nnunet,

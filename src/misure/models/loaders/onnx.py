@@ -19,6 +19,7 @@ from misure.errors import InputError
 from misure.models.loaders.file import existing_file, reading
 from misure.models.loaders.fixed_shape import OneByOne, settings_for_shape
 from misure.models.loaders.registry import loader
+from misure.models.loaders.yolo_onnx import YoloOutputs, is_yolo, yolo_settings
 from misure.models.sides import CHANNELS, seem_channels_last
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
@@ -44,17 +45,25 @@ class OnnxNetwork:
 
 @loader("onnx", usage="onnx:FILE", extra="onnx")
 def load(
-    argument: str, device: torch.device, *, input_channels_last: bool | None = None
+    argument: str,
+    device: torch.device,
+    *,
+    input_channels_last: bool | None = None,
+    imgsz: int | Sequence[int] | None = None,
+    min_score: float | None = None,
+    iou: float | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """An ONNX network, run by onnxruntime; without gradients.
 
     The input size is known if it was exported for one. Inputs (N, *spatial, C), as Keras and
-    TensorFlow have them, are recognised by their sides.
+    TensorFlow have them, are recognised by their sides. A YOLO network of instances is recognised
+    by the metadata that ultralytics writes.
 
     Args:
         argument: the file.
         device: a GPU is used if onnxruntime can.
         input_channels_last: whether the input is (N, *spatial, C); None: its sides tell.
+        imgsz, min_score, iou: of YOLO networks alone (see `ultralytics:`).
 
     Raises:
         InputError: the file is missing or damaged, or does not take one batch of floats.
@@ -68,7 +77,22 @@ def load(
             f"expected a network with one input of floats, {path} takes "
             f"{', '.join(f'{entry.name}: {entry.type}' for entry in inputs)}."
         )
-    shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
+    shape = _sides(inputs[0])
+    metadata = session.get_modelmeta().custom_metadata_map
+    options = {"imgsz": imgsz, "min_score": min_score, "iou": iou}
+    if is_yolo(metadata):
+        _, takes_one = settings_for_shape(shape, path)
+        outputs = [_sides(output) for output in session.get_outputs()]
+        settings = yolo_settings(path, metadata, shape, outputs, options)
+        settings |= {"differentiable": False, "device": "cpu"}
+        net = OnnxNetwork(session)
+        return YoloOutputs(OneByOne(net) if takes_one else net), settings
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise InputError(
+            f"expected {given[0]} for a YOLO network of instances alone; the metadata of {path} "
+            "are not those that ultralytics writes."
+        )
     is_last = input_channels_last
     if is_last is None:
         is_last = len(shape) in (4, 5) and _is_channels_last(shape[1:], path)
@@ -115,6 +139,11 @@ def open_session(path: Path, device: torch.device) -> Any:
         return runtime.InferenceSession(
             str(path), options, providers=[*providers, "CPUExecutionProvider"]
         )
+
+
+def _sides(entry: Any) -> list[int | None]:
+    """The shape of an input or output; None for a side that is free."""
+    return [side if isinstance(side, int) else None for side in entry.shape]
 
 
 def _channels_first(shape: Sequence[int | None]) -> list[int | None]:

@@ -1,7 +1,8 @@
 """`torchvision:NAME`: segmentation networks of torchvision with their default weights.
 
-Images are prepared as the transforms of the weights prepare pictures of Pillow: the short side is
-resized, with whole grey levels, then mean and std.
+Mask R-CNN reports instances (see `torchvision_detection`). For the others images are prepared as
+the transforms of the weights prepare pictures of Pillow: the short side is resized, with whole grey
+levels, then mean and std.
 """
 
 from pathlib import Path
@@ -15,14 +16,21 @@ from misure._util.optional import require
 from misure.errors import InputError, MissingDataError
 from misure.models.loaders.file import reading
 from misure.models.loaders.registry import loader
+from misure.models.loaders.torchvision_detection import MIN_SCORE, mask_rcnn_settings, no_masks
 from misure.models.preprocessing import Preprocessing
 
 _LEVELS = 255
 
 
 @loader("torchvision", usage="torchvision:NAME", extra="torchvision")
-def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
-    """A segmentation network of torchvision, with its default weights and class names.
+def load(
+    argument: str, _device: torch.device, *, min_score: float | None = None
+) -> tuple[nn.Module, dict[str, Any]]:
+    """A segmentation network or a Mask R-CNN of torchvision, with default weights and class names.
+
+    Args:
+        argument: its name in torchvision.
+        min_score: of Mask R-CNN alone: score from which an object is reported; None: 0.5.
 
     Raises:
         InputError: no such network.
@@ -33,11 +41,23 @@ def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any
     segmentation = require(
         "torchvision.models.segmentation", extra="torchvision", purpose="load torchvision: models"
     )
-    names = models.list_models(segmentation)
+    detection = require(
+        "torchvision.models.detection", extra="torchvision", purpose="load torchvision: models"
+    )
+    detectors = models.list_models(detection)
+    masked = [name for name in detectors if name.startswith("maskrcnn")]
+    names = [*models.list_models(segmentation), *masked]
+    if argument in detectors and argument not in masked:
+        raise InputError(no_masks(argument, masked))
     if argument not in names:
         raise InputError(
             f"expected a segmentation network of torchvision ({', '.join(names)}), "
             f"got {argument!r}."
+        )
+    if min_score is not None and argument not in masked:
+        raise InputError(
+            f"expected min_score for {' or '.join(masked)} alone: {argument} names a class for "
+            "each pixel."
         )
     weights = models.get_model_weights(argument).DEFAULT
     class_names = weights.meta["categories"]
@@ -48,6 +68,11 @@ def load(argument: str, _device: torch.device) -> tuple[nn.Module, dict[str, Any
             argument, weights=None, weights_backbone=None, num_classes=len(class_names), **extras
         )
         net.load_state_dict(state)
+    if argument in masked:
+        settings = mask_rcnn_settings(
+            net, class_names, MIN_SCORE if min_score is None else min_score, argument
+        )
+        return net, settings
     prepared = _preprocessing(weights.transforms())
     return net, {"preprocessing": prepared, "class_names": class_names, "num_channels": 3}
 
