@@ -63,6 +63,7 @@ def test_links_lead_to_files_that_exist(document):
         "docs/guide/first-explanation.md",
         "docs/guide/surroundings.md",
         "docs/guide/channels.md",
+        "docs/guide/prompts.md",
         "docs/guide/questions.md",
         "docs/guide/own-network.md",
         "docs/guide/network-recipes.md",
@@ -99,6 +100,8 @@ def test_no_other_document_has_python_that_is_not_run():
     ]
     run += [f"docs/guide/{name}.md" for name in ("whole-data-sets", "reliability", "coming-from")]
     run += ["docs/guide/surroundings.md", "docs/guide/channels.md", "docs/guide/questions.md"]
+    run += ["docs/guide/prompts.md"]
+    run += ["docs/guide/instances.md"]  # by tests/models/test_own_instances.py
     run += ["docs/reference/recipes.md"]  # by tests/networks/test_recipes.py
     for document in set(DOCUMENTS) - set(run) - {"docs/guide/adding.md"}:
         assert not _snippets("python", document), document
