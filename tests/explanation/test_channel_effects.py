@@ -1,5 +1,6 @@
 """Which channels a target needs, on networks whose answer is known."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -140,6 +141,16 @@ def test_fills_that_disagree_are_named():
     assert mixed.sets_by_baseline_image["black"] == ((1,),)
     assert mixed.sets_by_baseline_image["noise"] != ((1,),)
     assert "with black alone, channel 1 would suffice" in mixed.sentences()[-1]
+
+
+def test_a_fill_that_needs_no_channel_says_so():
+    free = ask(lambda channels: channels[0] - 1e-3, baseline_image="black,noise")
+    said = replace(
+        free, sets_by_baseline_image={"black": free.sets_by_baseline_image["black"], "noise": ((),)}
+    ).sentences()[-1]
+    assert said == (
+        "What stands in hidden channels matters: with noise alone, all channels can be hidden."
+    )
 
 
 def test_noise_may_be_drawn_several_times():

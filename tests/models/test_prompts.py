@@ -10,7 +10,9 @@ import torch.nn.functional as F
 import misure
 import prompt_folders as folders
 from misure.errors import InputError
+from misure.models.augmentation import augmented_dices
 from misure.models.inputs import as_image
+from misure.models.prompted import Masks, PromptableNetwork, prompt_arguments
 from misure.models.prompts import Prompt, as_prompts, parse_prompt
 
 transformers = pytest.importorskip("transformers")
@@ -382,3 +384,33 @@ def test_the_defaults_of_sam_2_are_told(saved, tmp_path):
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(keys))
     with pytest.raises(InputError, match="do_center_crop as False"):
         load(tmp_path, "point:1,2")
+
+
+class Near(PromptableNetwork):
+    """Draws what is bright within six pixels of a point."""
+
+    kinds = ("point",)
+
+    def encode(self, prompts, spatial, placement):
+        return torch.tensor([prompt.points[0] for prompt in prompts])
+
+    def embed(self, inputs):
+        return inputs
+
+    def decode(self, embedded, encoded, *, single=False):
+        rows, columns = (torch.arange(side) for side in embedded.shape[2:])
+        far = (rows[:, None] - encoded[:, 0, None, None]) ** 2
+        far = far + (columns - encoded[:, 1, None, None]) ** 2
+        return Masks(torch.where(far <= 36, 8 * embedded - 4, -9.0)[:, :, None], None)
+
+
+def test_in_the_mirrored_image_prompts_lie_in_the_mirrored_place():
+    prompt = parse_prompt("box:1,2,30,40;point:5,6;-7,8").mirrored(53)
+    assert prompt.spec == "box:1,13,30,51;point:5,46;not:7,44"
+    image = torch.zeros(1, 24, 40)
+    image[:, 4:12, 3:11] = image[:, 8:18, 24:32] = 1
+    asked = prompt_arguments(Near(), "near", ["point:8,7"])
+    model = misure.SegmentationModel(Near(), **asked)
+    target = misure.predicted_target(model, image, 0)
+    (dices,) = augmented_dices(target.bound(model), image, [target])
+    assert dices["mirrored"] == 1.0

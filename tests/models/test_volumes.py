@@ -9,6 +9,7 @@ import torch
 
 import misure
 from misure.errors import InputError
+from misure.explanation.presentation import make_presentation
 from misure.models.preprocessing import Preprocessing
 from misure.models.volumes import Orientation, Spacing, Words, bound_preprocessing
 
@@ -179,3 +180,14 @@ def test_without_an_affine_the_message_says_what_to_give():
         bound(torch.rand(1, 1, 5, 5, 5))
     with pytest.raises(InputError, match="one for each of 1 channels"):
         misure.segment(misure.SegmentationModel(Above(0.5), intensity="zscore;zscore"), image_of(1))
+
+
+def test_the_mean_fill_is_what_the_network_sees_as_its_mean():
+    volume = 100 + 50 * torch.rand(2, 6, 7, 8, generator=torch.Generator().manual_seed(0))
+    scored = misure.SegmentationModel(lambda x: x, intensity="zscore").for_image(volume)
+    fill = make_presentation(scored, volume).baseline_image
+    assert torch.allclose(fill.mean((1, 2, 3)), volume.mean((1, 2, 3)))
+    ranged = misure.SegmentationModel(lambda x: x, intensity="percentiles:0:100", mean=0.25, std=1)
+    fill = make_presentation(ranged.for_image(volume), volume).baseline_image
+    low, high = volume.amin((1, 2, 3)), volume.amax((1, 2, 3))
+    assert torch.allclose(fill.mean((1, 2, 3)), low + 0.25 * (high - low), atol=1e-3)

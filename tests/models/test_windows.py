@@ -501,3 +501,8 @@ def test_a_network_without_gradients_is_found_out():
     with pytest.warns(MisureWarning, match="gives no gradients"):
         model(torch.rand(1, 1, 15, 22) - 0.5)
     assert not model.differentiable
+
+
+def test_a_window_with_a_side_below_0_is_refused():
+    with pytest.raises(misure.InputError, match="none below 0"):
+        Windows(size=(8, -3))

@@ -45,6 +45,12 @@ class Scaling:
     keeps_zero: tuple[bool, ...] = (False,)
     changes_zero: Tensor | None = None
 
+    def undone(self, numbers: Sequence[float]) -> tuple[float, ...]:
+        """What becomes these numbers (one for each channel, or one for all) without clipping."""
+        num = max(len(numbers), len(self.shift))
+        each = (tuple(one) * (num // len(one)) for one in (numbers, self.shift, self.scale))
+        return tuple(shift + number / scale for number, shift, scale in zip(*each, strict=True))
+
     def __call__(self, images: Tensor) -> Tensor:
         """Images (N, C, *spatial) float, scaled; differentiable."""
         axes = [1] * (images.ndim - 2)

@@ -5,6 +5,7 @@ whatever the number of targets in the image.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from misure.images.corruption import Corruption
 from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.models.model import SegmentationModel
+from misure.models.prompted import mirrored_network, prompts_of
 from misure.models.target import Target
 
 _WEAK = {
@@ -29,11 +31,13 @@ def augmented_dices(
     targets: Sequence[Target],
     seed: int = 0,
     order: ViewingOrder = AS_STORED,
+    affine: Tensor | None = None,
 ) -> list[dict[str, float]]:
     """For each target the Dice, in [0, 1], with the prediction under each of `AUGMENTATIONS`.
 
     The image is mirrored left to right (and the prediction back), gets weak noise or a weak blur,
-    or loses a fifth of its contrast. Takes four forward passes.
+    or loses a fifth of its contrast. Takes four forward passes, and what it takes to bind the model
+    to the mirrored image.
 
     Args:
         model: the model, reading objects if the targets are some that it reports.
@@ -41,6 +45,7 @@ def augmented_dices(
         targets: taken from the model's prediction on the image.
         seed: of the noise.
         order: how a volume is laid out as axial slices, which says where left and right are.
+        affine: (4, 4) of the image, for models that need it; None: not known.
     """
     axis = 1 + order[2][0] if image.ndim == 4 else 2
     changed = [weak(image, seed) for weak in _WEAK.values()]
@@ -55,7 +60,7 @@ def augmented_dices(
         with torch.no_grad():
             return dices_of(model(torch.stack(changed[batch])))
 
-    mirrored = _mirrored(model, targets, axis)
+    mirrored = _mirrored(model, image, targets, axis, affine)
 
     def work_mirrored(_all: slice) -> list[list[float]]:
         with torch.no_grad():
@@ -71,10 +76,24 @@ def augmented_dices(
     ]
 
 
-def _mirrored(model: SegmentationModel, targets: Sequence[Target], axis: int) -> SegmentationModel:
-    """The model for the mirrored image, in which objects lie in the mirrored place."""
-    bindings = [target.binding for target in targets if target.channel is not None]
-    if not bindings or bindings[0] is None:
+def _mirrored(
+    model: SegmentationModel,
+    image: Tensor,
+    targets: Sequence[Target],
+    axis: int,
+    affine: Tensor | None,
+) -> SegmentationModel:
+    """The model for the mirrored image: objects and prompts lie in the mirrored place.
+
+    What is taken from an image, such as a box to crop, is taken from the mirrored one.
+    """
+    if model.binding is None:
         return model
-    moved = bindings[0].moved(lambda region: region.flip(axis - 1))
-    return model.for_object(moved, reads_objects=True)
+    moved = model.binding.moved(lambda region: region.flip(axis - 1))
+    if moved.preprocessing is not None:
+        anew = model.unbound.for_image(image.flip(axis), affine)
+        moved = replace(moved, preprocessing=anew.preprocessing)
+    if prompts_of(model):
+        moved = replace(moved, network=mirrored_network(model, image.shape[1:]))
+    reads_objects = any(target.channel is not None for target in targets)
+    return model.for_object(moved, reads_objects=reads_objects)

@@ -1,5 +1,6 @@
 """What is handed over in place of a target: a class, or a mask of the pixels that are meant."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,8 @@ def as_asked(
 ) -> tuple[SegmentationModel, Tensor, Target]:
     """The model, the image (C, *spatial) and the target that are meant.
 
-    The model is bound to the image as the target needs it, and examined on it.
+    The model is bound to the image as the target needs it, and examined on it. A target without a
+    binding, such as one that was saved, gets that of the image.
 
     Args:
         model, image, target: see `as_model`, `as_image`, `as_target`.
@@ -64,6 +66,10 @@ def as_asked(
     if not isinstance(target, Target):
         found = found.for_image(pixels, affine_of(image) if affine is None else affine)
         found.examine(pixels[None])
+    elif target.binding is None:  # it was read from a file, perhaps
+        found = found.for_image(pixels, affine_of(image) if affine is None else affine)
+        if found.binding is not None:
+            target = replace(target, binding=found.binding, multilabel=found.multilabel)
     meant = as_target(found, pixels, target)
     bound = meant.bound(found)
     bound.examine(pixels[None])

@@ -11,6 +11,7 @@ into memory is halved and tried again.
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from math import prod
 from threading import get_ident
@@ -492,6 +493,10 @@ class SegmentationModel:
         other = copy.copy(self)
         other.net, other._fitting = net, dict(self._fitting)
         other._modules = modules_within([net, self.call])
+        if self._unbound is not None:
+            other._unbound = self._unbound.with_network(net)
+        if self.binding is not None:
+            other.binding = replace(self.binding, network=None)
         other._is_borrowed = False
         other._kept = KeptWindows(self.windows.kept_mb if self.windows else 0)
         return other
@@ -518,6 +523,11 @@ class SegmentationModel:
         if self.binder is None or self.binding is not None:
             return self if self._unbound is None else self._unbound._bound(self.binding)
         return self._bound(self.binder(self, image, affine))
+
+    @property
+    def unbound(self) -> "SegmentationModel":
+        """The model before it was bound to an image; itself if it is not bound."""
+        return self._unbound or self
 
     @property
     def reported_objects(self) -> tuple[FoundObject, ...]:
@@ -739,11 +749,21 @@ class SegmentationModel:
                 raise
             raise ModelError(
                 f"the network {self.name} raised {type(error).__name__} on an input of shape "
-                f"{tuple(inputs.shape)}: {error}{_batch_hint(inputs)}"
+                f"{tuple(inputs.shape)}: {error}{_size_hint(error) or _batch_hint(inputs)}"
             ) from error
 
     def _count_backward(self, thread: int, gradient: Tensor) -> None:
         self._counters.add(thread, backward=len(gradient))
+
+
+def _size_hint(error: Exception) -> str:
+    """What to do if skip connections do not fit, for the sides of the input are odd somewhere."""
+    if "Sizes of tensors must match" not in str(error):
+        return ""
+    return (
+        " If the network halves its input several times, say size_divisor (16 for four times): "
+        "images are then padded to a multiple of it."
+    )
 
 
 def _batch_hint(inputs: Tensor) -> str:

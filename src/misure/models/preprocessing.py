@@ -107,6 +107,14 @@ class Preprocessing:
                 f"{self.interpolation!r}."
             )
 
+    @property
+    def mean_colour(self) -> tuple[float, ...] | None:
+        """What the network sees as its mean, in the units of the user's image; None: 0.
+
+        One number for each channel, or one for all: the baseline image `mean`.
+        """
+        return self.mean
+
     def placement(self, spatial: Sequence[int]) -> Placement:
         """Where an image of shape (*spatial) lies in the network's inputs.
 

@@ -7,7 +7,7 @@ with the best score is taken; the same one (by its place) is read wherever parts
 hidden, so that an explanation is of one output of the network.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -223,6 +223,29 @@ def _drawn(
     """Logits (N, P, *any) of the masks at these places."""
     logits = network.masks(inputs, encoded, single=single).logits
     return torch.stack([logits[:, i, place] for i, place in enumerate(places)], dim=1)
+
+
+def mirrored_network(
+    model: "SegmentationModel", spatial: Sequence[int]
+) -> Callable[[Tensor], Tensor] | None:
+    """What a bound model's network computes for the image mirrored left to right.
+
+    Prompts lie in the mirrored place, and the masks that are read are the same.
+
+    Args:
+        model: bound to an image.
+        spatial: (H, W) of the image.
+
+    Returns:
+        None if the model has no prompts.
+    """
+    form = None if model.binding is None else model.binding.form
+    if not isinstance(form, PromptForm):
+        return None
+    network = network_of(model)
+    prompts = [prompt.mirrored(spatial[1]) for prompt in form.prompts]
+    encoded = encoded_for(model, prompts, spatial)
+    return partial(_drawn, network, encoded, form.places, is_single(network, form.mask))
 
 
 def is_single(network: PromptableNetwork, mask: MaskChoice) -> bool:

@@ -9,7 +9,7 @@ Points are pixels (row, column) of the user's own image, boxes have their ends e
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -88,6 +88,17 @@ class Prompt:
         parts = [] if self.box is None else [f"box:{_listed(self.box)}"]
         parts += [f"point:{_listed(point)}" for point in self.points]
         return ";".join([*parts, *(f"not:{_listed(point)}" for point in self.outside)])
+
+    def mirrored(self, width: float) -> "Prompt":
+        """The prompt for the image mirrored left to right, of so many columns."""
+        if self.text:
+            return self
+        points, outside = (
+            tuple((row, width - 1 - column) for row, column in each)
+            for each in (self.points, self.outside)
+        )
+        box = self.box and (self.box[0], width - self.box[3], self.box[2], width - self.box[1])
+        return replace(self, points=points, outside=outside, box=box)
 
     def check_inside(self, spatial: Sequence[int]) -> None:
         """Raises an InputError if it lies outside of an image of shape (*spatial)."""

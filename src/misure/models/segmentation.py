@@ -316,6 +316,7 @@ class Segmentation:
 
     def _check_instance(self, class_index: int, instance: int, num: int, objects: str) -> None:
         if not 0 <= instance < num:
+            objects = objects.removesuffix("s") if num == 1 else objects
             raise InputError(
                 f"expected an instance from 0 (the largest) to {num - 1}, got {instance}. Class "
                 f"{self._label(class_index)} has {num} {objects} here."
@@ -360,6 +361,19 @@ def segment(
     is_of_this_image = model.binding is None and bound.binding is not None
     objects = bound.reported_objects if is_of_this_image else ()
     return Segmentation(bound, logits_of(bound, pixels), pixels.device, objects)
+
+
+def segment_again(model: SegmentationModel, image: Tensor) -> Segmentation:
+    """The prediction of a model for the very image that it is bound to, with the reported objects.
+
+    Takes one forward pass.
+
+    Args:
+        model: bound to this image, if it has to be.
+        image: (C, *spatial) float.
+    """
+    bound = model.for_image(image)
+    return Segmentation(bound, logits_of(bound, image), image.device, model.reported_objects)
 
 
 def _num_parts(region: Tensor) -> int:

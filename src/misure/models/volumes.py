@@ -295,6 +295,16 @@ class StepsPreprocessing(Preprocessing):
     multilabel: bool = False
     least_logit: float = 0.0
 
+    @property
+    def mean_colour(self) -> tuple[float, ...] | None:
+        scalings = [step.scaling for step in self.steps if isinstance(step, Scaled)]
+        if not scalings:
+            return self.after.mean
+        colour = self.after.mean or (0.0,)
+        for scaling in reversed(scalings):
+            colour = scaling.undone(colour)
+        return colour
+
     def placement(self, spatial: Sequence[int]) -> Placement:
         return self.after.placement(self._shapes(spatial)[-1])
 
@@ -548,7 +558,8 @@ def needed_affine(
     if affine is None:
         raise InputError(
             f"expected the affine of the image for {what}, got none. Give a NIfTI file, or "
-            "affine=..., (4, 4) from voxel indices to millimetres (RAS+)."
+            "affine=..., (4, 4) from voxel indices to millimetres (RAS+), to segment or "
+            "model.for_image."
         )
     if affine.shape != (4, 4) or not np.isfinite(affine).all() or not _is_regular(affine):
         raise InputError(

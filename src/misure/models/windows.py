@@ -78,10 +78,11 @@ class Windows:
 
     def __post_init__(self) -> None:
         sizes = (self.size,) if isinstance(self.size, int) else tuple(self.size)
-        if len(sizes) not in (1, 2, 3) or not all(isinstance(side, int) for side in sizes):
+        are_sides = all(isinstance(side, int) and side >= 0 for side in sizes)
+        if len(sizes) not in (1, 2, 3) or not are_sides:
             raise InputError(
-                f"expected window as one number or one for each axis, such as 96,96,96, got "
-                f"{self.size!r}."
+                f"expected window as one number or one for each axis, none below 0, such as "
+                f"96,96,96, got {self.size!r}."
             )
         shares = (self.overlap,) if isinstance(self.overlap, (int, float)) else self.overlap
         if not all(isinstance(share, (int, float)) and 0 <= share < 1 for share in shares):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import label
 
+from misure.models.prompts import Prompt
 from misure.reports.canvas import Axes, LinearSegmentedColormap, Normalize, ScalarMappable
 from misure.reports.density import density
 
@@ -106,3 +107,16 @@ def draw_hatched(axes: Axes, region: np.ndarray) -> None:
 def rgb(colour: str) -> tuple[float, ...]:
     """A colour #rrggbb as three numbers in [0, 1]."""
     return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+
+
+def draw_prompt(axes: Axes, prompt: Prompt, colour: str, width: float) -> None:
+    """Marks the points and the box of a prompt; texts have no place."""
+    edge: dict[str, Any] = {"markeredgecolor": "black", "markeredgewidth": 0.5}
+    size = 4 + 3 * width
+    for points, marker in ((prompt.points, "o"), (prompt.outside, "X")):
+        for row, column in points:
+            axes.plot(column, row, marker=marker, color=colour, markersize=size, **edge)
+    if prompt.box is not None:
+        top, left, bottom, right = (side - 0.5 for side in prompt.box)
+        rows, columns = (top, top, bottom, bottom, top), (left, right, right, left, left)
+        axes.plot(columns, rows, color=colour, linewidth=width)

@@ -17,6 +17,7 @@ from misure.explanation.presentation import Presentation
 from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
 from misure.images.regions import area_fraction
+from misure.models.prompts import parse_prompt
 from misure.models.segmentation import Segmentation
 from misure.reports.axes import (
     CLASS_COLOURS,
@@ -27,6 +28,7 @@ from misure.reports.axes import (
     draw_hatched,
     draw_outline,
     draw_outlines,
+    draw_prompt,
     rgb,
     show_image,
 )
@@ -96,6 +98,8 @@ def _title(explanation: Explanation, view: _View) -> str:
     target = explanation.target
     name = target.class_name
     label = name if name == str(target.class_index) else f"{name} (class {target.class_index})"
+    if target.score is not None and explanation.values.model_settings.get("min_score") is not None:
+        label += f", an instance of score {target.score:.2f}"
     image = Path(explanation.values.image).name
     beginning = f"{image}: " if image else ""
     summary = fill(explanation.summary(), _TITLE_CHARACTERS)
@@ -128,6 +132,8 @@ def _draw(
     if name == "image":
         show_image(axes, view.image)
         draw_outline(axes, view.target, TARGET_COLOUR, "solid")
+        if prompts := explanation.values.model_settings.get("prompts"):
+            draw_prompt(axes, parse_prompt(prompts[explanation.target.class_index]), "white", 1.0)
         region = explanation.target.region
         unit = "px" if region.ndim == 2 else "voxels"
         axes.set_title(f"image, target outlined ({region.sum():,} {unit})", fontsize=_TITLE_SIZE)

@@ -2,15 +2,21 @@
 
 from pathlib import Path
 from textwrap import fill
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from misure.explanation.answers.prompt_sensitivity import PromptChange, PromptSensitivity
 from misure.images.planes import as_colours, grey_range
-from misure.models.prompts import Prompt, parse_prompt
-from misure.reports.axes import CLASS_COLOURS, MAP_COLOURS, TARGET_COLOUR, draw_outline, show_image
+from misure.models.prompts import parse_prompt
+from misure.reports.axes import (
+    CLASS_COLOURS,
+    MAP_COLOURS,
+    TARGET_COLOUR,
+    draw_outline,
+    draw_prompt,
+    show_image,
+)
 from misure.reports.canvas import Axes, Figure, Normalize, ScalarMappable
 
 _TITLE_CHARACTERS = 115  # of a line
@@ -34,13 +40,13 @@ def save_prompt_picture(
     figure = Figure(figsize=(14.5, panel + 1.3), layout="constrained")
     said = f"{Path(image).name}: {found.sentence()}" if image else found.sentence()
     figure.suptitle(fill(said, _TITLE_CHARACTERS), fontsize=11, parse_math=False)
-    first, second, third = figure.subplots(1, 3, width_ratios=(1, 1.15, 1))
+    first, second, third = figure.subplots(1, 3, width_ratios=(1, 1, 1))
     mask = found.region.cpu().numpy()
     show_image(first, picture)
     for change, colour in zip(found.changes, _COLOURS, strict=False):
         for outcome in change.outcomes:
-            _draw_prompt(first, parse_prompt(outcome.prompt), colour, 0.6)
-    _draw_prompt(first, found.prompt, "white", 2.0)
+            draw_prompt(first, parse_prompt(outcome.prompt), colour, 0.6)
+    draw_prompt(first, found.prompt, "white", 2.0)
     first.set_title("the prompt (white), the other prompts")
     grey = picture.mean(-1) if picture.ndim == 3 else picture
     show_image(second, grey)
@@ -57,18 +63,6 @@ def save_prompt_picture(
         draw_outline(axes, mask, TARGET_COLOUR, "solid")
     _draw_dices(third, found.changes)
     figure.savefig(path, dpi=110)
-
-
-def _draw_prompt(axes: Axes, prompt: Prompt, colour: str, width: float) -> None:
-    edge: dict[str, Any] = {"markeredgecolor": "black", "markeredgewidth": 0.5}
-    size = 4 + 3 * width
-    for points, marker in ((prompt.points, "o"), (prompt.outside, "X")):
-        for row, column in points:
-            axes.plot(column, row, marker=marker, color=colour, markersize=size, **edge)
-    if prompt.box is not None:
-        top, left, bottom, right = (side - 0.5 for side in prompt.box)
-        rows, columns = (top, top, bottom, bottom, top), (left, right, right, left, left)
-        axes.plot(columns, rows, color=colour, linewidth=width)
 
 
 def _draw_dices(axes: Axes, changes: tuple[PromptChange, ...]) -> None:

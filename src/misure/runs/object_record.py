@@ -81,7 +81,9 @@ def signs_of(
     ]
     if not (plan.test_time_augmentation and objects):
         return [ObjectSigns(prediction) for prediction in predictions]
-    dices = augmented_dices(model, image, targets, plan.seed_of(sample.key), sample.order)
+    dices = augmented_dices(
+        model, image, targets, plan.seed_of(sample.key), sample.order, sample.affine
+    )
     return [ObjectSigns(*pair) for pair in zip(predictions, dices, strict=True)]
 
 

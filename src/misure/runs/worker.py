@@ -24,7 +24,7 @@ from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation, logits_of
 from misure.models.target import Target
 from misure.runs.folder import RunFolder, RunWriter
-from misure.runs.object_record import Explained, signs_of, write_object
+from misure.runs.object_record import Explained, ObjectSigns, signs_of, write_object
 from misure.runs.objects import RunObject, objects_of
 from misure.runs.other_images import OtherImages
 from misure.runs.plan import RunPlan
@@ -92,10 +92,7 @@ class RunWorker:
             logits = logits_of(model, image)
             segmentation = Segmentation(model, logits, image.device, model.reported_objects)
             objects = objects_of(sample, segmentation, self._plan, self._class_indices)
-            if any(each.target.channel is not None for each in objects):
-                model = objects[0].target.bound(model)
-                logits = logits_of(model, image)
-            signs = signs_of(model, image, logits, sample, objects, self._plan)
+            signs = self._signs(model, image, logits, sample, objects)
             of_sample = self._options_of_sample(index, sample) if objects else {}
             del logits  # large, and of no use while the objects are explained
         except Exception as error:
@@ -109,6 +106,25 @@ class RunWorker:
         self._writer.append([*records, structs.replace(finished, num_objects=len(records))])
         num_failed = sum(isinstance(record, FailedObject) for record in records)
         return SampleOutcome(len(records) - num_failed, num_failed)
+
+    def _signs(
+        self,
+        model: SegmentationModel,
+        image: Tensor,
+        logits: Tensor,
+        sample: Sample,
+        objects: Sequence[RunObject],
+    ) -> list[ObjectSigns]:
+        """What is recorded of each object; logits are read by class, or by reported object."""
+        signs: dict[str, ObjectSigns] = {}
+        for reads_objects in (False, True):
+            alike = [each for each in objects if (each.target.channel is not None) == reads_objects]
+            if alike and reads_objects:
+                model = alike[0].target.bound(model)
+                logits = logits_of(model, image)
+            found = signs_of(model, image, logits, sample, alike, self._plan) if alike else []
+            signs |= {each.key: own for each, own in zip(alike, found, strict=True)}
+        return [signs[each.key] for each in objects]
 
     def _check(self, index: int, key: str) -> None:
         """Raises a RunFolderError if the data set has another sample here than at the beginning."""

@@ -19,7 +19,7 @@ from misure.explanation.answers.shares import SUFFICIENT, SharedBudget
 from misure.explanation.explain import explain
 from misure.explanation.explanation import Explanation
 from misure.models.model import SegmentationModel
-from misure.models.segmentation import segment
+from misure.models.segmentation import segment_again
 from misure.models.target import Target
 
 _LEAST_AREAS = (0.001, 0.01, 0.05)  # of objects whose effect is measured, the first that fits
@@ -124,7 +124,7 @@ class Answering:
         check_fits(self.image, self.target)
         effects = None
         with self.model.counting() as cost, self.model.borrowed():
-            segmentation = segment(self.model, self.image)
+            segmentation = segment_again(self.model, self.image)
             for min_area in _LEAST_AREAS:
                 settings = EffectSettings(
                     num_superpixels=_NUM_SUPERPIXELS,

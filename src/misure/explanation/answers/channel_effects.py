@@ -179,18 +179,17 @@ class ChannelEffects:
             return []
         own = tuple(one.channels for one in self.sets)
         others = [
-            f"with {fill} alone, {self._names(sets)}"
+            f"with {fill} alone, {self._suffices(sets)}"
             for fill, sets in self.sets_by_baseline_image.items()
             if sets != own
         ]
-        return [f"What stands in hidden channels matters: {'; '.join(others)} would suffice."]
+        return [f"What stands in hidden channels matters: {'; '.join(others)}."]
 
-    def _names(self, sets: Sequence[Sequence[int]]) -> str:
-        told = [
-            _joined([self.channel_names[channel] for channel in one]) or "no channel"
-            for one in sets[:_MOST_TOLD]
-        ]
-        return " or ".join(told)
+    def _suffices(self, sets: Sequence[Sequence[int]]) -> str:
+        if not any(sets):
+            return "all channels can be hidden" if sets else "none suffices"
+        told = [_joined([self.channel_names[channel] for channel in one]) for one in sets]
+        return f"{' or '.join(told[:_MOST_TOLD])} would suffice"
 
     def record(self, image: str = "") -> ChannelEffectsRecord:
         """All but the pixels, as a record that becomes JSON.

@@ -24,7 +24,7 @@ from misure.models.device import to_device
 from misure.models.given_target import AnyTarget, as_asked
 from misure.models.inputs import AnyImage
 from misure.models.model import SegmentationModel
-from misure.models.segmentation import Segmentation, segment
+from misure.models.segmentation import Segmentation, segment_again
 from misure.models.target import Target
 
 
@@ -138,7 +138,7 @@ def context_effects(
     model, pixels, asked = as_asked(model, image, target)
     check_fits(pixels, asked)
     with model.counting() as cost, model.borrowed():
-        effects = effects_of(segment(model, pixels), pixels, asked, settings)
+        effects = effects_of(segment_again(model, pixels), pixels, asked, settings)
     return replace(effects, cost=cost)
 
 

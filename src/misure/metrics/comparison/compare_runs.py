@@ -29,6 +29,7 @@ from misure.metrics.comparison.known_metrics import KnownMetrics, MapMetrics, Me
 from misure.metrics.comparison.relevance import relevance_of
 from misure.metrics.comparison.row import Row
 from misure.metrics.measure import make_probe, measure, metrics_of
+from misure.models.device import to_device
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 from misure.runs.folder import RunFolder
@@ -121,7 +122,7 @@ class _Measuring:
             seed=settings.seed,
         )
         self._model, self._dice_threshold = model, settings.dice_threshold
-        self._probe: tuple[str, Probe] | None = None
+        self._probe: tuple[str, SegmentationModel, Probe] | None = None
         self._needs_another = any(
             "dice_by_content" in inspect.signature(metric.function).parameters for metric in metrics
         )
@@ -147,11 +148,11 @@ class _Measuring:
         passes, transfer_from = 0, ""
         try:
             sample = read()
-            probe = self._probe_of(key, sample, read_other, result.target)
+            model, probe = self._probe_of(key, sample, read_other, result.target)
             if self._needs_another and probe.content_controls:
                 transfer_from = probe.content_controls.transfer_from
             subject = MeasuredMap(
-                self._model,
+                model,
                 probe,
                 result,
                 partial(run.remake, result),
@@ -169,13 +170,17 @@ class _Measuring:
             transfer_from=transfer_from,
         )
 
-    def _probe_of(self, key: str, sample: Sample, read_other: ReadOther, target: Target) -> Probe:
+    def _probe_of(
+        self, key: str, sample: Sample, read_other: ReadOther, target: Target
+    ) -> tuple[SegmentationModel, Probe]:
+        """The model bound to the sample's image, and the target as it is shown to it."""
         if self._probe and self._probe[0] == key:
-            probe = self._probe[1]
+            _, model, probe = self._probe
             if torch.equal(probe.target.region.cpu(), target.region):
-                return probe
+                return model, probe
+        model = self._model.for_image(to_device(sample.image, self._model.device), sample.affine)
         probe = make_probe(
-            self._model,
+            model,
             sample.image,
             target,
             dice_threshold=self._dice_threshold,
@@ -184,8 +189,8 @@ class _Measuring:
             other=read_other(sample.image) if self._needs_another else None,
             spacing_mm=known_spacing(sample.spacing_mm),
         )
-        self._probe = (key, probe)
-        return probe
+        self._probe = (key, model, probe)
+        return model, probe
 
 
 class _Comparing:

@@ -54,6 +54,11 @@ class Case(Preprocessing):
     num_classes: int
     multilabel: bool
 
+    @property
+    def mean_colour(self) -> tuple[float, ...]:
+        """What becomes 0: of z-scores the mean of the image, of CT that of the plans."""
+        return tuple(normalise.shift for normalise in self.normalisations)
+
     def placement(self, spatial: Sequence[int]) -> Placement:
         """Where the image lies in the network's input.
 
