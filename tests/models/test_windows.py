@@ -9,7 +9,7 @@ import misure
 import toys
 from misure._util import freed_memory
 from misure.cli.commands.option_values import settings as option_settings
-from misure.errors import MisureWarning
+from misure.errors import InputError, MisureWarning
 from misure.models.logits import class_margin, class_region
 from misure.models.rivals import deciding, enlarged, place_of
 from misure.models.sliding import _Counts
@@ -506,3 +506,9 @@ def test_a_network_without_gradients_is_found_out():
 def test_a_window_with_a_side_below_0_is_refused():
     with pytest.raises(misure.InputError, match="none below 0"):
         Windows(size=(8, -3))
+
+
+@pytest.mark.parametrize("window", [None, Windows(size=4)])
+def test_what_windows_are_like_needs_a_window(window):
+    with pytest.raises(InputError, match="beside overlap, got 0.25 alone"):
+        misure.SegmentationModel(lambda x: x, window=window, overlap=0.25)

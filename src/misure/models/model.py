@@ -88,12 +88,13 @@ class SegmentationModel:
         queries: `softmax` or `sigmoid`: how `pred_logits` beside `pred_masks` name classes.
         window: the sides of the windows that the network sees, or one number for all; or `Windows`.
             None: it sees the whole image.
-        overlap: the share of a window that it has in common with the next, in [0, 1).
-        window_weights: `constant` or `gaussian`: how much the pixels of a window count.
+        overlap: the share of a window that it has in common with the next, in [0, 1); None: 0.5.
+        window_weights: `constant` or `gaussian`: how much the pixels of a window count; None:
+            `constant`.
         window_rule: `monai` or `nnunet`: which library's inferer says where windows lie and what
-            gaussian weights are (see `misure.models.windows`).
+            gaussian weights are (see `misure.models.windows`); None: `monai`.
         window_padding: what stands beside an image smaller than a window: `constant` (zeros in the
-            network's input), `reflect`, `replicate` or `circular`.
+            network's input), `reflect`, `replicate` or `circular`; None: `constant`.
         max_side: an image with a longer side is shown smaller; logits come back at its own pixels.
         num_channels: C; None: the length of `mean`, if it has more than one number, or the number
             of channel names.
@@ -146,10 +147,10 @@ class SegmentationModel:
         stretch_output: bool = False,
         queries: str | None = None,
         window: Windows | int | Sequence[int] | None = None,
-        overlap: float | Sequence[float] = 0.5,
-        window_weights: str = "constant",
-        window_rule: str = "monai",
-        window_padding: str = "constant",
+        overlap: float | Sequence[float] | None = None,
+        window_weights: str | None = None,
+        window_rule: str | None = None,
+        window_padding: str | None = None,
         max_side: int | None = None,
         num_channels: int | None = None,
         channel_names: str | Sequence[str] = (),
@@ -749,11 +750,17 @@ class SegmentationModel:
                 raise
             raise ModelError(
                 f"the network {self.name} raised {type(error).__name__} on an input of shape "
-                f"{tuple(inputs.shape)}: {error}{_size_hint(error) or _batch_hint(inputs)}"
+                f"{tuple(inputs.shape)}: {_said(error)}{_size_hint(error) or _batch_hint(inputs)}"
             ) from error
 
     def _count_backward(self, thread: int, gradient: Tensor) -> None:
         self._counters.add(thread, backward=len(gradient))
+
+
+def _said(error: Exception) -> str:
+    """The message of an error; of TorchScript's, which are tracebacks, the last line."""
+    text = str(error)
+    return text.strip().splitlines()[-1] if "Traceback of TorchScript" in text else text
 
 
 def _size_hint(error: Exception) -> str:

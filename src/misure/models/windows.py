@@ -212,18 +212,25 @@ NO_WINDOWS: dict[str, Any] = {
 
 def make_windows(
     window: "Windows | int | Sequence[int] | None",
-    overlap: float | Sequence[float],
-    weights: str,
-    rule: str,
-    padding: str,
+    overlap: float | Sequence[float] | None,
+    weights: str | None,
+    rule: str | None,
+    padding: str | None,
 ) -> Windows | None:
     """The windows that arguments of SegmentationModel ask for; None: the network sees all at once.
 
     Raises:
-        InputError: other values than those of `Windows`.
+        InputError: other values than those of `Windows`, or such values without a window.
     """
+    given = {"overlap": overlap, "weights": weights, "rule": rule, "padding": padding}
+    names = [name for name, value in given.items() if value is not None]
+    if names and (window is None or isinstance(window, Windows)):
+        name = names[0] if names[0] == "overlap" else f"window_{names[0]}"
+        beside = "window=SIZE" if window is None else "window as its sides, and not as Windows"
+        raise InputError(f"expected {beside} beside {name}, got {given[names[0]]!r} alone.")
     if window is None or isinstance(window, Windows):
         return window
+    overlap = 0.5 if overlap is None else overlap
     try:
         size = window if isinstance(window, int) else tuple(map(index, window))
         share = float(overlap) if isinstance(overlap, (int, float)) else tuple(map(float, overlap))
@@ -232,7 +239,13 @@ def make_windows(
             "expected window as one number or one for each axis, such as 96,96,96, and overlap as "
             f"a number, got {window!r} and {overlap!r}."
         ) from error
-    return Windows(size=size, overlap=share, weights=weights, rule=rule, padding=padding)
+    return Windows(
+        size=size,
+        overlap=share,
+        weights=weights or "constant",
+        rule=rule or "monai",
+        padding=padding or "constant",
+    )
 
 
 def box_of(corner: Corner, window: Sequence[int]) -> tuple[slice, ...]:

@@ -137,6 +137,7 @@ def explain(
     from misure._util.folders import writing_folder
     from misure.cli.commands.questions import Asked, check_options
     from misure.datasets import ImageFiles
+    from misure.explanation.presets import DEFAULT_PRESET, make_preset
     from misure.images.spacing import known_spacing
     from misure.images.volumes import files_of_image
     from misure.models.segmentation import segment
@@ -152,6 +153,9 @@ def explain(
         )
     options |= search
     check_options(question, options, lost_dice, robust, stability, other_image)
+    if question == "sufficient":  # before the network is loaded, which may take long
+        asked_for = {name: value for name, value in options.items() if name != "preset"}
+        make_preset(options.get("preset") or DEFAULT_PRESET, asked_for)
     model, reading = load_model_and_reading(spec, model_options, device, slice_index, image_options)
     sample, volume = ImageFiles([image], reading=reading)[0], reading.volume(image)
     pixels = sample.image.to(model.device)
