@@ -159,6 +159,15 @@ class ChannelVolumes(VolumeFile):
         return np.stack(channels, axis=-1)
 
 
+def name_of(image: str) -> str:
+    """The name of an image in titles: that of its file, or those of the files of its channels.
+
+    >>> name_of("a/b.png"), name_of("a/c_0000.nii.gz,a/c_0001.nii.gz")
+    ('b.png', 'c_0000.nii.gz, c_0001.nii.gz')
+    """
+    return ", ".join(path.name for path in files_of_image(image)) if image else ""
+
+
 def stem_of(path: str | PathLike[str]) -> str:
     """A path without the ending of its name, if that is one of an image.
 

@@ -10,6 +10,7 @@ from misure.explanation.answers.channel_effects import ChannelEffect, ChannelEff
 from misure.explanation.answers.channel_regions import ChannelRegions
 from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
+from misure.images.volumes import name_of
 from misure.reports.axes import REGION_COLOUR, TARGET_COLOUR, draw_outline, rgb, show_image
 from misure.reports.canvas import Axes, Figure
 
@@ -49,7 +50,7 @@ def save_channels_picture(
     height, width = take(target).shape
     panel = float(np.clip(_PANEL * height / width, 1.6, 5.5))
     said = " ".join(effects.sentences()[:1] + ([regions.sentence()] if regions else []))
-    title = f"{Path(image).name}: {said}" if image else said
+    title = f"{name_of(image)}: {said}" if image else said
     across = max(columns * _PANEL, 2 * _PANEL)
     lines = fill(title + note, int(across * _CHARACTERS_OF_AN_INCH))
     titles = _LINE * (3 if regions else 2)

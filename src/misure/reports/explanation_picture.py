@@ -17,6 +17,7 @@ from misure.explanation.presentation import Presentation
 from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
 from misure.images.regions import area_fraction
+from misure.images.volumes import name_of
 from misure.models.prompts import parse_prompt
 from misure.models.segmentation import Segmentation
 from misure.reports.axes import (
@@ -100,7 +101,7 @@ def _title(explanation: Explanation, view: _View) -> str:
     label = name if name == str(target.class_index) else f"{name} (class {target.class_index})"
     if target.score is not None and explanation.values.model_settings.get("min_score") is not None:
         label += f", an instance of score {target.score:.2f}"
-    image = Path(explanation.values.image).name
+    image = name_of(explanation.values.image)
     beginning = f"{image}: " if image else ""
     summary = fill(explanation.summary(), _TITLE_CHARACTERS)
     return f"{beginning}why is this {label}?{view.slice_note}\n{summary}"

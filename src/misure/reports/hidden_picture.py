@@ -11,6 +11,7 @@ from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.presentation import Presentation
 from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
+from misure.images.volumes import name_of
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import drawn_region
 from misure.reports.axes import (
@@ -72,7 +73,7 @@ def save_hidden_picture(
     height, width = image.shape[:2]
     panel = float(np.clip(4.2 * height / width, 2.4, 6.0))
     figure = Figure(figsize=(13.5, panel + 1.1), layout="constrained")
-    name = Path(hidden.values.image).name
+    name = name_of(hidden.values.image)
     beginning = f"{name}: " if name else ""
     said = f"{beginning}{hidden.sentence} {hidden.classes_sentence}".rstrip()
     figure.suptitle(fill(said, _TITLE_CHARACTERS) + note, fontsize=12, parse_math=False)

@@ -10,6 +10,7 @@ from torch import Tensor
 from misure.explanation.answers.leverage import Leverage
 from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
+from misure.images.volumes import name_of
 from misure.reports.axes import MAP_COLOURS, REGION_COLOUR, TARGET_COLOUR, draw_outline, show_image
 from misure.reports.canvas import Figure, Normalize, ScalarMappable
 
@@ -45,7 +46,7 @@ def save_leverage_picture(
     height, width = picture.shape[:2]
     panel = float(np.clip(5.2 * height / width, 2.8, 7.0))
     figure = Figure(figsize=(11.5, panel + 1.0), layout="constrained")
-    said = f"{Path(image).name}: {leverage.sentence()}" if image else leverage.sentence()
+    said = f"{name_of(image)}: {leverage.sentence()}" if image else leverage.sentence()
     figure.suptitle(fill(said, _TITLE_CHARACTERS) + note, fontsize=12, parse_math=False)
     first, second = figure.subplots(1, 2)
     show_image(first, picture)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from misure.explanation.answers.prompt_sensitivity import PromptChange, PromptSensitivity
 from misure.images.planes import as_colours, grey_range
+from misure.images.volumes import name_of
 from misure.models.prompts import parse_prompt
 from misure.reports.axes import (
     CLASS_COLOURS,
@@ -38,7 +39,7 @@ def save_prompt_picture(
     height, width = picture.shape[:2]
     panel = float(np.clip(4.6 * height / width, 2.6, 6.0))
     figure = Figure(figsize=(14.5, panel + 1.3), layout="constrained")
-    said = f"{Path(image).name}: {found.sentence()}" if image else found.sentence()
+    said = f"{name_of(image)}: {found.sentence()}" if image else found.sentence()
     figure.suptitle(fill(said, _TITLE_CHARACTERS), fontsize=11, parse_math=False)
     first, second, third = figure.subplots(1, 3, width_ratios=(1, 1, 1))
     mask = found.region.cpu().numpy()

@@ -144,7 +144,7 @@ class ChannelEffects:
                 f"(Dice {self.sets[0].dice:.2f})."
             )
         if size == num:
-            said = f"{target} needs all {num} channels"
+            said = f"{target} needs {'both' if num == 2 else f'all {num}'} channels"
             why = "no set of fewer suffices" if self.is_smallest else "as far as sets were shown"
             return f"{said[0].upper()}{said[1:]}: {why}."
         shown = [f"{_joined(one.names)} (Dice {one.dice:.2f})" for one in self.sets]
