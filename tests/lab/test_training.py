@@ -285,7 +285,7 @@ def test_every_network_can_be_built_saved_and_explained(name, dims, tmp_path):
     model = misure.load_model(f"trained:{tmp_path}", device="cpu")
     assert model.intensity == "window:0:9"
     image = torch.rand(1, 1, *(side - 3 for side in size))
-    logits = model(image)
+    logits = model.for_image(image[0])(image)
     assert logits.shape == (1, 3, *image.shape[2:])
     assert not net.training
 

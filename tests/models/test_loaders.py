@@ -356,14 +356,16 @@ def test_torchvision_networks_by_its_interface(monkeypatch, tmp_path):
         return Lraspp(**options)
 
     models = types.ModuleType("torchvision.models")
-    models.list_models = lambda module: ["fcn"]
+    models.list_models = lambda module: [] if module is detection else ["fcn"]
     models.get_model_weights = lambda name: types.SimpleNamespace(DEFAULT=weights)
     models.get_model = get_model
     segmentation = types.ModuleType("torchvision.models.segmentation")
+    detection = types.ModuleType("torchvision.models.detection")
     for name, module in {
         "torchvision": types.ModuleType("torchvision"),
         "torchvision.models": models,
         "torchvision.models.segmentation": segmentation,
+        "torchvision.models.detection": detection,
     }.items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
@@ -570,7 +572,7 @@ def test_which_specs_run_code():
         *("torchscript", "export", "python", "function"),
     ]
     takers = [spec for spec in LOADERS if "trust" in LOADERS[spec].options]
-    assert takers == ["monai", "bioimageio", "nnunet"]
+    assert takers == ["monai", "bioimageio", "ultralytics", "nnunet"]
     for spec in takers:
         assert runs_code(f"{spec}:x", {"trust": True})
         assert not runs_code(f"{spec}:x", {"trust": False})

@@ -40,7 +40,7 @@ def number_map(
     if value is None:
         return None
     names = [part.rpartition("=")[0].strip() for part in value.split(",")]
-    if "+" in value or not all(name.isdecimal() for name in names):
+    if "=" in value and ("+" in value or not all(name.isdecimal() for name in names)):
         try:
             return read_regions(value)
         except InputError as error:
