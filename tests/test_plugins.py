@@ -72,6 +72,7 @@ def test_another_package_adds_a_method_a_metric_a_data_set_a_loader_and_a_preset
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_line_lists_what_another_package_adds(package):
     listing = "import sys\nfrom misure.cli import main\nmain(['methods', '-v'])\n"
     done = _run(package, listing)

@@ -413,6 +413,7 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(arguments, message, picture
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_results_of_earlier_runs_survive_a_failure(picture, tmp_path):
     common = ("explain", picture, "--model", "triangle", "--out", tmp_path / "out", *FAST)
     assert run(*common, "--class", "triangle").exit_code == 0
@@ -472,6 +473,7 @@ def test_silent_in_a_pipe_but_for_the_summary(picture, tmp_path, capfd):
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
+@pytest.mark.slow
 def test_a_progress_bar_on_a_terminal(picture, tmp_path):
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, 80))

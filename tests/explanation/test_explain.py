@@ -30,7 +30,13 @@ def _explain_exactly(model, image, target, preset, **options):
 
 @pytest.mark.parametrize("preset", SEARCHES)
 @pytest.mark.parametrize(
-    ("num_dimensions", "growth"), [(2, "dilation"), (2, "first"), (2, "bracket"), (3, "bracket")]
+    ("num_dimensions", "growth"),
+    [
+        (2, "dilation"),
+        (2, "first"),
+        (2, "bracket"),
+        pytest.param(3, "bracket", marks=pytest.mark.slow),
+    ],
 )
 def test_own_brightness_needs_nothing_but_the_target(num_dimensions, growth, preset):
     model = toys.model_of(toys.OwnBrightness())

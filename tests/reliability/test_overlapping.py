@@ -273,6 +273,7 @@ def test_methods_are_compared_region_by_region(data):
         assert found[record.key, "target_itself"] == 1
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_a_rule(data):
     (data / "net.py").write_text(
         "import torch\n"

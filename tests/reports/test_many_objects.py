@@ -91,7 +91,7 @@ def _ends(browser):
     return int(shown[0]), int(shown[-1])
 
 
-@pytest.mark.parametrize("most", [20000, 1000])
+@pytest.mark.parametrize("most", [pytest.param(20000, marks=pytest.mark.slow), 1000])
 def test_only_the_cards_in_sight_are_made_and_all_are_reached(browser, many, most, tmp_path):
     page = many.with_stem(f"many-{most}")
     page.write_text(many.read_text().replace("IN_WINDOW = 20000", f"IN_WINDOW = {most}"))

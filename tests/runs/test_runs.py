@@ -767,5 +767,7 @@ def test_how_pictures_are_read_is_part_of_the_settings(tmp_path):
     assert done.num_objects == 1
     assert read_run(tmp_path / "run")[0].target.pixels == 25
     assert RunFolder(tmp_path / "run").settings().image_options == {"depth": 12}
-    with pytest.raises(misure.InputError, match="image options frame, depth, series, channels, got 'deep'"):
+    with pytest.raises(
+        misure.InputError, match="image options frame, depth, series, channels, got 'deep'"
+    ):
         run(str(tmp_path / "images"), net, tmp_path / "no", plan, image_options={"deep": 12})
