@@ -98,6 +98,18 @@ def test_a_reported_object_is_explained_by_its_own_channel():
     assert not (hidden.region & targets[0].region).any()
 
 
+def test_targets_of_one_image_are_bound_once():
+    calls = []
+
+    def counted(model, image, affine):
+        calls.append(1)
+        return find_objects(model, image, affine)
+
+    model = SegmentationModel(bright, multilabel=True, class_names="blob", binder=counted)
+    found = misure.explain_all(model, two_blobs(), ["blob", "blob"], preset="quick")
+    assert [len(calls), len(found)] == [1, 2]
+
+
 def test_a_target_of_a_bound_model_is_refused_by_another_model():
     target = segment(detector(), two_blobs()).target(0, instance=0)
     other = SegmentationModel(bright, multilabel=True)

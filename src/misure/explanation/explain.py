@@ -15,6 +15,7 @@ from misure.images.spacing import check_spacing
 from misure.models.given_target import AnyTarget, as_asked
 from misure.models.inputs import AnyImage, affine_of, are_paths, as_image, as_model
 from misure.models.model import SegmentationModel
+from misure.models.target import Target
 
 
 @entrance("explain")
@@ -111,12 +112,16 @@ def explain_all(
     """
     given = as_model(model)
     make_preset(preset or DEFAULT_PRESET, options)  # what is wrong there needs no pass
-    asked = [
-        as_asked(given, pixels, target, affine)
-        for (pixels, affine), target in zip(
-            _one_for_each(given, image, len(targets)), targets, strict=True
-        )
-    ]
+    asked = []
+    of_image: dict[int, SegmentationModel] = {}  # bound once for all targets of an image
+    for (pixels, affine), target in zip(
+        _one_for_each(given, image, len(targets)), targets, strict=True
+    ):
+        is_bound = isinstance(target, Target) and target.binding is not None
+        if not is_bound and id(pixels) not in of_image:
+            of_image[id(pixels)] = given.for_image(pixels, affine)
+        model = given if is_bound else of_image[id(pixels)]
+        asked.append(as_asked(model, pixels, target, affine))
     chosen = choose_preset(given, preset, options)
     num_axes = asked[0][1].ndim - 1 if asked else len(spacing_mm or ())
     explainer = Explainer(
