@@ -175,6 +175,25 @@ class ZooPreprocessing(Preprocessing):
             )
         super().__post_init__()
 
+    @property
+    def mean_colour(self) -> tuple[float, ...] | None:
+        """What becomes 0 by the linear steps; None if no number does, or the image is not known."""
+        if self.statistics is None and any(step.measures for step in self.steps):
+            return None
+        low, high = (self._of_constant(value) for value in (0.0, 1.0))
+        colour = -low / (high - low)
+        return tuple(colour.flatten().tolist()) if bool(torch.isfinite(colour).all()) else None
+
+    def _of_constant(self, value: float) -> Tensor:
+        """What becomes of an image of one colour, by the linear steps: (1, C or 1, ones)."""
+        measured = self.statistics or ((),) * len(self.steps)
+        shape = (1, 1, *[1] * len(self.least))
+        images = torch.full(shape, value * self.gain, dtype=torch.float64)
+        for step, of in zip(self.steps, measured, strict=True):
+            if step.name not in ("ensure_dtype", "clip", "binarize"):
+                images = step.change(images, [each.to(images)[None] for each in of])
+        return images
+
     def bound(self, image: Tensor) -> "ZooPreprocessing":
         """The preprocessing with the statistics of one image (C, *spatial)."""
         return replace(self, statistics=self._measure(self._framed(image[None] * self.gain))[0])
