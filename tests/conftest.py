@@ -1,6 +1,7 @@
 """Every test begins with the same random state, and hypothesis with the same examples; none waits
 for the network, and each process computes with one thread, so that two of them share two cores."""
 
+import locale
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported
@@ -24,6 +25,14 @@ settings.load_profile("same")
 @pytest.fixture(autouse=True)
 def _same_random_state():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _same_locale():
+    """What writes DICOM files sets that of the whole process, and leaves it so."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
 
 
 @pytest.fixture
