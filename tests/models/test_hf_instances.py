@@ -15,6 +15,8 @@ from misure.models.instances.detections import Pixels
 from misure.models.loaders.hf_instances import QueryReader, default_score
 from misure.models.preprocessing import Preprocessing
 
+pytest.importorskip("transformers", minversion="5.0")  # as misure asks for objects
+
 KINDS = [kind for kind in hf_queries.MAKERS if kind != "oneformer"]  # which needs torchvision
 MODES = ("instance", "panoptic")
 FUSED = {"label_ids_to_fuse", "stuff_classes"}

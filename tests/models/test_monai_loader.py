@@ -341,7 +341,7 @@ WRITES = "$__import__('pathlib').Path('{}').touch()"
         ({"network_def___target_": "subprocess.Popen"}, "subprocess.Popen.*trust"),
         ({"network_def___target_": "os.path.UNet"}, "trust"),
         ({"network_def__act": {"_target_": "os.system", "command": "true"}}, "trust"),
-        ({"network_def__strides": [2, 2, 2]}, "arguments of UNet"),
+        ({"network_def__no_such": 1}, "arguments of UNet"),
         ({"preprocessing__transforms": [*LOAD, of_image("Lambdad", func="$print")]}, "without=Lam"),
         ({"preprocessing__transforms": [*LOAD, of_image("os.Spacingd", pixdim=[1])]}, "Spacingd"),
         (

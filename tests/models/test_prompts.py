@@ -15,7 +15,7 @@ from misure.models.inputs import as_image
 from misure.models.prompted import Masks, PromptableNetwork, prompt_arguments
 from misure.models.prompts import Prompt, as_prompts, parse_prompt
 
-transformers = pytest.importorskip("transformers")
+transformers = pytest.importorskip("transformers", minversion="5.0")  # as misure asks
 
 PROMPTS = ("point:10,20", "point:5,6;-20,30", "box:3,4,20,30", "box:3,4,20,30;not:10,11")
 """Of an image (37, 53)."""

@@ -43,6 +43,8 @@ _OBJECTS_OF = {"detr": PANOPTIC, "conditional_detr": PANOPTIC, "rf_detr": INSTAN
 
 _QUERIES = ("maskformer", "mask2former", "oneformer", "eomt", "eomt_dinov3")
 
+_LEAST_VERSION = 5  # of transformers, for instances and prompts
+
 _TOLD_PADDING = ("detr", "conditional_detr")
 """Networks that take a mask of the pixels that are no padding."""
 
@@ -117,6 +119,7 @@ def load(
     kind = _model_type(argument, transformers)
     listed = {"objects": objects, "min_score": min_score, "stuff": stuff}
     if kind in PROMPTABLE:
+        _check_version(transformers, "networks that take prompts")
         _refuse_listing(argument, kind, listed)
         with _quiet(transformers):
             return load_promptable(
@@ -142,6 +145,8 @@ def load(
                 argument, trust_remote_code=False, local_files_only=True
             )
         mode = _objects(argument, config, objects, {"min_score": min_score, "stuff": stuff})
+        if mode != SEMANTIC:
+            _check_version(transformers, "networks that list objects")
         _check_one_size(argument, config, files)
         with reading(f"a transformers folder with a segmentation network in {argument}"):
             net, info = _kind(argument, config, transformers).from_pretrained(
@@ -258,6 +263,15 @@ def _quiet(transformers: Any) -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if showed_progress:
             logging.enable_progress_bar()
+
+
+def _check_version(transformers: Any, what: str) -> None:
+    """Raises an InputError if the library is older than what was compared with it."""
+    if int(transformers.__version__.partition(".")[0]) < _LEAST_VERSION:
+        raise InputError(
+            f"expected transformers {_LEAST_VERSION} or later for {what}, got "
+            f"{transformers.__version__}. Install a newer one."
+        )
 
 
 def _refuse_listing(argument: str, kind: str, listed: dict[str, Any]) -> None:
