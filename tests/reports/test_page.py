@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from urllib.parse import quote
 
 import numpy as np
@@ -234,7 +235,11 @@ def test_a_narrow_screen_does_not_scroll_sideways(opened):
         {"width": 360, "height": 700, "deviceScaleFactor": 1, "mobile": True},
     )
     try:
-        width = opened.execute_script("return document.documentElement.scrollWidth")
+        for _ in range(20):  # the page is laid out anew some time after the width has changed
+            width = opened.execute_script("return document.documentElement.scrollWidth")
+            if width <= 360:
+                break
+            time.sleep(0.1)
         assert width <= 360
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
