@@ -165,7 +165,7 @@ def _dice(model: misure.SegmentationModel, images: Tensor, planted: Planted, ind
 def _objects(
     model: misure.SegmentationModel, images: Tensor, index: int, limit: int
 ) -> Iterator[tuple[Tensor, misure.Target]]:
-    """Drawn objects, one of an image, at most so many."""
+    """Drawn objects, one of an image, at most the number asked for."""
     num = 0
     for image in images:
         drawn = misure.segment(model, image).class_region(index)

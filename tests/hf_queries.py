@@ -271,7 +271,7 @@ def make(kind, folder, *, steps=0, seed=0):
     Args:
         kind: in `MAKERS`.
         folder: where to.
-        steps: it is fitted for so many; 0: its weights are random, but its heads say something.
+        steps: for how many it is fitted; 0: its weights are random, but its heads say something.
         seed: of the weights.
     """
     torch.manual_seed(seed)

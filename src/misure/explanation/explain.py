@@ -13,7 +13,7 @@ from misure.explanation.presets import DEFAULT_PRESET, Preset, make_preset
 from misure.explanation.probe import OnStep
 from misure.images.spacing import check_spacing
 from misure.models.given_target import AnyTarget, as_asked
-from misure.models.inputs import AnyImage, affine_of, are_paths, as_image, as_model
+from misure.models.inputs import AnyImage, affine_for, are_paths, as_image, as_model
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -160,7 +160,7 @@ def _one_for_each(
             f"got {len(given)}."
         )
     by_id = {
-        key: (as_image(each, model), affine_of(each))
+        key: (as_image(each, model), affine_for(model, each))
         for key, each in {id(one): one for one in given}.items()
     }
     return [by_id[id(each)] for each in given]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.models.inputs import affine_of, as_image, as_model
+from misure.models.inputs import affine_for, as_image, as_model
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation, segment
 from misure.models.target import Target
@@ -63,12 +63,10 @@ def as_asked(
     """
     found = as_model(model)
     pixels = as_image(image, found)
-    if not isinstance(target, Target):
-        found = found.for_image(pixels, affine_of(image) if affine is None else affine)
-        found.examine(pixels[None])
-    elif target.binding is None:  # it was read from a file, perhaps
-        found = found.for_image(pixels, affine_of(image) if affine is None else affine)
-        if found.binding is not None:
+    is_target = isinstance(target, Target)
+    if not is_target or target.binding is None:
+        found = found.for_image(pixels, affine_for(found, image) if affine is None else affine)
+        if is_target and found.binding is not None:  # it was read from a file, perhaps
             target = replace(target, binding=found.binding, multilabel=found.multilabel)
     meant = as_target(found, pixels, target)
     bound = meant.bound(found)

@@ -82,6 +82,14 @@ def are_paths(image: Any) -> bool:
     return is_list and all(isinstance(one, (str, PathLike)) for one in image)
 
 
+def affine_for(model: SegmentationModel, image: Any) -> Tensor | None:
+    """The affine of what stands for an image, if the model wants to know it (see `affine_of`).
+
+    A file is not opened for it otherwise.
+    """
+    return None if model.binder is None else affine_of(image)
+
+
 def affine_of(image: Any) -> Tensor | None:
     """The affine (4, 4) float64 to millimetres (RAS+) of what stands for an image.
 

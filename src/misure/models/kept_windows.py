@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 _IMAGES_KEPT = 8
-"""An output that none of so many images has used may go."""
+"""After this number of images that did not use an output, it may go."""
 
 
 @dataclass

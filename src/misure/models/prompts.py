@@ -90,7 +90,7 @@ class Prompt:
         return ";".join([*parts, *(f"not:{_listed(point)}" for point in self.outside)])
 
     def mirrored(self, width: float) -> "Prompt":
-        """The prompt for the image mirrored left to right, of so many columns."""
+        """The prompt for the image mirrored left to right; `width` is its number of columns."""
         if self.text:
             return self
         points, outside = (

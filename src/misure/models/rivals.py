@@ -16,7 +16,7 @@ from misure.models.logits import leaders, number_type
 Spatial = Sequence[int]
 
 MOST_NUMBERS = 2**27
-"""From so many logits (half a gigabyte) on, only those that decide are kept."""
+"""Number of logits (half a gigabyte) from which only those that decide are kept."""
 
 
 def place_of(class_index: int, multilabel: bool) -> int:

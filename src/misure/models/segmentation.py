@@ -16,7 +16,7 @@ from misure.images.regions import (
     draw_polygon,
 )
 from misure.models.binding import FoundObject
-from misure.models.inputs import AnyImage, affine_of, as_image, as_model
+from misure.models.inputs import AnyImage, affine_for, as_image, as_model
 from misure.models.logits import class_region, winners
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
@@ -357,7 +357,7 @@ def segment(
     """
     model = as_model(model)
     pixels = as_image(image, model)
-    bound = model.for_image(pixels, affine_of(image) if affine is None else affine)
+    bound = model.for_image(pixels, affine_for(model, image) if affine is None else affine)
     is_of_this_image = model.binding is None and bound.binding is not None
     objects = bound.reported_objects if is_of_this_image else ()
     return Segmentation(bound, logits_of(bound, pixels), pixels.device, objects)

@@ -34,7 +34,7 @@ def show_image(axes: Axes, image: np.ndarray, dimmed: np.ndarray | None = None) 
 
 
 def draw_outline(axes: Axes, region: np.ndarray, colour: str, style: str) -> None:
-    """Draws the outline of a region (H, W) bool, unless it is in so many parts as to hide all."""
+    """Draws the outline of a region (H, W) bool, unless its many lines would hide the image."""
     draw_outlines(axes, (region, colour, style))
 
 
@@ -44,7 +44,7 @@ def draw_outlines(axes: Axes, *outlines: tuple[np.ndarray, str, str]) -> None:
     Args:
         axes: to draw on.
         outlines: for each, a region (H, W) bool, a colour and a line style. A region is left out if
-            it has so many parts that its lines would hide the image.
+            its many lines would hide the image.
     """
     visible = [outline for outline in outlines if _can_be_outlined(outline[0])]
     for region, _, _ in visible:
