@@ -16,7 +16,8 @@ from misure.models.binding import Binding, FoundObject
 from misure.models.model import SegmentationModel
 from misure.models.preprocessing import Preprocessing
 from misure.models.segmentation import segment
-from misure.models.volumes import Boxed, StepsPreprocessing
+from misure.models.volumes.box import Boxed
+from misure.models.volumes.preprocessing import StepsPreprocessing
 from misure.runs.folder import RunFolder
 from misure.runs.plan import RunPlan
 

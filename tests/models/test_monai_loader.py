@@ -16,7 +16,7 @@ from misure.errors import InputError
 from misure.models.loaders.monai_config import Resolver
 from misure.models.loaders.monai_steps import parts_of, transforms_of
 from misure.models.preprocessing import Preprocessing
-from misure.models.volumes import bound_preprocessing
+from misure.models.volumes.preprocessing import bound_preprocessing
 
 nets = pytest.importorskip("monai.networks.nets")
 bundle = pytest.importorskip("monai.bundle")

@@ -11,7 +11,10 @@ import misure
 from misure.errors import InputError
 from misure.explanation.presentation import make_presentation
 from misure.models.preprocessing import Preprocessing
-from misure.models.volumes import Orientation, Spacing, Words, bound_preprocessing
+from misure.models.volumes.orientation import Orientation
+from misure.models.volumes.preprocessing import bound_preprocessing
+from misure.models.volumes.spacing import Spacing
+from misure.models.volumes.words import Words
 
 SHAPE = (13, 17, 9)
 

@@ -46,7 +46,7 @@ from misure.models.sliding import (
     read_stitched,
     scores_of_window,
 )
-from misure.models.volumes import Words
+from misure.models.volumes.words import Words
 from misure.models.windows import NO_WINDOWS, Windows, make_windows
 
 T = TypeVar("T")

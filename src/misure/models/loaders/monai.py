@@ -28,7 +28,8 @@ from misure.models.loaders.monai_config import (
 from misure.models.loaders.monai_result import Result, result_of
 from misure.models.loaders.monai_steps import parts_of, transforms_of
 from misure.models.loaders.registry import TRUST_IT, distinct_channel_names, loader
-from misure.models.volumes import Part, UnboundPreprocessing, bound_preprocessing, plain
+from misure.models.volumes.preprocessing import UnboundPreprocessing, bound_preprocessing, plain
+from misure.models.volumes.step import Part
 from misure.models.windows import PADDINGS, Windows
 
 NETWORKS = (

@@ -12,15 +12,12 @@ from misure._util.optional import require
 from misure.errors import InputError
 from misure.images.intensity import Scaling, mean_and_deviation
 from misure.models.loaders.monai_config import Resolver, is_disabled, monai_name
-from misure.models.volumes import (
-    Boxed,
-    Interpolated,
-    Orientation,
-    Part,
-    Scaled,
-    Spacing,
-    Step,
-)
+from misure.models.volumes.box import Boxed
+from misure.models.volumes.orientation import Orientation
+from misure.models.volumes.resized import Interpolated
+from misure.models.volumes.scaled import Scaled
+from misure.models.volumes.spacing import Spacing
+from misure.models.volumes.step import Part, Step
 
 Arguments = Mapping[str, Any]
 
