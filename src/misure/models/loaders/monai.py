@@ -5,10 +5,8 @@ A bundle is a folder with `configs/metadata.json`, `configs/inference.json` (or 
 `monai_config`), and only networks and transforms of MONAI that are listed here are built.
 """
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +17,14 @@ from misure._util.optional import require
 from misure.errors import InputError
 from misure.models.binding import Binder, Binding
 from misure.models.loaders.file import existing_file, reading
-from misure.models.loaders.monai_config import (
-    Config,
-    Resolver,
-    monai_name,
-    read_config,
-)
+from misure.models.loaders.monai_config import Resolver, monai_name, read_config
 from misure.models.loaders.monai_result import Result, result_of
 from misure.models.loaders.monai_steps import parts_of, transforms_of
+from misure.models.loaders.monai_trusted import TrustingResolver
+from misure.models.loaders.monai_windows import WINDOW_OPTIONS, SlidingWindows
 from misure.models.loaders.registry import TRUST_IT, distinct_channel_names, loader
 from misure.models.volumes.preprocessing import UnboundPreprocessing, bound_preprocessing, plain
 from misure.models.volumes.step import Part
-from misure.models.windows import PADDINGS, Windows
 
 NETWORKS = (
     "AHNet",
@@ -57,6 +51,7 @@ _OTHER_SPELLINGS = {
     "DynUnet": "DynUNet",
     "AHnet": "AHNet",
 }
+
 _KEYS_OF_WEIGHTS = ("model", "state_dict", "network", "net")
 
 
@@ -90,7 +85,7 @@ class _Bundle:
         configs = folder / "configs"
         self.config = read_config(configs, "inference")
         self.metadata = read_config(configs, "metadata")
-        kind = _TrustingResolver if trust else Resolver
+        kind = TrustingResolver if trust else Resolver
         self.resolver = kind(self.config, folder)
 
     def network(self) -> nn.Module:
@@ -114,7 +109,7 @@ class _Bundle:
         known = monai_name(raw, ("monai.networks.nets",))
         known = _OTHER_SPELLINGS.get(known or "", known)
         if known not in NETWORKS:
-            if isinstance(self.resolver, _TrustingResolver):
+            if isinstance(self.resolver, TrustingResolver):
                 return self.resolver.network(name)
             raise InputError(
                 f"expected a network of MONAI as {name} of the bundle ({', '.join(NETWORKS)}), got "
@@ -217,7 +212,7 @@ class _Bundle:
                 f"{_target(raw)}. Load the network with python: and call it yourself."
             )
         arguments = self.resolver.value({k: v for k, v in raw.items() if not _is_reserved(k)})
-        known = {key: value for key, value in arguments.items() if key in _WINDOW_OPTIONS}
+        known = {key: value for key, value in arguments.items() if key in WINDOW_OPTIONS}
         with reading("arguments of the bundle's SlidingWindowInferer"):
             sliding = SlidingWindows(**known)
             windows = sliding.windows()
@@ -231,104 +226,6 @@ def _names_in_order(named: Any) -> tuple[str, ...]:
     pairs = sorted((int(key), str(value)) for key, value in named.items())
     is_complete = [key for key, _ in pairs] == [*range(len(pairs))]
     return tuple(value for _, value in pairs) if is_complete else ()
-
-
-_WINDOW_OPTIONS = (
-    "roi_size",
-    "sw_batch_size",
-    "overlap",
-    "mode",
-    "sigma_scale",
-    "padding_mode",
-    "cval",
-)
-
-
-@dataclass(frozen=True)
-class SlidingWindows:
-    """Calls a network window by window, as MONAI's `SlidingWindowInferer` does.
-
-    The attributes are its arguments.
-    """
-
-    roi_size: int | Sequence[int]
-    sw_batch_size: int = 1
-    overlap: float | Sequence[float] = 0.25
-    mode: str = "constant"
-    sigma_scale: float | Sequence[float] = 0.125
-    padding_mode: str = "constant"
-    cval: float = 0.0
-
-    def windows(self) -> Windows | None:
-        """The same windows as misure shows them; None: it has none like these."""
-        if self.sigma_scale != 0.125 or self.padding_mode not in PADDINGS:
-            return None
-        given = self.roi_size
-        size: int | tuple[int, ...] = (
-            max(0, given)
-            if isinstance(given, int)
-            else tuple(max(0, int(side or 0)) for side in given)
-        )
-        overlap = self.overlap if isinstance(self.overlap, (int, float)) else tuple(self.overlap)
-        return Windows(
-            size=size,
-            overlap=overlap,
-            weights=str(self.mode).lower(),
-            padding=self.padding_mode,
-            padding_value=self.cval,
-        )
-
-    def __call__(self, net: Callable[[Tensor], Any], images: Tensor) -> Any:
-        inferers = require("monai.inferers", extra="monai", purpose="show windows to the network")
-        return inferers.sliding_window_inference(
-            images,
-            self.roi_size,
-            self.sw_batch_size,
-            net,
-            overlap=self.overlap,
-            mode=self.mode,
-            sigma_scale=self.sigma_scale,
-            padding_mode=self.padding_mode,
-            cval=self.cval,
-        )
-
-
-class _TrustingResolver(Resolver):
-    """Values of a configuration whose expressions MONAI's parser evaluates: this runs code."""
-
-    def __init__(self, config: Config, bundle_root: Path) -> None:
-        super().__init__(config, bundle_root)
-        bundle = require("monai.bundle", extra="monai", purpose="read the bundle's configuration")
-        self._root, self._num = bundle_root, 0
-        self._parser = bundle.ConfigParser(self.config)
-
-    def network(self, name: str) -> nn.Module:
-        net = self._parsed(name)
-        if not isinstance(net, nn.Module):
-            raise InputError(
-                f"expected {name} of the bundle to be a torch module, got {type(net).__name__}."
-            )
-        return net
-
-    def _of_expression(self, text: str, depth: int) -> Any:  # noqa: ARG002
-        self._num += 1
-        name = f"misure_value_{self._num}"
-        self._parser[name] = text
-        return self._parsed(name)
-
-    def _parsed(self, name: str) -> Any:
-        with reading(f"a value for {name} in the bundle"), _importing_from(self._root):
-            self._parser.parse(reset=True)
-            return self._parser.get_parsed_content(name)
-
-
-@contextmanager
-def _importing_from(folder: Path) -> Iterator[None]:
-    sys.path.insert(0, str(folder.resolve()))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder.resolve()))
 
 
 def _binder(parts: Sequence[Part], result: Result, *, is_apart: bool) -> Binder:

@@ -11,7 +11,6 @@ from torch import Tensor
 from misure.models.volumes.step import Shape
 
 _ROUNDING = 1e-8  # voxels by which a corner may miss the place of the first voxel
-
 _STRAIGHT = (
     1e-4  # by how much of a voxel, over the volume, axes may lean before they count as oblique
 )

@@ -18,7 +18,6 @@ from misure.models.volumes.scaled import Scaled
 from misure.models.volumes.step import Part, Shape, Step
 
 _NOTHING = 1e-3  # probabilities whose sum is below it were padded
-
 _NO_CLASS = -8.0  # the logit of a class at a pixel that is left out: a probability of 1 / 3000
 
 
