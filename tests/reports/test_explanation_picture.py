@@ -2,6 +2,7 @@
 
 import matplotlib.figure
 import numpy as np
+import pytest
 from msgspec.structs import replace
 
 import misure
@@ -97,5 +98,20 @@ def test_what_nothing_is_known_about_is_hatched_in_the_map():
     assert not axes.images
     draw_hatched(axes, unknown)
     drawn = np.asarray(axes.images[0].get_array())
-    assert np.array_equal(drawn[..., 3] == 1, unknown)
-    assert len(np.unique(drawn[:, 40:, 0])) == 2  # stripes
+    finer = len(drawn) // 64
+    assert np.array_equal(drawn[::finer, ::finer, 3] == 1, unknown)
+    assert len(np.unique(drawn[:, -1, 0])) == 2  # stripes
+
+
+@pytest.mark.parametrize("side", [6, 40, 900])
+def test_stripes_run_along_diagonals_however_few_pixels_there_are(side):
+    axes = matplotlib.figure.Figure().subplots()
+    draw_hatched(axes, np.ones((side, side), bool))
+    (drawn,) = axes.images
+    assert tuple(drawn.get_extent()) == (-0.5, side - 0.5, side - 0.5, -0.5)
+    grey = np.asarray(drawn.get_array())[..., 0]
+    assert np.array_equal(grey[1:, :-1], grey[:-1, 1:])  # one colour along each of them
+    row = grey[0] < grey[0].max()
+    starts = np.flatnonzero(row[1:] & ~row[:-1])
+    assert 28 <= len(starts) <= 34
+    assert row.sum() >= 3 * len(starts)  # wide enough to be no chessboard

@@ -4,6 +4,7 @@ Colours are those of Okabe and Ito, which colour-blind people can tell apart; ou
 in their dashes.
 """
 
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ MAP_COLOURS = "viridis"
 
 _UNKNOWN_COLOURS = ("#BBBBBB", "#777777")  # between the stripes, and the stripes
 _STRIPES = 32  # along the longer side
+_CELLS_OF_STRIPE = 12  # at least, from one stripe to the next: a pixel may be larger than a stripe
 _MOST_COVER = 0.9  # of the image, by the largest density
 _OUTLINED = 40  # parts and holes up to which a region is outlined; more would cover it
 
@@ -93,15 +95,19 @@ def draw_hatched(axes: Axes, region: np.ndarray) -> None:
     """Covers a region (H, W) bool with grey diagonal stripes: nothing is known there."""
     if not region.any():
         return
-    rows, columns = np.indices(region.shape)
-    period = max(2, round(max(region.shape) / _STRIPES))
+    height, width = region.shape
+    finer = max(1, ceil(_STRIPES * _CELLS_OF_STRIPE / max(height, width)))  # cells along a pixel
+    is_there = region.repeat(finer, 0).repeat(finer, 1)
+    rows, columns = np.indices(is_there.shape)
+    period = max(is_there.shape) // _STRIPES
     is_stripe = (rows + columns) % period < period / 3
-    covered = np.zeros((*region.shape, 4))
-    for pixels, colour in zip(
-        (region & ~is_stripe, region & is_stripe), _UNKNOWN_COLOURS, strict=True
+    covered = np.zeros((*is_there.shape, 4))
+    for cells, colour in zip(
+        (is_there & ~is_stripe, is_there & is_stripe), _UNKNOWN_COLOURS, strict=True
     ):
-        covered[pixels] = (*rgb(colour), 1.0)
-    axes.imshow(covered, interpolation="nearest")
+        covered[cells] = (*rgb(colour), 1.0)
+    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+    axes.imshow(covered, interpolation="nearest", extent=extent)
 
 
 def rgb(colour: str) -> tuple[float, ...]:
