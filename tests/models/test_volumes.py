@@ -119,6 +119,25 @@ def test_the_numbers_of_the_whole_image_stay_while_parts_are_hidden():
     assert torch.equal(model(hidden[None])[0].argmax(0) == 1, hidden[0] > level)
 
 
+def test_a_window_of_numbers_needs_no_binding():
+    image = image_of(2)
+    model = misure.SegmentationModel(lambda x: x, intensity="window:60:160;none", mean=[0.1, 2])
+    assert model.binder is None
+    assert model.for_image(image) is model
+    wanted = torch.stack([((image[0] - 60) / 100).clamp(0, 1) - 0.1, image[1] - 2])
+    torch.testing.assert_close(model(image[None])[0], wanted)
+    plane = torch.rand(2, 5, 6)  # has been scaled with its volume
+    torch.testing.assert_close(model(plane[None])[0], plane - torch.tensor([[[0.1]], [[2.0]]]))
+    fills = [make_presentation(model, x).baseline_image for x in (image, plane)]
+    assert [fill.flatten(1)[:, 0].tolist() for fill in fills] == [
+        pytest.approx([70, 2]),
+        pytest.approx([0.1, 2]),
+    ]
+    two = misure.SegmentationModel(lambda x: x, intensity="window:60:160;none")
+    with pytest.raises(InputError, match="one for each of 3 channels, got 2"):
+        two(torch.rand(1, 3, 4, 5, 6))
+
+
 def test_zeros_stay_zero_by_the_rule_of_what_is_not_zero():
     image = image_of(1)
     image[:, :4] = 0

@@ -142,7 +142,7 @@ def make_presentation(
     """
     if edge_px < 0:
         raise InputError(f"expected edge_px of 0 or more, got {edge_px}.")
-    mean, sampling = model.preprocessing.mean_colour, sampling_of(spacing_mm)
+    mean, sampling = model.preprocessing.mean_colour_of(image), sampling_of(spacing_mm)
     return Presentation(
         image,
         make_baseline_image(baseline_image, image, mean=mean, seed=seed, sampling=sampling),

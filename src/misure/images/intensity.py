@@ -100,17 +100,40 @@ def scaling_of(image: Tensor, rule: str | Sequence[str]) -> Scaling:
         InputError: another rule, or not one for each channel.
     """
     rules = check_rule(rule).split(";")
-    if len(rules) not in (1, len(image)):
-        raise InputError(
-            f"expected one intensity rule, or one for each of {len(image)} channels, got "
-            f"{len(rules)}: {';'.join(rules)}."
-        )
+    check_number_of_rules(rules, len(image))
     each = [
         _of_channel(channel, one)
         for channel, one in zip(image, rules * (len(image) // len(rules)), strict=True)
     ]
     shifts, scales, clips, keeps = zip(*each, strict=True)
     return Scaling(shifts, scales, clips, keeps)
+
+
+def fixed_scaling(rule: str | Sequence[str]) -> Scaling | None:
+    """The scaling of a rule that needs no number of the image (`window`, `none`); else None.
+
+    Raises:
+        InputError: another rule.
+
+    >>> fixed_scaling("window:-125:275")(torch.tensor([[[-1000.0, 75.0, 900.0]]]))
+    tensor([[[0.0000, 0.5000, 1.0000]]])
+    """
+    rules = check_rule(rule).split(";")
+    if not all(_parts(one)[0] in ("window", "none") for one in rules):
+        return None
+    shifts, scales, clips, keeps = zip(
+        *(_of_channel(torch.empty(0), one) for one in rules), strict=True
+    )
+    return Scaling(shifts, scales, clips, keeps)
+
+
+def check_number_of_rules(rules: Sequence[object], num_channels: int) -> None:
+    """Raises InputError unless there is one rule, or one for each channel."""
+    if len(rules) not in (1, num_channels):
+        raise InputError(
+            f"expected one intensity rule, or one for each of {num_channels} channels, got "
+            f"{len(rules)}: {';'.join(map(str, rules))}."
+        )
 
 
 def check_rule(rule: str | Sequence[str]) -> str:

@@ -46,6 +46,7 @@ from misure.models.sliding import (
     read_stitched,
     scores_of_window,
 )
+from misure.models.unscaled import warn_of_unscaled
 from misure.models.volumes.words import Words
 from misure.models.windows import NO_WINDOWS, Windows, make_windows
 
@@ -219,8 +220,8 @@ class SegmentationModel:
         self._is_borrowed = self._is_looked_at = False
         self._fixes_random = self._is_shown_one_by_one = self._is_shown_by_pixel = False
         if self._words.text:
-            self.preprocessing = self._words.unbound(self.preprocessing, binder)
-        self.binder = self._words.bind if self._words.text else binder
+            self.preprocessing, binder = self._words.used_with(self.preprocessing, binder)
+        self.binder = binder
         self.binding: Binding | None = None
         self._unbound: SegmentationModel | None = None
 
@@ -364,6 +365,7 @@ class SegmentationModel:
             )
             for model in (self, *([self._unbound] if self._unbound else [])):
                 model._take(found)
+            warn_of_unscaled(self, images[0])
             warn_of_long_passes(self, timed, images.shape[2:])
 
     def _take(self, found: FirstLook) -> None:

@@ -115,6 +115,10 @@ class Preprocessing:
         """
         return self.mean
 
+    def mean_colour_of(self, image: Tensor) -> tuple[float, ...] | None:  # noqa: ARG002
+        """`mean_colour` in the units of an image (C, *spatial), where planes have others."""
+        return self.mean_colour
+
     def placement(self, spatial: Sequence[int]) -> Placement:
         """Where an image of shape (*spatial) lies in the network's inputs.
 

@@ -192,7 +192,8 @@ class BaselineDraws:
         return self._made(kind, made, made.seed)
 
     def _baseline_image(self, kind: str, seed: int = 0) -> Tensor:
-        own, mean = self.probe.presentations[0], self.model.preprocessing.mean_colour
+        own = self.probe.presentations[0]
+        mean = self.model.preprocessing.mean_colour_of(own.image)
         return make_baseline_image(kind, own.image, mean=mean, seed=seed, sampling=own.sampling)
 
     def _blurred(self, rng: np.random.Generator) -> BaselineDraw:

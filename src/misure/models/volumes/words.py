@@ -6,9 +6,10 @@ from typing import Any
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.images.intensity import check_rule
-from misure.models.binding import Binding
+from misure.images.intensity import check_rule, fixed_scaling
+from misure.models.binding import Binder, Binding
 from misure.models.preprocessing import Preprocessing
+from misure.models.volumes.fixed import FixedPreprocessing
 from misure.models.volumes.orientation import Orientation
 from misure.models.volumes.preprocessing import (
     UnboundPreprocessing,
@@ -74,8 +75,13 @@ class Words:
             "orientation": self.orientation,
         }
 
-    def unbound(self, preprocessing: Preprocessing, binder: object) -> UnboundPreprocessing:
-        """The preprocessing of a model that is used with these words, before it is bound.
+    def used_with(
+        self, preprocessing: Preprocessing, binder: Binder | None
+    ) -> tuple[Preprocessing, Binder | None]:
+        """The preprocessing and the binder of a model that is used with these words.
+
+        Words that need nothing of the image (`intensity=window:LOW:HIGH` alone) need no binder;
+        else the preprocessing is that before the model is bound.
 
         Raises:
             InputError: the network comes with a preparation of its own.
@@ -85,9 +91,13 @@ class Words:
                 f"expected no {self.text} for a network that comes with its own preparation of "
                 "images. Leave it out."
             )
-        takes_planes = not self.spacing and not self.orientation
         words = arguments_of(preprocessing)
-        return UnboundPreprocessing(**words, words=self.text, takes_planes=takes_planes)
+        takes_planes = not self.spacing and not self.orientation
+        scaling = fixed_scaling(self.intensity) if takes_planes else None
+        if scaling is not None:
+            return FixedPreprocessing(**words, scaling=scaling), None
+        unbound = UnboundPreprocessing(**words, words=self.text, takes_planes=takes_planes)
+        return unbound, self.bind
 
     def bind(self, model: Any, image: Tensor, affine: Tensor | None) -> Binding:
         """The binding that prepares an image so; the model's own preprocessing follows."""
