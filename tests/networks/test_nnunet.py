@@ -12,7 +12,7 @@ import torch
 
 import misure
 from misure import InputError
-from misure.errors import MisureWarning
+from misure.errors import MissingDataError, MisureWarning
 from misure.images.read import read_image
 from nnunet_folders import REGIONS, make_folder, make_image, make_plans, predict, write_case
 
@@ -307,6 +307,50 @@ def test_labels_without_a_background_are_refused(toy, tmp_path):
     folder = _edited(toy, tmp_path, _set(labels={"a": 1}), "dataset.json")
     with pytest.raises(InputError, match="expected plans of nnU-Net v2 in .*Background"):
         _load(folder)
+
+
+TOTAL = "Dataset297_TotalSegmentator_total_3mm_1559subj"
+TRAINED = "nnUNetTrainer_4000epochs_NoMirroring__nnUNetPlans__3d_fullres"
+ORGANS = {"background": 0, "spleen": 1, "kidney_right": 2}
+
+
+@pytest.fixture(scope="module")
+def total(tmp_path_factory):
+    """A folder as TotalSegmentator unpacks it, with a network for CT at 3 mm."""
+    results = tmp_path_factory.mktemp("home") / ".totalsegmentator" / "nnunet" / "results"
+    plans = make_plans(
+        patch=[16, 16, 16], spacing=[3.0, 3.0, 3.0], normalisation=["CTNormalization"]
+    )
+    plans["dataset_name"] = TOTAL
+    trainer = TRAINED.partition("__")[0]
+    make_folder(results / TOTAL / TRAINED, plans, ORGANS, trainer=trainer)
+    return results
+
+
+def test_a_folder_of_totalsegmentator_is_opened_by_its_own_names(total, tmp_path, monkeypatch):
+    model = misure.load_model(f"nnunet:{total / TOTAL / TRAINED}", device="cpu")
+    assert model.class_names == tuple(ORGANS)
+    affine = _scaled(2.0, 2.5, 3.5)
+    files = write_case(tmp_path / "in", make_image((26, 30, 22)), affine)
+    ours = misure.segment(model, files[0]).class_map()
+    monkeypatch.setattr(torch, "half", torch.float32)
+    theirs, _ = _own_prediction(total / TOTAL / TRAINED, files, tmp_path / "out", {})
+    assert min((theirs == label).sum() for label in range(3)) > 50
+    assert (ours != theirs).sum() <= 2
+
+
+def test_a_volume_that_totalsegmentator_would_turn_gets_a_word(total):
+    model = misure.load_model(f"nnunet:{total / TOTAL / TRAINED}", device="cpu")
+    lps = torch.from_numpy(np.diag([-3.0, -3.0, 3.0, 1.0]))
+    with pytest.warns(MisureWarning, match="axes of the volume are LPS; TotalSegmentator turns"):
+        model.for_image(torch.from_numpy(make_image((16, 16, 16))), lps)
+
+
+def test_the_folders_above_one_of_totalsegmentator_name_it(total):
+    with pytest.raises(MissingDataError, match=f"Did you mean one of its folders, {TRAINED}"):
+        misure.load_model(f"nnunet:{total / TOTAL}")
+    with pytest.raises(MissingDataError, match=f"Did you mean .* folders, {TOTAL}/{TRAINED}"):
+        misure.load_model(f"nnunet:{total}")
 
 
 def test_a_trainer_of_totalsegmentator_needs_no_code(tmp_path):

@@ -80,6 +80,11 @@ class ResultFolder:
         return str(self.plans.plans["image_reader_writer"])
 
     @property
+    def dataset_name(self) -> str:
+        """The name of the data set of the training, such as `Dataset004_Hippocampus`."""
+        return str(self.plans.plans.get("dataset_name", ""))
+
+    @property
     def channel_names(self) -> tuple[str, ...]:
         """The names of the channels of an image."""
         named = dict(self.dataset.get("channel_names") or self.dataset.get("modality") or {})
@@ -190,7 +195,8 @@ def _check_is_result_folder(path: Path) -> None:
     missing = [name for name in ("plans.json", "dataset.json") if not (path / name).is_file()]
     if not missing:
         return
-    inside = sorted(each.parent.name for each in path.glob("*/plans.json"))
+    there = [*path.glob("*/plans.json"), *path.glob("*/*/plans.json")]
+    inside = sorted(each.parent.relative_to(path).as_posix() for each in there)
     if path.name.startswith("fold_") and (path.parent / "plans.json").is_file():
         cure = f" Did you mean nnunet:{path.parent}:{path.name.removeprefix('fold_')}?"
     elif inside:

@@ -5,6 +5,7 @@ misure reads a volume as (I, J, K), in the order of the file; nnU-Net's readers 
 thick slices first.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,12 @@ import numpy as np
 from torch import Tensor
 
 from misure._util.optional import require
-from misure.errors import InputError
+from misure.errors import InputError, MisureWarning
 from misure.models.loaders.nnunet_folder import PICTURE_READER, TURNING_READERS, ResultFolder
 
 _PICTURE_SPACING = (999.0, 1.0, 1.0)  # what nnU-Net gives to pictures
 _OF_BYTES = "RGBTo01Normalization"
+_TURNS_FIRST = "TotalSegmentator"  # in the names of data sets whose library turns images to RAS
 _SCALE_FREE = ("ZScoreNormalization", "RescaleTo01Normalization")
 
 
@@ -87,9 +89,24 @@ def axes_of(
             raise _unusable(matrix)
         stored = [int(axis) for axis in np.argsort(found[:, 0])]
         turned = [axis for axis in range(3) if found[axis, 1] < 0]
+    elif _TURNS_FIRST in folder.dataset_name:
+        _warn_unless_canonical(matrix)
     of_reader = stored[::-1]
     order = tuple(of_reader[axis] for axis in folder.transpose)
     return Axes(order=order, turned=tuple(turned)), tuple(float(norms[axis]) for axis in order)
+
+
+def _warn_unless_canonical(matrix: np.ndarray) -> None:
+    orientations = require("nibabel.orientations", extra="nnunet", purpose="orient volumes")
+    found = "".join(str(letter) for letter in orientations.aff2axcodes(matrix))
+    if found != "RAS":
+        warnings.warn(
+            f"the axes of the volume are {found}; TotalSegmentator turns images to RAS before it "
+            "shows them to nnU-Net, which is not done here, so the segmentation may be worse than "
+            "its own. Give the volume turned by nibabel.as_closest_canonical.",
+            MisureWarning,
+            stacklevel=2,
+        )
 
 
 def _of_picture(folder: ResultFolder, image: Tensor) -> tuple[Axes, tuple[float, ...]]:
