@@ -42,6 +42,7 @@ def test_a_volume_in_other_units_is_named_once_with_the_option_that_settles_it(
     ("image", "options"),
     [
         (HU.clamp(0, 1), {}),
+        (20 * torch.sin(HU), {}),  # of unit deviation, with outliers
         (HU[:, 0], {}),
         (HU, {"intensity": "none"}),
         (HU, {"intensity": "window:-125:275"}),

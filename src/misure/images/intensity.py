@@ -115,6 +115,7 @@ def fixed_scaling(rule: str | Sequence[str]) -> Scaling | None:
     Raises:
         InputError: another rule.
 
+    >>> import torch
     >>> fixed_scaling("window:-125:275")(torch.tensor([[[-1000.0, 75.0, 900.0]]]))
     tensor([[[0.0000, 0.5000, 1.0000]]])
     """

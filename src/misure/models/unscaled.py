@@ -11,11 +11,12 @@ from misure.models.preprocessing import Preprocessing
 if TYPE_CHECKING:
     from misure.models.model import SegmentationModel
 
+_LARGEST = 30.0  # numbers in [0, 1], in [-1, 1] or of unit deviation stay below it
 _FARTHEST = 100.0  # standard deviations from the mean: no usual number is beyond
 
 
 def warn_of_unscaled(model: "SegmentationModel", image: Tensor) -> None:
-    """Warns of a volume that leaves [0, 1], or of which mean and std make enormous numbers.
+    """Warns of a volume of large numbers, such as Hounsfield units, where nothing scales them.
 
     Nothing is said of planes, nor where it is known how volumes are scaled: by `intensity`, or by
     a loader that brings the preparation of the network's own library.
@@ -26,10 +27,10 @@ def warn_of_unscaled(model: "SegmentationModel", image: Tensor) -> None:
     """
     if image.ndim != 4 or _is_scaling_known(model):
         return
-    used = model.preprocessing
-    low, high = float(image.min()), float(image.max())
+    used, seen = model.preprocessing, image.detach()
+    low, high = float(seen.min()), float(seen.max())
     if used.mean is None and used.std is None:
-        if low >= 0 and high <= 1:
+        if max(-low, high) <= _LARGEST:
             return
         scaled = ""
     else:
