@@ -77,20 +77,15 @@ def maskformer():
     return net, "MaskFormerImageProcessor", {"size": SIDES, "size_divisor": 32}
 
 
+def of_swin():
+    """What the configurations of networks with a pixel decoder on Swin have in common."""
+    heads = {"num_attention_heads": 2, "num_queries": 12, "id2label": NAMES, "encoder_layers": 1}
+    sizes = {"hidden_dim": 32, "encoder_feedforward_dim": 16, "dim_feedforward": 16}
+    return {"backbone_config": swin(), **sizes, **heads}
+
+
 def mask2former():
-    config = Mask2FormerConfig(
-        backbone_config=swin(),
-        feature_size=32,
-        mask_feature_size=32,
-        hidden_dim=32,
-        encoder_feedforward_dim=16,
-        dim_feedforward=16,
-        encoder_layers=1,
-        decoder_layers=2,
-        num_attention_heads=2,
-        num_queries=12,
-        id2label=NAMES,
-    )
+    config = Mask2FormerConfig(feature_size=32, mask_feature_size=32, decoder_layers=2, **of_swin())
     net = transformers.Mask2FormerForUniversalSegmentation(config)
     return net, "Mask2FormerImageProcessor", {"size": SIDES, "size_divisor": 32}
 
@@ -112,21 +107,14 @@ def eomt():
 
 def oneformer():
     config = OneFormerConfig(
-        backbone_config=swin(),
-        num_queries=12,
         conv_dim=32,
         mask_dim=32,
-        hidden_dim=32,
-        encoder_feedforward_dim=16,
-        encoder_layers=1,
         decoder_layers=3,
-        num_attention_heads=2,
-        dim_feedforward=16,
         text_encoder_width=8,
         text_encoder_num_layers=1,
         text_encoder_vocab_size=64,
         task_seq_len=20,
-        id2label=NAMES,
+        **of_swin(),
     )
     net = transformers.OneFormerForUniversalSegmentation(config)
     return net, "OneFormerImageProcessor", {"size": SIDES}

@@ -39,6 +39,7 @@ def test_the_sufficient_region_of_a_prompt_lies_about_its_own_object():
         assert found.values.model_settings["mask_places"] == [0, 0]
 
 
+@pytest.mark.filterwarnings("ignore:.*does not hold its own point")
 def test_a_mask_that_the_network_scores_best_is_explained_by_all_that_it_needs():
     model, image = nearby().with_prompts("point:0,10"), two_squares()
     target = misure.predicted_target(model, image, 0)

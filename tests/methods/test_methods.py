@@ -281,6 +281,21 @@ def test_an_activation_that_is_called_again_and_again_is_not_taken():
     assert last_feature_layer(model, toys.random_image(0)) == "middle"
 
 
+def test_a_layer_that_sees_parts_of_the_image_one_by_one_is_not_taken():
+    class Halves(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = torch.nn.Conv2d(2, 7, 3, padding=1)
+            self.part = torch.nn.Conv2d(7, 5, 1)
+            self.head = torch.nn.Conv2d(5, 3, 1)
+
+        def forward(self, images):
+            halves = torch.cat(self.stem(images).split(images.shape[3] // 2, 3))
+            return self.head(torch.cat(self.part(halves).split(len(images)), 3))
+
+    assert last_feature_layer(toys.model_of(Halves()), toys.random_image(0)) == "stem"
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning")
 def test_the_layers_of_torchscript_cannot_be_seen():
     model = toys.model_of(torch.jit.script(toys.random_network(0).eval()))

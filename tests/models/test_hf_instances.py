@@ -1,5 +1,6 @@
 """`hf:` networks of queries: instances and panoptic segments are those that the library lists."""
 
+from importlib.util import find_spec
 from inspect import signature
 
 import numpy as np
@@ -11,6 +12,7 @@ from transformers.utils import ModelOutput
 
 import hf_queries
 import misure
+from misure.errors import MissingDependencyError
 from misure.models.instances.detections import Pixels
 from misure.models.loaders.hf_instances import QueryReader, default_score
 from misure.models.preprocessing import Preprocessing
@@ -118,3 +120,11 @@ def _dice(a, b):
 
 def _point(region):
     return tuple(region.nonzero()[0].tolist())
+
+
+@pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision is here")
+def test_objects_of_oneformer_ask_for_torchvision(tmp_path):
+    hf_queries.make("oneformer", tmp_path)
+    with pytest.raises(MissingDependencyError, match="torchvision is needed to list the objects"):
+        misure.load_model(f"hf:{tmp_path}", device="cpu", objects="instance")
+    assert misure.load_model(f"hf:{tmp_path}", device="cpu").class_names

@@ -9,13 +9,18 @@ import torch.nn.functional as F
 
 import misure
 import prompt_folders as folders
-from misure.errors import InputError
+import prompt_toys
+from misure.errors import InputError, MisureWarning
+from misure.methods import METHODS
 from misure.models.augmentation import augmented_dices
 from misure.models.inputs import as_image
 from misure.models.prompted import Masks, PromptableNetwork, prompt_arguments
 from misure.models.prompts import Prompt, as_prompts, parse_prompt
 
 transformers = pytest.importorskip("transformers", minversion="5.0")  # as misure asks
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*(own point|is empty).*may be another object")
+"""Networks with random weights draw beside their points."""
 
 PROMPTS = ("point:10,20", "point:5,6;-20,30", "box:3,4,20,30", "box:3,4,20,30;not:10,11")
 """Of an image (37, 53)."""
@@ -89,6 +94,29 @@ def test_a_prompt_means_points_boxes_and_texts():
 def test_a_text_that_is_no_prompt_is_refused(text, says):
     with pytest.raises(InputError, match=says):
         parse_prompt(text)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "says"),
+    [
+        (["point:25,20"], "the prompt 'point:25,20' is empty: it may be"),
+        (["point:0,40", "point:10,10"], "the prompt 'point:0,40' does not hold its own point"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_mask_without_its_own_point_is_told(prompts, says):
+    model, image = prompt_toys.nearby(), prompt_toys.two_squares()
+    with pytest.warns(MisureWarning, match=says) as told:
+        misure.segment(model.with_prompts(prompts), image)
+    assert len(told) == 1
+    misure.segment(model.with_prompts(["point:10,10", "point:12,34;-0,0", "box:0,0,3,3"]), image)
+
+
+def test_layers_of_a_prompted_network_are_refused_for_what_they_are():
+    model, image = prompt_toys.nearby().with_prompts("point:10,10"), prompt_toys.two_squares()
+    target = misure.predicted_target(model, image, 0)
+    with pytest.raises(InputError, match="draws what a prompt names.*no layer"):
+        METHODS["seg_grad_cam"](model, image, target)
 
 
 def test_prompts_given_twice_are_refused():

@@ -119,6 +119,13 @@ def test_features_that_determine_the_dice_are_learnt(learner, error, ranking):
     assert 0.8 < np.mean(inside) <= 1
 
 
+def test_the_score_of_an_instance_is_a_feature():
+    record = _record(0)
+    scored = structs.replace(record, target=structs.replace(record.target, score=0.7))
+    assert FEATURES["score"].of(scored) == 0.7
+    assert math.isnan(FEATURES["score"].of(record))
+
+
 def test_rows_whose_features_are_missing_are_left_out():
     found = evaluate_reliability(_examples(90, answer=_mixed), learners=["linear"], cut=0.6)
     assert {row for row, _ in found.values} == {"max_probability", "soft_dice"}
@@ -396,7 +403,8 @@ def test_dices_of_a_run(noisy_run):
     assert len(np.unique(examples.groups)) == 12
     matrix = feature_matrix(examples.records, list(FEATURES))
     there = dict(zip(FEATURES, ~np.isnan(matrix).any(0), strict=True))
-    assert all(there[n] for n in names_of(["confidence", "form", "augmentation"]))
+    known = names_of(["confidence", "form", "augmentation"])
+    assert [n for n in known if not there[n]] == ["score"]  # the network reports no instances
     assert not any(there[n] for n in names_of(["context"]))
 
 

@@ -79,6 +79,7 @@ def test_every_figure_has_a_label_and_is_read(folder):
     record = replace(
         record,
         augmented_dice={"flip": 0.5, "shift": 1.0},
+        target=replace(record.target, score=0.7),
         minimality=Minimality(cell_px=2, cells_left=9, cells_tested=8, removable=2, passes=8),
         minimally_sufficient_region=replace(
             small,
@@ -97,6 +98,7 @@ def test_every_figure_has_a_label_and_is_read(folder):
         0.3,
     )
     assert figures["growth_mm"] == 3.0
+    assert figures["score"] == 0.7
 
 
 def test_networks_side_by_side_show_the_same_object(browser, tmp_path):

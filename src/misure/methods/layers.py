@@ -13,15 +13,18 @@ from torch import Tensor, nn
 from misure.errors import InputError
 from misure.models.model import SegmentationModel
 from misure.models.outputs import describe
+from misure.models.prompted import PromptBinder
 
 
 def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
     """The dotted name of the last layer before the head whose output is a spatial feature map.
 
     One traced forward pass finds it. Candidates are the layers that hold no other layers, are
-    called once, and that the logits depend on. The last candidate whose output is spatial and has
-    another number of channels than the network's output is taken. If there is none, the head is
-    the last layer with parameters, and the last spatial candidate called before it is taken.
+    called once, have one output for the image, and that the logits depend on; none of those that
+    see boxes cut out of the image (the heads of Mask R-CNN). The last candidate whose output is
+    spatial and has another number of channels than the network's output is taken. If there is none,
+    the head is the last layer with parameters, and the last spatial candidate called before it is
+    taken.
 
     Args:
         model: its network must be a torch module.
@@ -34,7 +37,10 @@ def last_feature_layer(model: SegmentationModel, image: Tensor) -> str:
     spatial = [
         name
         for name, shape in called.items()
-        if len(shape) == image.ndim + 1 and prod(shape[2:]) > 1
+        if len(shape) == image.ndim + 1
+        and shape[0] == 1
+        and prod(shape[2:]) > 1
+        and not _head_of_boxes(model, name)
     ]
     features = [name for name in spatial if called[name][1] not in (num_classes, 1)]
     if not features:
@@ -109,6 +115,15 @@ def _nodes_behind(tensor: Tensor) -> set[Any]:
     return nodes
 
 
+def _head_of_boxes(model: SegmentationModel, layer: str) -> str:
+    """The part of torchvision's detectors that a layer is in if it sees boxes, not the image."""
+    for name, module in _module_of(model).named_modules():
+        is_head = any(each.__name__ == "RoIHeads" for each in type(module).__mro__)
+        if is_head and layer.startswith(f"{name}."):
+            return name
+    return ""
+
+
 def layer_of_name(model: SegmentationModel, layer: str) -> nn.Module:
     """The layer of a model's network with this dotted name.
 
@@ -120,6 +135,12 @@ def layer_of_name(model: SegmentationModel, layer: str) -> nn.Module:
         raise InputError(
             f"expected the dotted name of a layer of {model.name}, got {layer!r}. It has: "
             f"{', '.join(list(known)[1:9])} ..."
+        )
+    if head := _head_of_boxes(model, layer):
+        raise InputError(
+            f"expected a layer that sees the image, {layer} of {model.name} sees boxes cut out of "
+            f"it: its feature maps have no place in the image. Choose one outside of {head}, such "
+            "as one of the backbone."
         )
     return known[layer]
 
@@ -210,6 +231,12 @@ def _module_of(model: SegmentationModel) -> nn.Module:
             f"expected a network that sees the whole image, {model.name} sees one window after the "
             "other: a layer has one feature map for each. Use a method that needs none (rise, "
             "occlusion, misure), or explain a crop without window."
+        )
+    if isinstance(model.binder, PromptBinder):
+        raise InputError(
+            f"expected a network that takes images alone, {model.name} draws what a prompt names: "
+            "its layers mix image and prompt, and none is known to be a map of the image. Use a "
+            "method that needs no layer (rise, occlusion, misure)."
         )
     if not isinstance(model.net, nn.Module):
         raise InputError(

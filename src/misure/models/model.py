@@ -580,14 +580,16 @@ class SegmentationModel:
 
         Args:
             prompts: one or several: texts (`point:R,C`, `box:R0,C0,R1,C1`, `text:WORDS`) or
-                Prompts; see `misure.models.prompts`.
+                Prompts; see `misure.models.prompts`. `annotations:box` or `annotations:point`: a
+                prompt for each annotated object of an image of a data set (run, compare, missed);
+                classes are then those of the data set.
             mask: which of several masks of a prompt is read: `best`, `single` or its place; None:
                 as before, at first the best on the whole image.
 
         Raises:
             InputError: the network takes no prompts, or none of this kind.
         """
-        from misure.models.prompted import prompted
+        from misure.models.prompted_objects import prompted
 
         return prompted(self, prompts, mask)
 

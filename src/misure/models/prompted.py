@@ -7,6 +7,7 @@ with the best score is taken; the same one (by its place) is read wherever parts
 hidden, so that an explanation is of one output of the network.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -16,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from misure.errors import InputError, ModelError
+from misure.errors import InputError, MisureWarning, ModelError
 from misure.models.binding import Binding
 from misure.models.logits import all_finite
 from misure.models.outputs import SMALLEST_PROBABILITY
@@ -210,19 +211,44 @@ class PromptBinder:
         single = is_single(network, self.mask)
         masks = masks_of(model, image, encoded, single=single)
         places, scores = chosen(masks, self.mask)
+        regions = regions_of(model, masks, places, image.shape[1:])
+        _tell_points_beside(model.name, self.prompts, regions)
         form = PromptForm(
             name=model.name, prompts=self.prompts, mask=self.mask, places=places, scores=scores
         )
-        net = partial(_drawn, network, encoded, places, single)
+        net = partial(drawn, network, encoded, places, single)
         return Binding(network=net, form=form)
 
 
-def _drawn(
+def drawn(
     network: PromptableNetwork, encoded: Any, places: Sequence[int], single: bool, inputs: Tensor
 ) -> Tensor:
     """Logits (N, P, *any) of the masks at these places."""
     logits = network.masks(inputs, encoded, single=single).logits
     return torch.stack([logits[:, i, place] for i, place in enumerate(places)], dim=1)
+
+
+def regions_of(
+    model: "SegmentationModel", masks: Masks, places: Sequence[int], spatial: Sequence[int]
+) -> Tensor:
+    """The pixels (P, H, W) bool of the image that the masks at these places hold."""
+    logits = torch.stack([masks.logits[0, i, place] for i, place in enumerate(places)])
+    return model.preprocessing.to_image(logits[None].float(), tuple(spatial))[0] > 0
+
+
+def _tell_points_beside(name: str, prompts: Sequence[Prompt], regions: Tensor) -> None:
+    """Warns of prompts whose mask (P, H, W) holds none of their own points."""
+    for prompt, region in zip(prompts, regions, strict=True):
+        inside = [bool(region[int(row), int(column)]) for row, column in prompt.points]
+        if inside and not any(inside):
+            what = "is empty" if not bool(region.any()) else "does not hold its own point"
+            warnings.warn(
+                f"the mask that {name} draws for the prompt {prompt.spec!r} {what}: it may be "
+                "another object than the one that is meant. Look at it, move the point, give a "
+                "box, or choose another mask (mask=0, 1, ...).",
+                MisureWarning,
+                stacklevel=3,
+            )
 
 
 def mirrored_network(
@@ -245,7 +271,7 @@ def mirrored_network(
     network = network_of(model)
     prompts = [prompt.mirrored(spatial[1]) for prompt in form.prompts]
     encoded = encoded_for(model, prompts, spatial)
-    return partial(_drawn, network, encoded, form.places, is_single(network, form.mask))
+    return partial(drawn, network, encoded, form.places, is_single(network, form.mask))
 
 
 def is_single(network: PromptableNetwork, mask: MaskChoice) -> bool:
@@ -326,13 +352,7 @@ def prompt_arguments(
         InputError: prompts of a kind that the network does not take, or no such mask.
     """
     listed = as_prompts(prompts)
-    for prompt in listed:
-        if other := [kind for kind in prompt.kinds if kind not in network.kinds]:
-            raise InputError(
-                f"expected prompts by {' or '.join(network.kinds)} for {name}, got a {other[0]}: "
-                f"{prompt.spec!r}. {network.refusal}"
-            )
-    _check_mask(network, name, mask)
+    check_prompts(network, name, listed, mask)
     return {
         "form": PromptForm(name=name, prompts=listed, mask=mask),
         "binder": PromptBinder(listed, mask),
@@ -340,7 +360,16 @@ def prompt_arguments(
     }
 
 
-def _check_mask(network: PromptableNetwork, name: str, mask: Any) -> None:
+def check_prompts(
+    network: PromptableNetwork, name: str, prompts: Sequence[Prompt], mask: Any
+) -> None:
+    """Raises an InputError for prompts that a network does not take, or a mask that it has not."""
+    for prompt in prompts:
+        if other := [kind for kind in prompt.kinds if kind not in network.kinds]:
+            raise InputError(
+                f"expected prompts by {' or '.join(network.kinds)} for {name}, got a {other[0]}: "
+                f"{prompt.spec!r}. {network.refusal}"
+            )
     is_number = isinstance(mask, int) and not isinstance(mask, bool)
     if mask in (BEST, SINGLE) or (is_number and 0 <= mask < network.num_masks):
         return
@@ -348,24 +377,6 @@ def _check_mask(network: PromptableNetwork, name: str, mask: Any) -> None:
         f"expected mask as best, single or a number below {network.num_masks} for {name}, got "
         f"{mask!r}."
     )
-
-
-def prompted(
-    model: "SegmentationModel", prompts: Any, mask: MaskChoice | None = None
-) -> "SegmentationModel":
-    """A copy of a model with other prompts, whose network, lock and counters are the same.
-
-    Args:
-        model: of a network that takes prompts.
-        prompts: one or several, as texts or as Prompts.
-        mask: which of several masks is read; None: as the model does, else the best.
-
-    Raises:
-        InputError: the network takes none, or not such ones.
-    """
-    network = network_of(model)
-    mask = mask_of(model) if mask is None else mask
-    return model.with_form(network, **prompt_arguments(network, model.name, prompts, mask))
 
 
 def mask_of(model: "SegmentationModel") -> MaskChoice:

@@ -127,6 +127,12 @@ FEATURES: dict[str, Feature] = {
             )
         ),
         Feature(
+            "score",
+            "confidence",
+            "the network's own score of the object, of those that report instances",
+            lambda record: cast(float, record.target.score),
+        ),
+        Feature(
             "soft_dice",
             "confidence",
             "2 sum(p t) / (sum(p) + sum(t)), probabilities p, object t",

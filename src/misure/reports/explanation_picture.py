@@ -18,7 +18,7 @@ from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
 from misure.images.regions import area_fraction
 from misure.images.volumes import name_of
-from misure.models.prompts import parse_prompt
+from misure.models.prompts import Prompt, parse_prompt
 from misure.models.segmentation import Segmentation
 from misure.reports.axes import (
     CLASS_COLOURS,
@@ -126,6 +126,21 @@ def _grown(explanation: Explanation) -> str:
     return f"{explanation.growth_px:.0f} {unit}"
 
 
+def _prompts_of(explanation: Explanation) -> list[Prompt]:
+    """The prompts by which the target was named; several for a class of prompted objects."""
+    settings, target = explanation.values.model_settings, explanation.target
+    specs = settings.get("prompts") or []
+    if classes := settings.get("prompted_classes"):
+        specs = [
+            spec
+            for spec, class_index in zip(specs, classes, strict=True)
+            if class_index == target.class_index
+        ]
+    elif specs:
+        specs = specs[target.logit_index :][:1]
+    return [parse_prompt(spec) for spec in specs]
+
+
 def _draw(
     axes: Axes, name: str, view: _View, explanation: Explanation, segmentation: Segmentation
 ) -> None:
@@ -133,8 +148,8 @@ def _draw(
     if name == "image":
         show_image(axes, view.image)
         draw_outline(axes, view.target, TARGET_COLOUR, "solid")
-        if prompts := explanation.values.model_settings.get("prompts"):
-            draw_prompt(axes, parse_prompt(prompts[explanation.target.class_index]), "white", 1.0)
+        for prompt in _prompts_of(explanation):
+            draw_prompt(axes, prompt, "white", 1.0)
         region = explanation.target.region
         unit = "px" if region.ndim == 2 else "voxels"
         axes.set_title(f"image, target outlined ({region.sum():,} {unit})", fontsize=_TITLE_SIZE)

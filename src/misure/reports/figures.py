@@ -31,6 +31,7 @@ _OF_REGIONS = {
 _OF_ALL = {
     "target_area": "target.area_fraction",
     "target_pixels": "target.pixels",
+    "score": "target.score",
     "passes": "cost.pass_equivalents",
     "max_probability": "prediction.max_probability",
     "margin": "prediction.margin",
@@ -75,6 +76,7 @@ LABELS = {
     "removable": "blocks that can still go, share",
     "target_area": "size of the object, share of the image",
     "target_pixels": "size of the object, px",
+    "score": "the network's score of the object",
     "passes": "pass equivalents",
     "max_probability": "probability",
     "margin": "margin",

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from misure._version import __version__
 from misure.datasets import Dataset, Reading, Sample, as_dataset, open_dataset
+from misure.explanation.annotated_objects import model_for_dataset
 from misure.methods import METHODS
 from misure.models.device import choose_device
 from misure.models.loaders import load_model
@@ -64,6 +65,12 @@ class RunJob:
         """Where the results go."""
         return RunFolder(self.out)
 
+    def opened(self, worker: int = 0) -> tuple[SegmentationModel, Dataset]:
+        """The model, for the worker of this number, and the samples."""
+        model = self.open_model(worker)
+        source = self.open_source(model)
+        return model_for_dataset(model, source), source
+
     def open_model(self, worker: int = 0) -> SegmentationModel:
         """The model, for the worker of this number."""
         if not isinstance(self.model, str):
@@ -83,8 +90,7 @@ class RunJob:
 
     def open_worker(self, worker: int = 0) -> RunWorker:
         """A worker; its run must have begun."""
-        model = self.open_model(worker)
-        source = self.open_source(model)
+        model, source = self.opened(worker)
         return RunWorker(model, source, self.plan, self.folder, self.revisions)
 
     def settings(self, model: SegmentationModel) -> RunSettings:

@@ -174,9 +174,8 @@ def _begin(job: RunJob, execution: Execution) -> tuple[RunJob, dict[int, str]]:
             f"expected a folder that other processes see, got {job.out}, which would vanish with "
             "the process that writes to it. Name another one."
         )
-    model = job.open_model()
+    model, dataset = job.opened()
     job.plan.check(model)
-    dataset = job.open_source(model)
     keys = dataset.keys
     job.folder.begin(job.settings(model))
     job.folder.storage.clear_up()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from misure.datasets.sample import Dataset, Sample, SampleList, files_of
 from misure.errors import RunFolderError, entrance, reason_of
+from misure.explanation.annotated_objects import model_for_sample
 from misure.explanation.answers.whole import Answer, answer
 from misure.explanation.explanation import Explanation
 from misure.images.spacing import known_spacing
@@ -88,7 +89,7 @@ class RunWorker:
         try:
             sample = self._dataset[index]
             image = to_device(sample.image, self._model.device)
-            model = self._model.for_image(image, sample.affine)
+            model = model_for_sample(self._model, sample).for_image(image, sample.affine)
             logits = logits_of(model, image)
             segmentation = Segmentation(model, logits, image.device, model.reported_objects)
             objects = objects_of(sample, segmentation, self._plan, self._class_indices)

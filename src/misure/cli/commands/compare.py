@@ -89,6 +89,7 @@ def compare(
     """
     from misure._util.folders import writing_folder
     from misure.datasets import Dataset, ImageFiles, Reading, open_dataset
+    from misure.explanation.annotated_objects import model_for_dataset
     from misure.metrics.comparison.compare import DEFAULT_METHODS, DEFAULT_METRICS, compare
     from misure.models.loaders import load_model
     from misure.reports.folders import COMPARISON_FILES, save_comparison
@@ -121,6 +122,7 @@ def compare(
         samples: Dataset = (
             open_dataset(dataset, reading) if dataset else ImageFiles(images, reading=reading)
         )
+        model = model_for_dataset(model, samples)
         comparison = compare(
             model,
             samples,

@@ -53,7 +53,9 @@ _prompt_option = click.option(
     multiple=True,
     metavar="PROMPT",
     help="What a promptable network (SAM, CLIPSeg) shall draw: point:R,C, with more points after "
-    "semicolons (-R,C is none of the object), box:R0,C0,R1,C1, or text:WORDS. Each one is a class.",
+    "semicolons (-R,C is none of the object), box:R0,C0,R1,C1, or text:WORDS. Each one is a class. "
+    "annotations:box or annotations:point: each annotated object of a data set, by its box or its "
+    "innermost pixel (for run, compare and missed); classes are then those of the data set.",
 )
 _model_options = [
     click.option(

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from misure.datasets.sample import AnnotatedObject, Dataset, Sample, as_dataset
+from misure.datasets.sample import Dataset, Sample, as_dataset
 from misure.errors import InputError, entrance
-from misure.images.numbering import needs_regions
-from misure.images.regions import component_numbers, dice
+from misure.explanation.annotated_objects import (
+    annotated_objects,
+    model_for_dataset,
+    model_for_sample,
+)
+from misure.images.regions import dice
 from misure.models.background import is_named_background
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation, segment
@@ -67,6 +69,7 @@ def missed_objects(
             f"expected min_area and max_dice in [0, 1), got {min_area} and {max_dice}."
         )
     dataset = as_dataset(samples)
+    model = model_for_dataset(model, dataset)
     asked = {model.find_class(name) for name in classes}
     class_of = _classes(model, getattr(dataset, "class_names", ()))
     return _of_samples(model, dataset, asked, class_of, min_area, max_dice)
@@ -83,7 +86,7 @@ def _of_samples(
     for index in range(len(dataset.keys)):
         sample = dataset[index]
         segmentation = None
-        for number, annotated in enumerate(_objects(sample, model)):
+        for number, annotated in enumerate(annotated_objects(sample, model)):
             own = annotated.class_index
             class_index = own if class_of is None else class_of.get(own, -1)
             is_asked = class_index in asked if asked else class_index > 0 or model.multilabel
@@ -92,7 +95,9 @@ def _of_samples(
             region = annotated.region
             if float(region.float().mean()) < max(min_area, 1 / region.numel()):
                 continue
-            segmentation = segmentation or segment(model, sample.image, affine=sample.affine)
+            segmentation = segmentation or segment(
+                model_for_sample(model, sample), sample.image, affine=sample.affine
+            )
             _check_number(sample, segmentation)
             target = segmentation.missed(region, class_index, made_from="the annotation")
             drawn = segmentation.class_region(class_index).to(region.device) & region
@@ -134,32 +139,3 @@ def _classes(model: SegmentationModel, names: Sequence[str]) -> dict[int, int] |
             f"model ({', '.join(model.class_names[:5])}, ...), got none. Rename either."
         )
     return found
-
-
-def _objects(sample: Sample, model: SegmentationModel) -> list[AnnotatedObject]:
-    """The annotated objects of a sample, or the connected parts of each class but 0.
-
-    Class 0 of classes that overlap is like the others.
-    """
-    if sample.objects:
-        return list(sample.objects)
-    if not sample.is_annotated:
-        if model.multilabel:
-            raise InputError(needs_regions(f"the annotation of {sample.key}"))
-        raise InputError(
-            f"expected samples with annotations, {sample.key} has none. Name a data set with "
-            "annotations, such as coco:FOLDER."
-        )
-    return [
-        AnnotatedObject(class_index, part)
-        for class_index in sample.annotated_classes()
-        if class_index > 0 or sample.regions is not None
-        for part in _parts(sample.annotated_region(class_index))
-    ]
-
-
-def _parts(mask: Tensor) -> Iterator[Tensor]:
-    """The connected parts of a mask (*spatial) bool, each by itself."""
-    parts = component_numbers(mask)
-    for number in range(1, int(parts.max()) + 1):
-        yield parts == number

@@ -15,6 +15,7 @@ from msgspec import structs
 from misure._util.suggestions import did_you_mean
 from misure.datasets.sample import Dataset, Sample, as_dataset
 from misure.errors import InputError, entrance
+from misure.explanation.annotated_objects import model_for_dataset
 from misure.explanation.probe import OnStep
 from misure.methods import METHODS
 from misure.metrics import GROUPS
@@ -70,7 +71,8 @@ def compare(
     Raises:
         InputError: an unknown method, metric or option; or there is not a single map in the end.
     """
-    given = method_options or {}
+    given, dataset = method_options or {}, as_dataset(samples)
+    model = model_for_dataset(model, dataset)
     plan = RunPlan(
         objects="asked",
         classes=() if class_index is None else (str(class_index),),
@@ -85,7 +87,6 @@ def compare(
         plans.append(structs.replace(plan, method=name, method_options=options))
         plans[-1].check(model)
     metrics_of(metrics)  # an unknown one is an error before any work is done
-    dataset = as_dataset(samples)
     with TemporaryDirectory(prefix="misure-compare-") as folder:
         runs = [Path(folder) / plan.method for plan in plans]
         for number, (plan, out) in enumerate(zip(plans, runs, strict=True)):

@@ -19,6 +19,7 @@ from torch import Tensor
 from misure._util.records import plain
 from misure.datasets.sample import Dataset, Sample, case_of
 from misure.errors import InputError, reason_of
+from misure.explanation.annotated_objects import model_for_dataset, model_for_sample
 from misure.explanation.probe import OnStep, Probe
 from misure.images.spacing import known_spacing
 from misure.methods.result import MethodResult
@@ -72,6 +73,7 @@ def compare_runs(
         InputError: an unknown metric; two runs of one method; runs that differ in more than the
             method; another data set.
     """
+    model = model_for_dataset(model, dataset)
     opened = [ComparedRun.open(RunFolder(path), method_options or {}) for path in runs]
     check_alike([run.settings for run in opened])
     measuring = _Measuring(model, metrics_of(metrics), opened[0].settings, baseline_image)
@@ -178,7 +180,8 @@ class _Measuring:
             _, model, probe = self._probe
             if torch.equal(probe.target.region.cpu(), target.region):
                 return model, probe
-        model = self._model.for_image(to_device(sample.image, self._model.device), sample.affine)
+        image = to_device(sample.image, self._model.device)
+        model = model_for_sample(self._model, sample).for_image(image, sample.affine)
         probe = make_probe(
             model,
             sample.image,

@@ -168,6 +168,12 @@ def load(
             task=mode if is_told else "",
         )
         if mode != SEMANTIC:
+            if is_told:  # its post-processing fails without, in older releases as in new ones
+                require(
+                    "torchvision",
+                    extra="torchvision",
+                    purpose="list the objects of OneFormer (objects=semantic needs it not)",
+                )
             opened = open_processor(
                 argument, files, net.config, transformers, processor=processor or None
             )

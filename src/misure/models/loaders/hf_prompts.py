@@ -26,6 +26,7 @@ from misure.models.prompted import (
     as_prompt_preprocessing,
     prompt_arguments,
 )
+from misure.models.prompted_objects import annotation_arguments, way_of
 from misure.models.prompts import BOX, POINT, TEXT, Prompt, as_prompts
 
 _DECODED_AT_ONCE = 16  # prompts
@@ -342,14 +343,16 @@ def load_promptable(
         files: name of a processor's file -> its path, or None.
         transformers: the library.
         check_weights: raises an InputError if weights are missing.
-        prompts: one or several; None: they are given later, by `with_prompts`.
+        prompts: one or several; `annotations:box` or `annotations:point`; None: they are given
+            later, by `with_prompts`.
         mask: which of several masks is read; None: the best.
         processor, given: as of `preprocessing_settings`.
 
     Raises:
         InputError: a folder that cannot be opened, or prompts that the network does not take.
     """
-    listed = None if prompts is None else as_prompts(prompts)
+    way = way_of(prompts)
+    listed = None if prompts is None or way else as_prompts(prompts)
     family = _FAMILIES[kind]
     if family is _CONCEPTS and kind == "sam3_video" and not _any_text(listed):
         family = _TRACKER
@@ -371,10 +374,11 @@ def load_promptable(
         if family.takes_text
         else family.network(net)
     )
-    if listed is not None:
-        settings |= prompt_arguments(
-            network, f"hf:{argument}", listed, BEST if mask is None else mask
-        )
+    asked = BEST if mask is None else mask
+    if way is not None:
+        settings |= annotation_arguments(network, f"hf:{argument}", way, asked)
+    elif listed is not None:
+        settings |= prompt_arguments(network, f"hf:{argument}", listed, asked)
     elif mask is not None:
         raise InputError("expected prompts beside mask=..., got none. Give prompts, too.")
     return network, settings

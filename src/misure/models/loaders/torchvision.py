@@ -16,7 +16,12 @@ from misure._util.optional import require
 from misure.errors import InputError, MissingDataError
 from misure.models.loaders.file import reading
 from misure.models.loaders.registry import loader
-from misure.models.loaders.torchvision_detection import MIN_SCORE, mask_rcnn_settings, no_masks
+from misure.models.loaders.torchvision_detection import (
+    MIN_SCORE,
+    checked_sizes,
+    mask_rcnn_settings,
+    no_masks,
+)
 from misure.models.preprocessing import Preprocessing
 
 _LEVELS = 255
@@ -24,16 +29,26 @@ _LEVELS = 255
 
 @loader("torchvision", usage="torchvision:NAME", extra="torchvision")
 def load(
-    argument: str, _device: torch.device, *, min_score: float | None = None
+    argument: str,
+    _device: torch.device,
+    *,
+    min_score: float | None = None,
+    min_size: int | None = None,
+    max_size: int | None = None,
+    rpn_post_nms_top_n_test: int | None = None,
+    box_detections_per_img: int | None = None,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """A segmentation network or a Mask R-CNN of torchvision, with default weights and class names.
 
     Args:
         argument: its name in torchvision.
         min_score: of Mask R-CNN alone: score from which an object is reported; None: 0.5.
+        min_size, max_size, rpn_post_nms_top_n_test, box_detections_per_img: of Mask R-CNN alone, as
+            in torchvision: the short side that images are resized to, the most that the long side
+            may have, proposals kept, and boxes listed; None: 800, 1333, 1000, 100.
 
     Raises:
-        InputError: no such network.
+        InputError: no such network, or an option that is none of its.
         MissingDataError: the weights are missing, and cannot be downloaded.
         MissingDependencyError: torchvision is missing.
     """
@@ -54,18 +69,32 @@ def load(
             f"expected a segmentation network of torchvision ({', '.join(names)}), "
             f"got {argument!r}."
         )
-    if min_score is not None and argument not in masked:
+    sizes = {
+        "min_size": min_size,
+        "max_size": max_size,
+        "rpn_post_nms_top_n_test": rpn_post_nms_top_n_test,
+        "box_detections_per_img": box_detections_per_img,
+    }
+    sizes = {option: value for option, value in sizes.items() if value is not None}
+    given = [*(["min_score"] if min_score is not None else []), *sizes]
+    if given and argument not in masked:
         raise InputError(
-            f"expected min_score for {' or '.join(masked)} alone: {argument} names a class for "
+            f"expected {given[0]} for {' or '.join(masked)} alone: {argument} names a class for "
             "each pixel."
         )
+    sizes = checked_sizes(sizes)
     weights = models.get_model_weights(argument).DEFAULT
     class_names = weights.meta["categories"]
     with reading(f"the weights of {argument} from {weights.url}"):
         state = _read_weights(weights.url)
         extras = {"aux_loss": True} if any(key.startswith("aux_") for key in state) else {}
         net = models.get_model(
-            argument, weights=None, weights_backbone=None, num_classes=len(class_names), **extras
+            argument,
+            weights=None,
+            weights_backbone=None,
+            num_classes=len(class_names),
+            **extras,
+            **sizes,
         )
         net.load_state_dict(state)
     if argument in masked:

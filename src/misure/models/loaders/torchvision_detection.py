@@ -5,7 +5,7 @@ of the image. All of that is its own here, so what is reported is what it return
 Gradients flow through scores and masks; boxes have none in torchvision.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -21,6 +21,9 @@ MIN_SCORE = 0.5
 
 The networks list boxes from a score of 0.05 on.
 """
+
+MAX_SIZE = 1333
+"""The most that the long side of a resized image has in torchvision, unless said otherwise."""
 
 _MOST_OTHERS = 20
 _KEYS = ("labels", "scores", "masks")
@@ -68,6 +71,26 @@ class MaskRcnnInstances:
             self._num_classes,
             probabilities=True,
         )
+
+
+def checked_sizes(sizes: Mapping[str, Any]) -> dict[str, int]:
+    """Options of a Mask R-CNN about the sizes of its input and the numbers of its proposals.
+
+    Args:
+        sizes: name -> value.
+
+    Raises:
+        InputError: one that is no whole number from 1 on.
+    """
+    for name, value in sizes.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise InputError(f"expected {name} as a whole number from 1 on, got {value!r}.")
+    if sizes.get("max_size", MAX_SIZE) < sizes.get("min_size", 1):
+        raise InputError(
+            f"expected max_size of at least min_size ({sizes['min_size']}), got "
+            f"{sizes.get('max_size', MAX_SIZE)}."
+        )
+    return dict(sizes)
 
 
 def mask_rcnn_settings(
