@@ -13,6 +13,7 @@ of a model.
 """
 
 import argparse
+import sys
 import time
 import warnings
 from dataclasses import replace
@@ -88,12 +89,17 @@ def memory(arguments: argparse.Namespace) -> None:
                 region = target.region.float() if gradient else target.region
                 measured(name, lambda q=query, r=region: try_regions(model, [(probe, r)], q))
     if "explain" in works:
-        options = {"max_passes": arguments.max_passes, "num_minimality_tests": 0, "thresholds": ()}
-        preset = arguments.preset
+        preset, options = arguments.preset, {}
+        if arguments.max_passes:
+            options = {"max_passes": arguments.max_passes}
         measured(
             f"explain, {preset}",
-            lambda: misure.explain(model, image, target, preset=preset, **options),
+            lambda: misure.explain(model, image, target, preset=preset, on_step=_said, **options),
         )
+
+
+def _said(doing: str, step: int, _of: int | None) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {doing} {step}", file=sys.stderr, flush=True)
 
 
 def saved(arguments: argparse.Namespace) -> None:
@@ -172,7 +178,7 @@ def main() -> None:
     parser.add_argument("--window", type=int)
     parser.add_argument("--overlap", type=float, default=0.5)
     parser.add_argument("--preset", default="readable")
-    parser.add_argument("--max-passes", type=int, default=30)
+    parser.add_argument("--max-passes", type=int)
     parser.add_argument("--model")
     parser.add_argument("--image")
     parser.add_argument("--class-index", type=int, default=3)

@@ -11,7 +11,8 @@ from misure._util import freed_memory
 from misure.cli.commands.option_values import settings as option_settings
 from misure.errors import InputError, MisureWarning
 from misure.models.logits import class_margin, class_region
-from misure.models.rivals import deciding, enlarged, place_of
+from misure.models.long_passes import time_needed, words_of_time
+from misure.models.rivals import deciding, enlarged, near_rivals, place_of
 from misure.models.sliding import _Counts
 from misure.models.windows import Windows, box_of
 
@@ -226,7 +227,7 @@ def test_large_images_are_decided_class_by_class(monkeypatch):
 
 def test_memory_is_given_back_slab_by_slab_of_large_images_alone(monkeypatch):
     num_given_back = []
-    monkeypatch.setattr(freed_memory, "_LARGE", 300)
+    monkeypatch.setattr(freed_memory, "LARGE", 300)
     monkeypatch.setattr(freed_memory, "release_freed_memory", lambda: num_given_back.append(1))
     model = toys.model_of(_network(2), window=8)
     model.examine(_image((15, 22)))
@@ -512,3 +513,100 @@ def test_a_window_with_a_side_below_0_is_refused():
 def test_what_windows_are_like_needs_a_window(window):
     with pytest.raises(InputError, match="beside overlap, got 0.25 alone"):
         misure.SegmentationModel(lambda x: x, window=window, overlap=0.25)
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+@pytest.mark.parametrize(("num_classes", "probabilities"), [(4, False), (1, False), (3, True)])
+def test_regions_are_those_of_the_logits(num_classes, probabilities, multilabel):
+    net, image = _network(3, num_classes), _image((14, 9, 17))
+    squash = torch.sigmoid if multilabel or num_classes == 1 else lambda x: x.softmax(1)
+    model = toys.model_of(
+        (lambda x: squash(net(x))) if probabilities else net, window=6, multilabel=multilabel,
+        probabilities=probabilities,
+    )  # fmt: skip
+    with torch.no_grad():
+        logits = model(image)
+    for k in range(logits.shape[1]):
+        with model.counting() as cost:
+            (region,) = model.predicted_regions(image, [k])
+        expected = class_region(logits, k, multilabel)[0]
+        assert region.dtype == torch.bool
+        assert torch.equal(region, expected)
+        assert cost.forward_passes == 1
+    judged = torch.zeros(1, 14, 9, 17, dtype=torch.bool)
+    judged[0, :3, :3, 12:] = True
+    (region,) = model.predicted_regions(image, [0], judged)
+    expected = class_region(logits, 0, multilabel)[0]
+    assert torch.equal(region[judged[0]], expected[judged[0]])
+
+
+def test_how_long_an_explanation_takes_is_known_before_its_first_pass():
+    model = toys.model_of(_network(2), window=8)
+    assert time_needed(model, (15, 22), 25) is None
+    model.examine(_image((15, 22)))
+    model.seconds_of_window = 2.0
+    num = model.windows.num_windows((15, 22))
+    assert time_needed(model, (15, 22), 25) == (
+        f"a pass shows {num} windows and takes up to {2 * num} s; this explanation takes about 25 "
+        f"passes, up to {round(50 * num / 60)} min; windows that are known already are not shown "
+        "again."
+    )
+    assert time_needed(model, (8, 8), 25) is None
+    assert time_needed(toys.model_of(_network(2)), (15, 22), 25) is None
+    assert [words_of_time(s) for s in (4.2, 119, 5400)] == ["4 s", "2 min", "1.5 hours"]
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+@pytest.mark.parametrize("options", [{}, {"size_divisor": 32}, {"max_side": 64}])
+def test_only_rivals_that_decide_are_enlarged(options, multilabel, monkeypatch):
+    monkeypatch.setattr("misure.models.model.MOST_NUMBERS", 1)
+    generator = torch.Generator().manual_seed(4)
+    image = torch.rand(1, 2, 96, 136, generator=generator)
+    image[..., 40:] *= 0.2
+    weight = torch.randn(9, 2, 8, 8, generator=generator)
+    model = toys.model_of(
+        lambda x: nn.functional.conv2d(x, weight, stride=8), multilabel=multilabel,
+        num_classes=9, channels_last=False, **options,
+    )  # fmt: skip
+    with torch.no_grad():
+        logits = model(image)
+    classes = set(logits.argmax(1).unique().tolist())
+    assert len(classes) > 1
+    for k in range(9):
+        (region,) = model.predicted_regions(image, [k])
+        assert torch.equal(region, class_region(logits, k, multilabel)[0])
+
+
+def test_a_rival_that_leads_only_between_two_numbers_counts():
+    coarse = torch.tensor([[10.0, 0], [0, 10], [6, 6], [-9, -9]])
+    logits = coarse[None, :, None].expand(1, 4, 6, 2).contiguous()
+    rivals, may_win = near_rivals(logits, 2)
+    assert rivals == [0, 1]
+    assert may_win.all()
+    rivals, may_win = near_rivals(logits, 3)
+    assert not rivals
+    assert not may_win.any()
+
+
+def test_rivals_far_from_the_class_are_not_enlarged(monkeypatch):
+    monkeypatch.setattr("misure.models.model.MOST_NUMBERS", 1)
+    coarse = torch.full((1, 21, 20, 40), -5.0)
+    coarse[:, 0] = 5
+    coarse[:, 7] = 0
+    coarse[:, 7, 4:9, 6:11] = 10
+    coarse[:, 9, 4:9, 11:16] = 8
+    coarse[:, 3, 10:, 25:] = 8
+    model = toys.model_of(lambda x: coarse)
+    image, enlarged_classes = torch.rand(1, 1, 160, 320), []
+    with torch.no_grad():
+        logits = model(image)
+    to_image = type(model.preprocessing).to_image
+
+    def counted(self, given, spatial):
+        enlarged_classes.append(given.shape[1])
+        return to_image(self, given, spatial)
+
+    monkeypatch.setattr("misure.models.preprocessing.Preprocessing.to_image", counted)
+    (region,) = model.predicted_regions(image, [7])
+    assert torch.equal(region, class_region(logits, 7, False)[0])
+    assert len(enlarged_classes) <= 5  # of 21: itself, where it may win, and three rivals

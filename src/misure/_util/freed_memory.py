@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
-_LARGE = 2**23  # pixels
+LARGE = 2**23
+"""Pixels of an image from which its tensors are many times those of a patch."""
+
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # names of mallopt, in malloc.h
 _LARGEST_INT = 2**31 - 1
 _KEPT = {_MMAP_MAX: 0, _TRIM_THRESHOLD: _LARGEST_INT}
@@ -25,6 +27,7 @@ class _State:
     lock = Lock()
     is_kept_for_good = False
     num_keeping = 0
+    is_large = False  # whether the last image was, so that nothing is kept for now
 
 
 def keep_freed_memory() -> bool:
@@ -34,7 +37,7 @@ def keep_freed_memory() -> bool:
     `freed_memory_kept` does so for a while.
     """
     with _State.lock:
-        _State.is_kept_for_good = _ask_for(_KEPT)
+        _State.is_kept_for_good, _State.is_large = _ask_for(_KEPT), False
         return _State.is_kept_for_good
 
 
@@ -51,6 +54,7 @@ def freed_memory_kept() -> Iterator[None]:
         if is_asked:
             _State.num_keeping += 1
             if _State.num_keeping == 1:
+                _State.is_large = False
                 _ask_for(_KEPT)
     try:
         yield
@@ -87,12 +91,18 @@ def release_freed_memory() -> None:
 
 
 def release_if_large(num_pixels: int) -> None:
-    """Gives what was kept back if an image has 2^23 pixels or more.
+    """Gives what was kept back to the system if an image has 2^23 pixels or more.
 
     Its tensors are many times those that a network makes of a patch, and what is kept of them is
-    rarely used again.
+    rarely used again. So nothing is kept until a smaller image is shown.
     """
-    if num_pixels >= _LARGE:
+    is_large = num_pixels >= LARGE
+    with _State.lock:
+        is_keeping = _State.is_kept_for_good or _State.num_keeping > 0
+        if is_keeping and is_large != _State.is_large:
+            _State.is_large = is_large
+            _ask_for(_USUAL if is_large else _KEPT)
+    if is_large:
         release_freed_memory()
 
 

@@ -1,6 +1,7 @@
 """What a terminal shows: progress, tables, the summary of an explanation."""
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         TargetRecord,
     )
     from misure.explanation.removal import Minimality
+    from misure.models.cost import Cost
     from misure.runs.run import OnProgress, Progress
 
 _LINE_EVERY_S = 30.0
@@ -36,20 +38,41 @@ def say(text: str = "", *, err: bool = False) -> None:
 
 
 @contextmanager
-def progress(quiet: bool) -> Iterator["OnStep | None"]:
-    """A function to call with progress, which shows a bar; None if this is no terminal."""
-    if quiet or not sys.stderr.isatty():
+def progress(
+    quiet: bool, cost: "Cost | None" = None, most_passes: int | None = None
+) -> Iterator["OnStep | None"]:
+    """A function to call with progress, which shows a bar; None if there is nothing to show.
+
+    Args:
+        quiet: show nothing.
+        cost: of the work, as far as it is done. If this is no terminal, a line every 30 s says how
+            many passes were made; None: it says nothing then.
+        most_passes: that the work may take, or takes as a rule; None: not known.
+    """
+    is_terminal = sys.stderr.isatty()
+    if quiet or not (is_terminal or cost):
         yield None
         return
     from tqdm import tqdm
 
     bars: list[tqdm[Any]] = []
+    start = last_line = time.perf_counter()
 
     def on_step(doing: str, done: int, total: int | None) -> None:
+        nonlocal last_line
+        seconds = time.perf_counter() - start
+        passes = "" if cost is None else _passes(cost, most_passes, seconds)
+        if not is_terminal:
+            if start + seconds >= last_line + _LINE_EVERY_S:
+                last_line = start + seconds
+                say(f"{doing}: {passes}", err=True)
+            return
         if not bars or bars[0].desc != doing or done < bars[0].n:
             for bar in bars:
                 bar.close()
             bars[:] = [tqdm(total=total, desc=printable(doing), unit="step", leave=False)]
+        if passes:
+            bars[0].set_postfix_str(passes, refresh=False)
         bars[0].update(done - bars[0].n)
 
     try:
@@ -57,6 +80,17 @@ def progress(quiet: bool) -> Iterator["OnStep | None"]:
     finally:
         for bar in bars:
             bar.close()
+
+
+def _passes(cost: "Cost", most_passes: int | None, seconds: float) -> str:
+    """The passes that were made, and the time that is left if all of `most_passes` are made."""
+    from misure.models.long_passes import words_of_time
+
+    done = cost.pass_equivalents
+    if not most_passes or not 0 < done < most_passes:
+        return f"{done} passes"
+    left = words_of_time(seconds / done * (most_passes - done))
+    return f"{done} of about {most_passes} passes, {left} left"
 
 
 @contextmanager

@@ -7,10 +7,12 @@ region, from the pixels that are shown.
 """
 
 from collections.abc import Callable, Sequence
+from math import prod
 
 import torch
 from torch import Tensor
 
+from misure._util.freed_memory import LARGE
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError
 from misure.explanation.filling import fill_in
@@ -96,8 +98,25 @@ def blur(
     blurred = image
     for axis, unit in enumerate(sampling or (1,) * (image.ndim - 1), start=1):
         averages = _gaussian_averages(image.shape[axis], wide / unit).to(image)
-        blurred = torch.tensordot(blurred, averages, dims=([axis], [1])).movedim(-1, axis)
+        blurred = _averaged(blurred, averages, axis)
     return blurred.contiguous()
+
+
+def _averaged(image: Tensor, averages: Tensor, axis: int) -> Tensor:
+    """An image (C, *spatial) with averages (length, length) taken along an axis.
+
+    Of large ones one plane after the other, for a product makes two copies of what it is given.
+    """
+    if prod(image.shape[1:]) < LARGE or image.ndim < 4:
+        return torch.tensordot(image, averages, dims=([axis], [1])).movedim(-1, axis)
+    planes = 1 if axis > 1 else 2
+    averaged = torch.empty_like(image)
+    for i in range(image.shape[planes]):
+        plane = image.select(planes, i)
+        along = axis if axis < planes else axis - 1
+        product = torch.tensordot(plane, averages, dims=([along], [1])).movedim(-1, along)
+        averaged.select(planes, i).copy_(product)
+    return averaged
 
 
 def _given(baseline_image: Tensor, image: Tensor) -> Tensor:
@@ -145,7 +164,7 @@ def _noise(image: Tensor, _mean: Sequence[float], seed: int) -> Tensor:
     each_channel = tuple(range(1, image.ndim))
     mean = image.mean(each_channel, keepdim=True)
     spread = image.std(each_channel, keepdim=True, correction=0)
-    return mean + spread * noise
+    return noise.mul_(spread).add_(mean)
 
 
 BASELINE_IMAGES: dict[str, Callable[[Tensor, Sequence[float], int], Tensor]] = {
@@ -157,6 +176,9 @@ BASELINE_IMAGES: dict[str, Callable[[Tensor, Sequence[float], int], Tensor]] = {
     "inpainted": _mean,
 }
 """Name -> function of (image, mean of the model, seed)."""
+
+MADE_WHEN_NEEDED = ("blurred", "noise")
+"""Names of those that take memory of their own and are the same whatever is shown."""
 
 MADE_OF_SHOWN: dict[str, MadeOfShown] = {"filled": fill_in, "inpainted": inpaint}
 """Name -> what makes the baseline image of a region, for those that depend on the region."""

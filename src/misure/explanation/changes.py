@@ -96,10 +96,12 @@ class Shift(Change):
         return replace(
             presentation,
             image=self.region(presentation.image),
-            baseline_image=self.region(presentation.baseline_image),
+            baseline=self.region(presentation.baseline_image),
         )
 
     def region(self, region: Tensor) -> Tensor:
+        if not any(region.stride()):  # of one colour
+            return region
         length = region.shape[self.axis]
         places = torch.arange(length, device=region.device) - self.step
         return region.index_select(self.axis, places.clamp(0, length - 1))
@@ -120,7 +122,8 @@ class Noise(Change):
         image = presentation.image
         noise = np.random.default_rng(self.seed).standard_normal(image.shape, dtype=np.float32)
         spread = _NOISE * (image.max() - image.min())
-        return replace(presentation, image=image + spread * torch.from_numpy(noise).to(image))
+        changed = torch.from_numpy(noise).to(image).mul_(spread).add_(image)
+        return replace(presentation, image=changed)
 
 
 @dataclass(frozen=True)

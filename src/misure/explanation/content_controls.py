@@ -11,12 +11,14 @@ region is weak evidence.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from misure.errors import InputError
+from misure.explanation.made_image import MadeImage, image_of
 
 CONTENT_CONTROLS = ("mean_colour", "noise", "other_image")
 
@@ -31,15 +33,16 @@ class ContentControls:
     """The contents that can replace one image.
 
     Attributes:
-        image, other_image: (C, *spatial) float.
-        noise: (C, *spatial) float, Gaussian of mean 0 and standard deviation 1.
+        image: (C, *spatial) float.
+        other: another image (C, *spatial) float, or what makes it.
+        noise: makes (C, *spatial) float, Gaussian of mean 0 and standard deviation 1.
         transfer_from: name of the other image; `turned` if it is the image itself.
         is_resized: whether the other image had another shape, and was scaled and cropped.
     """
 
     image: Tensor
-    other_image: Tensor
-    noise: Tensor
+    other: Tensor | MadeImage
+    noise: MadeImage
     transfer_from: str = TURNED
     is_resized: bool = False
 
@@ -51,14 +54,14 @@ class ContentControls:
             region: (*spatial) bool; an empty one has no content, so the image stays as it is.
         """
         if content == "other_image":
-            return self.other_image
+            return image_of(self.other)
         num_pixels = region.sum().clamp(min=1)
         each_channel = (-1, *[1] * region.ndim)
         mean = ((self.image * region).flatten(1).sum(1) / num_pixels).view(each_channel)
         if content == "mean_colour":
             return mean.expand_as(self.image)
-        squares = (((self.image - mean) * region) ** 2).flatten(1).sum(1)
-        return mean + (squares / num_pixels).sqrt().view(each_channel) * self.noise
+        squares = (self.image - mean).mul_(region).square_().flatten(1).sum(1)
+        return torch.mul((squares / num_pixels).sqrt().view(each_channel), self.noise()).add_(mean)
 
 
 def make_content_controls(
@@ -82,12 +85,17 @@ def make_content_controls(
             "command line name a file with --other-image."
         )
     is_resized = other_image is not None and other_image.shape != image.shape
+    other: Tensor | MadeImage
     if other_image is None:
-        name, other_image = TURNED, image.flip(tuple(range(1, image.ndim)))
-    other_image = fitted_to(other_image, image)
-    generator = torch.Generator().manual_seed(seed + _APART)
-    noise = torch.randn(image.shape, generator=generator)
-    return ContentControls(image, other_image, noise.to(image), name, is_resized)
+        name, other = TURNED, MadeImage(partial(image.flip, tuple(range(1, image.ndim))))
+    else:
+        other = fitted_to(other_image, image)
+
+    def noise() -> Tensor:
+        generator = torch.Generator().manual_seed(seed + _APART)
+        return torch.randn(image.shape, generator=generator).to(image)
+
+    return ContentControls(image, other, MadeImage(noise), name, is_resized)
 
 
 def fits(other_image: Tensor, image: Tensor) -> bool:

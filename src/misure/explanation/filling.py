@@ -39,8 +39,12 @@ def fill_in(
         sampling: sides of a voxel relative to the smallest; None: they are equal. The cells of the
             pyramid become cubes as far as halving axes allows.
     """
-    weight = visibility[:, None]
-    levels = [torch.cat([weight * images, weight], 1)]  # colour times weight, weight
+    num_colours, weight = images.shape[1], visibility[:, None]
+    finest = images.new_empty(len(weight), num_colours + 1, *images.shape[2:])
+    torch.mul(weight, images, out=finest[:, :num_colours])
+    finest[:, num_colours:] = weight
+    levels = [finest]  # colour times weight, weight
+    del finest
     halved: list[list[int]] = []
     sides = list(sampling or (1.0,) * visibility[0].ndim)
     while max(levels[-1].shape[2:]) > 1:
@@ -49,7 +53,9 @@ def fill_in(
         for axis in axes:
             cells = _halve(cells, axis + 2)
             sides[axis] *= 2
-        levels.append(cells / cells[:, -1:].clamp(min=1))
+        if len(levels) == 1:
+            levels[0] = levels[0].new_empty(0, *levels[0].shape[1:])  # only its shape is needed
+        levels.append(cells.div_(cells[:, -1:].clamp(min=1)))
         halved.append(axes)
     corner = (slice(0, 1),) * visibility[0].ndim
     colour = empty[(slice(None), slice(None), *corner)]
@@ -81,6 +87,12 @@ def _double(values: Tensor, axis: int, length: int) -> Tensor:
     num = values.shape[axis]
     lefts, rights = values.narrow(axis, 0, num - 1), values.narrow(axis, 1, num - 1)
     shares = (_TO_NEIGHBOUR, 1 - _TO_NEIGHBOUR)
-    between = torch.stack([torch.lerp(lefts, rights, share) for share in shares], axis + 1)
-    ends = [values.narrow(axis, 0, 1), values.narrow(axis, num - 1, length - 2 * num + 1)]
-    return torch.cat([ends[0], between.flatten(axis, axis + 1), ends[1]], axis)
+    doubled = values.new_empty(*values.shape[:axis], length, *values.shape[axis + 1 :])
+    doubled.narrow(axis, 0, 1).copy_(values.narrow(axis, 0, 1))
+    before = (slice(None),) * axis
+    for first, share in enumerate(shares, start=1):
+        between = doubled[(*before, slice(first, 2 * num - 1, 2))]
+        between.copy_(torch.lerp(lefts, rights, share))
+    rest = length - 2 * num + 1
+    doubled.narrow(axis, length - rest, rest).copy_(values.narrow(axis, num - 1, rest))
+    return doubled

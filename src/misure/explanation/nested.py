@@ -123,10 +123,10 @@ def saliency_map_of(
     levels = [map_value(one.dice_threshold) for one in family]
     saliency_map = _ORDERED_SHARE * levels[-1] * scores
     if is_known is not None:
-        saliency_map = saliency_map.where(is_known, torch.nan)
+        saliency_map.masked_fill_(~is_known, torch.nan)
     for one, level, above in reversed([*zip(family, levels, [1.0, *levels], strict=False)]):
-        ordered = level + _ORDERED_SHARE * (above - level) * scores
-        saliency_map = torch.where(one.region, ordered, saliency_map)
+        ordered = (_ORDERED_SHARE * (above - level) * scores).add_(level)
+        torch.where(one.region, ordered, saliency_map, out=saliency_map)
     return saliency_map.float()
 
 

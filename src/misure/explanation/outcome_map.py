@@ -63,13 +63,14 @@ def outcome_scores(
     always, ever = shares.min(0) == 1, shares.max(0) > 0
     scores = _in_units(_enlarged(effects, spatial, "linear"))
     if shown.least_areas is not None:
-        held = -shown.least_areas.cpu().clamp(min=_LEAST_AREA, max=1).log()
-        scores = scores + _in_units(held)
+        held = shown.least_areas.cpu().clamp(min=_LEAST_AREA, max=1).log_().neg_()
+        scores.add_(_in_units(held))
+        del held
     if shown.gradients is not None:
-        scores = scores + _in_units(_cut_off(shown.gradients.cpu().float(), sampling))
+        scores.add_(_in_units(_cut_off(shown.gradients.cpu().float(), sampling)))
     scores = _in_units(scores)
     is_known = _enlarged(ever & (told >= _LEAST_TOLD), spatial, "nearest") > 0
-    return scores.masked_fill(_enlarged(always, spatial, "nearest") > 0, 1.0), is_known
+    return scores.masked_fill_(_enlarged(always, spatial, "nearest") > 0, 1.0), is_known
 
 
 def _cut_off(gradients: Tensor, sampling: Sampling | None) -> Tensor:
@@ -85,7 +86,7 @@ def _in_units(values: Tensor) -> Tensor:
     low, high = values.min(), values.max()
     if high - low < _LEAST_DIFFERENCE:
         return torch.ones_like(values)
-    return 1 - (high - values) / (high - low)
+    return (high - values).div_(high - low).neg_().add_(1)
 
 
 def _sides_of_blocks(

@@ -10,14 +10,17 @@ the baseline image from the image and the visibility, so whoever has the region 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from misure.errors import InputError
-from misure.explanation.baselines import made_of_shown, make_baseline_image
+from misure.explanation.baselines import MADE_WHEN_NEEDED, made_of_shown, make_baseline_image
+from misure.explanation.filling import fill_in
 from misure.explanation.inpainting import MadeOfShown
+from misure.explanation.made_image import MadeImage, image_of
 from misure.images.regions import distance_px_up_to
 from misure.images.spacing import Sampling, sampling_of
 from misure.models.model import SegmentationModel
@@ -29,7 +32,8 @@ class Presentation:
 
     Attributes:
         image: (C, *spatial) float.
-        baseline_image: (C, *spatial) float; if it is made of what is shown, that of nothing.
+        baseline: the baseline image (C, *spatial) float, or what makes it when it is needed; if it
+            is made of what is shown, that of nothing.
         edge_px: width of the soft edge, inside the region; 0 is a hard edge. Pixels of the edge
             count as shown, for the model sees them partly.
         name: of the baseline image, `tensor` if the user gave one.
@@ -40,11 +44,16 @@ class Presentation:
     """
 
     image: Tensor
-    baseline_image: Tensor
+    baseline: Tensor | MadeImage
     edge_px: int = 0
     name: str = ""
     sampling: Sampling | None = None
     made_of_shown: MadeOfShown | None = None
+
+    @property
+    def baseline_image(self) -> Tensor:
+        """The baseline image (C, *spatial); if it is made of what is shown, that of nothing."""
+        return image_of(self.baseline)
 
     def visibility(self, region: Tensor) -> Tensor:
         """The visibility (*spatial) of a region: 1 deep inside, d / (edge_px + 1) in the edge.
@@ -83,6 +92,7 @@ def show_each(presentations: Sequence[Presentation], visibility: Tensor) -> Tens
     by_channel = visibility.ndim == images.ndim
     baseline_images = _stacked([one.baseline_image for one in presentations])
     made = [(one.made_of_shown, one.sampling) for one in presentations]
+    is_own = False
     for make, sampling in dict.fromkeys(made):
         if make is None:
             continue
@@ -90,11 +100,16 @@ def show_each(presentations: Sequence[Presentation], visibility: Tensor) -> Tens
         fill = _each_channel(make) if by_channel else make
         if len(alike) == len(made):
             baseline_images = fill(images, visibility, baseline_images, sampling)
+            is_own = make is fill_in and not by_channel and max(images.shape[2:]) > 1
             continue
         own = torch.tensor(alike, device=visibility.device)
         filled = fill(images[own], visibility[own], baseline_images[own], sampling)
         baseline_images = baseline_images.index_copy(0, own, filled)
-    return torch.lerp(baseline_images, images, visibility if by_channel else visibility[:, None])
+    share = visibility if by_channel else visibility[:, None]
+    is_written_over = is_own and not torch.is_grad_enabled()
+    return torch.lerp(
+        baseline_images, images, share, out=baseline_images if is_written_over else None
+    )
 
 
 def _each_channel(make: MadeOfShown) -> MadeOfShown:
@@ -143,9 +158,13 @@ def make_presentation(
     if edge_px < 0:
         raise InputError(f"expected edge_px of 0 or more, got {edge_px}.")
     mean, sampling = model.preprocessing.mean_colour_of(image), sampling_of(spacing_mm)
+    make = partial(
+        make_baseline_image, baseline_image, image, mean=mean, seed=seed, sampling=sampling
+    )
+    is_made = isinstance(baseline_image, str) and baseline_image in MADE_WHEN_NEEDED
     return Presentation(
         image,
-        make_baseline_image(baseline_image, image, mean=mean, seed=seed, sampling=sampling),
+        MadeImage(make, takes_long=baseline_image == "blurred") if is_made else make(),
         edge_px,
         baseline_image if isinstance(baseline_image, str) else "tensor",
         sampling,

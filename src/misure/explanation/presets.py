@@ -184,6 +184,12 @@ class Preset:
         compared = LEAST_SHOWN * NUM_COMPARED if self.compare_presentations else 0
         return shown + self.reserved_passes + self.passes_of_minimality + compared
 
+    @property
+    def about_passes(self) -> int | None:
+        """Pass equivalents that a target may take, or takes as a rule; None: that differs much."""
+        usual = getattr(self.reduction, "usual_passes", None)
+        return self.max_passes or (None if usual is None else usual + self.passes_of_minimality)
+
     def settings(self) -> dict[str, Any]:
         """Every option with its value, as plain values; a tensor as the word `tensor`."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}

@@ -145,7 +145,7 @@ def order_of(region: Tensor, held: Iterable[Tensor]) -> Tensor:
     order = region.float()
     for one in held:
         order += one
-    return order / order.max().clamp(min=1)
+    return order.div_(order.max().clamp(min=1))
 
 
 def map_in_units(values: Tensor, grid: Grid) -> Tensor:

@@ -109,16 +109,23 @@ def _show(model: SegmentationModel, views: Sequence[_View], query: Query) -> lis
     """The reply for each view of one batch, with gradients and margins if asked for."""
     with_gradient = query.gradient
     with torch.set_grad_enabled(with_gradient):
-        inside = torch.stack([view.presentation.visibility(view.region) for view in views])
+        inside = _stacked([view.presentation.visibility(view.region) for view in views])
         inside.requires_grad_(with_gradient)
         images = show_each([view.presentation for view in views], _visibility(inside, views))
         if not with_gradient:
             inside = inside.new_empty(len(views))  # its memory is free while images are shown
         classes = [view.probe.target.logit_index for view in views]
-        needs_all = with_gradient or query.margins or model.windows is None
-        decided = model.deciding_logits(images, classes, None if needs_all else _judged(views))
+        if not with_gradient and not query.margins:
+            judged = None if model.windows is None else _judged(views)
+            dices = _dices(model.predicted_regions(images, classes, judged), views)
+            return [Reply(dice, num_forwards=1) for dice in dices]
+        decided = model.deciding_logits(images, classes)
         known = [(logits.detach(), place) for logits, place in decided]
-        dices = _dices(known, views)
+        predicted = [
+            class_region(logits, place, view.probe.target.multilabel)[0]
+            for (logits, place), view in zip(known, views, strict=True)
+        ]
+        dices = _dices(predicted, views)
         sampled = _sampled(known, views) if query.margins else [None] * len(views)
         has_gradient = decided[0][0].requires_grad  # a network may ignore the image
         if has_gradient:
@@ -155,7 +162,12 @@ def _judged(views: Sequence[_View]) -> Tensor:
         judged.append(
             counts & ((view.region == 0) | view.probe.target.region) if view.hides else counts
         )
-    return torch.stack(judged)
+    return _stacked(judged)
+
+
+def _stacked(tensors: list[Tensor]) -> Tensor:
+    """Tensors (...) as one (N, ...); a single one is not copied."""
+    return tensors[0][None] if len(tensors) == 1 else torch.stack(tensors)
 
 
 def _visibility(inside: Tensor, views: Sequence[_View]) -> Tensor:
@@ -171,16 +183,15 @@ Deciding = Sequence[tuple[Tensor, int]]
 """For each view, logits (1, k, *spatial) that decide about its class, and its place there."""
 
 
-def _dices(decided: Deciding, views: Sequence[_View]) -> list[float]:
-    """Dice of each view's target with what the model predicts; ignored pixels are left out.
+def _dices(regions: Sequence[Tensor], views: Sequence[_View]) -> list[float]:
+    """Dice of each view's target with the region that the model predicts, without ignored pixels.
 
     So is what it draws on hidden pixels outside the target, if the view's region is hidden: what
     stands there instead may look like anything.
     """
     counts = []
-    for (logits, place), view in zip(decided, views, strict=True):
-        probe, target = view.probe, view.probe.target
-        predicted = class_region(logits, place, target.multilabel)[0]
+    for region, view in zip(regions, views, strict=True):
+        probe, target, predicted = view.probe, view.probe.target, region
         both = predicted & target.region.to(predicted.device)
         if not probe.considers_all:
             predicted = predicted & probe.considered.to(predicted.device)

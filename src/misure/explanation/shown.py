@@ -61,7 +61,8 @@ class Shown:
             if self.least_areas is None:
                 self.least_areas = area.where(region, torch.inf)
             else:
-                self.least_areas = self.least_areas.where(~region | (self.least_areas < area), area)
+                is_less = (self.least_areas < area).logical_not_().logical_and_(region)
+                self.least_areas.masked_fill_(is_less, area)
         if gradient is not None:
             size = gradient.square().mean().sqrt() + torch.finfo(gradient.dtype).tiny
             own = gradient / size
@@ -85,7 +86,8 @@ def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 def _least(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     if a is None or b is None:
-        return b if a is None else a
+        only = b if a is None else a
+        return None if only is None else only.clone()  # it changes when more is shown
     return torch.minimum(a, b)
 
 

@@ -76,6 +76,23 @@ def packed(region: Tensor) -> bytes:
     return np.packbits(region.cpu().numpy()).tobytes()
 
 
+class PackedRegion:
+    """A region (*spatial) bool, kept in one bit a pixel.
+
+    Args:
+        region: it.
+    """
+
+    def __init__(self, region: Tensor) -> None:
+        self._bits = np.packbits(region.cpu().numpy())
+        self._shape, self._device = region.shape, region.device
+
+    def region(self) -> Tensor:
+        """The region (*spatial) bool, a new tensor."""
+        pixels = np.unpackbits(self._bits, count=self._shape.numel()).view(np.bool_)
+        return torch.from_numpy(pixels).view(self._shape).to(self._device)
+
+
 _AT_ONCE = 2**20
 """Pixels whose distances are computed at once, in double precision."""
 

@@ -18,6 +18,7 @@ _MANY_NUMBERS = 200_000_000
 _MANY_WINDOWS = 64
 _LONG_S = 10.0
 _USUAL_PASSES = 150
+_MINUTE_S = 60
 
 
 class Timed:
@@ -64,6 +65,44 @@ def seconds_of_pass(model: "SegmentationModel", timed: Timed, spatial: Sequence[
     start = time.perf_counter()
     used.to_image(of_one_class.to(model.device), spatial)
     return seconds + timed.num_classes * (time.perf_counter() - start)
+
+
+def words_of_time(seconds: float) -> str:
+    """A time in words, such as `40 s`, `12 min` or `1.5 hours`."""
+    if seconds < _MINUTE_S:
+        return f"{seconds:.0f} s"
+    minutes = seconds / _MINUTE_S
+    return f"{minutes:.0f} min" if minutes < _MINUTE_S else f"{minutes / _MINUTE_S:.1f} hours"
+
+
+def time_needed(
+    model: "SegmentationModel", spatial: Sequence[int], most_passes: int | None
+) -> str | None:
+    """A sentence that says how long an explanation will take; None if that is not known.
+
+    It is known before the first whole pass if the network sees window by window: the first look at
+    it has shown one window.
+
+    Args:
+        model: has been examined with an image of shape (*spatial).
+        spatial: of the image.
+        most_passes: that the explanation may take; None: not known.
+    """
+    of_window = model.seconds_of_window
+    if model.windows is None or of_window is None:
+        return None
+    placement = model.preprocessing.placement(spatial)
+    num_windows = len(placement.corners) * model.windows.num_windows(placement.input_shape)
+    if num_windows == 1:
+        return None
+    of_pass = of_window * num_windows
+    sentence = f"a pass shows {num_windows} windows and takes up to {words_of_time(of_pass)}"
+    if most_passes:
+        sentence += (
+            f"; this explanation takes about {most_passes} passes, up to "
+            f"{words_of_time(of_pass * most_passes)}"
+        )
+    return f"{sentence}; windows that are known already are not shown again."
 
 
 def warn_of_long_passes(model: "SegmentationModel", timed: Timed, spatial: Sequence[int]) -> None:

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from math import prod
+from operator import le
 from threading import get_ident
 from typing import Any, TypeVar
 
@@ -37,7 +38,7 @@ from misure.models.long_passes import Timed, warn_of_long_passes
 from misure.models.memory_format import by_pixel, is_faster_by_pixel
 from misure.models.preprocessing import Preprocessing, make_preprocessing
 from misure.models.reading import OutputForm
-from misure.models.rivals import MOST_NUMBERS, enlarged, place_of
+from misure.models.rivals import MOST_NUMBERS, enlarged, enlarged_region, place_of
 from misure.models.sides import mirrored
 from misure.models.sliding import (
     Sliding,
@@ -57,6 +58,7 @@ _BATCH_PIXELS = {"cpu": 300_000}
 _BATCH_PIXELS_ELSEWHERE = 4_000_000
 _BATCH_LIMIT = 16
 _LARGE = 2**23  # pixels
+_COARSE = 8  # pixels of an image for one of the logits, from which only what decides is enlarged
 
 
 class SegmentationModel:
@@ -218,6 +220,7 @@ class SegmentationModel:
         self._counters = Counters()
         self._fitting: dict[tuple[int, ...], int] = {}
         self._is_borrowed = self._is_looked_at = False
+        self.seconds_of_window: float | None = None  # known after the first look
         self._fixes_random = self._is_shown_one_by_one = self._is_shown_by_pixel = False
         if self._words.text:
             self.preprocessing, binder = self._words.used_with(self.preprocessing, binder)
@@ -294,6 +297,50 @@ class SegmentationModel:
         self._counters.add(get_ident(), forward=len(images))
         return [(self._counted(logits), place) for logits, place in pairs]
 
+    def predicted_regions(
+        self, images: Tensor, class_indices: Sequence[int], judged: Tensor | None = None
+    ) -> list[Tensor]:
+        """For each image, the pixels (*spatial) bool that the network gives to one class.
+
+        They are those of `deciding_logits`, which documents the arguments, without gradients. Where
+        a network sees window by window no logits are kept at full size.
+        """
+        regions: list[Tensor] = []
+        with self._ready(images), torch.no_grad():
+            for part in self._parts(images):
+                these = slice(len(regions), len(regions) + len(part))
+                asked = None if judged is None else judged[these]
+                regions += self._regions(part, class_indices[these], asked)
+        self._counters.add(get_ident(), forward=len(images))
+        return regions
+
+    def _regions(
+        self, images: Tensor, class_indices: Sequence[int], judged: Tensor | None
+    ) -> list[Tensor]:
+        form, used, spatial = self._form, self.preprocessing, images.shape[2:]
+        is_slid = self.windows is not None and used.keeps_pixels(spatial) and is_by_class(form)
+        if isinstance(form, PixelForm) or not (is_slid or used.only_enlarges(spatial)):
+            pairs = self._deciding(images, class_indices, judged)
+            return [class_region(logits, k, self.multilabel)[0] for logits, k in pairs]
+        inputs = used.to_input(images.to(self.device, torch.float32))
+        if is_slid and is_by_class(form):
+            sliding, regions = self._sliding(*self._how), []
+            for i, k in enumerate(class_indices):
+                asked = None if judged is None else judged[i]
+                regions.append(sliding.region(inputs[i : i + 1], k, form, asked))
+            return regions
+        logits, multilabel = self._of_inputs(inputs, *self._how), self.multilabel
+        is_large = len(images) * logits.shape[1] * prod(spatial) >= MOST_NUMBERS
+        is_coarse = prod(logits.shape[2:]) * _COARSE <= prod(spatial)
+        if not (is_large and is_coarse and all(map(le, logits.shape[2:], inputs.shape[2:]))):
+            pairs = self._decided(logits, class_indices, spatial)
+            return [class_region(decided, k, multilabel)[0] for decided, k in pairs]
+        enlarge = partial(used.to_image, spatial=spatial)
+        return [
+            enlarged_region(logits[i : i + 1], enlarge, k, multilabel)[0]
+            for i, k in enumerate(class_indices)
+        ]
+
     @contextmanager
     def _ready(self, images: Tensor) -> Iterator[None]:
         """A context in which the network is borrowed, examined, and may be shown these images."""
@@ -365,6 +412,7 @@ class SegmentationModel:
             )
             for model in (self, *([self._unbound] if self._unbound else [])):
                 model._take(found)
+                model.seconds_of_window = None if self.windows is None else timed.seconds
             warn_of_unscaled(self, images[0])
             warn_of_long_passes(self, timed, images.shape[2:])
 
@@ -475,13 +523,20 @@ class SegmentationModel:
                 scores = sliding(inputs[i : i + 1], (k, multilabel), asked)
                 pairs.append(deciding_read(scores, form, k))
             return pairs
-        logits = self._of_inputs(inputs, *self._how)
-        num_numbers = len(images) * logits.shape[1] * prod(spatial)
+        return self._decided(self._of_inputs(inputs, *self._how), class_indices, spatial)
+
+    def _decided(
+        self, logits: Tensor, class_indices: Sequence[int], spatial: Shape
+    ) -> list[tuple[Tensor, int]]:
+        """What `deciding_logits` returns, of logits (N * windows, K, *any) of the inputs."""
+        used, multilabel, pairs = self.preprocessing, self.multilabel, list[tuple[Tensor, int]]()
+        num_images = len(class_indices)
+        num_numbers = num_images * logits.shape[1] * prod(spatial)
         at_pixels = used.keeps_pixels(spatial) and logits.shape[2:] == spatial
         if num_numbers < MOST_NUMBERS or not used.is_by_class or at_pixels:
             whole = used.to_image(logits, spatial)
             return [(whole[i : i + 1], k) for i, k in enumerate(class_indices)]
-        num_each, pairs = len(logits) // len(images), []
+        num_each = len(logits) // num_images
         for i, k in enumerate(class_indices):
             own = logits[i * num_each : (i + 1) * num_each]
             enlarge = partial(used.to_image, spatial=spatial)

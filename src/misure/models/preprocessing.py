@@ -13,7 +13,7 @@ counts.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, prod
-from operator import index
+from operator import index, le
 from typing import Any
 
 import torch
@@ -143,6 +143,17 @@ class Preprocessing:
     def is_by_class(self) -> bool:
         """Whether `to_image` treats each class by itself, linearly; a subclass may not."""
         return type(self).to_image is Preprocessing.to_image
+
+    def only_enlarges(self, spatial: Sequence[int]) -> bool:
+        """Whether `to_image` takes logits of one input to an image (*spatial) and shrinks nothing.
+
+        Each of its numbers is then a mean of logits within three along each axis, if there are no
+        more logits than pixels of the input.
+        """
+        if not self.is_by_class or type(self).placement is not Preprocessing.placement:
+            return False
+        placement = self.placement(spatial)
+        return len(placement.corners) == 1 and all(map(le, placement.resized, spatial))
 
     def keeps_pixels(self, spatial: Sequence[int]) -> bool:
         """Whether the network's input has the pixels of an image of shape (*spatial)."""

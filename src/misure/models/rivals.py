@@ -9,11 +9,15 @@ as for all K.
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from misure.models.logits import leaders, number_type
 
 Spatial = Sequence[int]
+
+_CLEAR = 1e-5
+"""How far a logit leads clearly, as a share of the largest: far more than rounding changes."""
 
 MOST_NUMBERS = 2**27
 """Number of logits (half a gigabyte) from which only those that decide are kept."""
@@ -74,6 +78,52 @@ def enlarged(
         found: Tensor = _Enlarged.apply(*given)  # type: ignore[no-untyped-call]
         return found
     return _enlarged(logits, enlarge, class_index, multilabel, None)
+
+
+def enlarged_region(
+    logits: Tensor,
+    enlarge: Callable[[Tensor], Tensor],
+    class_index: int,
+    multilabel: bool,
+) -> Tensor:
+    """The pixels (N, *spatial) bool that coarser logits give to a class; no gradients.
+
+    They are those of `enlarged`, but only rivals that may decide about a pixel are enlarged.
+
+    Args:
+        logits, class_index, multilabel: see `enlarged`.
+        enlarge: see there; each number it makes is a weighted mean of logits that lie within three
+            along each axis.
+    """
+    own = enlarge(logits[:, class_index : class_index + 1])
+    if multilabel:
+        return own[:, 0] > 0
+    rivals, may_win = near_rivals(logits, class_index)
+    wins = enlarge(may_win.to(logits.dtype)) > 0.5
+    for k in rivals:
+        rival = enlarge(logits[:, k : k + 1])
+        wins &= own > rival if k < class_index else own >= rival
+    return wins[:, 0]
+
+
+def near_rivals(logits: Tensor, class_index: int) -> tuple[list[int], Tensor]:
+    """The classes that decide where a class of coarse logits (N, K, *any) wins, and where it may.
+
+    Where one rival leads clearly in five neighbours along each axis, it does so in all means of
+    them: the class wins nowhere there, whatever the others are. Elsewhere only rivals count that
+    the class does not lead clearly itself. A mean of three numbers, each with five around it of
+    which this holds, is decided by it; one of which it holds for none is decided by the rivals.
+
+    Returns:
+        The rivals, and (N, 1, *any) bool.
+    """
+    lead = logits - logits[:, class_index : class_index + 1]
+    clear = _CLEAR * float(logits.abs().max())
+    pool = F.max_pool2d if logits.ndim == 4 else F.max_pool3d
+    most, least = (sign * pool(sign * lead, 5, stride=1, padding=2) for sign in (1, -1))
+    may_win = ~(least > clear).any(1, keepdim=True)
+    comes_near = ((most >= -clear) & may_win).movedim(1, 0).flatten(1).any(1)
+    return [k for k in comes_near.nonzero().flatten().tolist() if k != class_index], may_win
 
 
 def _enlarged(

@@ -17,7 +17,7 @@ from misure.images.regions import (
 )
 from misure.models.binding import FoundObject
 from misure.models.inputs import AnyImage, affine_for, as_image, as_model
-from misure.models.logits import class_region, winners
+from misure.models.logits import class_region, leaders
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -61,7 +61,10 @@ class Segmentation:
         self.model, self.objects = model, tuple(objects)
         self.num_classes = len(logits)
         self.spatial = tuple(logits.shape[1:])
-        self._classes = (logits > 0 if model.multilabel else winners(logits)).to(device)
+        classes = (
+            logits > 0 if model.multilabel else leaders(logits[None], range(len(logits)))[1][0]
+        )
+        self._classes = classes.to(device)
 
     def class_region(self, class_index: int) -> Tensor:
         """Pixels (*spatial) bool that the model gives to a class."""
@@ -81,7 +84,7 @@ class Segmentation:
         With multilabel it is the lowest of a pixel's classes, -1 if it has none.
         """
         if not self.model.multilabel:
-            return self._classes
+            return self._classes.long()
         lowest = self._classes.to(torch.int8).argmax(0)
         return torch.where(self._classes.any(0), lowest, -1)
 

@@ -19,7 +19,13 @@ from torch import Tensor
 from misure._util.freed_memory import release_if_large
 from misure.errors import ModelError
 from misure.models.kept_windows import KeptWindows
-from misure.models.logits import all_finite, look_like_labels, number_type, to_classes
+from misure.models.logits import (
+    all_finite,
+    class_region,
+    look_like_labels,
+    number_type,
+    to_classes,
+)
 from misure.models.outputs import describe, find_tensor
 from misure.models.preprocessing import resize
 from misure.models.reading import OutputForm
@@ -68,6 +74,41 @@ class Sliding:
             return found
         return self.slide(padded, shape, about, judged)
 
+    def region(
+        self, inputs: Tensor, class_index: int, form: OutputForm, judged: Tensor | None = None
+    ) -> Tensor:
+        """The pixels (*spatial) bool of an input (1, C, *spatial) that are of a class.
+
+        Args:
+            inputs: what the network would see if it saw all at once.
+            class_index: 0 to K - 1.
+            form: of the network's output (see `deciding_read`).
+            judged: (*spatial) bool (see `__call__`).
+        """
+        shape, multilabel = tuple(inputs.shape[2:]), form.multilabel
+        if self.windows.num_windows(shape) == 1:
+            scores = self(inputs, (class_index, multilabel))
+            logits, place = deciding_read(scores, form, class_index)
+            return class_region(logits, place, multilabel)[0]
+        found = torch.empty(shape, dtype=torch.bool, device=inputs.device)
+        for rows, part in self._parts(self.windows.pad(inputs), shape, judged):
+            scores = part if part.shape[1] == 1 else deciding(part, class_index, multilabel)
+            logits, place = deciding_read(scores, form, class_index)
+            found[rows] = class_region(logits, place, multilabel)[0]
+        return found
+
+    def _parts(
+        self, image: Tensor, shape: tuple[int, ...], judged: Tensor | None
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Rows of the input, and their scores (1, K, rows, *shape[1:]), overwritten by the next."""
+        self.kept.begin_image()
+        front = self.windows.front(shape)
+        for start, slab in self._slabs(image, shape, judged):
+            rows, cut = _cut(start, slab.shape[2:], front, shape)
+            yield rows, slab[(*_EVERY, *cut)]
+            if image.device.type == "cpu":
+                release_if_large(prod(shape))
+
     def _single(
         self, padded: Tensor, shape: tuple[int, ...], about: tuple[int, bool] | None
     ) -> Tensor:
@@ -103,14 +144,10 @@ class Sliding:
             about, judged: see `__call__`.
             classes: whose scores they are is added here (see `rivals.whose`); None: not asked for.
         """
-        front = self.windows.front(shape)
         whole: Tensor | None = None
         for i in range(len(padded)):
-            self.kept.begin_image()
             there = None if judged is None else judged[i]
-            for start, slab in self._slabs(padded[i : i + 1], shape, there):
-                rows, cut = _cut(start, slab.shape[2:], front, shape)
-                part = slab[(*_EVERY, *cut)]
+            for rows, part in self._parts(padded[i : i + 1], shape, there):
                 is_whole = about is None or part.shape[1] == 1
                 found = part if is_whole or about is None else deciding(part, *about)
                 if whole is None:
@@ -120,8 +157,6 @@ class Sliding:
                 whole[i : i + 1, :, rows] = found
                 if classes and about is not None:
                     classes[0][i : i + 1, :, rows] = whose(part, *about)
-                if whole.device.type == "cpu":
-                    release_if_large(prod(shape))
         if whole is None:
             raise ModelError("expected at least one image, got none.")
         return whole

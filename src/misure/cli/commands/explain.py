@@ -140,6 +140,7 @@ def explain(
     from misure.explanation.presets import DEFAULT_PRESET, make_preset
     from misure.images.spacing import known_spacing
     from misure.images.volumes import files_of_image
+    from misure.models.long_passes import time_needed
     from misure.models.segmentation import segment
     from misure.reports.folders import ANSWER_FILES, RESULT_FILES
 
@@ -153,12 +154,18 @@ def explain(
         )
     options |= search
     check_options(question, options, lost_dice, robust, stability, other_image)
+    most_passes = None
     if question == "sufficient":  # before the network is loaded, which may take long
         asked_for = {name: value for name, value in options.items() if name != "preset"}
-        make_preset(options.get("preset") or DEFAULT_PRESET, asked_for)
+        most_passes = make_preset(options.get("preset") or DEFAULT_PRESET, asked_for).about_passes
     model, reading = load_model_and_reading(spec, model_options, device, slice_index, image_options)
     sample, volume = ImageFiles([image], reading=reading)[0], reading.volume(image)
     pixels = sample.image.to(model.device)
+    if not quiet and model.windows is not None:
+        model = model.for_image(pixels, sample.affine)
+        model.examine(pixels[None])
+        if sentence := time_needed(model, pixels.shape[1:], most_passes):
+            say(f"misure: {sentence}", err=True)
     segmentation = segment(model, pixels, affine=sample.affine)
     target = chosen.target(segmentation, question, image=image, sample=sample, reading=reading)
     out = out or chosen.folder(image, target)
@@ -172,7 +179,11 @@ def explain(
     }  # fmt: skip
     names = [*RESULT_FILES, *ANSWER_FILES]
     writing = writing_folder(out, command="explain", settings=made_with, force=force, names=names)
-    with writing as folder, progress(quiet) as on_step:
+    with (
+        writing as folder,
+        segmentation.model.counting() as cost,
+        progress(quiet, cost, most_passes) as on_step,
+    ):
         given: dict[str, Any] = {"spacing_mm": known_spacing(sample.spacing_mm)} | options
         if other_image is not None:
             other = reading.volume(other_image)

@@ -14,13 +14,15 @@ next cuts are made.
 Why it is built like this, what was tried and what failed: docs/results/quick.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from misure.errors import InputError
 from misure.explanation.growth import SufficientRegion
 from misure.explanation.probe import Account, Probe, Query, Search
 from misure.explanation.reduction import (
@@ -31,7 +33,7 @@ from misure.explanation.reduction import (
     smallest_that_holds,
 )
 from misure.images.grid import smooth
-from misure.images.regions import bounding_box, broad_parts, distance_px
+from misure.images.regions import PackedRegion, bounding_box, broad_parts, distance_px
 from misure.images.spacing import short_side_px
 
 _SMOOTHING = 1 / 256  # of the short side, of the contrast
@@ -76,7 +78,7 @@ class QuickReduction(SearchingReduction):
     ) -> Search[MinimallySufficientRegion]:
         limit, views = self.limit_of(account), probe.num_views
         box = bounding_box(sufficient.region)
-        cuts, held = list(_cuts(probe, box)), list[Tensor]()
+        cuts, held = list(_cuts(probe, box)), list[PackedRegion]()
         region, score = sufficient.region, probe.score(sufficient.dice)
         is_done = False
         while account.passes_left(limit) >= views:
@@ -96,13 +98,15 @@ class QuickReduction(SearchingReduction):
             cut.learn(share, score - probe.score(reply.dice), holds)
             if holds:
                 region, score = shorter, probe.score(reply.dice)
-                held.insert(0, region)
+                held.insert(0, PackedRegion(region))
                 for each in cuts:
                     each.failed_at = None
-        region, dice = yield from smallest_that_holds(probe, held, sufficient, account)
+        cuts.clear()
+        regions = (one.region() for one in held)
+        region, dice = yield from smallest_that_holds(probe, regions, sufficient, account)
         return MinimallySufficientRegion(
             region=region,
-            order=order_of(sufficient.region, held),
+            order=order_of(sufficient.region, (one.region() for one in held)),
             dice=dice,
             grain_px=max(1, self.grain_px),
             stopped_by="end" if is_done else "max_passes",
@@ -119,12 +123,12 @@ class _Cut:
     """A way of making regions smaller, and what it costs.
 
     Attributes:
-        order: (*box) float; pixels of large values go first. The box holds all regions.
+        order: makes (*box) float; pixels of large values go first. The box holds all regions.
         slope: Dice that all of a region would cost, if the cost grew in proportion.
         failed_at: share that was too much for the region of now; None: not tried.
     """
 
-    order: Tensor
+    order: Callable[[], Tensor]
     slope: float
     failed_at: float | None = field(default=None)
 
@@ -144,11 +148,12 @@ class _Cut:
 
         If none are left out so, those of the largest value go.
         """
-        values = self.order[region]
+        order = self.order()
+        values = order[region]
         num_kept = min(max(1, round((1 - share) * len(values))), len(values))
         last = values.kthvalue(num_kept).values
-        shorter = region & (self.order <= last)
-        return region & (self.order < last) if int(shorter.sum()) == len(values) else shorter
+        shorter = region & (order <= last)
+        return region & (order < last) if int(shorter.sum()) == len(values) else shorter
 
     def learn(self, share: float, fall: float, holds: bool) -> None:
         """Notes how far the Dice fell after a cut."""
@@ -161,17 +166,22 @@ def _cuts(probe: Probe, box: tuple[slice, ...]) -> Iterator[_Cut]:
     """All cuts within a box, with what they are guessed to cost."""
     target, sampling = probe.target.region, probe.sampling
     side = short_side_px(target.shape, sampling)
-    outwards = distance_px(target, sampling)[box] - distance_px(~target, sampling)[box]
-    outwards = outwards / side
-    contrast = _contrast(probe, side)[box].clone()
+    outwards = distance_px(target, sampling)[box].clone()
+    outwards.sub_(distance_px(~target, sampling)[box]).div_(side)
+    log_contrast = _contrast(probe, side)[box].log()
     for per_side, slope in zip(_PER_SIDE, _SLOPES, strict=True):
-        yield _Cut(per_side * outwards - contrast.log(), slope)
-    yield _Cut(outwards, _SLOPE_OUTER)
+        yield _Cut(partial(_by_contrast, per_side, outwards, log_contrast), slope)
+    yield _Cut(outwards.detach, _SLOPE_OUTER)
     for axis, length in enumerate(target.shape):
         shape = [-1 if i == axis else 1 for i in range(target.ndim)]
         along = torch.arange(length, device=target.device).float().view(shape)
         for order in (along, -along):
-            yield _Cut(order.expand(target.shape)[box], _SLOPE_AXIS)
+            yield _Cut(partial(order.expand(target.shape).__getitem__, box), _SLOPE_AXIS)
+
+
+def _by_contrast(per_side: float, outwards: Tensor, log_contrast: Tensor) -> Tensor:
+    """The order of a cut: what is far, and differs little from what replaces it, goes first."""
+    return (per_side * outwards).sub_(log_contrast)
 
 
 def _contrast(probe: Probe, side: int) -> Tensor:
@@ -179,10 +189,13 @@ def _contrast(probe: Probe, side: int) -> Tensor:
 
     With several baseline images, the one that differs most counts.
     """
-    squares = torch.stack(
-        [(way.image - way.baseline_image).float().square().sum(0) for way in probe.presentations]
-    )
-    contrast = smooth(squares.amax(0).sqrt(), max(0.5, _SMOOTHING * side), probe.sampling)
+    most: Tensor | None = None
+    for way in probe.presentations:
+        squares = (way.image - way.baseline_image).float().square_().sum(0)
+        most = squares if most is None else torch.maximum(most, squares, out=most)
+    if most is None:
+        raise InputError("expected at least one presentation, got none.")
+    contrast = smooth(most.sqrt_(), max(0.5, _SMOOTHING * side), probe.sampling)
     near = distance_px(probe.target.region, probe.sampling) <= side / 8
     mean = contrast[near].mean().clamp(min=torch.finfo(contrast.dtype).tiny)
-    return contrast / mean + _LEAST_CONTRAST
+    return (contrast / mean).add_(_LEAST_CONTRAST)
