@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 from hypothesis import settings
+from PIL import Image
 
 import toys
 
@@ -64,6 +65,18 @@ def in_this_process():
     """Like `working_here`, around a whole test."""
     with _working_here():
         yield
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch):
+    """Pictures of explanations are blank: for tests of what else a command writes and says."""
+    from misure.reports.explanation_picture import PANEL_FILES
+
+    def save_blank(explanation, presentation, segmentation, folder, *, order=None):
+        for name in ("overview.png", *PANEL_FILES):
+            Image.new("L", (1, 1)).save(folder / name)
+
+    monkeypatch.setattr("misure.reports.folders.save_pictures", save_blank)
 
 
 @pytest.fixture

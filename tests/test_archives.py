@@ -26,16 +26,16 @@ DATA = {
 }
 
 
-@pytest.fixture(scope="module")
-def archives(tmp_path_factory):
-    """A folder with the wheel and the sdist."""
-    out = tmp_path_factory.mktemp("dist")
-    subprocess.run([sys.executable, "-m", "build", "--outdir", out, ROOT], check=True)
-    return out
+def test_the_archives_hold_the_package_and_nothing_else_and_are_fit_for_an_index(tmp_path):
+    """One test, for each process that had one of several would build them."""
+    subprocess.run([sys.executable, "-m", "build", "--outdir", tmp_path, ROOT], check=True)
+    package_files = _package_files()
+    _check_wheel(tmp_path, package_files)
+    _check_sdist(tmp_path, package_files)
+    _check_fitness(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def package_files():
+def _package_files():
     """The files of the package in the checkout, as `misure/errors.py`."""
     paths = (path for path in (ROOT / "src" / "misure").rglob("*") if path.is_file())
     names = {path.relative_to(ROOT / "src").as_posix() for path in paths}
@@ -44,7 +44,8 @@ def package_files():
     return files
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(archives, package_files):
+def _check_wheel(archives, package_files):
+    """The wheel holds the package and nothing else."""
     (path,) = archives.glob("*.whl")
     with zipfile.ZipFile(path) as wheel:
         names = set(wheel.namelist())
@@ -59,7 +60,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(archives, package_files):
     )
 
 
-def test_the_sdist_holds_what_the_wheel_is_built_from_and_the_tests(archives, package_files):
+def _check_sdist(archives, package_files):
+    """The sdist holds what the wheel is built from, and the tests."""
     (path,) = archives.glob("*.tar.gz")
     with tarfile.open(path) as sdist:
         names = {member.name.partition("/")[2] for member in sdist if member.isfile()}
@@ -68,7 +70,8 @@ def test_the_sdist_holds_what_the_wheel_is_built_from_and_the_tests(archives, pa
     assert not {name for name in names if name.endswith((".pyc", ".venv"))}
 
 
-def test_the_archives_are_fit_for_a_package_index(archives):
+def _check_fitness(archives):
+    """A package index would take them."""
     command = [sys.executable, "-m", "twine", "check", "--strict", *archives.iterdir()]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
 from pathlib import Path
 
@@ -55,6 +56,7 @@ PANELS = [
 ]
 
 
+@pytest.mark.usefixtures("real_pictures")
 def test_explain_writes_figures_regions_and_pictures(picture, sample, tmp_path):
     out = tmp_path / "out"
     done = run(
@@ -154,13 +156,13 @@ def test_a_region_is_found_on_what_it_shows_filled_in_and_shown_on_other_baselin
 def test_budget_grain_and_several_baseline_images(picture, sample, tmp_path):
     done = run(
         "explain", picture, "--model", "triangle", "--point", _point(sample), "--out",
-        tmp_path / "out", "--max-passes", 600, "--grain-px", 8, "--one-minimal",
+        tmp_path / "out", "--max-passes", 300, "--grain-px", 8, "--one-minimal",
         "--option", "minimality_cell_px=32",
         "--baseline-image", "mean,noise",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     record = json.loads((tmp_path / "out" / "explanation.json").read_text())
-    assert record["cost"]["pass_equivalents"] <= 600
+    assert record["cost"]["pass_equivalents"] <= 300
     small = record["minimally_sufficient_region"]
     assert small["grain_px"] == 8
     assert small["dice"] == min(small["dice_by_baseline_image"].values()) >= 0.9
@@ -221,6 +223,7 @@ def test_another_image_for_the_transfer_dice_is_named(picture, tmp_path):
         assert refused.exit_code == 2, refused.output
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_run_is_not_written_among_other_files(picture, tmp_path):
     (tmp_path / "images").mkdir()
     picture.rename(tmp_path / "images" / "a.png")
@@ -442,7 +445,7 @@ def test_an_interrupt_leaves_nothing_behind(picture, tmp_path, sent):
         while not list(tmp_path.glob(".out.*")) and time.time() < deadline:
             time.sleep(0.05)
         assert list(tmp_path.glob(".out.*"))
-        time.sleep(1.0)
+        time.sleep(0.3)
         assert process.poll() is None
         process.send_signal(sent)
         _, errors = process.communicate(timeout=300)
@@ -474,25 +477,32 @@ def test_silent_in_a_pipe_but_for_the_summary(picture, tmp_path, capfd):
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
 @pytest.mark.slow
-def test_a_progress_bar_on_a_terminal(picture, tmp_path):
+def test_a_progress_bar_on_a_terminal(picture, tmp_path, monkeypatch):
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
-    command = [sys.executable, "-m", "misure", "explain", str(picture), "--model", "triangle"]
-    command += ["--class", "triangle", "--out", str(tmp_path / "out"), "--preset", "quick"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs)
-    os.close(theirs)
-    shown = b""
+    shown = []
+    terminal = threading.Thread(target=lambda: shown.extend(_until_closed(ours)))
+    terminal.start()
+    command = ["explain", str(picture), "--model", "triangle", "--class", "triangle"]
+    command += ["--out", str(tmp_path / "out"), "--preset", "quick"]
+    with os.fdopen(theirs, "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        main(command, standalone_mode=False)
+    terminal.join(timeout=60)
+    os.close(ours)
+    assert b"cutting" in b"".join(shown)
+
+
+def _until_closed(descriptor):
     try:
-        while more := os.read(ours, 4096):
-            shown += more
+        while more := os.read(descriptor, 4096):
+            yield more
     except OSError:  # how Linux says that the other end was closed
         pass
-    os.close(ours)
-    assert process.wait() == 0
-    assert b"cutting" in shown
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("real_pictures")
 def test_the_demo_reaches_the_other_corners(tmp_path, monkeypatch):
     monkeypatch.setattr("misure.cli.demo_run.NUM_SAMPLES", 1)
     done = run("demo", "--out", tmp_path / "demo")

@@ -264,6 +264,7 @@ def test_stability_is_said_beside_the_region(folder, monkeypatch):
     assert f"({record['passes']} more passes)" in done.output
 
 
+@pytest.mark.usefixtures("real_pictures")
 def test_all_questions_are_answered_in_one_folder(folder):
     done = _explain(
         folder,

@@ -174,19 +174,16 @@ def test_whether_a_network_needs_the_disc_is_measured():
     assert disc_dices(model, nothing) == {"dice_with_disc": 0, "dice_without_disc": 0}
 
 
-@pytest.mark.parametrize(
-    ("with_disc", "without_disc", "words"),
-    [
+@pytest.mark.usefixtures("few_canvases")
+def test_a_card_says_of_the_disc_only_what_was_seen():
+    made = train("triangle-disc", network="small_unet", num_steps=2)
+    for with_disc, without_disc, words in (
         (0.9, 0.1, "The network needs the disc"),
         (0.9, 0.8, "ignores the disc"),
         (0.0, 0.0, "segments too little to tell"),
-    ],
-)
-@pytest.mark.usefixtures("few_canvases")
-def test_a_card_says_of_the_disc_only_what_was_seen(with_disc, without_disc, words, tmp_path):
-    made = train("triangle-disc", network="small_unet", num_steps=2)
-    dices = {"dice_with_disc": with_disc, "dice_without_disc": without_disc}
-    assert words in as_markdown(made.about, structs.replace(made.card, **dices))
+    ):
+        dices = {"dice_with_disc": with_disc, "dice_without_disc": without_disc}
+        assert words in as_markdown(made.about, structs.replace(made.card, **dices))
 
 
 class _KilledError(Exception):

@@ -204,7 +204,8 @@ def test_one_object_alone_has_the_score_it_has_among_others(learner, tmp_path):
         )  # missing ones are allowed
     model = fit_reliability(examples, SURE, learner=learner, cut=0.6)
     together = model.predict(examples.records)
-    assert [model.predict([one])[0] for one in examples.records] == together
+    some = slice(60)
+    assert [model.predict([one])[0] for one in examples.records[some]] == together[some]
     model.save(tmp_path / "model.json")
     again = ReliabilityModel.load(tmp_path / "model.json")
     assert again == model
@@ -688,12 +689,12 @@ def test_images_of_both_conditions_are_never_fitted_and_tested_on_at_once():
 def test_gains_have_paired_intervals_over_images_or_none_with_few_images():
     one = _some_predictions()
     half = replace(one, predicted_dices=(one.predicted_dices + one.dices) / 2)
-    gain = gains(one, half, ["mae", "auroc"], num_resamples=300)
+    gain = gains(one, half, ["mae", "auroc"], num_resamples=100)
     low, high = gain["mae"].interval
     assert low < gain["mae"].difference < high < 0
     assert gain["mae"].difference == pytest.approx(-MEASURES["mae"].of(one) / 2)
     assert (gain["auroc"].difference, gain["auroc"].interval) == (0, (0, 0))  # same probabilities
-    assert gains(one, half, ["mae"], num_resamples=300)["mae"] == gain["mae"]
+    assert gains(one, half, ["mae"], num_resamples=100)["mae"] == gain["mae"]
     few = np.arange(8)  # of four images
     assert gains(one.take(few), half.take(few), ["mae"])["mae"].interval is None
 
@@ -715,7 +716,10 @@ def _invoke(*words):
 
 @pytest.mark.usefixtures("quick_learners")
 @pytest.mark.slow
-def test_commands_from_runs_to_lists(noisy_run, tmp_path):
+def test_commands_from_runs_to_lists(noisy_run, tmp_path, monkeypatch):
+    rows = ("max_probability", "confidence", "confidence + augmentation")
+    few = {name: groups for name, groups in FEATURE_SETS.items() if name in rows}
+    monkeypatch.setattr("misure.reliability.evaluation.FEATURE_SETS", few)
     file, listed = tmp_path / "model.json", tmp_path / "review.csv"
     said = _invoke("fit", noisy_run, "--annotations", "triangle:12", "--out", file)
     assert said.exit_code == 0, said.output
@@ -739,7 +743,7 @@ def test_commands_from_runs_to_lists(noisy_run, tmp_path):
     )
     assert said.exit_code == 0, said.output
     assert "cross-validated by image" in (out / "evaluation.md").read_text()
-    assert (out / "evaluation.csv").read_text().count("\n") > 6
+    assert (out / "evaluation.csv").read_text().count("\n") == 1 + 1 + 2 * 2
     assert (out / "curves.png").stat().st_size > 10_000
 
 

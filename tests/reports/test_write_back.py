@@ -15,7 +15,7 @@ from misure.images.orientation import as_stored, lay_out, viewing_order
 
 LAS = np.array([[-2.0, 0, 0, 30], [0, 3, 0, -40], [0, 0, 5, -50], [0, 0, 0, 1]])
 SLANTED = np.array([[0, 0, 2.0, 3], [-3, 0, 0, 9], [0, 5, 0, 7], [0, 0, 0, 1]])  # axes elsewhere
-pytestmark = pytest.mark.usefixtures("in_this_process")
+pytestmark = pytest.mark.usefixtures("in_this_process", "blank_pictures")
 FOUND = ("target", "sufficient_region", "minimally_sufficient_region", "saliency_map")
 
 NETWORK = """
@@ -29,6 +29,10 @@ class Net(torch.nn.Module):
 def make():
     return Net()
 """
+
+
+one_volume = pytest.mark.parametrize("volume", [LAS], ids=["las"], indirect=True)
+"""For what does not depend on how a volume lies."""
 
 
 @pytest.fixture(params=[LAS, SLANTED], ids=["las", "slanted"])
@@ -173,6 +177,7 @@ def test_runs_over_slices_are_exported_to_their_places(volume, tmp_path):
         assert found == {tuple(one) for one in np.argwhere(in_plane).tolist()}
 
 
+@one_volume
 def test_a_damaged_record_is_one_sentence(volume, tmp_path):
     _invoke(
         "run", volume[0].parent, *_model(tmp_path), "--out", tmp_path / "run", "--method", "edges"
@@ -210,6 +215,7 @@ def test_laying_out_can_be_undone():
         assert torch.equal(as_stored(lay_out(volume, order), order), volume)
 
 
+@one_volume
 def test_a_list_names_the_cases_to_open(volume, tmp_path):
     _, box, affine = volume
     for name in ("a", "b"):
@@ -228,6 +234,7 @@ def test_a_list_names_the_cases_to_open(volume, tmp_path):
         open_dataset(f"{spec},{tmp_path}/gone.txt")
 
 
+@one_volume
 def test_names_in_a_run_never_lead_out_of_the_folder(volume, tmp_path):
     path, _, _ = volume
     run = ("run", path.parent, *_model(tmp_path), "--out", tmp_path / "run", "--method", "edges")

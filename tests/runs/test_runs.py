@@ -588,7 +588,7 @@ def test_workers_that_die_before_they_begin_end_the_run(folder):
         "import os, signal\nos.kill(os.getpid(), signal.SIGKILL) if __import__('multiprocessing').parent_process() else None\n"
         + textwrap.dedent(NETWORK)
     )
-    done = CliRunner().invoke(main, _arguments(folder, "run"))
+    done = CliRunner().invoke(main, _arguments(folder, "run", "--workers", "1"))
     assert done.exit_code == 2
     assert "no worker can begin: the worker process was killed by signal 9" in done.output
 
@@ -598,7 +598,7 @@ def test_a_worker_that_cannot_write_ends_the_run_with_one_sentence(folder, worki
     (folder / "images" / "3.png").unlink()
     limit = 4000  # bytes, more than the settings and less than a map with its record
     done = subprocess.run(
-        _command(folder, "run"), check=False, capture_output=True, text=True,
+        _command(folder, "run", "--workers", "1"), check=False, capture_output=True, text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )  # fmt: skip
     assert done.returncode == 2
@@ -611,7 +611,9 @@ def test_a_worker_that_cannot_write_ends_the_run_with_one_sentence(folder, worki
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_again_and_again_gives_the_same_bytes_as_one_that_is_not(folder):
+def test_a_run_that_is_killed_again_and_again_gives_the_same_bytes_as_one_that_is_not(
+    folder, working_here
+):
     (folder / "images" / "3.png").unlink()
     environment = {**os.environ, "SLEEP_S": "0.05"}
     for num_records in (0, 2):  # killed at the beginning, then with some items recorded
@@ -624,13 +626,16 @@ def test_a_run_that_is_killed_again_and_again_gives_the_same_bytes_as_one_that_i
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    for out, workers in (("killed", 3), ("one", 1), ("two", 2)):
-        subprocess.run(_command(folder, out, "--workers", str(workers)), check=True)
-        arguments = ["merge", str(folder / out), "--out", str(folder / f"{out}.jsonl")]
-        assert CliRunner().invoke(main, arguments).exit_code == 0
-    merged = [(folder / f"{out}.jsonl").read_bytes() for out in ("killed", "one", "two")]
-    assert merged[0] == merged[1] == merged[2]
-    assert len(merged[0].splitlines()) == 5
+    invoke = CliRunner().invoke
+    assert invoke(main, _arguments(folder, "killed", "--workers", "2")).exit_code == 0
+    with working_here():
+        assert invoke(main, _arguments(folder, "whole")).exit_code == 0
+    for out in ("killed", "whole"):
+        merge = ["merge", str(folder / out), "--out", str(folder / f"{out}.jsonl")]
+        assert invoke(main, merge).exit_code == 0
+    killed, whole = ((folder / f"{out}.jsonl").read_bytes() for out in ("killed", "whole"))
+    assert killed == whole
+    assert len(killed.splitlines()) == 5
 
 
 def _num_lines(run_folder):
@@ -640,7 +645,7 @@ def _num_lines(run_folder):
 def test_workers_end_at_once_when_the_run_is_killed(folder):
     environment = {**os.environ, "SLEEP_S": "60"}
     process = subprocess.Popen(
-        _command(folder, "run", "--workers", "2"), env=environment,
+        _command(folder, "run", "--workers", "1"), env=environment,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     deadline = time.monotonic() + 60

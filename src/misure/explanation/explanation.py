@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from misure._util.arrays import read_arrays, write_arrays
-from misure._util.records import encode, plain
+from misure._util.arrays import read_arrays
+from misure._util.records import plain
 from misure.errors import InputError, entrance
 from misure.explanation.dust import dust_note, is_dust
 from misure.explanation.evidence import PresentedSufficiency
@@ -31,6 +31,7 @@ from misure.explanation.record import (
     small_changes_note,
 )
 from misure.explanation.removal import Minimality
+from misure.explanation.saving import save_with_record
 from misure.explanation.summary import sufficient_sentences, sure_sentences
 from misure.models.cost import Cost
 from misure.models.target import Target
@@ -245,9 +246,7 @@ class Explanation:
 
     def save(self, file: str | Path | BinaryIO) -> None:
         """Writes the explanation as one `.npz`, at once or not at all."""
-        arrays = {name: tensor.cpu().numpy() for name, tensor in self.tensors().items()}
-        arrays["record"] = np.array(encode(self.values).decode())
-        write_arrays(file, arrays)
+        save_with_record(file, self.tensors(), self.values)
 
     @classmethod
     @entrance("Explanation.load")

@@ -80,8 +80,8 @@ class Explainer:
     preset: Preset
     dice_threshold: float
     seed: int
-    other_image: Tensor | None
-    other_image_name: str
+    other_image: Tensor | None = None
+    other_image_name: str = ""
     spacing_mm: tuple[float, ...] | None
     on_step: OnStep | None
     other_images: Sequence[Tensor] = ()

@@ -15,7 +15,7 @@ from misure.explanation.content_controls import CONTENT_CONTROLS
 from misure.explanation.evidence import NUM_COMPARED, PASSES_OF_SMALL_CHANGES, other_baseline_images
 from misure.explanation.growth import LEAST_SHOWN
 from misure.explanation.nested import THRESHOLDS, passes_of_family
-from misure.explanation.reduction import NoReduction, Reduction
+from misure.explanation.reduction import NoReduction, Reduction, SearchingReduction
 from misure.explanation.reductions.forward import ForwardReduction
 from misure.explanation.reductions.gradient import GradientReduction
 from misure.explanation.reductions.paper import PaperReduction
@@ -151,6 +151,22 @@ class Preset:
         on_all = (num_ways > 1) + PASSES_OF_SMALL_CHANGES
         own = len(CONTENT_CONTROLS) + num_ways * on_all + num_others + self.asks_hidden
         return own + passes_for(self.robust)
+
+    def search(self, what: str) -> SearchingReduction:
+        """The reduction, which searches for one region of each target.
+
+        Args:
+            what: is expected, for the sentence.
+
+        Raises:
+            InputError: it does not.
+        """
+        if isinstance(self.reduction, SearchingReduction):
+            return self.reduction
+        raise InputError(
+            f"expected {what} (readable, quick, smallest, forward_only), got {self.name}, which "
+            "finds sufficient regions only."
+        )
 
     @property
     def passes_of_accepting(self) -> int:

@@ -9,6 +9,16 @@ from misure.errors import ModelError
 
 T = TypeVar("T")
 
+_BATCH_PIXELS = {"cpu": 300_000}
+_BATCH_PIXELS_ELSEWHERE = 4_000_000
+_BATCH_LIMIT = 16
+
+
+def batch_size_for(num_pixels: int, device: torch.device) -> int:
+    """How many images of so many pixels a network is shown at a time, if nobody said."""
+    most_pixels = _BATCH_PIXELS.get(device.type, _BATCH_PIXELS_ELSEWHERE)
+    return max(1, min(_BATCH_LIMIT, most_pixels // num_pixels))
+
 
 def in_batches(work: Callable[[slice], T], num_images: int, size: int) -> tuple[list[T], int]:
     """The results of `work` for consecutive slices that cover range(num_images), and the last size.

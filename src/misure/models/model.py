@@ -22,11 +22,15 @@ import torch
 from torch import Tensor
 
 from misure._util.freed_memory import freed_memory_kept, release_if_large
-from misure._util.suggestions import did_you_mean
-from misure.errors import InputError, MisureError, ModelError, entrance
-from misure.images.label_regions import read_regions, regions_by_class
+from misure.errors import InputError, entrance
+from misure.models.arguments import (
+    check_images,
+    check_network,
+    check_numbers,
+    read_label_regions,
+)
 from misure.models.as_module import SegmentationModule
-from misure.models.batches import in_batches, is_out_of_memory
+from misure.models.batches import batch_size_for, in_batches
 from misure.models.binding import Binder, Binding, Form, FoundObject, PixelForm
 from misure.models.borrowed import borrowed, fixed_random_numbers, lock_of, modules_within
 from misure.models.cost import Cost, Counters
@@ -36,9 +40,11 @@ from misure.models.kept_windows import KeptWindows
 from misure.models.logits import class_probability, class_region
 from misure.models.long_passes import Timed, warn_of_long_passes
 from misure.models.memory_format import by_pixel, is_faster_by_pixel
+from misure.models.names import find_class, number_of_channels, read_names
 from misure.models.preprocessing import Preprocessing, make_preprocessing
 from misure.models.reading import OutputForm
 from misure.models.rivals import MOST_NUMBERS, enlarged, enlarged_region, place_of
+from misure.models.running import run_network
 from misure.models.sides import mirrored
 from misure.models.sliding import (
     Sliding,
@@ -54,9 +60,6 @@ from misure.models.windows import NO_WINDOWS, Windows, make_windows
 T = TypeVar("T")
 Shape = Sequence[int]
 
-_BATCH_PIXELS = {"cpu": 300_000}
-_BATCH_PIXELS_ELSEWHERE = 4_000_000
-_BATCH_LIMIT = 16
 _LARGE = 2**23  # pixels
 _COARSE = 8  # pixels of an image for one of the logits, from which only what decides is enlarged
 
@@ -170,16 +173,8 @@ class SegmentationModel:
         binder: Binder | None = None,
         name: str | None = None,
     ) -> None:
-        if not callable(net):
-            raise InputError(
-                f"expected a network, got {type(net).__name__}. To load one "
-                "from a file use load_model."
-            )
-        if call is not None and not callable(call):
-            raise InputError(
-                f"expected call as a function (net, images), got {type(call).__name__}."
-            )
-        _check_numbers(batch_size, border_px)
+        check_network(net, call)
+        check_numbers(batch_size, border_px)
         self.net, self.call = net, call
         self.preprocessing = make_preprocessing(
             mean, std, input_size, size_divisor, known=preprocessing, max_side=max_side
@@ -193,7 +188,7 @@ class SegmentationModel:
         self._kept = KeptWindows(self.windows.kept_mb if self.windows else 0)
         self.border_px = border_px
         self.name = name or type(net).__name__
-        self.class_names = _names(class_names)
+        self.class_names = read_names(class_names)
         self._form: Form = form or OutputForm(
             name=self.name,
             output=output,
@@ -205,14 +200,16 @@ class SegmentationModel:
             stretch_output=stretch_output,
             queries=queries,
         )
-        self.channel_names = _names(channel_names, "channel_names")
-        self.num_channels = _number_of_channels(
+        self.channel_names = read_names(channel_names, "channel_names")
+        self.num_channels = number_of_channels(
             num_channels, len(self.preprocessing.mean or ()), self.channel_names
         )
         self._words = Words.of(orientation, spacing, intensity)
         self.intensity = self._words.intensity
         self.label_offset = label_offset
-        self.label_regions = _label_regions(label_regions, self)
+        self.label_regions = read_label_regions(
+            label_regions, self.class_names, multilabel=self.multilabel
+        )
         self._modules = modules_within([net, call])
         self.device, self.dtype = device_and_dtype(net, self._modules, device)
         self.autocast, self.batch_size = autocast_type(autocast), batch_size
@@ -344,7 +341,7 @@ class SegmentationModel:
     @contextmanager
     def _ready(self, images: Tensor) -> Iterator[None]:
         """A context in which the network is borrowed, examined, and may be shown these images."""
-        self._check_images(images)
+        check_images(images, self.num_channels)
         with self._borrowed():
             if self.device.type == "cpu":
                 release_if_large(prod(images.shape[2:]))
@@ -352,23 +349,6 @@ class SegmentationModel:
             if images.requires_grad and torch.is_grad_enabled():
                 self.check_gradients()
             yield
-
-    def _check_images(self, images: Tensor) -> None:
-        if not isinstance(images, Tensor):
-            raise InputError(
-                f"expected images (N, C, [D,] H, W) as a tensor, got {type(images).__name__}. "
-                "segment and explain also take arrays and pictures."
-            )
-        if images.ndim not in (4, 5) or not images.is_floating_point() or 0 in images.shape:
-            raise InputError(
-                "expected images (N, C, [D,] H, W) of floats, got "
-                f"{images.dtype} {tuple(images.shape)}. One image needs image[None]."
-            )
-        if self.num_channels not in (None, images.shape[1]):
-            raise InputError(
-                f"expected images with {self.num_channels} channels, got "
-                f"{images.shape[1]}: (C, *spatial) = {tuple(images.shape[1:])}."
-            )
 
     @property
     def _how(self) -> tuple[bool, bool]:
@@ -732,17 +712,7 @@ class SegmentationModel:
         Raises:
             InputError: no class has this name; the message holds the names.
         """
-        if isinstance(name_or_index, int):
-            return name_or_index
-        if name_or_index in self.class_names:
-            return self.class_names.index(name_or_index)
-        if name_or_index.isdecimal():
-            return int(name_or_index)
-        names = ", ".join(self.class_names) or "none, only numbers"
-        raise InputError(
-            f"expected a class of {self.name}, got {name_or_index!r}."
-            f"{did_you_mean(name_or_index, self.class_names)} It has: {names}."
-        )
+        return find_class(name_or_index, self.class_names, self.name)
 
     def counting(self) -> AbstractContextManager[Cost]:
         """A context that counts the passes that this thread makes, and the seconds, inside it."""
@@ -795,110 +765,13 @@ class SegmentationModel:
 
     def _size_of_batches(self, spatial: Shape) -> int:
         num_pixels = max(prod(spatial), self.preprocessing.placement(spatial).num_pixels)
-        most_pixels = _BATCH_PIXELS.get(self.device.type, _BATCH_PIXELS_ELSEWHERE)
-        return self.batch_size or max(1, min(_BATCH_LIMIT, most_pixels // num_pixels))
+        return self.batch_size or batch_size_for(num_pixels, self.device)
 
     def _run(self, inputs: Tensor) -> Any:
-        kind = self.device.type
-        cast = torch.autocast(kind, self.autocast) if self.autocast else nullcontext()
-        try:
-            with cast:
-                return self.call(self.net, inputs) if self.call else self.net(inputs)
-        except Exception as error:
-            if is_out_of_memory(error) or isinstance(error, MisureError):  # raised by a hook
-                raise
-            raise ModelError(
-                f"the network {self.name} raised {type(error).__name__} on an input of shape "
-                f"{tuple(inputs.shape)}: {_said(error)}{_size_hint(error) or _batch_hint(inputs)}"
-            ) from error
+        return run_network(self.net, self.call, inputs, autocast=self.autocast, name=self.name)
 
     def _count_backward(self, thread: int, gradient: Tensor) -> None:
         self._counters.add(thread, backward=len(gradient))
-
-
-def _said(error: Exception) -> str:
-    """The message of an error; of TorchScript's, which are tracebacks, the last line."""
-    text = str(error)
-    return text.strip().splitlines()[-1] if "Traceback of TorchScript" in text else text
-
-
-def _size_hint(error: Exception) -> str:
-    """What to do if skip connections do not fit, for the sides of the input are odd somewhere."""
-    if "Sizes of tensors must match" not in str(error):
-        return ""
-    return (
-        " If the network halves its input several times, say size_divisor (16 for four times): "
-        "images are then padded to a multiple of it."
-    )
-
-
-def _batch_hint(inputs: Tensor) -> str:
-    """What to do if an image (1, C, H, W) was taken for a volume of one channel."""
-    if inputs.ndim != 5 or inputs.shape[1] != 1:
-        return ""
-    return (
-        f" {tuple(inputs.shape[1:])} was taken for a volume of one channel; if its first axis is a "
-        "batch of one, it is one too many: give image[0]."
-    )
-
-
-def _check_numbers(batch_size: int | None, border_px: int) -> None:
-    if batch_size is not None and batch_size < 1:
-        raise InputError(f"expected batch_size of 1 or more, got {batch_size}.")
-    if not isinstance(border_px, int) or border_px < 0:
-        raise InputError(f"expected border_px of 0 or more, got {border_px!r}.")
-
-
-def _names(given: str | Sequence[str], what: str = "class_names") -> tuple[str, ...]:
-    """Names of classes or channels; those of one text are between its commas."""
-    names = given.split(",") if isinstance(given, str) and given else given
-    if not all(isinstance(name, str) for name in names):
-        raise InputError(f"expected {what} as texts, got {given!r}.")
-    return tuple(name.strip() if isinstance(given, str) else name for name in names)
-
-
-def _number_of_channels(
-    num_channels: int | None, num_means: int, channel_names: Sequence[str]
-) -> int | None:
-    """C, if it is known.
-
-    Raises:
-        InputError: another number of channel names, an empty one, or one that comes twice.
-    """
-    if num_channels is None and num_means > 1:
-        num_channels = num_means
-    if not channel_names:
-        return num_channels
-    if num_channels not in (None, len(channel_names)):
-        raise InputError(
-            f"expected {num_channels} channel_names, one for each channel, got "
-            f"{len(channel_names)}: {', '.join(channel_names)}."
-        )
-    if "" in channel_names or len(set(channel_names)) < len(channel_names):
-        raise InputError(
-            f"expected channel_names that differ, none empty, got {', '.join(channel_names)!r}."
-        )
-    return len(channel_names)
-
-
-def _label_regions(
-    given: str | Mapping[str, int | Sequence[int]] | None, model: SegmentationModel
-) -> dict[str, tuple[int, ...]] | None:
-    """Class -> its numbers in annotations; None if that is not known.
-
-    Raises:
-        InputError: no such rule, other classes, or classes that exclude each other.
-    """
-    if given is None:
-        return None
-    regions = read_regions(given)
-    if not model.multilabel:
-        raise InputError(
-            "expected multilabel=True with label_regions, which are for classes that overlap, got "
-            "multilabel=False. Leave one out."
-        )
-    regions_by_class(regions, model.class_names)
-    return regions
 
 
 def _listed(

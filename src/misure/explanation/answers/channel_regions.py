@@ -18,12 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from misure._util.arrays import write_arrays
-from misure._util.records import Amount, Count, Fraction, Record, encode
+from misure._util.records import Amount, Count, Fraction, Record
 from misure.errors import InputError, entrance
 from misure.explanation.answers.intervention import check_fits
 from misure.explanation.explain import explain
@@ -33,6 +31,7 @@ from misure.explanation.probe import Account, OnStep, Probe, Query, Reply, Searc
 from misure.explanation.record import CostRecord, TargetRecord
 from misure.explanation.removal import remove_blocks
 from misure.explanation.run_searches import run_searches
+from misure.explanation.saving import save_with_record
 from misure.explanation.summary import named, share
 from misure.images.grid import default_grain_px
 from misure.images.regions import area_fraction
@@ -173,13 +172,12 @@ class ChannelRegions:
             file: to write.
             image: name of the image.
         """
-        arrays = {
-            "target": self.target.region.numpy(),
-            "region": self.region.numpy(),
-            "minimally_sufficient_region": self.minimally_sufficient_region.numpy(),
-            "record": np.array(encode(self.record(image)).decode()),
+        tensors = {
+            "target": self.target.region,
+            "region": self.region,
+            "minimally_sufficient_region": self.minimally_sufficient_region,
         }
-        write_arrays(file, arrays)
+        save_with_record(file, tensors, self.record(image))
 
     def record(self, image: str = "") -> ChannelRegionsRecord:
         """All but the pixels, as a record that becomes JSON.
@@ -250,8 +248,7 @@ def channel_regions(
     """
     model, pixels, asked = as_asked(model, image, target)
     check_fits(pixels, asked)
-    num = len(pixels)
-    _check(num, cell_px)
+    _check(len(pixels), cell_px)
     with model.counting() as cost, torch.inference_mode(False), model.borrowed():
         first = explanation or explain(
             model,
@@ -264,34 +261,12 @@ def channel_regions(
             on_step=on_step,
             **options,
         )
-        values, region = first.values, first.minimally_sufficient_region
-        if region.shape != pixels.shape[1:]:
-            raise InputError(
-                f"expected an explanation of this image, got one of shape {tuple(region.shape)}."
-            )
-        spacing = check_spacing(values.spacing_mm, pixels.ndim - 1)
-        ways = make_presentations(
-            model,
-            to_device(pixels, model.device),
-            baseline_image=options.get("baseline_image", values.settings["baseline_image"]),
-            edge_px=values.settings["edge_px"],
-            seed=values.seed,
-            spacing_mm=spacing,
-        )
-        sides = spacing or (1.0,) * region.ndim
-        probe = Probe(
-            asked.to(model.device),
-            ways,
-            dice_threshold=values.dice_threshold,
-            spacing_mm=(_APART * max(sides), *sides),
-        )
+        baseline_image = options.get("baseline_image", first.settings["baseline_image"])
+        probe = _probe(model, pixels, asked, first, baseline_image)
+        region, spacing = first.minimally_sufficient_region, _spacing(first)
         side = cell_px or default_grain_px(region.shape, sampling_of(spacing), _BLOCKS)
-        account = _Spent(limit=max_passes - cost.pass_equivalents)
-        if (least := 2 * probe.num_views) > max_passes - cost.pass_equivalents:
-            raise InputError(
-                f"expected max_passes of {least + cost.pass_equivalents} or more, got {max_passes}."
-            )
-        everywhere = region.to(model.device).expand(num, *region.shape).clone()
+        account = _account(probe, max_passes, cost.pass_equivalents)
+        everywhere = region.to(model.device).expand(len(pixels), *region.shape).clone()
         search = _reduced(probe, everywhere, side, account, model.differentiable)
         (found,) = run_searches(
             model,
@@ -306,16 +281,16 @@ def channel_regions(
         target=asked.to("cpu"),
         region=found.region.cpu(),
         minimally_sufficient_region=region.cpu(),
-        channel_names=tuple(map(model.channel_name, range(num))),
-        dice_threshold=values.dice_threshold,
+        channel_names=tuple(map(model.channel_name, range(len(pixels)))),
+        dice_threshold=first.dice_threshold,
         dice=found.dice,
         dice_in_all_channels=found.dice_in_all_channels,
         cell_px=side,
         num_blocks=found.num_blocks,
         is_one_minimal=found.is_one_minimal,
-        baseline_image=",".join(way.name for way in ways),
-        edge_px=values.settings["edge_px"],
-        seed=values.seed,
+        baseline_image=",".join(way.name for way in probe.presentations),
+        edge_px=first.settings["edge_px"],
+        seed=first.values.seed,
         spacing_mm=spacing,
         cost=cost,
     )
@@ -326,6 +301,56 @@ def _check(num_channels: int, cell_px: int) -> None:
         raise InputError(f"expected an image of two channels or more, got {num_channels}.")
     if cell_px < 0:
         raise InputError(f"expected cell_px of 0 or more, got {cell_px}.")
+
+
+def _spacing(explanation: Explanation) -> tuple[float, ...] | None:
+    num_axes = explanation.minimally_sufficient_region.ndim
+    return check_spacing(explanation.values.spacing_mm, num_axes)
+
+
+def _probe(
+    model: SegmentationModel,
+    image: Tensor,
+    target: Target,
+    explanation: Explanation,
+    baseline_image: str,
+) -> Probe:
+    """How regions (C, *spatial) are shown: as those of the explanation, channels far apart.
+
+    Raises:
+        InputError: an explanation of another image.
+    """
+    region, spacing = explanation.minimally_sufficient_region, _spacing(explanation)
+    if region.shape != image.shape[1:]:
+        raise InputError(
+            f"expected an explanation of this image, got one of shape {tuple(region.shape)}."
+        )
+    ways = make_presentations(
+        model,
+        to_device(image, model.device),
+        baseline_image=baseline_image,
+        edge_px=explanation.settings["edge_px"],
+        seed=explanation.values.seed,
+        spacing_mm=spacing,
+    )
+    sides = spacing or (1.0,) * region.ndim
+    return Probe(
+        target.to(model.device),
+        ways,
+        dice_threshold=explanation.dice_threshold,
+        spacing_mm=(_APART * max(sides), *sides),
+    )
+
+
+def _account(probe: Probe, max_passes: int, spent: int) -> "_Spent":
+    """What is left of the passes.
+
+    Raises:
+        InputError: too little to show the region before and after.
+    """
+    if (least := 2 * probe.num_views) > max_passes - spent:
+        raise InputError(f"expected max_passes of {least + spent} or more, got {max_passes}.")
+    return _Spent(limit=max_passes - spent)
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,18 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import msgspec
-import numpy as np
 import torch
 from torch import Tensor
 
-from misure._util.arrays import read_arrays, write_arrays
-from misure._util.records import Amount, Count, Fraction, Record, decode, encode, plain
+from misure._util.arrays import read_arrays
+from misure._util.records import Amount, Count, Fraction, Record, decode, plain
 from misure.errors import InputError, entrance
 from misure.explanation.answers.classes_there import classes_sentence
 from misure.explanation.question import QUESTIONS
 from misure.explanation.record import CHANGES_IN_WORDS, CLEARLY, CostRecord, TargetRecord
 from misure.explanation.removal import Minimality
 from misure.explanation.robust.measured import Robustness
+from misure.explanation.saving import save_with_record
 from misure.explanation.summary import name_of, size_of
 from misure.models.cost import Cost
 from misure.models.target import Target
@@ -187,9 +187,7 @@ class HiddenRegion:
             "ignored": self.target.unbound().ignored,
             "region": self.region,
         }
-        arrays = {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
-        arrays["record"] = np.array(encode(self.values).decode())
-        write_arrays(file, arrays)
+        save_with_record(file, tensors, self.values)
 
     @classmethod
     @entrance("HiddenRegion.load")

@@ -184,12 +184,7 @@ def find_hidden_regions(
     """
     usual = {"baseline_image": "filled", "num_draws": _NUM_DRAWS, "thresholds": []}
     chosen = choose_preset(model, preset, usual | options)
-    reduction = chosen.reduction
-    if not isinstance(reduction, SearchingReduction):
-        raise InputError(
-            f"expected a preset whose search can hide regions (readable, quick, smallest, "
-            f"forward_only), got {chosen.name}, which finds sufficient regions only."
-        )
+    reduction = chosen.search("a preset whose search can hide regions")
     _check_hideable(chosen)
     if isinstance(reduction, GradientReduction):  # alone it would stay near where it begins
         reduction = replace(reduction, after_readable=True)
@@ -199,8 +194,6 @@ def find_hidden_regions(
         preset=chosen,
         dice_threshold=float(threshold),
         seed=seed,
-        other_image=None,
-        other_image_name="",
         spacing_mm=check_spacing(spacing_mm, image.ndim - 1),
         on_step=on_step,
         other_images=other_images,

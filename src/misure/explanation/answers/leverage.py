@@ -10,12 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from misure._util.arrays import write_arrays
-from misure._util.records import Amount, Count, Fraction, Record, encode
+from misure._util.records import Amount, Count, Fraction, Record
 from misure.errors import InputError, entrance
 from misure.explanation.answers.effects import LEAST_TOLD, rounded_up
 from misure.explanation.answers.intervention import (
@@ -27,6 +25,7 @@ from misure.explanation.answers.intervention import (
 from misure.explanation.answers.pieces import Piece, divide
 from misure.explanation.presentation import make_presentations
 from misure.explanation.record import CostRecord, TargetRecord
+from misure.explanation.saving import save_with_record
 from misure.explanation.summary import named
 from misure.images.spacing import check_spacing, sampling_of
 from misure.models.cost import Cost
@@ -137,12 +136,8 @@ class Leverage:
             file: to write.
             image: name of the image.
         """
-        arrays = {
-            "target": self.target.region.numpy(),
-            "leverage": self.map().numpy(),
-            "record": np.array(encode(self.record(image)).decode()),
-        }
-        write_arrays(file, arrays)
+        tensors = {"target": self.target.region, "leverage": self.map()}
+        save_with_record(file, tensors, self.record(image))
 
     def record(self, image: str = "") -> LeverageRecord:
         """All but the pixels, as a record that becomes JSON.

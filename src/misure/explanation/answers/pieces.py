@@ -11,7 +11,7 @@ from math import prod
 
 import numpy as np
 import torch
-from scipy import ndimage, signal
+from scipy import ndimage
 from torch import Tensor
 
 from misure.explanation.units import k_means
@@ -73,6 +73,8 @@ class Piece:
         Args:
             forbidden: (*spatial) bool.
         """
+        from scipy import signal  # slow to import, and every process of a run would wait for it
+
         widened = ndimage.binary_dilation(forbidden, np.ones((3,) * forbidden.ndim, bool))
         num_touched = signal.correlate(
             widened.astype(float), self.mask.astype(float), mode="valid", method="auto"

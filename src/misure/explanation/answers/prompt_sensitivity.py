@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from misure._util.arrays import write_arrays
-from misure._util.records import Count, Fraction, Record, encode
+from misure._util.records import Count, Fraction, Record
 from misure.errors import EmptyTargetError, InputError, entrance
 from misure.explanation.record import CostRecord
+from misure.explanation.saving import save_with_record
 from misure.explanation.summary import named
 from misure.images.regions import area_fraction, dice
 from misure.models.cost import Cost
@@ -173,12 +173,8 @@ class PromptSensitivity:
             file: to write.
             image: name of the image.
         """
-        arrays = {
-            "target": self.region.cpu().numpy(),
-            "agreement": self.agreement.cpu().numpy(),
-            "record": np.array(encode(self.record(image)).decode()),
-        }
-        write_arrays(file, arrays)
+        tensors = {"target": self.region, "agreement": self.agreement}
+        save_with_record(file, tensors, self.record(image))
 
 
 @entrance("prompt_sensitivity")

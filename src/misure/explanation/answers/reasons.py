@@ -123,20 +123,13 @@ def find_reasons(
     model, pixels, _ = as_asked(model, image, explanation.target)
     settings = explanation.settings | {"max_passes": None, "max_hidden_dice": 1.0}
     chosen = choose_preset(model, explanation.preset, settings)
-    reduction = chosen.reduction
-    if not isinstance(reduction, SearchingReduction):
-        raise InputError(
-            f"expected an explanation by readable, quick, smallest or forward_only, got one by "
-            f"{chosen.name}, which searches for one region only."
-        )
+    reduction = chosen.search("an explanation by a preset that searches")
     spacing = explanation.values.spacing_mm
     explainer = Explainer(
         model=model,
         preset=chosen,
         dice_threshold=explanation.dice_threshold,
         seed=explanation.values.seed,
-        other_image=None,
-        other_image_name="",
         spacing_mm=None if spacing is None else tuple(spacing),
         on_step=on_step,
     )
