@@ -17,8 +17,8 @@ does is measured without misure: the Dice with the annotation if the same test i
 For comparison, the channel with the largest mean absolute gradient of the class's logits, and of
 gradient times input.
 
-`apart` adds regions by channel: the share of the minimally sufficient region at which each channel
-is shown.
+`apart` adds regions by channel, by `channel_regions` and by two presets with `channels="apart"`:
+the share of the image that is shown of each channel.
 """
 
 import argparse
@@ -37,6 +37,7 @@ from torch import Tensor
 
 import misure
 from misure.explanation.answers.effects import LEAST_TOLD
+from misure.models.cost import Cost
 from misure.models.networks.unet import UNet
 
 CLASSES = ("background", "anterior", "posterior")
@@ -256,11 +257,14 @@ def apart(args: argparse.Namespace) -> None:
     columns = (
         "seed",
         "class",
+        "search",
         "objects",
         *SEQUENCES,
         "area, all channels",
         "area, apart",
+        "Dice",
         "passes",
+        "seconds",
     )
     _print_row(*columns)
     _print_row(*["---"] * len(columns))
@@ -268,20 +272,55 @@ def apart(args: argparse.Namespace) -> None:
         if name != "with":
             continue
         for index in (1, 2):
-            shares, areas, smaller, passes = defaultdict(list), [], [], []
-            for image, target in _objects(model, test.leaking, index, args.limit):
-                found = misure.channel_regions(model, image, target, cell_px=2)
-                for part in found.parts:
-                    shares[part.name].append(part.share)
-                areas.append(float(found.minimally_sufficient_region.float().mean()))
-                smaller.append(float(found.region.float().mean()))
-                passes.append(found.cost.pass_equivalents)
+            objects = list(_objects(model, test.leaking, index, args.limit))
             title = CLASSES[index] + (" (leaked)" if index == plan.leaked else "")
-            each = [f"{100 * mean(shares[name]):.0f} %" for name in SEQUENCES]
-            of_image = [f"{100 * mean(each):.1f} %" for each in (areas, smaller)]
-            _print_row(
-                str(plan.seed), title, str(len(areas)), *each, *of_image, f"{mean(passes):.0f}"
-            )
+            for search in ("channel_regions", "readable", "smallest"):
+                found = [_apart(model, *one, search) for one in objects]
+                of_channels = [mean(one.areas[name] for one in found) for name in SEQUENCES]
+                areas = (mean(one.together for one in found), mean(of_channels))
+                _print_row(
+                    *(str(plan.seed), title, search, str(len(found))),
+                    *(f"{100 * area:.1f} %" for area in (*of_channels, *areas)),
+                    f"{mean(one.dice for one in found):.2f}",
+                    f"{mean(one.cost.pass_equivalents for one in found):.0f}",
+                    f"{mean(one.cost.seconds for one in found):.1f}",
+                )
+
+
+@dataclass(frozen=True)
+class Apart:
+    """What was found by channel of one object.
+
+    Attributes:
+        together: the share of the image of the minimally sufficient region of all channels.
+        areas: channel -> the share of it that is shown.
+    """
+
+    together: float
+    areas: dict[str, float]
+    dice: float
+    cost: Cost
+
+
+def _apart(
+    model: misure.SegmentationModel, image: Tensor, target: misure.Target, search: str
+) -> Apart:
+    """The region by channel of an object, by `channel_regions` or by a preset."""
+    if search == "channel_regions":
+        reduced = misure.channel_regions(model, image, target, cell_px=2)
+        together, region, dice = reduced.minimally_sufficient_region, reduced.region, reduced.dice
+        cost = reduced.cost
+    else:
+        found = misure.explain(
+            model, image, target, preset=search, channels="apart", minimality_cell_px=2
+        )
+        together, cost = found.minimally_sufficient_region, found.cost
+        region, dice = found.minimally_sufficient_region_by_channel, found.values.by_channel.dice
+    areas = {
+        model.channel_name(number): float(of_channel.float().mean())
+        for number, of_channel in enumerate(region)
+    }
+    return Apart(float(together.float().mean()), areas, dice, cost)
 
 
 def _print_row(*cells: str) -> None:

@@ -96,3 +96,48 @@ def test_an_image_of_one_channel_is_refused(folder):
     nibabel.save(nibabel.Nifti1Image(square_image(3)[0].numpy(), np.eye(4)), folder / "one.nii.gz")
     done = ask(folder, image="one.nii.gz")
     assert done.exit_code == 2
+
+
+def explain_apart(folder, *arguments, image="image.png"):
+    model = ("--model", f"python:{folder}/nets.py:Halves", "--class", 1, *NAMED)
+    how = ("--channels", "apart", "--preset", "quick", "--out", folder / "out")
+    given = ["explain", folder / image, *model, *how, *arguments]
+    return CliRunner().invoke(main, [str(one) for one in given])
+
+
+@pytest.mark.parametrize(
+    ("image", "slices"),
+    [
+        ("image.png", ()),
+        pytest.param("image.nii.gz", (), marks=pytest.mark.slow),
+        pytest.param("image.nii.gz", ("--slice", 9), marks=pytest.mark.slow),
+    ],
+)
+def test_both_regions_are_written(folder, image, slices):
+    done = explain_apart(folder, *slices, image=image)
+    assert done.exit_code == 0, done.output
+    assert "flair nowhere" in done.output
+    assert "flair         not shown" in done.output
+    out = folder / "out"
+    assert (out / "by_channel.png").stat().st_size > 5000
+    record = json.loads((out / "explanation.json").read_text())["by_channel"]
+    assert [one["name"] for one in record["channels"]] == ["t1", "t2", "flair"]
+    assert record["channels"][2]["growth_px"] is None
+    assert record["dice"] >= 0.9
+    with np.load(out / "explanation.npz") as arrays:
+        for name in ("sufficient_region_by_channel", "minimally_sufficient_region_by_channel"):
+            region, file = arrays[name], out / f"{name}.nii.gz"
+            assert region.any(axis=tuple(range(1, region.ndim))).tolist() == [True, True, False]
+            assert file.exists() == (image == "image.nii.gz")
+            if file.exists():
+                stored = np.asarray(nibabel.load(file).dataobj)
+                assert stored.shape == (20, 20, 20, 3)
+                assert stored.sum((0, 1, 2)).tolist() == region.reshape(3, -1).sum(1).tolist()
+                if not slices:
+                    assert (np.moveaxis(stored, -1, 0) == region).all()
+
+
+def test_a_hidden_region_by_channel_is_refused(folder):
+    done = explain_apart(folder, "--question", "necessary")
+    assert done.exit_code == 2
+    assert "expected channels=together for a region that is hidden, got 'apart'" in done.output

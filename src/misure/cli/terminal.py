@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from misure.models.cost import Cost
     from misure.runs.run import OnProgress, Progress
 
+_MOST_CHANNELS = 20
 _LINE_EVERY_S = 30.0
 
 
@@ -132,7 +133,7 @@ def _line_of(progress: "Progress") -> str:
 
 def summary(values: "ExplanationRecord", out: Path) -> str:
     """What suffices in a sentence, and the values of an explanation as a few aligned lines."""
-    from misure.explanation.summary import sufficient_sentences
+    from misure.explanation.summary import by_channel_sentences, sufficient_sentences
 
     target, large = values.target, values.sufficient_region
     small, cost = values.minimally_sufficient_region, values.cost
@@ -166,11 +167,35 @@ def summary(values: "ExplanationRecord", out: Path) -> str:
     lines += [table(["", "volume" if is_volume else "area", "dice", ""], rows), ""]
     if values.sufficiency_by_presentation:
         lines += [_presentations(values.sufficiency_by_presentation), ""]
+    if values.by_channel:
+        lines += [_by_channel(values), *by_channel_sentences(values), ""]
     lines += _notes(values)
     lines.append(
         f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s; see {out}/overview.png"
     )
     return "\n".join(lines)
+
+
+def _by_channel(values: "ExplanationRecord") -> str:
+    """The regions of each channel as a table."""
+    found = values.by_channel
+    if found is None:
+        return ""
+    unit = "voxels" if len(values.shape) == 3 else "px"
+    rows = [
+        [
+            one.name,
+            "not shown" if one.growth_px is None else f"{one.growth_px:.1f} {unit}",
+            f"{one.sufficient_area_fraction:.2%}",
+            f"{one.area_fraction:.2%}",
+        ]
+        for one in found.channels[:_MOST_CHANNELS]
+    ]
+    if more := len(found.channels) - len(rows):
+        rows.append([f"{more} more", "see explanation.json", "", ""])
+    dices = [f"dice {found.sufficient_dice:.3f}", f"dice {found.dice:.3f}"]
+    rows.append(["all channels", "", *dices])
+    return table(["channel", "grown", "sufficient", "minimally sufficient"], rows)
 
 
 def _notes(values: "ExplanationRecord") -> list[str]:

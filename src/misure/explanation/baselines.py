@@ -108,7 +108,8 @@ def _averaged(image: Tensor, averages: Tensor, axis: int) -> Tensor:
     Of large ones one plane after the other, for a product makes two copies of what it is given.
     """
     if prod(image.shape[1:]) < LARGE or image.ndim < 4:
-        return torch.tensordot(image, averages, dims=([axis], [1])).movedim(-1, axis)
+        mixed: Tensor = torch.tensordot(image, averages, dims=([axis], [1]))
+        return mixed.movedim(-1, axis)
     planes = 1 if axis > 1 else 2
     averaged = torch.empty_like(image)
     for i in range(image.shape[planes]):

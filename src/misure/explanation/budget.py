@@ -28,10 +28,13 @@ class TargetBudget:
 
     def __init__(self, preset: Preset) -> None:
         self._preset, self._total = preset, preset.max_passes
-        self._comparing, self._removing = Account(), Account()
+        if self._total is not None:
+            self._total -= preset.passes_by_channel
+        self._comparing, self._removing, self._apart = Account(), Account(), Account()
         removing = preset.passes_of_minimality
         if preset.one_minimal and preset.max_passes is not None:
             spare = preset.max_passes - preset.least_passes
+            spare -= spare // 2 * preset.are_apart
             removing += max(0, int(_SHARE_OF_REMOVING * spare))
         self.account = Account(reserved_passes=self._after_growth() + self._least_comparing())
         if self._total is not None:
@@ -40,7 +43,8 @@ class TargetBudget:
     @property
     def cost(self) -> Cost:
         """All passes that were made so far; without seconds."""
-        costs = [account.cost for account in (self.account, self._comparing, self._removing)]
+        accounts = (self.account, self._comparing, self._removing, self._apart)
+        costs = [account.cost for account in accounts]
         return Cost(
             sum(cost.forward_passes for cost in costs), sum(cost.backward_passes for cost in costs)
         )
@@ -86,6 +90,14 @@ class TargetBudget:
             apart = self._comparing.cost.pass_equivalents + self._removing.cost.pass_equivalents
             self.account.limit = self._total - apart
         return self.account
+
+    def begin_by_channel(self) -> Account:
+        """The account of regions by channel; with a limit it may take all that is left over."""
+        self._apart.limit = self._preset.passes_by_channel
+        if self._preset.max_passes is not None:
+            following = self._preset.passes_of_evidence
+            self._apart.limit = self._preset.max_passes - self.cost.pass_equivalents - following
+        return self._apart
 
     def _after_growth(self) -> int:
         """Pass equivalents that the search needs at least, and what follows it."""

@@ -58,8 +58,8 @@ def explain(
             `misure.robustness`).
         on_step: called with progress: what is being done, steps done, steps in all or None.
         options: options of the preset to change, such as `max_passes=200`, `one_minimal=True`,
-            `baseline_image="mean,filled"`, `edge_px=8` or, for `paper`,
-            `num_iterations=50`.
+            `baseline_image="mean,filled"`, `edge_px=8` or, for `paper`, `num_iterations=50`;
+            `channels="apart"` adds regions (C, *spatial) with other places in each channel.
 
     Raises:
         InputError: bad arguments; or a target that the model does not predict even when it sees
@@ -123,6 +123,8 @@ def explain_all(
         model = given if is_bound else of_image[id(pixels)]
         asked.append(as_asked(model, pixels, target, affine))
     chosen = choose_preset(given, preset, options)
+    if chosen.are_apart and any(len(pixels) < 2 for _, pixels, _ in asked):
+        raise InputError("expected an image of two channels or more with channels=apart, got one.")
     num_axes = asked[0][1].ndim - 1 if asked else len(spacing_mm or ())
     explainer = Explainer(
         model=given,

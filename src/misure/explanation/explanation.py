@@ -5,6 +5,8 @@ Saved as one `.npz` of plain arrays, without pickle:
 - `target`, `sufficient_region`, `minimally_sufficient_region`: (*spatial) bool;
 - `ignored`: (*spatial) bool, the model's other pixels of the class (see `Target`);
 - `saliency_map`: (*spatial) float32, NaN where nothing is known;
+- `sufficient_region_by_channel`, `minimally_sufficient_region_by_channel`: (C, *spatial) bool, with
+  `channels="apart"` alone;
 - `record`: everything else (`ExplanationRecord`), as JSON text.
 """
 
@@ -32,7 +34,7 @@ from misure.explanation.record import (
 )
 from misure.explanation.removal import Minimality
 from misure.explanation.saving import save_with_record
-from misure.explanation.summary import sufficient_sentences, sure_sentences
+from misure.explanation.summary import by_channel_sentences, sufficient_sentences, sure_sentences
 from misure.models.cost import Cost
 from misure.models.target import Target
 
@@ -43,6 +45,8 @@ _ARRAYS = (
     "minimally_sufficient_region",
     "saliency_map",
 )
+BY_CHANNEL = ("sufficient_region_by_channel", "minimally_sufficient_region_by_channel")
+"""Names of the arrays (C, *spatial) of an explanation with regions by channel."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,6 +61,10 @@ class Explanation:
         saliency_map: (*spatial) float32, larger matters more. Pixels of which no pass told
             anything are NaN. Of all others the nested regions give the level, and the outcomes of
             all that was shown the order within a level (see `outcome_map`).
+        sufficient_region_by_channel: (C, *spatial) bool, with `channels="apart"`: each channel
+            grows from the target by itself; else None.
+        minimally_sufficient_region_by_channel: (C, *spatial) bool, the same reduced in each channel
+            by itself; `values.by_channel` has what was measured of both.
         values: everything else, as in `explanation.json`. The properties below read it.
     """
 
@@ -65,6 +73,8 @@ class Explanation:
     minimally_sufficient_region: Tensor
     saliency_map: Tensor
     values: ExplanationRecord
+    sufficient_region_by_channel: Tensor | None = None
+    minimally_sufficient_region_by_channel: Tensor | None = None
 
     @property
     def sufficient_dice(self) -> float:
@@ -212,7 +222,8 @@ class Explanation:
 
     def summary(self) -> str:
         """What the explanation says, in plain sentences made of verified figures."""
-        return " ".join([*sufficient_sentences(self.values), *sure_sentences(self.values)])
+        sentences = [*sufficient_sentences(self.values), *by_channel_sentences(self.values)]
+        return " ".join([*sentences, *sure_sentences(self.values)])
 
     def nested_region(self, dice_threshold: float) -> Tensor:
         """The region (*spatial) bool of one threshold of the sufficiency curve.
@@ -244,9 +255,14 @@ class Explanation:
             "saliency_map": self.saliency_map,
         }
 
+    def tensors_by_channel(self) -> dict[str, Tensor]:
+        """Name -> region (C, *spatial) bool; empty unless they were asked for."""
+        found = {name: getattr(self, name) for name in BY_CHANNEL}
+        return {name: region for name, region in found.items() if region is not None}
+
     def save(self, file: str | Path | BinaryIO) -> None:
         """Writes the explanation as one `.npz`, at once or not at all."""
-        save_with_record(file, self.tensors(), self.values)
+        save_with_record(file, self.tensors() | self.tensors_by_channel(), self.values)
 
     @classmethod
     @entrance("Explanation.load")
@@ -264,6 +280,10 @@ class Explanation:
             text = str(arrays.pop("record"))
             tensors = {array: torch.from_numpy(arrays[array]) for array in _ARRAYS}
             _check_arrays(tensors)
+            by_channel = {
+                name: torch.from_numpy(arrays[name]) for name in BY_CHANNEL if name in arrays
+            }
+            _check_by_channel(by_channel, tensors["target"])
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"expected {what}, but it cannot be used: {error}.") from error
         values = read_explanation_record(text, what)
@@ -276,7 +296,7 @@ class Explanation:
             made_from=values.target.made_from,
             score=values.target.score,
         )
-        return cls(target=target, values=values, **tensors)
+        return cls(target=target, values=values, **tensors, **by_channel)
 
     def __eq__(self, other: object) -> bool:
         """Whether all regions, maps and values are the same, wherever the tensors live."""
@@ -292,6 +312,16 @@ def _check_arrays(tensors: dict[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         wanted = torch.float32 if name == "saliency_map" else torch.bool
         if tensor.shape != tensors["target"].shape or tensor.dtype != wanted:
+            raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}")
+
+
+def _check_by_channel(tensors: dict[str, Tensor], target: Tensor) -> None:
+    """Raises a ValueError unless these are both regions by channel, or none of them."""
+    if len(tensors) == 1:
+        raise ValueError(f"{next(iter(tensors))} stands alone")
+    shapes = {tensor.shape for tensor in tensors.values()}
+    for name, tensor in tensors.items():
+        if tensor.dtype != torch.bool or tensor.shape[1:] != target.shape or len(shapes) > 1:
             raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}")
 
 

@@ -14,6 +14,8 @@ from misure._util.seeds import seed_device
 from misure._version import __version__
 from misure.explanation.acceptance import hold_under_changes
 from misure.explanation.budget import TargetBudget
+from misure.explanation.by_channel import FoundByChannel, find_by_channel, make_record
+from misure.explanation.by_channel_record import ByChannelRecord
 from misure.explanation.content_controls import CONTENT_CONTROLS, make_content_controls
 from misure.explanation.dust import narrow_fraction
 from misure.explanation.evidence import (
@@ -63,6 +65,8 @@ _MINIMALITY_BLOCKS = 32  # on the short side, where no minimality_cell_px is ask
 _Reduced = tuple[MinimallySufficientRegion, Minimality | None]
 """What `one_minimal` leaves of a region, and how far it can still be reduced."""
 
+_ByChannel = tuple[FoundByChannel, ByChannelRecord]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Explainer:
@@ -104,10 +108,18 @@ class Explainer:
             found = preset.reduction(model, probes, sufficient, accounts, on_step)
             reduced = self._reduced(probes, found, budgets)
             families = self._families(probes, budgets, sufficient, reduced)
+            by_channel = self._by_channel(probes, budgets, sufficient, reduced)
             explanations = [
                 self._put_together(*parts)
                 for parts in zip(
-                    probes, budgets, sufficient, reduced, families, presented, strict=True
+                    probes,
+                    budgets,
+                    sufficient,
+                    reduced,
+                    families,
+                    presented,
+                    by_channel,
+                    strict=True,
                 )
             ]
         return with_seconds(explanations, time.perf_counter() - start)
@@ -264,6 +276,38 @@ class Explainer:
             on_step=self.on_step,
         )
 
+    def _by_channel(
+        self,
+        probes: Sequence[Probe],
+        budgets: Sequence[TargetBudget],
+        sufficient: Sequence[SufficientRegion],
+        reduced: Sequence[_Reduced],
+    ) -> list[_ByChannel | None]:
+        """The regions by channel of each probe and their record; None: they are not asked for."""
+        if not self.preset.are_apart:
+            return [None] * len(probes)
+        accounts = [budget.begin_by_channel() for budget in budgets]
+        apart = [replace(probe, by_channel=True) for probe in probes]
+        cell_px = self.minimality_cell_px(probes[0])
+        searches = [
+            find_by_channel(probe, self.preset.reduction, grown, minimal, cell_px, account)
+            for probe, grown, (minimal, _), account in zip(
+                apart, sufficient, reduced, accounts, strict=True
+            )
+        ]
+        found = run_searches(
+            self.model,
+            apart,
+            searches,
+            doing="by channel",
+            accounts=accounts,
+            on_step=self.on_step,
+        )
+        return [
+            (one, make_record(self.model, probe, one, account))
+            for one, probe, account in zip(found, apart, accounts, strict=True)
+        ]
+
     def _remove(
         self, probe: Probe, minimal: MinimallySufficientRegion, account: Account
     ) -> Search[_Reduced]:
@@ -332,6 +376,7 @@ class Explainer:
         reduced: _Reduced,
         family: list[NestedRegion],
         presented: list[PresentedSufficiency],
+        by_channel: _ByChannel | None,
     ) -> Explanation:
         minimal, minimality = reduced
         dices = content_dices(self.model, probe, minimal.region, budget.account)
@@ -374,6 +419,7 @@ class Explainer:
             transfer_resized=controls.is_resized,
             silhouette_dice_by_content=dices,
             robustness=self.robustness(probe, minimal.region, budget.account),
+            by_channel=None if by_channel is None else by_channel[1],
             settings=settings,
             model_settings=self.model.settings(),
             slice_index=None,
@@ -381,11 +427,14 @@ class Explainer:
             spacing_mm=None if probe.spacing_mm is None else list(probe.spacing_mm),
             cost=CostRecord.of(budget.cost),
         )
+        found = None if by_channel is None else by_channel[0]
         return Explanation(
             target=target,
             sufficient_region=sufficient.region.cpu(),
             minimally_sufficient_region=minimal.region.cpu(),
             saliency_map=self._saliency_map(probe, budget, minimal, family),
+            sufficient_region_by_channel=None if found is None else found.sufficient.cpu(),
+            minimally_sufficient_region_by_channel=None if found is None else found.minimal.cpu(),
             values=values,
         )
 

@@ -23,6 +23,9 @@ from misure.explanation.reductions.quick import QuickReduction
 from misure.explanation.reductions.readable.search import ReadableReduction
 from misure.explanation.robust.measured import passes_for
 
+USUAL_BY_CHANNEL = 400
+"""Pass equivalents for regions by channel, if no `max_passes` limits all that is done."""
+
 DRAWS = 6
 """Baseline images, at least, on which a search shows what it accepts if `robust` is asked for."""
 
@@ -62,9 +65,11 @@ class Preset:
         num_minimality_tests: blocks to try, without `one_minimal`.
         compare_presentations: grow the target with other baseline images and edges too (see
             `evidence.sufficiency_by_presentation`).
+        channels: `together`: a region shows its places in all channels; `apart`: also search for
+            regions that hold other places in each channel (see `by_channel`).
         max_passes: pass equivalents that may be spent on a target in all, whatever is done for it;
             None: what the preset usually takes (`usual_passes`), and on top of it what testing the
-            minimality, `one_minimal` and `compare_presentations` need.
+            minimality, `one_minimal`, `compare_presentations` and `channels` (400) need.
         summary: what it does, in one sentence.
         usual_passes: pass equivalents that a target takes, for tables.
     """
@@ -85,6 +90,7 @@ class Preset:
     minimality_cell_px: int = 0
     num_minimality_tests: int = 16
     compare_presentations: bool = False
+    channels: str = "together"
     max_passes: int | None = None
     summary: str = ""
     usual_passes: str = ""
@@ -103,6 +109,14 @@ class Preset:
             raise InputError(
                 f"expected num_changes and num_draws of 0 or more, got {self.num_changes} and "
                 f"{self.num_draws}."
+            )
+        if self.channels not in ("together", "apart"):
+            raise InputError(f"expected channels of together or apart, got {self.channels!r}.")
+        if self.are_apart and (self.asks_hidden or self._num_excluded or self.draws_of_accepting):
+            raise InputError(
+                "expected channels=together with max_hidden_dice, max_content_dice, num_draws or "
+                "robust, got channels=apart: regions by channel are only searched for as those "
+                "that suffice on their own baseline images."
             )
         if self.max_passes is not None and self.max_passes < self.least_passes:
             raise InputError(
@@ -193,12 +207,36 @@ class Preset:
         return self.num_minimality_tests * self.num_views
 
     @property
+    def are_apart(self) -> bool:
+        """Whether regions by channel are searched for, too."""
+        return self.channels == "apart"
+
+    @property
+    def passes_by_channel(self) -> int:
+        """Pass equivalents that are kept for regions by channel; without a limit, their usual.
+
+        With a limit it is half of what is not needed at least.
+        """
+        if not self.are_apart:
+            return 0
+        if self.max_passes is None:
+            return USUAL_BY_CHANNEL
+        return self._least_by_channel + (self.max_passes - self.least_passes) // 2
+
+    @property
+    def _least_by_channel(self) -> int:
+        """What it takes to show both regions by channel once more, on each baseline image."""
+        own, several = self.num_presentations, self.num_presentations > 1
+        return (3 * own + self.passes_of_accepting + 2 * own * several) * self.are_apart
+
+    @property
     def least_passes(self) -> int:
         """The smallest budget with which all that these settings ask for can be done."""
         shown = LEAST_SHOWN * self.num_views_of_growth
         shown += self.reduction.least_shown * self.num_views
         compared = LEAST_SHOWN * NUM_COMPARED if self.compare_presentations else 0
-        return shown + self.reserved_passes + self.passes_of_minimality + compared
+        own = shown + self.reserved_passes + self.passes_of_minimality + compared
+        return own + self._least_by_channel
 
     @property
     def about_passes(self) -> int | None:

@@ -21,6 +21,7 @@ from misure.explanation.presentation import Presentation
 from misure.explanation.question import SUFFICIENT, Question
 from misure.explanation.sample import PixelSample, sample_pixels
 from misure.explanation.shown import Shown
+from misure.images.regions import distance_px
 from misure.images.spacing import Sampling, sampling_of
 from misure.models.cost import Cost
 from misure.models.target import Target
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from misure.explanation.robust.draws import SearchDraws
 
 R = TypeVar("R")
+
+_APART = 1e6  # sides of a voxel from one channel to the next
 
 OnStep = Callable[[str, int, int | None], None]
 """Called with progress: what is being done, steps done, steps in all (None if not known)."""
@@ -59,6 +62,8 @@ class Probe:
         draws: baseline images on which it has to hold, too; None: no others than its own.
         seed: of the small changes.
         forbidden: (*spatial) bool, pixels that a region may not hold; None: no such.
+        by_channel: whether a region holds places of each channel by itself, (C, *spatial): wherever
+            (*regions) is said below.
 
     Raises:
         InputError: a threshold is out of range, or target and image differ in shape.
@@ -79,6 +84,7 @@ class Probe:
     seed: int = 0
     draws: "SearchDraws | None" = None
     forbidden: Tensor | None = None
+    by_channel: bool = False
 
     def __post_init__(self) -> None:
         if self.question.loses and not 0 <= self.dice_threshold < 1:
@@ -129,6 +135,34 @@ class Probe:
     def sampling(self) -> Sampling | None:
         """Sides of a voxel relative to the smallest, the unit of distances; None: equal."""
         return sampling_of(self.spacing_mm)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """The shape (*regions): that of the target, or that of the image if by channel."""
+        spatial = self.target.region.shape
+        return tuple(self.presentations[0].image.shape if self.by_channel else spatial)
+
+    @cached_property
+    def sampling_of_regions(self) -> Sampling | None:
+        """The sampling along (*regions); channels lie so far apart that no cell holds two."""
+        if not self.by_channel:
+            return self.sampling
+        return (_APART, *(self.sampling or (1.0,) * self.target.region.ndim))
+
+    @cached_property
+    def distance(self) -> Tensor:
+        """The distance (*regions) float32 of each pixel to the target, the same in all channels."""
+        return distance_px(self.target.region, self.sampling).expand(self.shape)
+
+    @cached_property
+    def contrast(self) -> Tensor:
+        """The squared difference (*regions) float32 of each pixel to what replaces it.
+
+        With several baseline images, the one that differs most counts.
+        """
+        squares = [(way.image - way.baseline_image).float().square() for way in self.presentations]
+        own = squares if self.by_channel else [each.sum(0) for each in squares]
+        return torch.stack(own).amax(0)
 
     @cached_property
     def sample(self) -> PixelSample:
@@ -188,9 +222,8 @@ class Probe:
         return region if self.allowed is None else region & self.allowed
 
     def whole_image(self) -> Tensor:
-        """The region (*spatial) bool with which the model sees the whole image."""
-        region = self.target.region
-        return torch.zeros_like(region) if self.question.hides else torch.ones_like(region)
+        """The region (*regions) bool with which the model sees the whole image."""
+        return torch.full(self.shape, not self.question.hides, device=self.target.region.device)
 
     def under(self, change: Change) -> "Probe":
         """The probe after a small change."""
@@ -260,10 +293,10 @@ class Account:
         """Counts the passes of a query, and keeps what was shown with what came out.
 
         What came out under a small change is not kept: it is no outcome of the region as it is. Nor
-        is what came out when a region was hidden.
+        is what came out when a region was hidden, or for a region by channel.
         """
         self.add(replies)
-        if query.changes or probe.question.hides:
+        if query.changes or probe.question.hides or probe.by_channel:
             return
         for region, reply in zip(query.regions, replies, strict=True):
             self.shown.add(

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from misure._util.records import Amount, Count, Fraction, Record, decode
 from misure.errors import InputError
+from misure.explanation.by_channel_record import ByChannelRecord
 from misure.explanation.content_controls import TURNED
 from misure.explanation.evidence import PresentedSufficiency
 from misure.explanation.removal import Minimality
@@ -207,6 +208,7 @@ class ExplanationRecord(Record, frozen=True, kw_only=True):
             colour, and by noise.
         robustness: for which share of all baseline images the minimal region suffices; None: not
             asked for.
+        by_channel: regions with other places in each channel; None: not asked for.
         settings: every option of the preset with its value.
         model_settings: how the network is used (see `SegmentationModel.settings`).
         slice_index: the axial slice that was taken of a volume, if any.
@@ -235,6 +237,7 @@ class ExplanationRecord(Record, frozen=True, kw_only=True):
     transfer_resized: bool
     silhouette_dice_by_content: dict[str, float]
     robustness: Robustness | None = None
+    by_channel: ByChannelRecord | None = None
     settings: dict[str, Any]
     model_settings: dict[str, Any]
     slice_index: int | None
@@ -253,7 +256,16 @@ class Reduced(Protocol):
     def minimality(self) -> Minimality | None: ...
 
     @property
+    def by_channel(self) -> ByChannelRecord | None: ...
+
+    @property
     def cost(self) -> PassCounts: ...
+
+
+def passes_together(record: Reduced) -> int:
+    """Pass equivalents without those that regions by channel took."""
+    apart = record.by_channel.passes if record.by_channel else 0
+    return record.cost.pass_equivalents - apart
 
 
 def reduction_note(record: Reduced) -> str:
@@ -261,7 +273,7 @@ def reduction_note(record: Reduced) -> str:
     small, minimality = record.minimally_sufficient_region, record.minimality
     if minimality and minimality.is_one_minimal:
         return ""
-    passes = f"{record.cost.pass_equivalents} passes"
+    passes = f"{passes_together(record)} passes"
     notes = []
     if small.stopped_by == "no_search":
         notes.append("not reduced: no smaller region was searched for")

@@ -55,17 +55,17 @@ def remove_blocks(
     cell_px: int,
     account: Account | None = None,
 ) -> Search[Removed]:
-    """The part (*spatial) of a region that is left when no block of it can be removed any more.
+    """The part (*regions) of a region that is left when no block of it can be removed any more.
 
     Args:
         probe: the target that must be preserved.
-        region: (*spatial) bool, one that suffices.
-        importance: (*spatial) float: the least important blocks are removed first.
+        region: (*regions) bool, one that suffices.
+        importance: (*regions) float: the least important blocks are removed first.
         cell_px: side of a block.
         account: whose limit is kept; when it is spent, blocks may be left that can go. None: there
             is no limit.
     """
-    grid = Grid(region, cell_px, probe.sampling)
+    grid = Grid(region, cell_px, probe.sampling_of_regions)
     score = grid.sums(importance).flatten()
     kept = grid.inside.clone()
     lot = lot_of(len(score), score.device)  # equal ones go in no particular order

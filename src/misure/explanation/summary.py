@@ -6,16 +6,21 @@ shown. The order is fixed: what suffices, what is needed, other reasons, the sur
 
 from typing import TYPE_CHECKING, Protocol
 
+from misure.explanation.by_channel_record import ByChannelRecord
 from misure.explanation.dust import dust_note
 from misure.explanation.record import (
     CLEARLY,
     ExplanationRecord,
     baseline_image_note,
+    passes_together,
     small_changes_note,
 )
 
 if TYPE_CHECKING:
     from misure.explanation.answers.hidden import HiddenRegionRecord
+
+
+_MOST_NAMED = 4  # channels in a sentence
 
 
 class Sized(Protocol):
@@ -59,9 +64,41 @@ def sufficient_sentences(record: ExplanationRecord) -> list[str]:
     return sentences
 
 
+def by_channel_sentences(record: ExplanationRecord) -> list[str]:
+    """What suffices in which channel, in one sentence; empty if that was not asked for.
+
+    Args:
+        record: of an explanation.
+    """
+    whole = "image" if len(record.shape) == 2 else "volume"
+    found = record.by_channel
+    return [_by_channel(found, name_of(record), whole)] if found else []
+
+
+def _by_channel(record: ByChannelRecord, target: str, whole: str) -> str:
+    dice = f"(Dice {record.dice:.2f})"
+    used = [one for one in record.channels if one.area_fraction]
+    if not used:
+        return f"By channel: {target} is drawn with every channel hidden {dice}."
+    used.sort(key=lambda one: -one.area_fraction)
+    shown = [f"{one.name} in {share(one.area_fraction)}" for one in used[:_MOST_NAMED]]
+    if len(used) > _MOST_NAMED:
+        shown.append(f"{len(used) - _MOST_NAMED} others in less")
+    names = [one.name for one in record.channels if not one.area_fraction]
+    unused = " and ".join(names) if len(names) < _MOST_NAMED else "all others"
+    nowhere = f", {unused} nowhere" if names else ""
+    unfinished = "" if record.is_one_minimal else " Smaller ones do not hold under small changes."
+    if record.stopped_by == "max_passes":
+        unfinished = " The budget ended before each block was tried."
+    return (
+        f"By channel it suffices for {target} to show {', '.join(shown)} of the {whole}"
+        f"{nowhere} {dice}.{unfinished}"
+    )
+
+
 def _not_reduced(record: ExplanationRecord) -> str:
     """That nothing smaller was found; the grown object may be smaller, if blocks are coarse."""
-    grown, passes = record.sufficient_region, f"{record.cost.pass_equivalents} passes"
+    grown, passes = record.sufficient_region, f"{passes_together(record)} passes"
     if grown.area_fraction >= record.minimally_sufficient_region.area_fraction:
         return f"No smaller region was found within {passes}."
     whole = "image" if len(record.shape) == 2 else "volume"

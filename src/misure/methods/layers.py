@@ -117,6 +117,7 @@ def _nodes_behind(tensor: Tensor) -> set[Any]:
 
 def _head_of_boxes(model: SegmentationModel, layer: str) -> str:
     """The part of torchvision's detectors that a layer is in if it sees boxes, not the image."""
+    name: str
     for name, module in _module_of(model).named_modules():
         is_head = any(each.__name__ == "RoIHeads" for each in type(module).__mro__)
         if is_head and layer.startswith(f"{name}."):

@@ -14,9 +14,9 @@ from misure.images.volumes import name_of
 from misure.reports.axes import REGION_COLOUR, TARGET_COLOUR, draw_outline, rgb, show_image
 from misure.reports.canvas import Axes, Figure
 
-_MOST_PANELS, _IN_A_ROW = 12, 4
-_PANEL, _LINE = 3.4, 0.17  # inches
-_CHARACTERS_OF_AN_INCH = 9.0
+MOST_PANELS, _IN_A_ROW = 12, 4
+PANEL, LINE = 3.4, 0.17  # inches
+CHARACTERS_OF_AN_INCH = 9.0
 _COVER = 0.45  # of the region's colour
 
 
@@ -43,17 +43,19 @@ def save_channels_picture(
         order: how to lay out a volume as axial slices.
     """
     chosen = _chosen(effects)
-    columns = _columns(len(chosen))
+    columns = columns_of(len(chosen))
     rows = -(-len(chosen) // columns)
     target = effects.target.region
-    take, note = viewing_plane(_most_of_it(target, regions), order)
+    take, note = viewing_plane(
+        most_of_it(target, None if regions is None else regions.region), order
+    )
     height, width = take(target).shape
-    panel = float(np.clip(_PANEL * height / width, 1.6, 5.5))
+    panel = float(np.clip(PANEL * height / width, 1.6, 5.5))
     said = " ".join(effects.sentences()[:1] + ([regions.sentence()] if regions else []))
     title = f"{name_of(image)}: {said}" if image else said
-    across = max(columns * _PANEL, 2 * _PANEL)
-    lines = fill(title + note, int(across * _CHARACTERS_OF_AN_INCH))
-    titles = _LINE * (3 if regions else 2)
+    across = max(columns * PANEL, 2 * PANEL)
+    lines = fill(title + note, int(across * CHARACTERS_OF_AN_INCH))
+    titles = LINE * (3 if regions else 2)
     tall = rows * (panel + titles) + 0.22 * (lines.count("\n") + 3)
     figure = Figure(figsize=(across, tall), layout="constrained")
     figure.suptitle(lines, fontsize=11, parse_math=False)
@@ -63,7 +65,7 @@ def save_channels_picture(
         picture = as_colours(take(of_channel), *grey_range(of_channel))
         show_image(axes, picture)
         if regions is not None:
-            _draw_region(axes, take(regions.region[effect.number]).numpy())
+            draw_region(axes, take(regions.region[effect.number]).numpy())
         draw_outline(axes, take(target).numpy(), TARGET_COLOUR, "solid")
         axes.set_title(_title(effect, effects, regions), fontsize=9, parse_math=False)
     for axes in grid:
@@ -79,21 +81,26 @@ def _chosen(effects: ChannelEffects) -> list[ChannelEffect]:
     """The channels to draw, in their order: those that suffice, then the strongest."""
     needed = {channel for one in effects.sets[:1] for channel in one.channels}
     ranked = sorted(effects.effects, key=lambda effect: effect.number not in needed)
-    return sorted(ranked[:_MOST_PANELS], key=lambda effect: effect.number)
+    return sorted(ranked[:MOST_PANELS], key=lambda effect: effect.number)
 
 
-def _columns(num: int) -> int:
+def columns_of(num: int) -> int:
     """Panels in a row, so that no row is nearly empty."""
     rows = -(-num // _IN_A_ROW)
     return -(-num // rows)
 
 
-def _most_of_it(target: Tensor, regions: ChannelRegions | None) -> Tensor:
-    """How much each voxel counts for the choice of a slice: the region of each channel alike."""
-    if regions is None or not regions.region.any():
+def most_of_it(target: Tensor, region: Tensor | None) -> Tensor:
+    """How much each voxel counts for the choice of a slice: each channel of a region alike.
+
+    Args:
+        target: (*spatial) bool; it counts if there is no region.
+        region: (C, *spatial) bool, or None.
+    """
+    if region is None or not region.any():
         return target
-    sizes = regions.region.flatten(1).sum(1).clamp(min=1)
-    return (regions.region / sizes.view(-1, *[1] * target.ndim)).sum(0)
+    sizes = region.flatten(1).sum(1).clamp(min=1)
+    return (region / sizes.view(-1, *[1] * target.ndim)).sum(0)
 
 
 def _title(effect: ChannelEffect, effects: ChannelEffects, regions: ChannelRegions | None) -> str:
@@ -113,7 +120,7 @@ def _title(effect: ChannelEffect, effects: ChannelEffects, regions: ChannelRegio
     return "\n".join(lines)
 
 
-def _draw_region(axes: Axes, region: np.ndarray) -> None:
+def draw_region(axes: Axes, region: np.ndarray) -> None:
     """Covers a region (H, W) bool with its colour, and outlines it."""
     covered = np.zeros((*region.shape, 4))
     covered[region] = (*rgb(REGION_COLOUR), _COVER)

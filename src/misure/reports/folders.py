@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from misure._util.records import plain
@@ -21,6 +22,7 @@ from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.tables import as_csv, as_markdown
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation
+from misure.reports.by_channel_picture import save_by_channel_picture
 from misure.reports.channels_picture import save_channels_picture
 from misure.reports.comparison_picture import save_comparison_picture
 from misure.reports.explanation_picture import PANEL_FILES, save_pictures
@@ -28,7 +30,10 @@ from misure.reports.hidden_picture import save_hidden_picture
 from misure.reports.leverage_picture import save_leverage_picture
 from misure.reports.prompt_picture import save_prompt_picture
 
-RESULT_FILES = ("explanation.json", "explanation.npz", "overview.png", *PANEL_FILES)
+RESULT_FILES = (
+    *("explanation.json", "explanation.npz", "overview.png", *PANEL_FILES),
+    "by_channel.png",
+)
 HIDDEN_QUESTIONS = ("necessary", "surroundings", "blocking")
 ANSWER_FILES = (
     "answer.json",
@@ -54,9 +59,11 @@ def save_result(
 ) -> None:
     """Writes `explanation.json`, `explanation.npz`, `overview.png` and the single panels.
 
+    With regions by channel it also writes `by_channel.png`, a panel for each channel.
+
     For a volume it also writes `target.nii.gz`, `sufficient_region.nii.gz`,
     `minimally_sufficient_region.nii.gz` and `saliency_map.nii.gz`, to lay over it; the map is NaN
-    where nothing is known.
+    where nothing is known. Regions by channel are (I, J, K, C), in files of their names.
 
     Args:
         explanation: what to write.
@@ -72,17 +79,26 @@ def save_result(
     if volume is not None:
         _save_volumes(explanation, volume, folder)
     save_pictures(explanation, presentation, segmentation, folder, order=order)
+    save_by_channel_picture(explanation, presentation.image, folder / "by_channel.png", order=order)
 
 
 def _save_volumes(explanation: Explanation, volume: VolumeFile, folder: Path) -> None:
     tensors = {
         name: tensor.cpu() for name, tensor in explanation.tensors().items() if name != "ignored"
     }
+    by_channel = explanation.tensors_by_channel()
     if explanation.values.slice_index is not None:
         shape, number = volume.shape[:3], explanation.values.slice_index
-        tensors = {
-            name: in_volume(plane, number, shape, volume.order) for name, plane in tensors.items()
+
+        def placed(plane: Tensor) -> Tensor:
+            return in_volume(plane, number, shape, volume.order)
+
+        tensors = {name: placed(plane) for name, plane in tensors.items()}
+        by_channel = {
+            name: torch.stack([placed(plane) for plane in planes])
+            for name, planes in by_channel.items()
         }
+    tensors |= {name: region.cpu().movedim(0, -1) for name, region in by_channel.items()}
     write_regions(tensors, volume.affine, folder, f"misure: {explanation.target.class_name}")
 
 

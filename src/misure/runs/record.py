@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from misure._util.records import Count, Fraction, Record
+from misure.explanation.by_channel_record import ByChannelRecord
 from misure.explanation.evidence import PresentedSufficiency
 from misure.explanation.record import (
     CurvePoint,
@@ -210,6 +211,7 @@ class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
             for the budget.
         channels: what each channel of the image does; None: not asked, or too many for the budget.
         robustness: on which share of baseline images the minimal region suffices; None: not asked.
+        by_channel: regions with other places in each channel; None: not asked.
     """
 
     baseline_image: str
@@ -234,6 +236,7 @@ class ExplainedObject(DoneObject, frozen=True, kw_only=True, tag="done"):
     effects: EffectsGroup | None = None
     channels: ChannelsGroup | None = None
     robustness: Robustness | None = None
+    by_channel: ByChannelRecord | None = None
 
     @property
     def passes_of_explaining(self) -> int:

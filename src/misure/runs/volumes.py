@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from misure.errors import InputError, RunFolderError
+from misure.explanation.explanation import BY_CHANNEL
 from misure.images.nifti_write import write_regions
 from misure.images.orientation import viewing_order
 from misure.runs.answers import answered_regions
@@ -20,7 +21,8 @@ _WRITTEN = ("target", "sufficient_region", "minimally_sufficient_region", "salie
 def write_run_volumes(run: str | Path, out: Path) -> int:
     """Writes `OUT/KEY/NAME.nii.gz` for every object whose sample has an affine, and counts them.
 
-    A slice becomes a volume with one slice, at its position in the volume that it is of.
+    Regions by channel are (I, J, K, C). A slice becomes a volume with one slice, at its position in
+    the volume that it is of.
 
     Args:
         run: the run folder.
@@ -43,6 +45,10 @@ def write_run_volumes(run: str | Path, out: Path) -> int:
         tensors = {name: arrays[name] for name in _WRITTEN if name in arrays}
         answered = answered_regions(folder, record, arrays["target"].shape)
         tensors |= {f"{question}_region": region for question, region in answered.items()}
+        for name in BY_CHANNEL:
+            if name in arrays:  # a slice gets its axis here, or its rows would be one
+                by_channel = arrays[name].movedim(0, -1)
+                tensors[name] = by_channel if by_channel.ndim == 4 else by_channel[None]
         subfolder = out / _file_name(record.key)
         subfolder.mkdir(parents=True, exist_ok=True)
         write_regions(tensors, affine, subfolder, f"misure: {record.class_name}")

@@ -48,7 +48,7 @@ _FLAGS = (
     "that is both (complete), the second outside of the object only (surroundings), what stands in "
     "the way of an object that the network missed (blocking), what the rest of the object loses "
     "without each of its parts (leverage), which channels of the image it takes (channels; with "
-    "--option channels=apart also which places in each), how far the mask of a point or a box "
+    "--channels apart also which places in each), how far the mask of a point or a box "
     "depends on where that lies (prompt), or what suffices, is necessary, also around the object, "
     "other reasons and the effects of the surroundings (all).",
 )

@@ -127,10 +127,16 @@ _search_options = [
         is_flag=True,
         help="Also grow the object with other baseline images and edges.",
     ),
+    click.option(
+        "--channels",
+        type=click.Choice(["together", "apart"]),
+        help="apart: also search for regions that hold other places in each channel of the image; "
+        "takes up to 400 more passes.  [default: together]",
+    ),
 ]
 _SEARCH = (
     *("baseline_image", "preset", "max_passes", "grain_px", "edge_px"),
-    *("one_minimal", "compare_presentations"),
+    *("one_minimal", "compare_presentations", "channels"),
 )
 
 

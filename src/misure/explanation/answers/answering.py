@@ -26,7 +26,7 @@ _LEAST_AREAS = (0.001, 0.01, 0.05)  # of objects whose effect is measured, the f
 _FILLS_OF_CHANNELS = (FILLS, "mean,noise", "mean")  # the first that fits
 _NUM_SUPERPIXELS = 10  # at most: each part has a control
 _FOR_EXPLAINING = (
-    *("one_minimal", "compare_presentations", "max_content_dice", "max_hidden_dice"),
+    *("one_minimal", "compare_presentations", "max_content_dice", "max_hidden_dice", "channels"),
     *("hidden_baseline_image", "other_image", "other_image_name"),
 )
 

@@ -183,6 +183,11 @@ def find_hidden_regions(
         InputError, ModelError: as of `necessary_region` and `blocking_region`.
     """
     usual = {"baseline_image": "filled", "num_draws": _NUM_DRAWS, "thresholds": []}
+    if options.get("channels", "together") != "together":
+        raise InputError(
+            "expected channels=together for a region that is hidden, got "
+            f"{options['channels']!r}: for sufficient regions only."
+        )
     chosen = choose_preset(model, preset, usual | options)
     reduction = chosen.search("a preset whose search can hide regions")
     _check_hideable(chosen)

@@ -121,7 +121,11 @@ def find_reasons(
     if max_passes is not None and max_passes < 2:
         raise InputError(f"expected max_passes of 2 or more, got {max_passes}.")
     model, pixels, _ = as_asked(model, image, explanation.target)
-    settings = explanation.settings | {"max_passes": None, "max_hidden_dice": 1.0}
+    settings = explanation.settings | {
+        "max_passes": None,
+        "max_hidden_dice": 1.0,
+        "channels": "together",
+    }
     chosen = choose_preset(model, explanation.preset, settings)
     reduction = chosen.search("an explanation by a preset that searches")
     spacing = explanation.values.spacing_mm

@@ -155,7 +155,7 @@ def answer(
         max_passes: pass equivalents, at most, in all; 129 are enough for everything but `robust`.
         max_reasons: reasons at most, that of the explanation included.
         options: options of the preset to change, for all parts; `one_minimal`,
-            `compare_presentations`, `max_content_dice`, `max_hidden_dice`,
+            `compare_presentations`, `max_content_dice`, `max_hidden_dice`, `channels`,
             `hidden_baseline_image`, `other_image` and `other_image_name` for the explanation
             alone. What is hidden is filled in from what is shown if no `baseline_image` is named.
 

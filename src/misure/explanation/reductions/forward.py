@@ -20,7 +20,6 @@ from misure.explanation.reduction import (
 )
 from misure.explanation.removal import remove_blocks
 from misure.images.grid import default_grain_px
-from misure.images.regions import distance_px
 from misure.images.spacing import short_side_px
 
 _COARSEST = 4  # blocks on the short side, to begin with
@@ -49,7 +48,7 @@ class ForwardReduction(SearchingReduction):
     ) -> Search[MinimallySufficientRegion]:
         spatial = probe.target.region.shape
         grain_px = self.grain_px or default_grain_px(spatial, probe.sampling)
-        nearness = 1 / (1 + distance_px(probe.target.region, probe.sampling))
+        nearness = 1 / (1 + probe.distance)
         nothing = torch.zeros_like(sufficient.region)
         (reply,) = yield Query([nothing], content_controls=True)
         is_done = probe.suffices(reply)

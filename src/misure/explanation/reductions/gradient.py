@@ -108,8 +108,8 @@ class GradientReduction(SearchingReduction):
             sufficient, account = yield from self._begin_readable(probe, sufficient, account)
         spatial = probe.target.region.shape
         grain_px = self.grain_px or _usual_grain_px(spatial, probe.sampling)
-        grid = Grid(sufficient.region, grain_px, probe.sampling)
-        score = _nearness(probe.target.region, grid)
+        grid = Grid(sufficient.region, grain_px, probe.sampling_of_regions)
+        score = _nearness(probe, grid)
         stopped_by = "end"
         nothing = torch.zeros_like(sufficient.region)
         (reply,) = yield Query([nothing], content_controls=True)
@@ -156,7 +156,7 @@ class GradientReduction(SearchingReduction):
         self, probe: Probe, sufficient: SufficientRegion, grid: Grid, account: Account
     ) -> Search[list[Tensor]]:
         """The first region around the target that holds, of as many as the budget allows."""
-        distance = distance_px(probe.target.region, probe.sampling)
+        distance = probe.distance
         num = max(0, account.passes_left(self.limit_of(account))) // probe.num_views
         first, last = probe.edge_px, sufficient.growth_px
         step_px = max(grid.cell_px, (last - first) / (num + 1))
@@ -222,21 +222,20 @@ def _usual_grain_px(spatial: Sequence[int], sampling: Sampling | None) -> int:
     return max(min(coarse, _USUAL_GRAIN_PX), default_grain_px(spatial, sampling, 2 * GRAINS))
 
 
-def _nearness(target: Tensor, grid: Grid) -> Tensor:
+def _nearness(probe: Probe, grid: Grid) -> Tensor:
     """The first score: 0 on cells of the target, falling to -1 at the farthest cell."""
-    distance = distance_px(grid.cells(target), grid.sampling_of_cells)
+    target, sampling = grid.cells(probe.target.region.expand(probe.shape)), grid.sampling_of_cells
+    distance = (
+        distance_px(target.any(0), sampling and sampling[1:]).expand(grid.shape)
+        if probe.by_channel
+        else distance_px(target, sampling)
+    )
     return -distance / distance[grid.inside].max().clamp(min=1)
 
 
 def _contrast_share(probe: Probe, grid: Grid) -> Tensor:
-    """How much a cell differs from the baseline image, in [0, 1); 0.5 for a typical cell.
-
-    With several baseline images, the one that differs most counts.
-    """
-    squares = torch.stack(
-        [(way.image - way.baseline_image).float().square().sum(0) for way in probe.presentations]
-    )
-    contrast = (grid.sums(squares.amax(0)) / grid.num_px.clamp(min=1)).sqrt()
+    """How much a cell differs from the baseline image, in [0, 1); 0.5 for a typical cell."""
+    contrast = (grid.sums(probe.contrast) / grid.num_px.clamp(min=1)).sqrt()
     return contrast / (contrast + _size(contrast, grid))
 
 

@@ -69,13 +69,13 @@ def load(
             f"expected a segmentation network of torchvision ({', '.join(names)}), "
             f"got {argument!r}."
         )
-    sizes = {
+    given_sizes = {
         "min_size": min_size,
         "max_size": max_size,
         "rpn_post_nms_top_n_test": rpn_post_nms_top_n_test,
         "box_detections_per_img": box_detections_per_img,
     }
-    sizes = {option: value for option, value in sizes.items() if value is not None}
+    sizes = {option: value for option, value in given_sizes.items() if value is not None}
     given = [*(["min_score"] if min_score is not None else []), *sizes]
     if given and argument not in masked:
         raise InputError(
