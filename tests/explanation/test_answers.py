@@ -91,7 +91,9 @@ def test_reasons_keep_their_number_and_their_budget():
     with pytest.raises(InputError, match="max_reasons of 1 or more, got 0"):
         find_reasons(model, image, explanation, max_reasons=0)
     _, by_paper = _explained(toys.Beacon(), image, preset="sufficient_region")
-    with pytest.raises(InputError, match="got one by sufficient_region"):
+    with pytest.raises(
+        InputError, match="got sufficient_region, which finds sufficient regions only"
+    ):
         find_reasons(model, image, by_paper)
 
 

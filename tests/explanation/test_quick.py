@@ -117,14 +117,14 @@ def test_jumps_end_at_the_whole_image_in_five_passes_or_what_there_is():
 def test_a_cut_removes_its_share_of_the_largest_values():
     order = torch.arange(100.0).view(10, 10)
     region = order >= 20
-    kept = _Cut(order, 0.5).made(region, 0.25)
+    kept = _Cut(lambda: order, 0.5).made(region, 0.25)
     assert torch.equal(kept, (order >= 20) & (order < 80))
-    flat = _Cut(torch.zeros(10, 10), 0.5)
+    flat = _Cut(lambda: torch.zeros(10, 10), 0.5)
     assert not flat.made(region, 0.25).any()  # all are equal, so all go
 
 
 def test_a_cut_is_as_long_as_the_dice_above_the_threshold_pays_for():
-    cut = _Cut(torch.zeros(1), 0.5)
+    cut = _Cut(lambda: torch.zeros(1), 0.5)
     assert cut.share(0.1) == pytest.approx(0.9 * 0.1 / 0.5)
     assert cut.share(1.0) == 0.35
     assert cut.share(-1.0) == 0.03

@@ -74,6 +74,6 @@ def test_a_control_pulls_the_other_way_while_its_dice_is_too_large(max_content_d
     if max_content_dice == 0:
         assert reply.excess_dice > 0
         wanted = wanted - _gradient(
-            probe, shown, probe.content_controls.other_image, is_control=True
+            probe, shown, probe.content_controls.replace("other_image", shown), is_control=True
         )
     torch.testing.assert_close(reply.gradient, wanted, rtol=1e-4, atol=1e-6)
