@@ -1,8 +1,9 @@
-"""Two runs to report, and what tests of a page do in a real browser."""
+"""A browser, two runs to report, and what tests of a page do in a real browser."""
 
 import shutil
 import time
 
+import pytest
 import torch
 
 import misure
@@ -13,6 +14,25 @@ CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
 NAMES = ("first", "second")
 QUICK = {"max_passes": 40, "num_minimality_tests": 0}
+
+
+def start_browser(width, height):
+    """Debian's chromium, without a window; the test is skipped where it is not."""
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("needs Debian's chromium and chromium-driver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--window-size={width},{height}",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    return webdriver.Chrome(options=options, service=Service(DRIVER))
 
 
 class SeaAndShip(torch.nn.Module):

@@ -196,4 +196,5 @@ def test_notebooks_run_and_print_what_is_stored(name, tmp_path, monkeypatch):
 
 
 def _printed(cell):
-    return "".join(output.get("text", "") for output in cell.get("outputs", []))
+    outputs = cell.get("outputs", [])
+    return "".join(one.get("text", "") for one in outputs if one.get("name") == "stdout")

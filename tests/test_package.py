@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 PUBLIC = [
     "Answer",
+    "CheckedRegion",
     "Comparison",
     "Cost",
     "EmptyTargetError",
@@ -43,6 +44,7 @@ PUBLIC = [
     "blocking_region",
     "channel_effects",
     "channel_regions",
+    "check_region",
     "compare",
     "context_effect_matrix",
     "context_effects",
@@ -120,6 +122,7 @@ ROOMS = [
     "metrics",
     "reliability",
     "reports",
+    "viewer",
     "lab",
     "testing",
     "cli",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from misure.explanation.answers.prompt_sensitivity import prompt_sensitivity
     from misure.explanation.answers.robustness import robustness
     from misure.explanation.answers.stability import Stability, stability_of
+    from misure.explanation.check import CheckedRegion, check_region
     from misure.explanation.explain import explain, explain_all
     from misure.explanation.explanation import Explanation
     from misure.explanation.presets import PRESETS
@@ -59,6 +60,7 @@ _MODULE_OF = {
     "Answer": "explanation.answers.whole",
     "METHODS": "methods",
     "METRICS": "metrics",
+    "CheckedRegion": "explanation.check",
     "Comparison": "metrics.comparison.comparison",
     "Cost": "models.cost",
     "EmptyTargetError": "errors",
@@ -84,6 +86,7 @@ _MODULE_OF = {
     "blocking_region": "explanation.answers.hide",
     "channel_effects": "explanation.answers.channels",
     "channel_regions": "explanation.answers.channel_regions",
+    "check_region": "explanation.check",
     "compare": "metrics.comparison.compare",
     "context_effect_matrix": "metrics.effect_matrix",
     "context_effects": "explanation.answers.context_effects",

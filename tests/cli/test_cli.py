@@ -48,6 +48,7 @@ def _point(sample):
 PANELS = [
     "image",
     "minimally_sufficient_region",
+    "overlay",
     "overview",
     "saliency_map",
     "segmentation",
@@ -91,6 +92,21 @@ def test_explain_writes_figures_regions_and_pictures(picture, sample, tmp_path):
     _check_as_a_stranger(picture, arrays, record)
     loaded = misure.Explanation.load(out / "explanation.npz")
     assert loaded.record() == record
+
+
+def test_explain_writes_the_panels_that_are_named_in_the_format_that_is(picture, sample, tmp_path):
+    out = tmp_path / "out"
+    subject = ["explain", picture, "--model", "triangle", "--point", _point(sample), "--out", out]
+    done = run(*subject, *FAST, "--panels", "overlay,image", "--format", "svg", "--dpi", 50)
+    assert done.exit_code == 0, done.output
+    assert f"see {out}/overview.svg" in done.output
+    assert sorted(path.name for path in out.iterdir()) == [
+        ".misure.json", "explanation.json", "explanation.npz", "image.svg", "overlay.svg",
+        "overview.svg",
+    ]  # fmt: skip
+    wrong = run(*subject, "--force", *FAST, "--panels", "overlay,mapp")
+    assert wrong.exit_code == 2
+    assert "expected panels among image" in wrong.output
 
 
 def _check_as_a_stranger(picture, arrays, record):

@@ -33,6 +33,14 @@ def test_saved_and_loaded_back_equal(explanation, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["e.npz"]
 
 
+def test_the_image_is_kept_in_memory_alone(explanation, tmp_path):
+    assert torch.equal(explanation.image, toys.beacon_image())
+    assert explanation.with_values(image="a.png").image is explanation.image
+    explanation.save(tmp_path / "e.npz")
+    assert misure.Explanation.load(tmp_path / "e.npz").image is None
+    assert "tensor([[[" not in repr(explanation).partition("image=")[2]
+
+
 def test_other_explanations_are_not_equal(explanation, tmp_path):
     explanation.save(tmp_path / "e.npz")
     other = misure.Explanation.load(tmp_path / "e.npz")

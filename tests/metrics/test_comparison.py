@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -106,6 +107,22 @@ def test_one_failure_leaves_one_cell_empty_and_says_why(model, failing):
     assert "finds nothing else" in found.rows[4].error
     assert found.summary()[failing]["iou"]["n"] == 1
     assert found.summary()["edges"]["iou"]["n"] == 2
+
+
+def test_a_method_that_fails_does_not_spoil_the_picture_of_the_others(model, failing):
+    samples = [_beacon_sample(), _marked()]
+    found = compare(model, samples, methods=(failing, "edges"), metrics=("iou",))
+    figure = found.plot()
+    methods = ["target", *found.methods]
+    assert [axes.get_title() for axes in figure.axes[: len(methods)]] == methods
+    written = [" ".join(axes.texts[0].get_text().split()) for axes in figure.axes if axes.texts]
+    assert any("no <b>luck</b> | here" in text for text in written)
+    has_picture = [bool(axes.images) for axes in figure.axes]
+    maps = [[True, *(method in shown.maps for method in found.methods)] for shown in found.pictured]
+    assert has_picture == [cell for row in maps for cell in row]
+    assert not all(has_picture)
+    sizes = {tuple(np.round(axes.get_position().size, 4)) for axes in figure.axes}
+    assert len(sizes) == 1  # a failure takes no room from the others
 
 
 def test_a_metric_that_fails_leaves_its_own_cell_empty(model, monkeypatch):

@@ -65,7 +65,6 @@ def test_paths_and_colours(tmp_path):
         (np.zeros((3, 9, 3), np.uint8), "which is either"),
         (np.zeros((9, 9, 9), np.uint8), "which is neither"),
         (np.eye(9, dtype=np.uint8), "got none above 1"),
-        (np.zeros((40, 30, 3), np.float32), "whose channels seem to be last"),
         (np.array(["a"]), "expected an image of numbers, got <U1"),
         (
             np.zeros((1, 9, 9), np.int64),
@@ -152,3 +151,60 @@ def test_a_list_of_paths_is_one_image(tmp_path):
     assert torch.allclose(image * 255, torch.from_numpy(np.stack([PIXELS, PIXELS // 2])).float())
     assert affine_of(paths) is None
     assert misure.segment(model, paths).spatial == BASE.shape[1:]
+
+
+def test_channels_may_come_last_if_they_can_be_nothing_else():
+    numbers = np.random.default_rng(0).random((40, 30, 3), np.float32)
+    first = torch.from_numpy(numbers).movedim(-1, 0)
+    unknown, of_three = (
+        toys.model_of(toys.OwnBrightness()),
+        toys.model_of(toys.OwnBrightness(), num_channels=3),
+    )
+    for model in (unknown, of_three):
+        for given in (numbers, torch.from_numpy(numbers), first, first.numpy()):
+            assert torch.equal(as_image(given, model), first)
+    either = torch.rand(3, 40, 3)  # (C, H, W) is what is documented
+    assert torch.equal(as_image(either, of_three), either)
+    of_five = toys.model_of(toys.OwnBrightness(), num_channels=5)
+    assert as_image(np.zeros((40, 30, 5), np.float32), of_five).shape == (5, 40, 30)
+    with pytest.raises(misure.InputError, match="either"):
+        as_image(np.full((3, 40, 3), 9, np.uint8), unknown)
+
+
+def test_a_bare_module_takes_the_names_of_its_classes():
+    net, image = toys.OwnBrightness(), toys.OwnBrightness.image(2)
+    names = ["background", "block"]
+    target = misure.predicted_target(net, image, class_name="block", class_names=names)
+    assert target.class_name == "block"
+    found = misure.explain(net, image, "block", preset="quick", class_names=names)
+    assert found.target.class_name == "block"
+    assert repr(misure.segment(net, image, class_names="background,block")).count("block") == 1
+    with pytest.raises(misure.InputError, match="class_names with a torch module alone"):
+        misure.segment(toys.model_of(net), image, class_names=names)
+
+
+@pytest.mark.parametrize("kind", ["array", "last", "bytes", "picture", "path", "tensor"])
+def test_every_function_takes_whatever_stands_for_an_image(kind, tmp_path):
+    """The same figures from each."""
+    net, pixels = (
+        toys.OwnBrightness(),
+        (toys.OwnBrightness.image(2).repeat(3, 1, 1) * 255).to(torch.uint8),
+    )
+    picture = Image.fromarray(pixels.movedim(0, -1).numpy())
+    picture.save(tmp_path / "block.png")
+    image = {
+        "array": (pixels / 255).numpy(),
+        "last": (pixels / 255).movedim(0, -1).numpy(),
+        "bytes": pixels.movedim(0, -1).numpy(),
+        "picture": picture,
+        "path": str(tmp_path / "block.png"),
+        "tensor": pixels / 255,
+    }[kind]
+    assert misure.segment(net, image).found_classes()[1].num_pixels == 25
+    target = misure.predicted_target(net, image, 1)
+    for one in (target, 1, target.region, target.region.numpy()):
+        assert misure.explain(net, image, one, preset="sufficient_region").dice >= 0.9
+    assert misure.leverage(net, image, target, num_parts=2).target.class_index == 1
+    effects = misure.channel_effects(net, image, target)
+    assert next(one.number for one in effects.effects) == 0
+    assert misure.necessary_region(net, image, target, max_passes=40, preset="quick").is_found

@@ -3,7 +3,7 @@
 import pytest
 
 import toys
-from browsing import CHROMIUM, DRIVER, NAMES, QUICK, Broken, SeaAndShip, samples
+from browsing import NAMES, QUICK, Broken, SeaAndShip, samples, start_browser
 from misure.runs.plan import RunPlan
 from misure.runs.run import run
 
@@ -26,20 +26,6 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("needs Debian's chromium and chromium-driver")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--window-size=1300,4000",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver = start_browser(1300, 4000)
     yield driver
     driver.quit()

@@ -9,7 +9,6 @@ import misure
 import toys
 from misure.explanation.answers.hide import blocking_region, necessary_region
 from misure.explanation.presentation import make_presentation
-from misure.reports.axes import TARGET_COLOUR, draw_outlines
 from misure.reports.hidden_picture import save_hidden_picture
 
 
@@ -23,7 +22,7 @@ class BrightOutside(torch.nn.Module):
 
 @pytest.fixture
 def panels(tmp_path, monkeypatch):
-    """Draws a hidden region, and returns the titles and the last image of its three panels."""
+    """Draws a hidden region, and returns what is said and the last image of its three panels."""
 
     def draw(hidden, model, image, **options):
         figures = []
@@ -34,7 +33,10 @@ def panels(tmp_path, monkeypatch):
             hidden, model, make_presentation(model, image, **options), tmp_path / "hidden.png"
         )
         (figure,) = figures
-        return [(axes.get_title(), np.asarray(axes.images[-1].get_array())) for axes in figure.axes]
+        return [
+            (axes.texts[0].get_text(), np.asarray(axes.images[-1].get_array()))
+            for axes in figure.axes
+        ]
 
     return draw
 
@@ -46,13 +48,11 @@ def test_if_surroundings_are_not_needed_the_picture_hides_all_of_them(panels):
     image[:, ~found.target.region] = 0.25  # seen only if it is not hidden
     (first, bright), (_, shown), (third, drawn) = panels(found, model, image, baseline_image="mean")
     target = found.target.region.numpy()
-    assert first == "all around the target is hidden (bright)"
-    assert np.allclose(bright[target], 0.25 * image.numpy()[:, target].mean() + 0.1)  # dimmed
+    assert first == "bright: all around the target; target outlined"
+    assert np.allclose(bright[target], 0.3 * image.numpy()[:, target].mean())  # dimmed
     assert np.allclose(bright[~target], 0.25)
     assert not np.allclose(shown[~target], 0.25)
-    assert (
-        third == f"what it then draws of this class (Dice {found.values.dice_with_all_hidden:.2f})"
-    )
+    assert third == f"Dice {found.values.dice_with_all_hidden:.2f}"
     assert np.array_equal(drawn[..., 3] > 0, target)
 
 
@@ -65,7 +65,7 @@ def test_what_is_drawn_on_hidden_pixels_around_the_target_is_pale(panels):
     assert not found.is_found
     _, _, (title, drawn) = panels(found, model, image, baseline_image="black")
     target = found.target.region.numpy()
-    assert title == "what it then draws (Dice 1.00; pale: not counted)"
+    assert title == "Dice 1.00; pale: not counted"
     assert (drawn[target][:, 3] == 0.65).all()
     assert (drawn[~target][:, 3] == 0.35).all()
 
@@ -78,20 +78,12 @@ def test_if_nothing_blocks_an_object_nothing_is_hidden(panels):
     found = blocking_region(model, image, target, max_passes=60)
     assert not found.is_found
     (first, _), (_, shown), (third, _) = panels(found, model, image)
-    assert first == "target; nothing is hidden"
+    assert first == "nothing; target outlined"
     assert np.allclose(shown, image[0].numpy())
-    assert f"(Dice {found.values.dice_with_nothing_hidden:.2f}" in third
-
-
-def test_where_two_outlines_coincide_both_are_seen():
-    axes = matplotlib.figure.Figure().subplots()
-    region = np.zeros((20, 20), bool)
-    region[4:12, 5:15] = True
-    draw_outlines(axes, (region, TARGET_COLOUR, "solid"), (region, "#56B4E9", "dashed"))
-    lines = [
-        (matplotlib.colors.to_hex(line.get_edgecolor()[0]), line.get_linestyle()[0][1])
-        for line in axes.collections
-    ]
-    colours = [colour for colour, _ in lines]
-    assert colours == ["#000000", "#000000", TARGET_COLOUR.lower(), "#56b4e9"]
-    assert [dashes is None for _, dashes in lines] == [True, True, True, False]
+    assert f"Dice {found.values.dice_with_nothing_hidden:.2f}" in third
+    figure = found.plot(model)
+    assert figure.texts[0].get_text() == "What keeps the model from drawing this class 1?"
+    assert [axes.get_title() for axes in figure.axes] == [
+        "What is hidden", "What the network was shown", "What it then draws of this class",
+    ]  # fmt: skip
+    assert [axes.get_title() for axes in found.plot().axes] == ["What is hidden"]

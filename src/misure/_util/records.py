@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from misure._util.quoted import quoted
+from misure._util.short_repr import brief, short_repr
 from misure.errors import InputError
 
 T = TypeVar("T")
@@ -31,6 +32,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     A definition repeats `frozen=True, kw_only=True`, for type checkers and for its own fields.
     """
+
+    def __repr__(self) -> str:
+        shown = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        return short_repr(self, *(f"{name}={brief(value)}" for name, value in shown))
 
 
 def encode(value: Any) -> bytes:

@@ -28,6 +28,7 @@ from misure.cli.commands.reliability import reliability
 from misure.cli.commands.report import report
 from misure.cli.commands.run import run
 from misure.cli.commands.train import train
+from misure.cli.commands.view import view
 from misure.cli.terminal import say
 from misure.errors import MisureError, entrance, for_terminal
 
@@ -122,6 +123,7 @@ for command in (
     missed,
     run,
     report,
+    view,
     methods,
     metrics,
     presets,

@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
+from misure._util.progress import OnStep
 from misure.datasets.triangle.dataset import TriangleDataset
 from misure.explanation.explain import explain
 from misure.explanation.presentation import make_presentation
-from misure.explanation.probe import OnStep
 from misure.images.regions import area_fraction
 from misure.models.loaders import load_model
 from misure.models.segmentation import segment

@@ -4,22 +4,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from misure._util.progress import shown_progress, shown_samples
 from misure.errors import printable
 
 if TYPE_CHECKING:
+    from misure._util.progress import OnStep
     from misure.explanation.evidence import PresentedSufficiency
-    from misure.explanation.probe import OnStep
-    from misure.explanation.record import (
-        ExplanationRecord,
-        MinimallySufficientRegionRecord,
-        SufficientRegionRecord,
-        TargetRecord,
-    )
+    from misure.explanation.record import ExplanationRecord
     from misure.explanation.removal import Minimality
     from misure.models.cost import Cost
     from misure.runs.run import OnProgress, Progress
@@ -51,36 +46,28 @@ def progress(
         most_passes: that the work may take, or takes as a rule; None: not known.
     """
     is_terminal = sys.stderr.isatty()
-    if quiet or not (is_terminal or cost):
-        yield None
-        return
-    from tqdm import tqdm
+    lines = None if quiet or is_terminal or cost is None else _Lines(cost, most_passes)
+    with shown_progress(is_terminal and not quiet, lines, cost, most_passes) as told:
+        yield told if is_terminal and not quiet else lines
 
-    bars: list[tqdm[Any]] = []
-    start = last_line = time.perf_counter()
 
-    def on_step(doing: str, done: int, total: int | None) -> None:
-        nonlocal last_line
-        seconds = time.perf_counter() - start
-        passes = "" if cost is None else _passes(cost, most_passes, seconds)
-        if not is_terminal:
-            if start + seconds >= last_line + _LINE_EVERY_S:
-                last_line = start + seconds
-                say(f"{doing}: {passes}", err=True)
+class _Lines:
+    """What is called with progress and writes a line every 30 s.
+
+    Args:
+        cost, most_passes: as of `progress`.
+    """
+
+    def __init__(self, cost: "Cost", most_passes: int | None) -> None:
+        self._cost, self._most_passes = cost, most_passes
+        self._start = self._last_line = time.perf_counter()
+
+    def __call__(self, doing: str, _done: int, _total: int | None) -> None:
+        now = time.perf_counter()
+        if now < self._last_line + _LINE_EVERY_S:
             return
-        if not bars or bars[0].desc != doing or done < bars[0].n:
-            for bar in bars:
-                bar.close()
-            bars[:] = [tqdm(total=total, desc=printable(doing), unit="step", leave=False)]
-        if passes:
-            bars[0].set_postfix_str(passes, refresh=False)
-        bars[0].update(done - bars[0].n)
-
-    try:
-        yield on_step
-    finally:
-        for bar in bars:
-            bar.close()
+        self._last_line = now
+        say(f"{doing}: {_passes(self._cost, self._most_passes, now - self._start)}", err=True)
 
 
 def _passes(cost: "Cost", most_passes: int | None, seconds: float) -> str:
@@ -97,28 +84,17 @@ def _passes(cost: "Cost", most_passes: int | None, seconds: float) -> str:
 @contextmanager
 def run_progress(quiet: bool) -> Iterator["OnProgress | None"]:
     """A function to call with the progress of a run: a bar, or a line every 30 s if no terminal."""
-    if quiet:
-        yield None
-        return
-    from tqdm import tqdm
-
     is_terminal = sys.stderr.isatty()
-    bar: tqdm[Any] = tqdm(disable=not is_terminal, unit="sample", desc="running")
     next_line_s = _LINE_EVERY_S
 
-    def on_progress(progress: "Progress") -> None:
+    def write_line(progress: "Progress") -> None:
         nonlocal next_line_s
-        bar.total = progress.total_samples
-        bar.set_postfix(objects=progress.num_objects, failed=progress.num_failed, refresh=False)
-        bar.update(progress.num_samples - bar.n)
-        if not is_terminal and progress.seconds >= next_line_s:
+        if progress.seconds >= next_line_s:
             next_line_s = progress.seconds + _LINE_EVERY_S
-            tqdm.write(_line_of(progress), file=sys.stderr)
+            say(_line_of(progress), err=True)
 
-    try:
-        yield on_progress
-    finally:
-        bar.close()
+    with shown_samples(is_terminal and not quiet) as show:
+        yield show if is_terminal or quiet else write_line
 
 
 def _line_of(progress: "Progress") -> str:
@@ -131,38 +107,13 @@ def _line_of(progress: "Progress") -> str:
     )
 
 
-def summary(values: "ExplanationRecord", out: Path) -> str:
+def summary(values: "ExplanationRecord", picture: str) -> str:
     """What suffices in a sentence, and the values of an explanation as a few aligned lines."""
     from misure.explanation.summary import by_channel_sentences, sufficient_sentences
+    from misure.reports.explanation_rows import explanation_rows
 
-    target, large = values.target, values.sufficient_region
-    small, cost = values.minimally_sufficient_region, values.cost
-    is_volume = len(values.shape) == 3
-    unit = "voxels" if is_volume else "px"
-    size = f"{small.relative_area:.2f} x the target"
-    outside = f"{small.outside_target_fraction:.0%} of it outside"
-    parts = f"{counted(small.num_parts, 'part')} of {small.grain_px} {unit} or more"
-    rows = [
-        ["target", f"{target.area_fraction:.2%}", "", target.class_name + _in_mm(target)],
-        ["sufficient_region", *_area_and_dice(large), f"grown {_growth(values)}"],
-        [
-            "minimally_sufficient_region",
-            *_area_and_dice(small),
-            f"{size}, {outside}{_in_mm(small)}",
-        ],
-        ["its outline alone", "", f"{values.silhouette_dice:.3f}", parts],
-        ["another image in it", "", f"{values.transfer_dice:.3f}", _other_image(values)],
-    ]
-    if others := small.dice_on_other_baseline_images:
-        dices = ", ".join(f"{name} {dice:.3f}" for name, dice in others.items())
-        rows.append(["on other baseline images", "", "", dices])
-    if changes := small.dice_under_small_changes:
-        whole = small.whole_image_under_small_changes
-        dices = ", ".join(
-            f"{kind} {dice:.3f}" + (f" (whole image {whole[kind]:.3f})" if kind in whole else "")
-            for kind, dice in changes.items()
-        )
-        rows.append(["under small changes", "", "", dices])
+    cost, is_volume = values.cost, len(values.shape) == 3
+    rows = explanation_rows(values)
     lines = [sufficient_sentences(values)[0], ""]
     lines += [table(["", "volume" if is_volume else "area", "dice", ""], rows), ""]
     if values.sufficiency_by_presentation:
@@ -170,9 +121,7 @@ def summary(values: "ExplanationRecord", out: Path) -> str:
     if values.by_channel:
         lines += [_by_channel(values), *by_channel_sentences(values), ""]
     lines += _notes(values)
-    lines.append(
-        f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s; see {out}/overview.png"
-    )
+    lines.append(f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s; see {picture}")
     return "\n".join(lines)
 
 
@@ -220,35 +169,6 @@ def _notes(values: "ExplanationRecord") -> list[str]:
             "shown: with the others the whole image does not suffice, or the budget ended."
         )
     return lines
-
-
-def _growth(values: "ExplanationRecord") -> str:
-    """How far the sufficient region was grown, in millimetres where they are known."""
-    large = values.sufficient_region
-    if large.growth_mm is not None:
-        return f"{large.growth_mm:.1f} mm"
-    return f"{large.growth_px:.1f} {'voxels' if len(values.shape) == 3 else 'px'}"
-
-
-def _other_image(values: "ExplanationRecord") -> str:
-    """Which image `transfer_dice` was measured with."""
-    from misure.explanation.content_controls import TURNED
-    from misure.explanation.record import transfer_source
-
-    more = "; --other-image names another" if values.transfer_from == TURNED else ""
-    return transfer_source(values) + more
-
-
-def _in_mm(part: "TargetRecord | MinimallySufficientRegionRecord") -> str:
-    if part.volume_mm3 is not None:
-        return f", {part.volume_mm3:,.0f} mm³"
-    return "" if part.area_mm2 is None else f", {part.area_mm2:,.0f} mm²"
-
-
-def _area_and_dice(
-    region: "SufficientRegionRecord | MinimallySufficientRegionRecord",
-) -> list[str]:
-    return [f"{region.area_fraction:.2%}", f"{region.dice:.3f}"]
 
 
 def _presentations(presented: "list[PresentedSufficiency]") -> str:

@@ -66,6 +66,10 @@ class ImageFiles:
         """The files that a sample is read from."""
         return [file for path in self._images[index] for file in source_files(path)]
 
+    def path(self, index: int) -> Path:
+        """The image as a command takes it: its path, or those of its channels with commas."""
+        return Path(",".join(map(str, self._images[index])))
+
     def __getitem__(self, index: int) -> Sample:
         files, key = self._images[index], self.keys[index]
         volume, number = self._reading.volume(files), self._reading.slice_index

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self, TypeGuard
 import torch
 from torch import Tensor
 
+from misure._util.short_repr import ShortRepr
 from misure.errors import InputError
 from misure.images.channel_names import check_order
 from misure.images.numbering import Numbering
@@ -21,8 +22,8 @@ from misure.images.volumes import Files, files_of_image, volume_of
 _SLICE = re.compile(r"[/_]slice\d+(\.\w+)*$")
 
 
-@dataclass(frozen=True)
-class Sample:
+@dataclass(frozen=True, repr=False)
+class Sample(ShortRepr):
     """One image and what a person (or a generator) says is in it.
 
     Attributes:
@@ -122,8 +123,8 @@ class Sample:
         return spacing_mm(self.affine.numpy())[4 - self.image.ndim :]
 
 
-@dataclass(frozen=True)
-class AnnotatedObject:
+@dataclass(frozen=True, repr=False)
+class AnnotatedObject(ShortRepr):
     """One annotated object.
 
     Attributes:

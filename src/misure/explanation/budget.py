@@ -9,7 +9,7 @@ from misure.explanation.evidence import NUM_COMPARED
 from misure.explanation.growth import LEAST_SHOWN
 from misure.explanation.nested import passes_of_family
 from misure.explanation.presets import Preset
-from misure.explanation.probe import Account
+from misure.explanation.probe import Account, OnRegion
 from misure.explanation.shown import Shown
 from misure.models.cost import Cost
 
@@ -21,12 +21,13 @@ class TargetBudget:
 
     Args:
         preset: says what is done, and how much it may take.
+        on_region: called with what both stages find, as they find it.
 
     Attributes:
         account: of the growth, the search, the nested regions and the evidence, one after another.
     """
 
-    def __init__(self, preset: Preset) -> None:
+    def __init__(self, preset: Preset, on_region: OnRegion | None = None) -> None:
         self._preset, self._total = preset, preset.max_passes
         if self._total is not None:
             self._total -= preset.passes_by_channel
@@ -39,6 +40,7 @@ class TargetBudget:
         self.account = Account(reserved_passes=self._after_growth() + self._least_comparing())
         if self._total is not None:
             self.account.limit = self._total - removing
+        self.account.on_region, self.account.finding = on_region, "sufficient_region"
 
     @property
     def cost(self) -> Cost:
@@ -69,12 +71,16 @@ class TargetBudget:
         """Lets the account be spent on the search of stage 2."""
         self.account.reserved_passes = self._preset.reserved_passes
         self.account.was_short = False
+        self.account.finding = "minimally_sufficient_region"
         if self.account.limit is not None:
             self.account.limit -= self._comparing.cost.pass_equivalents
 
     def begin_removing(self) -> Account:
         """The account of testing the minimality; it may take what the search has left over."""
-        preset = self._preset
+        preset, account = self._preset, self.account
+        if preset.one_minimal:  # else blocks are only tried, and stay
+            self._removing.on_region, self._removing.finding = account.on_region, account.finding
+            self._removing.least_px = account.least_px
         if self._total is not None:
             nested = passes_of_family(preset.thresholds) * preset.num_presentations
             following = nested + preset.passes_of_evidence
@@ -84,7 +90,8 @@ class TargetBudget:
         return self._removing
 
     def begin_nesting(self) -> Account:
-        """The account, to be spent on the nested regions."""
+        """The account, to be spent on the nested regions, of which nobody is told."""
+        self.account.on_region = None
         self.account.reserved_passes = self._preset.passes_of_evidence
         if self._total is not None:
             apart = self._comparing.cost.pass_equivalents + self._removing.cost.pass_equivalents

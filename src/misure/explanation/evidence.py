@@ -19,13 +19,14 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from misure._util.progress import OnStep
 from misure._util.records import Record
 from misure.errors import InputError
 from misure.explanation.changes import Change
 from misure.explanation.content_controls import CONTENT_CONTROLS
 from misure.explanation.growth import GROWTHS, Found
 from misure.explanation.presentation import Presentation, make_presentation
-from misure.explanation.probe import Account, OnStep, Probe, Search
+from misure.explanation.probe import Account, Probe, Search
 from misure.explanation.run_searches import run_searches
 from misure.explanation.show import try_regions
 from misure.images.regions import area_fraction

@@ -6,14 +6,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from misure._util.progress import OnStep, Told, shown_progress
 from misure.errors import InputError, entrance
 from misure.explanation.explanation import Explanation
-from misure.explanation.pipeline import Explainer
+from misure.explanation.pipeline import Explainer, OnRegionOf
 from misure.explanation.presets import DEFAULT_PRESET, Preset, make_preset
-from misure.explanation.probe import OnStep
+from misure.explanation.probe import OnRegion
 from misure.images.spacing import check_spacing
+from misure.models.cost import Cost
 from misure.models.given_target import AnyTarget, as_asked
-from misure.models.inputs import AnyImage, affine_for, are_paths, as_image, as_model
+from misure.models.inputs import AnyImage, affine_for, are_paths, as_image, as_model, path_of
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -32,6 +34,9 @@ def explain(
     spacing_mm: Sequence[float] | None = None,
     other_images: Sequence[Tensor] = (),
     on_step: OnStep | None = None,
+    progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
+    on_region: OnRegion | None = None,
     **options: Any,
 ) -> Explanation:
     """The explanation of one target: sufficient region, minimally sufficient region, evidence.
@@ -57,6 +62,15 @@ def explain(
         other_images: each (C, *any) float, among the baseline images of `robust=0.9` (see
             `misure.robustness`).
         on_step: called with progress: what is being done, steps done, steps in all or None.
+        progress: whether a bar shows the passes done and the time left, should all that may be made
+            be made; None: in a terminal or a notebook, if there is no `on_step`.
+        class_names: of the classes of a torch module, in their order; a model has its own.
+        on_region: called with `sufficient_region` or `minimally_sufficient_region`, a region
+            (*spatial) bool on the CPU and its Dice, each time that a smaller region than before is
+            shown and suffices; at the end of each of the two searches with its result. That may be
+            a larger one, if the smallest does not hold when it is shown alone or under small
+            changes. It takes no pass. What it raises ends the search, and `explain` raises it; the
+            model comes back as it was. The same is true of `on_step`.
         options: options of the preset to change, such as `max_passes=200`, `one_minimal=True`,
             `baseline_image="mean,filled"`, `edge_px=8` or, for `paper`, `num_iterations=50`;
             `channels="apart"` adds regions (C, *spatial) with other places in each channel.
@@ -78,6 +92,9 @@ def explain(
         spacing_mm=spacing_mm,
         other_images=other_images,
         on_step=on_step,
+        progress=progress,
+        class_names=class_names,
+        on_region=None if on_region is None else lambda _, *found: on_region(*found),
         **options,
     )[0]
 
@@ -96,6 +113,9 @@ def explain_all(
     spacing_mm: Sequence[float] | None = None,
     other_images: Sequence[Tensor] = (),
     on_step: OnStep | None = None,
+    progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
+    on_region: OnRegionOf | None = None,
     **options: Any,
 ) -> list[Explanation]:
     """The explanation of each of several targets, worked on in common batches.
@@ -109,8 +129,48 @@ def explain_all(
         image: one image for all targets, or a list of one for each (of paths too; an image whose
             channels are several files is a list in it); those of one shape share batches.
         targets: what to explain.
+        on_region: as of `explain`, called with the position of the target in `targets` before the
+            other arguments.
     """
-    given = as_model(model)
+    given = as_model(model, class_names)
+    with shown_progress(progress, on_step) as told, given.counting() as cost:
+        told.wait("reading the image")
+        return _explained(
+            given,
+            image,
+            targets,
+            told,
+            cost,
+            dice_threshold=dice_threshold,
+            preset=preset,
+            seed=seed,
+            other_image=other_image,
+            other_image_name=other_image_name,
+            spacing_mm=spacing_mm,
+            other_images=other_images,
+            on_region=on_region,
+            options=options,
+        )
+
+
+def _explained(
+    given: SegmentationModel,
+    image: AnyImage | Sequence[AnyImage],
+    targets: Sequence[AnyTarget],
+    told: Told,
+    cost: Cost,
+    *,
+    dice_threshold: float,
+    preset: str | None,
+    seed: int,
+    other_image: Tensor | None,
+    other_image_name: str,
+    spacing_mm: Sequence[float] | None,
+    other_images: Sequence[Tensor],
+    on_region: OnRegionOf | None,
+    options: Mapping[str, Any],
+) -> list[Explanation]:
+    """The explanations of `explain_all`, whose progress is told, and whose passes are counted."""
     make_preset(preset or DEFAULT_PRESET, options)  # what is wrong there needs no pass
     asked = []
     of_image: dict[int, SegmentationModel] = {}  # bound once for all targets of an image
@@ -134,28 +194,47 @@ def explain_all(
         other_image=other_image,
         other_image_name=other_image_name,
         spacing_mm=check_spacing(spacing_mm, num_axes),
-        on_step=on_step,
+        on_step=told,
         other_images=other_images,
     )
+    most = chosen.about_passes
+    told.count(cost, None if most is None else most * len(targets))
     together: dict[Any, list[int]] = {}  # by shape, and by what the model is bound to
     for number, (_, pixels, meant) in enumerate(asked):
         key = pixels.shape, id(meant.binding), meant.channel is None
         together.setdefault(key, []).append(number)
     results: dict[int, Explanation] = {}
     for alike in together.values():
-        bound = replace(explainer, model=asked[alike[0]][0])
+        bound = replace(
+            explainer, model=asked[alike[0]][0], on_region=_renumbered(on_region, alike)
+        )
         explanations = bound.run([asked[i][1] for i in alike], [asked[i][2] for i in alike])
         results |= dict(zip(alike, explanations, strict=True))
-    return [results[i] for i in range(len(targets))]
+    paths = [path_of(one) for one in _given_images(image, len(targets))]
+    return [
+        results[i].with_values(image=path) if path else results[i] for i, path in enumerate(paths)
+    ]
+
+
+def _given_images(image: AnyImage | Sequence[AnyImage], num_targets: int) -> list[Any]:
+    """What was given as the image of each target."""
+    if isinstance(image, Sequence) and not isinstance(image, str):
+        return list(image)
+    return [image] * num_targets
+
+
+def _renumbered(on_region: OnRegionOf | None, numbers: Sequence[int]) -> OnRegionOf | None:
+    """`on_region` for some of the targets, called with their numbers among all."""
+    if on_region is None:
+        return None
+    return lambda number, *found: on_region(numbers[number], *found)
 
 
 def _one_for_each(
     model: SegmentationModel, image: AnyImage | Sequence[AnyImage], num_targets: int
 ) -> list[tuple[Tensor, Tensor | None]]:
     """The image of each target, and its affine; one that is given several times stays one."""
-    given: list[Any] = [image] * num_targets
-    if isinstance(image, Sequence) and not isinstance(image, str):
-        given = list(image)
+    given = _given_images(image, num_targets)
     if len(given) != num_targets:
         raise InputError(
             f"expected one image for all targets or one for each of {num_targets}, "

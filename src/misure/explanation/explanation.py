@@ -10,7 +10,8 @@ Saved as one `.npz` of plain arrays, without pickle:
 - `record`: everything else (`ExplanationRecord`), as JSON text.
 """
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -20,7 +21,9 @@ import torch
 from torch import Tensor
 
 from misure._util.arrays import read_arrays
+from misure._util.drawing import drawing
 from misure._util.records import plain
+from misure._util.short_repr import brief, short_repr
 from misure.errors import InputError, entrance
 from misure.explanation.dust import dust_note, is_dust
 from misure.explanation.evidence import PresentedSufficiency
@@ -34,8 +37,16 @@ from misure.explanation.record import (
 )
 from misure.explanation.removal import Minimality
 from misure.explanation.saving import save_with_record
-from misure.explanation.summary import by_channel_sentences, sufficient_sentences, sure_sentences
+from misure.explanation.summary import (
+    by_channel_sentences,
+    share,
+    sufficient_sentences,
+    sure_sentences,
+)
+from misure.images.volumes import name_of
 from misure.models.cost import Cost
+from misure.models.inputs import AnyImage
+from misure.models.segmentation import Segmentation
 from misure.models.target import Target
 
 _ARRAYS = (
@@ -66,6 +77,8 @@ class Explanation:
         minimally_sufficient_region_by_channel: (C, *spatial) bool, the same reduced in each channel
             by itself; `values.by_channel` has what was measured of both.
         values: everything else, as in `explanation.json`. The properties below read it.
+        image: (C, *spatial) float on the CPU, the image that was explained; None after `load`, as
+            it is neither written nor compared.
     """
 
     target: Target
@@ -75,6 +88,20 @@ class Explanation:
     values: ExplanationRecord
     sufficient_region_by_channel: Tensor | None = None
     minimally_sufficient_region_by_channel: Tensor | None = None
+    image: Tensor | None = field(default=None, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        record, small = self.values, self.values.minimally_sufficient_region
+        return short_repr(
+            self,
+            f"{brief(self.target.class_name or self.target.class_index)} of "
+            + (f"{name_of(record.image)} " if record.image else "an image ")
+            + f"{tuple(record.shape)}",
+            f"{share(small.area_fraction)} suffices",
+            f"Dice {small.dice:.3f}",
+            f"preset={record.preset}",
+            f"{record.cost.pass_equivalents} passes",
+        )
 
     @property
     def sufficient_dice(self) -> float:
@@ -260,6 +287,66 @@ class Explanation:
         found = {name: getattr(self, name) for name in BY_CHANNEL}
         return {name: region for name, region in found.items() if region is not None}
 
+    @entrance("Explanation.plot")
+    def plot(
+        self,
+        panels: str | Sequence[str] | None = None,
+        *,
+        axes: Any = None,
+        image: AnyImage | None = None,
+        segmentation: Segmentation | None = None,
+        affine: Tensor | None = None,
+        slice_index: int | Sequence[int] | None = None,
+        montage: int | None = None,
+        channel: int | str | None = None,
+    ) -> Any:
+        """A matplotlib Figure of the explanation, which a notebook shows.
+
+        A volume is cut in three planes through the evidence, those that hold most of the minimally
+        sufficient region: axial, coronal and sagittal where the affine is known, else across its
+        axes as they are stored.
+
+        Args:
+            panels: names of the pictures, as a list or as one text with commas: `image` (the target
+                outlined), `segmentation`, `minimally_sufficient_region` (as brightness; dust by its
+                density), `overlay` (the map blended over the image in grey), `sufficient_region`,
+                `saliency_map`, `shown` (what the network was shown). None: the first four, or those
+                of them that can be drawn.
+            axes: matplotlib's axes to draw on, one for each picture; None: a new figure is made,
+                with a heading, the summary, and notes of all that is to be known.
+            image: the image that was explained, or what stands for it (see `as_image`); None: the
+                one in memory, or else the file that `values.image` names.
+            segmentation: of the image by the model, which `segmentation` and `shown` need.
+            affine: (4, 4), of a volume, from voxel indices to millimetres (RAS+); None: that of
+                the file.
+            slice_index: of a volume: one axial slice instead, or the numbers of the axial, coronal
+                and sagittal slice.
+            montage: draw this many axial slices through all of the evidence instead, by default
+                of the panel `overlay`.
+            channel: number or name of the channel to draw in greys; None: three channels are
+                colours, else it is the first.
+
+        Raises:
+            InputError: no image, or another one; a panel, slice or channel that is not there.
+        """
+        return drawing("explanation_picture", "plot_explanation")(
+            self, panels, axes=axes, image=image, segmentation=segmentation, affine=affine,
+            slice_index=slice_index, montage=montage, channel=channel,
+        )  # fmt: skip
+
+    def show(self, panels: str | Sequence[str] | None = None, **options: Any) -> None:
+        """Shows `plot` in a notebook or in a window; where there is neither, a warning says so.
+
+        Args:
+            panels, options: as of `plot`.
+        """
+        drawing("canvas", "show_figure")(self.plot(panels, **options))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the summary, pictures with a slider, and the figures."""
+        html: str = drawing("notebook", "explanation_html")(self)
+        return html
+
     def save(self, file: str | Path | BinaryIO) -> None:
         """Writes the explanation as one `.npz`, at once or not at all."""
         save_with_record(file, self.tensors() | self.tensors_by_channel(), self.values)
@@ -301,7 +388,9 @@ class Explanation:
     def __eq__(self, other: object) -> bool:
         """Whether all regions, maps and values are the same, wherever the tensors live."""
         return isinstance(other, Explanation) and all(
-            _same(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)
+            _same(getattr(self, part.name), getattr(other, part.name))
+            for part in fields(self)
+            if part.compare
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -330,5 +419,5 @@ def _same(a: Any, b: Any) -> bool:
         return np.array_equal(a.cpu().numpy(), b.cpu().numpy(), equal_nan=a.is_floating_point())
     if isinstance(a, Target):
         a, b = a.unbound(), b.unbound()
-        return all(_same(getattr(a, field.name), getattr(b, field.name)) for field in fields(a))
+        return all(_same(getattr(a, part.name), getattr(b, part.name)) for part in fields(a))
     return bool(a == b)

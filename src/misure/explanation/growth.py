@@ -23,9 +23,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from misure._util.progress import OnStep
 from misure.errors import InputError
 from misure.explanation.acceptance import holds_on_draws
-from misure.explanation.probe import Account, OnStep, Probe, Query, Reply, Search
+from misure.explanation.probe import Account, Probe, Query, Reply, Search
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import dilate, distance_px
 from misure.images.spacing import short_side_px

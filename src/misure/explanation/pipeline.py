@@ -1,7 +1,7 @@
 """The stages of an explanation, for all targets of images of one shape together."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, Self, TypeVar
@@ -10,6 +10,7 @@ import torch
 from msgspec import structs
 from torch import Tensor
 
+from misure._util.progress import OnStep
 from misure._util.seeds import seed_device
 from misure._version import __version__
 from misure.explanation.acceptance import hold_under_changes
@@ -37,7 +38,7 @@ from misure.explanation.nested import (
 from misure.explanation.outcome_map import outcome_scores
 from misure.explanation.presentation import make_presentations
 from misure.explanation.presets import Preset
-from misure.explanation.probe import Account, OnStep, Probe, Query, Search
+from misure.explanation.probe import Account, Probe, Query, Search
 from misure.explanation.question import SUFFICIENT, Question
 from misure.explanation.record import (
     CostRecord,
@@ -53,12 +54,17 @@ from misure.explanation.removal import Minimality, measure_minimality, remove_bl
 from misure.explanation.robust.draws import FEW_TESTS, MIXTURE, BaselineDraws, SearchDraws
 from misure.explanation.robust.measured import Robustness, robustness_of
 from misure.explanation.run_searches import run_searches
+from misure.explanation.show import try_regions
 from misure.images.grid import GRAINS, default_grain_px
 from misure.images.regions import area_fraction, component_numbers
 from misure.images.spacing import in_mm
+from misure.models.cost import Cost
 from misure.models.device import to_device
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
+
+OnRegionOf = Callable[[int, str, Tensor, float], None]
+"""`OnRegion` with the number of the target before the rest."""
 
 _MINIMALITY_BLOCKS = 32  # on the short side, where no minimality_cell_px is asked for
 
@@ -78,6 +84,7 @@ class Explainer:
         other_image_name: how results name it.
         spacing_mm: sides of a pixel or voxel of the images; None: not known.
         other_images: among the baseline images of `robust` (see `misure.robustness`).
+        on_region: called with the number of a target and what is found for it (see `explain`).
     """
 
     model: SegmentationModel
@@ -89,6 +96,7 @@ class Explainer:
     spacing_mm: tuple[float, ...] | None
     on_step: OnStep | None
     other_images: Sequence[Tensor] = ()
+    on_region: OnRegionOf | None = None
 
     def run(self, images: Sequence[Tensor], targets: Sequence[Target]) -> list[Explanation]:
         """The explanation of each target; all images of one shape."""
@@ -96,31 +104,34 @@ class Explainer:
         start = time.perf_counter()
         with torch.inference_mode(False), model.borrowed():
             seed_device(model.device, self.seed)  # undone by `borrowed`
-            budgets = [TargetBudget(preset) for _ in targets]
+            tell = self.on_region
+            budgets = [
+                TargetBudget(preset, partial(tell, number) if tell else None)
+                for number in range(len(targets))
+            ]
             accounts = [budget.account for budget in budgets]
             probes = list(self.probes(images, targets, accounts))
             sufficient = find_sufficient_regions(
                 model, probes, growth=preset.growth, accounts=accounts, on_step=on_step
             )
+            for account, grown in zip(accounts, sufficient, strict=True):
+                account.tell_result(grown.region, grown.dice)
             presented = self._presented(probes, budgets)
             for budget in budgets:
                 budget.begin_reduction()
             found = preset.reduction(model, probes, sufficient, accounts, on_step)
             reduced = self._reduced(probes, found, budgets)
+            for account, (minimal, _) in zip(accounts, reduced, strict=True):
+                account.tell_result(minimal.region, minimal.dice)
             families = self._families(probes, budgets, sufficient, reduced)
             by_channel = self._by_channel(probes, budgets, sufficient, reduced)
+            of_each = zip(
+                probes, budgets, sufficient, reduced, families, presented, by_channel, strict=True
+            )
+            on_cpu = {id(image): image.cpu() for image in images}  # one copy for all its targets
             explanations = [
-                self._put_together(*parts)
-                for parts in zip(
-                    probes,
-                    budgets,
-                    sufficient,
-                    reduced,
-                    families,
-                    presented,
-                    by_channel,
-                    strict=True,
-                )
+                replace(self._put_together(*parts), image=on_cpu[id(image)])
+                for image, parts in zip(images, of_each, strict=True)
             ]
         return with_seconds(explanations, time.perf_counter() - start)
 
@@ -379,30 +390,21 @@ class Explainer:
         by_channel: _ByChannel | None,
     ) -> Explanation:
         minimal, minimality = reduced
-        dices = content_dices(self.model, probe, minimal.region, budget.account)
-        transfer_dice = dices.pop("other_image")
-        controls = probe.content_controls or make_content_controls(probe.presentations[0].image)
-        small = self._minimal_record(probe, budget.account, sufficient, minimal)
-        settings, target = self.preset.settings(), probe.target.to("cpu")
+        is_reduced = int(minimal.region.sum()) < int(sufficient.region.sum())
+        shared = self._measured(probe, budget.account, minimal, is_reduced=is_reduced)
+        target = probe.target.to("cpu")
         values = ExplanationRecord(
-            misure_version=__version__,
             image="",
-            model=self.model.name,
-            preset=self.preset.name,
-            baseline_image=settings["baseline_image"],
-            dice_threshold=probe.dice_threshold,
-            seed=self.seed,
-            target=TargetRecord.of(target, probe.spacing_mm),
             sufficient_region=SufficientRegionRecord(
                 growth_px=sufficient.growth_px,
                 area_fraction=area_fraction(sufficient.region),
                 dice=sufficient.dice,
-                growth=settings["growth"],
+                growth=self.preset.settings()["growth"],
                 stopped_by=sufficient.stopped_by,
                 growth_mm=in_mm(sufficient.growth_px, probe.spacing_mm),
                 **sizes_in_mm(sufficient.region, probe.spacing_mm),
             ),
-            minimally_sufficient_region=small,
+            minimally_sufficient_region=shared.pop("region"),
             sufficiency_curve=[
                 CurvePoint(
                     dice_threshold=nested.dice_threshold,
@@ -413,19 +415,11 @@ class Explainer:
             ],
             minimality=minimality,
             sufficiency_by_presentation=presented,
-            silhouette_dice=max(dices.values()),
-            transfer_dice=transfer_dice,
-            transfer_from=controls.transfer_from,
-            transfer_resized=controls.is_resized,
-            silhouette_dice_by_content=dices,
-            robustness=self.robustness(probe, minimal.region, budget.account),
             by_channel=None if by_channel is None else by_channel[1],
-            settings=settings,
             model_settings=self.model.settings(),
             slice_index=None,
-            shape=list(target.region.shape),
-            spacing_mm=None if probe.spacing_mm is None else list(probe.spacing_mm),
             cost=CostRecord.of(budget.cost),
+            **shared,
         )
         found = None if by_channel is None else by_channel[0]
         return Explanation(
@@ -437,6 +431,57 @@ class Explainer:
             minimally_sufficient_region_by_channel=None if found is None else found.minimal.cpu(),
             values=values,
         )
+
+    def measure(self, image: Tensor, target: Target, region: Tensor) -> dict[str, Any]:
+        """What is recorded of a region that no search found (see `check_region`).
+
+        Args:
+            image: (C, *spatial) float.
+            target: for which the region is to suffice.
+            region: (*spatial) bool.
+        """
+        start, account = time.perf_counter(), Account()
+        with torch.inference_mode(False), self.model.borrowed():
+            seed_device(self.model.device, self.seed)
+            (probe,) = self.probes([image], [target], [account])
+            own = to_device(region, self.model.device)
+            replies = try_regions(self.model, [(probe, own)])
+            account.add(replies)
+            shown = MinimallySufficientRegion(
+                own, own.float(), replies[0].dice, stopped_by="no_search"
+            )
+            measured = self._measured(probe, account, shown, is_reduced=False)
+        cost = Cost(account.cost.forward_passes, account.cost.backward_passes)
+        cost.seconds = time.perf_counter() - start
+        return measured | {"cost": CostRecord.of(cost)}
+
+    def _measured(
+        self, probe: Probe, account: Account, found: MinimallySufficientRegion, *, is_reduced: bool
+    ) -> dict[str, Any]:
+        """What is recorded of a region alike, whoever found it."""
+        region, settings = found.region, self.preset.settings()
+        dices = content_dices(self.model, probe, region, account)
+        transfer_dice = dices.pop("other_image")
+        controls = probe.content_controls or make_content_controls(probe.presentations[0].image)
+        return {
+            "misure_version": __version__,
+            "model": self.model.name,
+            "preset": self.preset.name,
+            "baseline_image": settings["baseline_image"],
+            "dice_threshold": probe.dice_threshold,
+            "seed": self.seed,
+            "target": TargetRecord.of(probe.target.to("cpu"), probe.spacing_mm),
+            "region": self._region_record(probe, account, found, is_reduced=is_reduced),
+            "silhouette_dice": max(dices.values()),
+            "silhouette_dice_by_content": dices,
+            "transfer_dice": transfer_dice,
+            "transfer_from": controls.transfer_from,
+            "transfer_resized": controls.is_resized,
+            "robustness": self.robustness(probe, region, account),
+            "settings": settings,
+            "shape": list(region.shape),
+            "spacing_mm": None if probe.spacing_mm is None else list(probe.spacing_mm),
+        }
 
     def _saliency_map(
         self,
@@ -456,14 +501,15 @@ class Explainer:
         own = NestedRegion(probe.dice_threshold, minimal.region, minimal.dice)
         return saliency_map_of(family or [own], scores.to(device), is_known.to(device)).cpu()
 
-    def _minimal_record(
+    def _region_record(
         self,
         probe: Probe,
         account: Account,
-        sufficient: SufficientRegion,
         minimal: MinimallySufficientRegion,
+        *,
+        is_reduced: bool,
     ) -> MinimallySufficientRegionRecord:
-        """What is recorded of the minimal region; it is shown in other ways as evidence."""
+        """What is recorded of a region; it is shown in other ways as evidence."""
         ways, target = probe.presentations, probe.target.region
         num_pixels = int(minimal.region.sum())
         num_outside = int((minimal.region & ~target).sum())
@@ -488,7 +534,7 @@ class Explainer:
             num_parts=int(component_numbers(minimal.region.cpu()).max()),
             narrow_fraction=narrow_fraction(minimal.region.cpu(), probe.sampling),
             stopped_by=minimal.stopped_by,
-            is_reduced=num_pixels < int(sufficient.region.sum()),
+            is_reduced=is_reduced,
             **sizes_in_mm(minimal.region, probe.spacing_mm),
         )
 

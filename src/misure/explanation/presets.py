@@ -9,6 +9,7 @@ from torch import Tensor
 
 from misure._util.docstrings import Option, options_of_fields
 from misure._util.registry import Registry
+from misure._util.short_repr import ShortRepr
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError
 from misure.explanation.content_controls import CONTENT_CONTROLS
@@ -33,8 +34,8 @@ _NO_OPTIONS = ("name", "reduction", "summary", "usual_passes")
 _GIVEN = "tensor"  # the name of a baseline image that is no name
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preset:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Preset(ShortRepr):
     """Everything an explanation depends on besides the model, the image and the target.
 
     Attributes:

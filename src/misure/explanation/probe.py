@@ -33,8 +33,8 @@ R = TypeVar("R")
 
 _APART = 1e6  # sides of a voxel from one channel to the next
 
-OnStep = Callable[[str, int, int | None], None]
-"""Called with progress: what is being done, steps done, steps in all (None if not known)."""
+OnRegion = Callable[[str, Tensor, float], None]
+"""Called with what a search finds: name of the region, the region (*spatial) bool, its Dice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,6 +275,11 @@ class Account:
         limit: pass equivalents that may be spent in all; None: what a search usually takes, and
             what the work around it needs.
         was_short: whether something could not be shown, because of the limit.
+        on_region: called with each region that suffices and is smaller than those before; None:
+            nobody asks.
+        finding: name of the region that is being searched for.
+        least_px: pixels of the smallest region that `on_region` was called with; a larger one that
+            suffices is no news.
     """
 
     cost: Cost = field(default_factory=Cost)
@@ -282,6 +287,9 @@ class Account:
     reserved_passes: int = 0
     limit: int | None = None
     was_short: bool = False
+    on_region: OnRegion | None = None
+    finding: str = ""
+    least_px: int | None = None
 
     def add(self, replies: Iterable[Reply]) -> None:
         """Counts the passes that replies took."""
@@ -306,6 +314,21 @@ class Account:
                 gradient=reply.gradient,
                 sampling=probe.sampling,
             )
+            if self.on_region and region.dtype == torch.bool and probe.suffices(reply):
+                self._tell(region, reply.dice)
+
+    def _tell(self, region: Tensor, dice: float, *, is_result: bool = False) -> None:
+        """Calls `on_region`, if a region is smaller than those before, or the result."""
+        num_pixels = int(region.sum())
+        if is_result or self.least_px is None or num_pixels < self.least_px:
+            self.least_px = num_pixels
+            if self.on_region:
+                self.on_region(self.finding, region.cpu().clone(), dice)
+
+    def tell_result(self, region: Tensor, dice: float) -> None:
+        """Calls `on_region`, if there is one, with the region in which a search ended."""
+        if self.on_region:
+            self._tell(region, dice, is_result=True)
 
     def passes_left(self, max_passes: int) -> int:
         """Pass equivalents that a search may still spend of a budget of `max_passes`."""

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from misure._util.progress import OnStep
 from misure.errors import InputError
 from misure.explanation.acceptance import hold_under_changes
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import Account, OnStep, Probe, Query, Search
+from misure.explanation.probe import Account, Probe, Query, Search
 from misure.explanation.run_searches import run_searches
 from misure.images.grid import Grid
 from misure.images.regions import distance_px

@@ -3,12 +3,14 @@
 The result of a search does not depend on its neighbours.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import count
 
 from torch import Tensor
 
-from misure.explanation.probe import Account, OnStep, Probe, Query, R, Reply, Search
+from misure._util.progress import OnStep
+from misure.explanation.probe import Account, Probe, Query, R, Reply, Search
 from misure.explanation.show import try_regions
 from misure.models.model import SegmentationModel
 
@@ -31,7 +33,7 @@ def run_searches(
         doing: what they do, for `on_step`.
         accounts: for each search, where its passes are counted, and what was shown is kept, before
             it goes on.
-        on_step: called once a round.
+        on_step: called once a round, and before each batch of it.
     """
     results: dict[int, R] = {}
     asked: dict[int, Query] = {}
@@ -39,15 +41,16 @@ def run_searches(
     for num_rounds in count():
         if not replies:
             break
-        if on_step:
-            on_step(doing, num_rounds, None)
+        tell = partial(on_step, doing, num_rounds, None) if on_step else None
+        if tell:
+            tell()
         for i, reply in replies.items():
             try:
                 asked[i] = searches[i].send(reply)  # type: ignore[arg-type]  # None begins it
             except StopIteration as stop:
                 results[i] = stop.value
                 asked.pop(i, None)
-        replies = dict(_answers(model, probes, asked))
+        replies = dict(_answers(model, probes, asked, tell))
         if accounts is not None:
             for i, answered in replies.items():
                 accounts[i].add_shown(probes[i], asked[i], answered or [])
@@ -55,7 +58,10 @@ def run_searches(
 
 
 def _answers(
-    model: SegmentationModel, probes: Sequence[Probe], asked: dict[int, Query]
+    model: SegmentationModel,
+    probes: Sequence[Probe],
+    asked: dict[int, Query],
+    tell: Callable[[], None] | None,
 ) -> Iterator[tuple[int, list[Reply]]]:
     """The replies to each search, by its number."""
     batches: dict[tuple[bool, bool, bool], list[int]] = {}
@@ -63,14 +69,14 @@ def _answers(
         if query.alone:
             yield (
                 i,
-                [try_regions(model, [one], query)[0] for one in _shown(probes[i], query)],
+                [try_regions(model, [one], query, tell)[0] for one in _shown(probes[i], query)],
             )
         else:
             wanted = (query.gradient, query.content_controls, query.margins)
             batches.setdefault(wanted, []).append(i)
     for together in batches.values():
         shown = [one for i in together for one in _shown(probes[i], asked[i])]
-        answers = iter(try_regions(model, shown, asked[together[0]]))
+        answers = iter(try_regions(model, shown, asked[together[0]], tell))
         for i in together:
             yield i, [next(answers) for _ in asked[i].regions]
 

@@ -7,7 +7,7 @@ margins: pixels that are safe do not count, and the scale of the logits does not
 derivative of the loss is needed, sigmoid(-z) and sigmoid(z), and only that is computed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import chain
@@ -26,7 +26,10 @@ _JUST_DICE = Query([])
 
 
 def try_regions(
-    model: SegmentationModel, shown: Sequence[tuple[Probe, Tensor]], query: Query = _JUST_DICE
+    model: SegmentationModel,
+    shown: Sequence[tuple[Probe, Tensor]],
+    query: Query = _JUST_DICE,
+    on_batch: Callable[[], None] | None = None,
 ) -> list[Reply]:
     """The reply for each of these regions: what the model predicts when it sees only that.
 
@@ -35,6 +38,7 @@ def try_regions(
         shown: pairs of a probe and a region (*spatial) bool, or a visibility (*spatial) float; all
             images of one shape.
         query: whether gradients and controls are wanted; its regions are not used.
+        on_batch: called before each batch.
 
     Raises:
         ModelError: a gradient is NaN or infinite, or the network fails.
@@ -46,6 +50,8 @@ def try_regions(
     ]
 
     def show(part: slice) -> list[Reply]:
+        if on_batch:
+            on_batch()
         return _show(model, views[part], query)
 
     spatial = shown[0][1].shape if shown else ()

@@ -11,13 +11,15 @@ from misure.explanation.dust import dust_note
 from misure.explanation.record import (
     CLEARLY,
     ExplanationRecord,
+    Presented,
+    TargetRecord,
     baseline_image_note,
     passes_together,
     small_changes_note,
 )
 
 if TYPE_CHECKING:
-    from misure.explanation.answers.hidden import HiddenRegionRecord
+    from misure.explanation.robust.measured import Robustness
 
 
 _MOST_NAMED = 4  # channels in a sentence
@@ -37,6 +39,26 @@ class Sized(Protocol):
 
     @property
     def num_parts(self) -> int: ...
+
+
+class Described(Protocol):
+    """What says what a target is and in which image: the record of whatever was found for it."""
+
+    @property
+    def target(self) -> TargetRecord: ...
+
+    @property
+    def shape(self) -> list[int]: ...
+
+
+class Evident(Presented, Protocol):
+    """What speaks for a region, and against it: the record of one that suffices."""
+
+    @property
+    def silhouette_dice(self) -> float: ...
+
+    @property
+    def robustness(self) -> "Robustness | None": ...
 
 
 def sufficient_sentences(record: ExplanationRecord) -> list[str]:
@@ -108,11 +130,11 @@ def _not_reduced(record: ExplanationRecord) -> str:
     )
 
 
-def sure_sentences(record: ExplanationRecord) -> list[str]:
+def sure_sentences(record: Evident) -> list[str]:
     """How sure it is: what speaks against the region as evidence; empty if nothing does.
 
     Args:
-        record: of an explanation.
+        record: of an explanation, or of a region that was checked and suffices.
     """
     notes = []
     outline = record.silhouette_dice
@@ -132,7 +154,7 @@ def sure_sentences(record: ExplanationRecord) -> list[str]:
     return notes + [note for note in every if note]
 
 
-def name_of(record: "ExplanationRecord | HiddenRegionRecord") -> str:
+def name_of(record: Described) -> str:
     """What the target is called in a sentence (see `named`), and what it was made from."""
     name = named(record.target.class_name or str(record.target.class_index))
     return f"{name} in {record.target.made_from}" if record.target.made_from else name
@@ -147,7 +169,7 @@ def named(name: str) -> str:
     return f"class {name}" if name.isdecimal() else f"the {name}"
 
 
-def size_of(record: "ExplanationRecord | HiddenRegionRecord", region: Sized) -> str:
+def size_of(record: Described, region: Sized) -> str:
     """How large a region is, in how many parts, and how much of it lies outside the target.
 
     Args:

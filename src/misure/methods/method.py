@@ -18,6 +18,7 @@ from misure._util.memory import PeakMemory
 from misure._util.optional import require
 from misure._util.registry import Registry
 from misure._util.seeds import seed_device
+from misure._util.short_repr import ShortRepr
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, ModelError, entrance
 from misure.explanation.explanation import Explanation
@@ -36,8 +37,8 @@ KINDS = ("regions", "feature_map", "gradients", "perturbation", "control")
 """What a method works with. A `control` knows nothing of the network but its prediction."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Method(ABC):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Method(ShortRepr, ABC):
     """One way to make saliency maps.
 
     Attributes:
@@ -208,7 +209,7 @@ def _checked(raw: RawMap, target: Target) -> Tensor:
     return saliency_map
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class MapMethod(Method):
     """A method that is a function from a target to its map.
 

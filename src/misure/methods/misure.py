@@ -21,7 +21,7 @@ _OF_EXPLAIN = ("dice_threshold", "preset", "other_image", "other_image_name", "s
 """Options that `explain` takes itself; all others are the preset's."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class RegionMethod(Method):
     """A method that finds regions: a preset of `explain`.
 

@@ -7,13 +7,14 @@ from typing import Any, BinaryIO
 from torch import Tensor
 
 from misure._util.arrays import write_arrays
+from misure._util.short_repr import ShortRepr
 from misure.explanation.explanation import Explanation
 from misure.models.cost import Cost
 from misure.models.target import Target
 
 
-@dataclass(frozen=True)
-class RawMap:
+@dataclass(frozen=True, repr=False)
+class RawMap(ShortRepr):
     """What a method returns if it has more to report than the map.
 
     Attributes:
@@ -27,8 +28,8 @@ class RawMap:
     explanation: Explanation | None = None
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class MethodResult:
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class MethodResult(ShortRepr):
     """A saliency map and what it cost.
 
     Attributes:

@@ -12,14 +12,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import Tensor
 
+from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Count, Record
 from misure._util.seeds import seed_of
+from misure._util.short_repr import ShortRepr
 from misure.datasets.sample import Dataset, Sample, as_dataset, case_of
 from misure.errors import entrance
 from misure.explanation.answers.context_effects import EffectSettings, effects_of
 from misure.explanation.answers.effects import ContextEffect
 from misure.explanation.answers.surroundings import BACKGROUND, CLASS
-from misure.explanation.probe import OnStep
 from misure.explanation.record import CostRecord
 from misure.metrics.comparison.statistics import FEWEST_CASES
 from misure.metrics.effect_cells import EffectCell, ObjectEffect
@@ -44,8 +45,8 @@ class EffectMatrixRecord(Record, frozen=True, kw_only=True):
     cost: CostRecord
 
 
-@dataclass(frozen=True, kw_only=True)
-class ContextEffectMatrix:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ContextEffectMatrix(ShortRepr):
     """What hiding each class does to the objects of each class, over a data set.
 
     Attributes:
@@ -177,6 +178,7 @@ def context_effect_matrix(
     edge_px: int = 0,
     seed: int = 0,
     on_step: OnStep | None = None,
+    progress: bool | None = None,
 ) -> ContextEffectMatrix:
     """What hiding each class does to the objects of each class, over a data set.
 
@@ -192,6 +194,7 @@ def context_effect_matrix(
         num_controls, baseline_image, edge_px: as of `context_effects`.
         seed: with the sample's key that of each sample.
         on_step: called once an image.
+        progress: whether a bar is shown (see `explain`).
 
     Raises:
         InputError: bad arguments, or a sample that cannot be read.
@@ -208,15 +211,18 @@ def context_effect_matrix(
     )
     dataset = as_dataset(samples)
     found: list[ObjectEffect] = []
-    with model.counting() as cost, model.borrowed():
+    with (
+        model.counting() as cost,
+        shown_progress(progress, on_step) as told,
+        model.borrowed(),
+    ):
         for index in range(len(dataset.keys)):
             sample = dataset[index]
             own = replace(
                 settings, seed=seed_of(f"{seed}:{sample.key}"), spacing_mm=sample.spacing_mm
             )
             found += _of_sample(model, sample, plan, own)
-            if on_step is not None:
-                on_step("hiding", index + 1, len(dataset.keys))
+            told("hiding", index + 1, len(dataset.keys))
     return ContextEffectMatrix.of(model.name, found, cost)
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from torch import Tensor
 
+from misure._util.short_repr import ShortRepr
 from misure.explanation.probe import Probe
 from misure.images.spacing import Sampling
 from misure.methods.result import MethodResult
@@ -20,8 +21,8 @@ from misure.metrics.sufficiency import sufficient_top
 from misure.models.model import SegmentationModel
 
 
-@dataclass(frozen=True, eq=False)
-class MeasuredMap:
+@dataclass(frozen=True, eq=False, repr=False)
+class MeasuredMap(ShortRepr):
     """One map of one target.
 
     Attributes:

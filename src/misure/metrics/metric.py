@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from misure._util.docstrings import first_sentence
 from misure._util.registry import Registry
+from misure._util.short_repr import ShortRepr
 
 Function = TypeVar("Function", bound=Callable[..., float | None])
 
@@ -27,8 +28,8 @@ GROUPS = (
 """The groups of misure's own metrics; other packages may add some."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Metric:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Metric(ShortRepr):
     """One number about a saliency map or a region.
 
     Attributes:

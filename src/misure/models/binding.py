@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from torch import Tensor
 
+from misure._util.short_repr import ShortRepr
 from misure.models.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ class MovableForm(Form, Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
-class FoundObject:
+@dataclass(frozen=True, eq=False, repr=False)
+class FoundObject(ShortRepr):
     """One object as the network itself reports it.
 
     Attributes:
@@ -91,8 +92,8 @@ class FoundObject:
     region: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class Binding:
+@dataclass(frozen=True, eq=False, repr=False)
+class Binding(ShortRepr):
     """What a model fixes for one image.
 
     Attributes:

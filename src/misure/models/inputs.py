@@ -24,16 +24,25 @@ from misure.models.sides import CHANNELS, seem_channels_last
 AnyImage = Tensor | np.ndarray | Image.Image | str | PathLike[str] | Sequence[str | PathLike[str]]
 
 
-def as_model(model: Any) -> SegmentationModel:
+def as_model(model: Any, class_names: str | Sequence[str] = ()) -> SegmentationModel:
     """The model that is meant: a SegmentationModel, or a module that takes images as they are.
 
+    Args:
+        model: either of them.
+        class_names: of the module's classes, in their order; empty: they have none.
+
     Raises:
-        InputError: anything else.
+        InputError: anything else, or names for a model that is not to get any.
     """
     if isinstance(model, SegmentationModel):
+        if class_names:
+            raise InputError(
+                f"expected class_names with a torch module alone, got them with {model.name}. Give "
+                "them to SegmentationModel(...)."
+            )
         return model
     if isinstance(model, nn.Module):
-        return SegmentationModel(model)
+        return SegmentationModel(model, class_names=class_names)
     cure = "load_model(...)" if isinstance(model, (str, PathLike)) else "SegmentationModel(...)"
     raise InputError(
         f"expected a SegmentationModel or a torch module, got {type(model).__name__}. Make one "
@@ -44,7 +53,9 @@ def as_model(model: Any) -> SegmentationModel:
 def as_image(image: Any, model: SegmentationModel) -> Tensor:
     """The image (C, *spatial) float32 that is meant.
 
-    - Tensors and arrays of floats: (C, *spatial); (H, W) is one channel.
+    - Tensors and arrays of floats: (C, *spatial); (H, W) is one channel; (H, W, C) if they can be
+      nothing else: the model's number of channels comes last and not first, or, if that is not
+      known, 1, 3 or 4 channels come last and too many for channels first.
     - Tensors and arrays of uint8: (H, W), (C, H, W) or (H, W, C) with 1, 3 or 4 channels, divided
       by 255.
     - Tensors of MONAI that carry an affine: the same; one of a volume's own shape, which has no
@@ -71,8 +82,8 @@ def as_image(image: Any, model: SegmentationModel) -> Tensor:
             "expected an image (C, [D,] H, W) as a tensor or an array, a picture or a path, got "
             f"{type(image).__name__}."
         )
+    given = _channels_first(given, model)
     check_image(given)
-    _check_axes(given, model)
     return given
 
 
@@ -80,6 +91,13 @@ def are_paths(image: Any) -> bool:
     """Whether an image is a list of paths, one for each channel."""
     is_list = isinstance(image, (list, tuple)) and len(image) > 0
     return is_list and all(isinstance(one, (str, PathLike)) for one in image)
+
+
+def path_of(image: Any) -> str:
+    """The file that an image was given as, or those of its channels with commas; else empty."""
+    if are_paths(image):
+        return ",".join(map(str, image))
+    return str(image) if isinstance(image, (str, PathLike)) else ""
 
 
 def affine_for(model: SegmentationModel, image: Any) -> Tensor | None:
@@ -167,17 +185,15 @@ def _of_bytes(image: Tensor) -> Tensor:
     return (first[None] if image.ndim == 2 else first).float() / 255
 
 
-def _check_axes(image: Tensor, model: SegmentationModel) -> None:
-    """Refuses channels that come last and a batch axis that is one too many."""
+def _channels_first(image: Tensor, model: SegmentationModel) -> Tensor:
+    """The image with its channels first; one with a batch axis that is one too many is refused."""
     shape, num_channels = tuple(image.shape), model.num_channels
-    known_last = shape[-1] == num_channels != shape[0]
+    known_last = num_channels is not None and shape[-1:] == (num_channels,) != shape[:1]
     if image.ndim == 3 and (known_last if num_channels else seem_channels_last(shape)):
-        raise InputError(
-            f"expected an image (C, H, W), got {shape}, whose channels seem to be last. Move "
-            "them: image.transpose(2, 0, 1) of an array, image.movedim(-1, 0) of a tensor."
-        )
+        return image.movedim(-1, 0).contiguous()
     if image.ndim == 4 and num_channels and shape[0] == 1 != num_channels == shape[1]:
         raise InputError(
             f"expected an image (C, H, W), got {shape}: the batch axis is one too many. Give "
             "image[0]."
         )
+    return image

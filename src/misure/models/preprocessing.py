@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from misure._util.short_repr import ShortRepr
 from misure.errors import InputError
 from misure.models.resampling import INTERPOLATIONS, resample, resize
 
@@ -59,8 +60,8 @@ Layout = Callable[[tuple[int, ...]], Placement]
 """The placement of images of shape (*spatial)."""
 
 
-@dataclass(frozen=True)
-class Preprocessing:
+@dataclass(frozen=True, repr=False)
+class Preprocessing(ShortRepr):
     """What happens to an image before the network sees it.
 
     Attributes:

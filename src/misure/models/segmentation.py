@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from misure._util.drawing import drawing
+from misure._util.short_repr import ShortRepr, cut, short_repr
 from misure.errors import EmptyTargetError, InputError, entrance
 from misure.images.read import check_image
 from misure.images.regions import (
@@ -16,14 +19,14 @@ from misure.images.regions import (
     draw_polygon,
 )
 from misure.models.binding import FoundObject
-from misure.models.inputs import AnyImage, affine_for, as_image, as_model
+from misure.models.inputs import AnyImage, affine_for, as_image, as_model, path_of
 from misure.models.logits import class_region, leaders
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
 
-@dataclass(frozen=True)
-class FoundClass:
+@dataclass(frozen=True, repr=False)
+class FoundClass(ShortRepr):
     """One class that the model finds in an image.
 
     Attributes:
@@ -49,6 +52,9 @@ class Segmentation:
         device: of the regions.
         objects: what the network itself reports on this image (instances, things); empty: nothing,
             so objects are connected parts.
+        image: (C, *spatial) float, the image itself, to draw it; None: not kept.
+        path: the file of the image, or those of its channels with commas between them; may be
+            empty.
     """
 
     def __init__(
@@ -57,14 +63,24 @@ class Segmentation:
         logits: Tensor,
         device: torch.device,
         objects: Sequence[FoundObject] = (),
+        *,
+        image: Tensor | None = None,
+        path: str = "",
     ) -> None:
         self.model, self.objects = model, tuple(objects)
+        self.image, self.path = image, path
         self.num_classes = len(logits)
         self.spatial = tuple(logits.shape[1:])
         classes = (
             logits > 0 if model.multilabel else leaders(logits[None], range(len(logits)))[1][0]
         )
         self._classes = classes.to(device)
+
+    def __repr__(self) -> str:
+        found = self.found_classes()
+        named = [f"{cut(one.class_name, 20)} {one.area_fraction:.1%}" for one in found[:5]]
+        more = f"{len(found) - 5} more" if len(found) > 5 else ""
+        return short_repr(self, f"{self.spatial} by {cut(self.model.name, 40)}", *named, more)
 
     def class_region(self, class_index: int) -> Tensor:
         """Pixels (*spatial) bool that the model gives to a class."""
@@ -120,6 +136,48 @@ class Segmentation:
                     FoundClass(class_index, name, num_pixels, area_fraction(region), num_objects)
                 )
         return sorted(classes, key=lambda entry: -entry.num_pixels)
+
+    @entrance("Segmentation.plot")
+    def plot(
+        self,
+        *,
+        axes: Any = None,
+        image: AnyImage | None = None,
+        affine: Tensor | None = None,
+        slice_index: int | Sequence[int] | None = None,
+        channel: int | str | None = None,
+    ) -> Any:
+        """A matplotlib Figure of the classes in colours over the image, each with its name.
+
+        A volume is cut in three planes, those that hold most of what is no background.
+
+        Args:
+            axes: matplotlib's axes to draw on, one for each picture; None: a new figure is made.
+            image: the image, or what stands for it (see `as_image`); None: the one in memory.
+            affine: (4, 4), of a volume, from voxel indices to millimetres (RAS+); None: not known.
+            slice_index: of a volume: one axial slice instead, or the numbers of three slices.
+            channel: number or name of the channel to draw in greys; None: three channels are
+                colours, else it is the first.
+
+        Raises:
+            InputError: no image, or one of another shape; no such slice or channel.
+        """
+        return drawing("segmentation_picture", "plot_segmentation")(
+            self, axes=axes, image=image, affine=affine, slice_index=slice_index, channel=channel
+        )
+
+    def show(self, **options: Any) -> None:
+        """Shows `plot` in a notebook or in a window; where there is neither, a warning says so.
+
+        Args:
+            options: as of `plot`.
+        """
+        drawing("canvas", "show_figure")(self.plot(**options))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the classes in colours, and their sizes."""
+        html: str = drawing("notebook", "segmentation_html")(self)
+        return html
 
     @entrance("Segmentation.missed")
     def missed(
@@ -341,7 +399,11 @@ class Segmentation:
 
 @entrance("segment")
 def segment(
-    model: SegmentationModel | nn.Module, image: AnyImage, *, affine: Tensor | None = None
+    model: SegmentationModel | nn.Module,
+    image: AnyImage,
+    *,
+    affine: Tensor | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> Segmentation:
     """The prediction of a model for an image, by one forward pass.
 
@@ -353,17 +415,20 @@ def segment(
             (see `as_image`): bytes, a picture, a path.
         affine: (4, 4) float from voxel indices to millimetres (RAS+), for networks that need the
             spacing of a volume; None: that of the file, if the image is a path.
+        class_names: of the classes of a torch module, in their order; a model has its own.
 
     Raises:
         InputError: the image has another shape or type, or is not finite.
         ModelError: the network fails on it.
     """
-    model = as_model(model)
+    model = as_model(model, class_names)
     pixels = as_image(image, model)
     bound = model.for_image(pixels, affine_for(model, image) if affine is None else affine)
     is_of_this_image = model.binding is None and bound.binding is not None
     objects = bound.reported_objects if is_of_this_image else ()
-    return Segmentation(bound, logits_of(bound, pixels), pixels.device, objects)
+    logits = logits_of(bound, pixels)
+    path = path_of(image)
+    return Segmentation(bound, logits, pixels.device, objects, image=pixels, path=path)
 
 
 def segment_again(model: SegmentationModel, image: Tensor) -> Segmentation:
@@ -376,7 +441,8 @@ def segment_again(model: SegmentationModel, image: Tensor) -> Segmentation:
         image: (C, *spatial) float.
     """
     bound = model.for_image(image)
-    return Segmentation(bound, logits_of(bound, image), image.device, model.reported_objects)
+    logits = logits_of(bound, image)
+    return Segmentation(bound, logits, image.device, model.reported_objects, image=image)
 
 
 def _num_parts(region: Tensor) -> int:
@@ -436,6 +502,7 @@ def predicted_target(
     box: Sequence[int] | None = None,
     polygon: Sequence[tuple[float, float]] | None = None,
     affine: Tensor | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> Target:
     """The pixels that the model gives to a class, one connected object, or a part of them.
 
@@ -454,7 +521,7 @@ def predicted_target(
             part of the class inside is taken.
         polygon: at least three corners (row, column), 2D only; the part of the class inside is
             taken.
-        affine: see `segment`.
+        affine, class_names: see `segment`.
 
     Raises:
         EmptyTargetError: the model gives no such pixel to the class; the message names the classes
@@ -463,7 +530,7 @@ def predicted_target(
             instance, box or polygon that the image does not have.
         ModelError: the network fails on the image.
     """
-    return segment(model, image, affine=affine).target(
+    return segment(model, image, affine=affine, class_names=class_names).target(
         class_index,
         class_name=class_name,
         point=point,

@@ -5,12 +5,15 @@ never from an annotation: an explanation says why the model predicted this, righ
 what the model missed is marked by a person (see `missed`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from misure._util.drawing import drawing
+from misure._util.short_repr import brief, cut, short_repr
 from misure.errors import InputError, entrance
 from misure.images.regions import area_fraction, dice
 from misure.models.binding import Binding
@@ -73,6 +76,18 @@ class Target:
         if not bool(self.region.any()):
             raise InputError("expected at least one pixel to preserve, got an empty region.")
 
+    def __repr__(self) -> str:
+        name = brief(self.class_name) if self.class_name else ""
+        unit = "px" if self.region.ndim == 2 else "voxels"
+        return short_repr(
+            self,
+            f"class {self.class_index} {name}".rstrip(),
+            f"{int(self.region.sum()):,} {unit} of {tuple(self.region.shape)}",
+            f"{int(self.ignored.sum()):,} ignored" if bool(self.ignored.any()) else "",
+            f"from {cut(self.made_from, 40)}" if self.made_from else "",
+            "" if self.score is None else f"score {self.score:.2f}",
+        )
+
     def unbound(self) -> "Target":
         """The target as it is written to disk: of its class, without the binding to the image.
 
@@ -126,6 +141,42 @@ class Target:
             "score": self.score,
             "reported": self.channel,
         }
+
+    @entrance("Target.plot")
+    def plot(
+        self,
+        image: Any,
+        *,
+        axes: Any = None,
+        affine: Tensor | None = None,
+        slice_index: int | Sequence[int] | None = None,
+        channel: int | str | None = None,
+    ) -> Any:
+        """A matplotlib Figure of the image with the target outlined; a volume in three planes.
+
+        Args:
+            image: (C, *spatial) float, or what stands for it (see `as_image`).
+            axes, affine, slice_index, channel: as of `Segmentation.plot`.
+
+        Raises:
+            InputError: an image of another shape; no such slice or channel.
+        """
+        return drawing("target_picture", "plot_target")(
+            self, image, axes=axes, affine=affine, slice_index=slice_index, channel=channel
+        )
+
+    def show(self, image: Any, **options: Any) -> None:
+        """Shows `plot` in a notebook or in a window; where there is neither, a warning says so.
+
+        Args:
+            image, options: as of `plot`.
+        """
+        drawing("canvas", "show_figure")(self.plot(image, **options))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the pixels of the target, and its figures."""
+        html: str = drawing("notebook", "target_html")(self)
+        return html
 
     def to(self, device: str | torch.device) -> "Target":
         """A copy of the target with its regions on a device."""

@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
+from misure._util.short_repr import ShortRepr
 from misure.errors import InputError
 
 RULES = ("monai", "nnunet")
@@ -46,8 +47,8 @@ _MOST_LOOKED_AT = 64
 Corner = tuple[int, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Windows:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Windows(ShortRepr):
     """Which windows of the network's input a network sees, one after the other.
 
     Attributes:

@@ -12,8 +12,9 @@ from typing import TypedDict
 
 import numpy as np
 
+from misure._util.progress import OnStep
+from misure._util.short_repr import ShortRepr
 from misure.errors import InputError, entrance
-from misure.explanation.probe import OnStep
 from misure.reliability.examples import Examples
 from misure.reliability.features import FEATURES, feature_matrix, names_of
 from misure.reliability.fit import FEWEST_IMAGES, FEWEST_OBJECTS, fit_reliability
@@ -58,8 +59,8 @@ class FitOptions(TypedDict):
     seed: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Evaluation(ShortRepr):
     """How well reliability was predicted.
 
     Attributes:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from misure._util.records import Record
+from misure._util.short_repr import ShortRepr
 from misure.runs.record import ObjectRecord
 
 
@@ -26,8 +27,8 @@ class FeatureSettings(Record, frozen=True, kw_only=True):
     instances: bool
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Examples:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Examples(ShortRepr):
     """Objects whose Dice with the annotation is known.
 
     Attributes:

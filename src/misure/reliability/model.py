@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from misure._util.files import write_text
 from misure._util.records import Record, decode, encode, unusable
+from misure._util.short_repr import ShortRepr
 from misure._version import __version__
 from misure.errors import InputError
 from misure.reliability.calibration import logistic
@@ -38,8 +39,8 @@ _NUM_REASONS = 3
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reliability:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Reliability(ShortRepr):
     """How far the segmentation of one object can be trusted.
 
     Attributes:

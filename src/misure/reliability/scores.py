@@ -13,13 +13,14 @@ import numpy as np
 from scipy import stats
 
 from misure._util.optional import require
+from misure._util.short_repr import ShortRepr
 from misure.metrics.comparison.statistics import bootstrap
 
 NUM_BINS = 10
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Predictions:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Predictions(ShortRepr):
     """Predictions for n objects, and their true Dices.
 
     Attributes:

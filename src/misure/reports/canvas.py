@@ -1,12 +1,23 @@
-"""The one door to matplotlib: pictures are files, so no display and no notebook is needed.
+"""The one door to matplotlib: figures are made without pyplot, so no display is needed.
 
 `MPLBACKEND` names the window that pyplot opens. A value that this Python cannot open, such as that
-of a notebook's kernel, would end the import of matplotlib; nothing here uses pyplot.
+of a notebook's kernel, would end the import of matplotlib; pyplot is only
+imported to open a window.
 """
 
+import io
 import os
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from misure.errors import InputError, MisureWarning
 
 _NAME = "MPLBACKEND"
 
@@ -24,21 +35,156 @@ def _backend_put_aside() -> Iterator[None]:
 
 with _backend_put_aside():
     import matplotlib
+    from matplotlib import colormaps
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LinearSegmentedColormap, Normalize
+    from matplotlib.colors import ListedColormap, Normalize
     from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties, findfont, get_font
     from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Line
+    from matplotlib.patheffects import Normal as DrawnNormally
+    from matplotlib.patheffects import Stroke
 
 if os.environ.get(_NAME):  # as matplotlib does, for whoever uses pyplot later
     with suppress(ValueError):
         matplotlib.rcParams["backend"] = os.environ[_NAME]
 
 __all__ = [
+    "PICTURE_KINDS",
     "Axes",
     "ConstrainedLayoutEngine",
+    "Drawing",
+    "DrawnNormally",
     "Figure",
-    "LinearSegmentedColormap",
+    "Line",
+    "ListedColormap",
     "Normalize",
+    "PathPatch",
     "ScalarMappable",
+    "Stroke",
+    "canvas_pixels",
+    "colormaps",
+    "show_figure",
+    "wrapped",
+    "write_figure",
 ]
+
+PICTURE_KINDS = ("png", "svg", "pdf")
+"""Endings of the files that figures are written to."""
+
+_DPI = 110
+_SURE = 0.92  # of a width: letters are wider where they are fitted to few dots
+_WITHOUT_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
+_WITHOUT_DATES: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+class Drawing(Figure):
+    """A figure that a notebook shows when it is the last value of a cell."""
+
+    def _repr_png_(self) -> bytes:
+        """The picture as a PNG."""
+        file = io.BytesIO()
+        write_figure(self, file)
+        return file.getvalue()
+
+
+def write_figure(
+    figure: Figure, file: Path | BinaryIO, *, kind: str = "", dpi: float = _DPI
+) -> None:
+    """Writes a figure; the same figure gives the same bytes, without dates.
+
+    Args:
+        figure: what to write.
+        file: a path, or an open file.
+        kind: one of PICTURE_KINDS; empty: the ending of the path, or png.
+        dpi: dots per inch, of pictures within an SVG or PDF too.
+
+    Raises:
+        InputError: no such kind.
+    """
+    kind = kind or (file.suffix[1:].lower() if isinstance(file, Path) else "png")
+    if kind not in PICTURE_KINDS:
+        raise InputError(f"expected a picture as {', '.join(PICTURE_KINDS)}, got {kind!r}.")
+    with matplotlib.rc_context({"svg.hashsalt": "misure"}):
+        figure.savefig(file, format=kind, dpi=dpi, metadata=_WITHOUT_DATES.get(kind))
+
+
+def wrapped(text: str, inches: float, size: float, *, weight: str = "normal") -> list[str]:
+    """The lines of a text that is written with a size, none wider than some inches.
+
+    A word that is wider is cut.
+
+    Args:
+        text: paragraphs, with line ends between them.
+        inches: width to fill.
+        size: of the letters, in points.
+        weight: `normal` or `bold`.
+    """
+    font = get_font(findfont(FontProperties(weight=weight)))
+    font.set_size(size, 72)
+
+    def is_narrow(line: str) -> bool:
+        with warnings.catch_warnings():  # letters that the font lacks
+            warnings.simplefilter("ignore")
+            font.set_text(line)
+        return bool(font.get_width_height()[0] / 64 / 72 <= _SURE * inches)
+
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split():
+            if line and is_narrow(f"{line} {word}"):
+                line += f" {word}"
+                continue
+            if line:
+                lines.append(line)
+            line = word
+            while len(line) > 1 and not is_narrow(line):
+                fits = (n for n in range(len(line) - 1, 0, -1) if n == 1 or is_narrow(line[:n]))
+                part = next(fits)
+                lines.append(line[:part])
+                line = line[part:]
+        lines.append(line)
+    return lines
+
+
+def canvas_pixels(figure: Figure) -> np.ndarray:
+    """What a figure shows, (H, W, 3) uint8."""
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def show_figure(figure: Figure) -> None:
+    """Shows a figure: in a notebook below the cell, else in a window, which is waited for.
+
+    Where there is neither, a warning says how to save it.
+    """
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is not None and hasattr(shell, "kernel"):
+        import_module("IPython.display").display(figure)
+        return
+    if not _open_window(figure):
+        warnings.warn(
+            "No window can be opened here. Save the picture instead: "
+            'result.plot().savefig("picture.png").',
+            MisureWarning,
+            stacklevel=3,
+        )
+
+
+def _open_window(figure: Figure) -> bool:
+    """Whether a window showed the figure until the user closed it."""
+    with suppress(ImportError, ValueError):  # MPLBACKEND names what this Python cannot open
+        from matplotlib import pyplot
+
+        if pyplot.get_backend().lower() not in _WITHOUT_WINDOWS:
+            adopt: Any = lambda *_, **__: figure  # noqa: E731  # pyplot asks for a class
+            pyplot.figure(FigureClass=adopt)
+            pyplot.show()
+            return True
+    return False

@@ -1,14 +1,15 @@
 """A comparison as a picture: objects by methods, one colour scale."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from textwrap import fill
 
 import numpy as np
-from torch import Tensor
 
 from misure._util.tables import arrow
+from misure.images.cuts import Cut, Lie, cuts_through
 from misure.images.maps import fill_unknown
-from misure.images.planes import as_colours, grey_range, viewing_plane
+from misure.images.planes import as_colours, grey_range
 from misure.metrics import METRICS
 from misure.metrics.comparison.comparison import Comparison, PicturedObject
 from misure.metrics.comparison.row import Row
@@ -17,97 +18,117 @@ from misure.reports.axes import (
     TARGET_COLOUR,
     draw_hatched,
     draw_outline,
+    interpolation,
+    map_scale,
     show_image,
 )
-from misure.reports.canvas import Axes, ConstrainedLayoutEngine, Figure, Normalize, ScalarMappable
+from misure.reports.canvas import Axes, Figure, Normalize, wrapped, write_figure
+from misure.reports.layout import Cell, arrange, size_of
 
-_SCALE = Normalize(0, 1)
+_WIDTH = 1.9  # inches of a picture
 _TOP = 0.99  # of the positive values: what is drawn as the largest
-_BAR_LABEL = "matters more → (each map relative to its own largest values)"
-_CHARACTERS_OF_AN_INCH = 10  # of the label, with some to spare
+_NOTES = (
+    "Each map is divided by the 99 % quantile of its own positive values: maps of different "
+    "methods have no scale in common. Orange line: the target. Hatched: not tried."
+)
 _CAPTIONED = ("sufficient_area", "iou")
+_REASON = 7.0  # points
 
 
 def save_comparison_picture(comparison: Comparison, path: Path) -> None:
-    """Draws the first objects with the map of each method, as a PNG.
-
-    Each map is divided by the 99 % quantile of its positive values, as maps of different methods
-    have no scale in common. The target is outlined. A missing map is replaced by its reason.
+    """Writes `plot_comparison` as a PNG.
 
     Args:
         comparison: what to draw; its first objects are.
         path: the file.
     """
+    write_figure(plot_comparison(comparison), path, kind="png", dpi=100)
+
+
+def plot_comparison(comparison: Comparison) -> Figure:
+    """The figure of `Comparison.plot`, which documents it."""
     methods, objects = comparison.methods, comparison.pictured
-    ratio = max(map(_height_by_width, objects), default=1.0)
-    num_rows, num_columns = max(1, len(objects)), 1 + len(methods)
-    size = (1.9 * num_columns + 0.9, (1.75 * ratio + 0.3) * num_rows + 0.4)
-    layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - 0.12 / size[1]))  # titles stand high
-    figure = Figure(figsize=size, layout=layout)
-    grid = figure.subplots(num_rows, num_columns, squeeze=False)
     captioned = [name for name in _CAPTIONED if name in comparison.metrics]
-    for axes, shown in zip(grid, objects, strict=False):
-        _draw_object(axes, shown, comparison, captioned)
-    for axes, title in zip(grid[0], ["target", *methods], strict=True):
-        axes.set_title(title, fontsize=10, pad=16, parse_math=False)
-    bar = figure.colorbar(
-        ScalarMappable(_SCALE, MAP_COLOURS), ax=grid[:, -1].tolist(), fraction=0.08, aspect=30
+    cells = [cell for shown in objects for cell in _row(shown, comparison, captioned)]
+    if not cells:
+        said = "No object was found, or none has a map."
+        return arrange([Cell(lambda axes: axes.set_axis_off(), said, ratio=0.1)])
+    return arrange(
+        cells,
+        columns=1 + len(methods),
+        width=_WIDTH,
+        row_labels=[f"{Path(one.key).stem}: {one.target.class_name}" for one in objects],
+        notes=_NOTES,
     )
-    bar.set_label(fill(_BAR_LABEL, max(12, round(_CHARACTERS_OF_AN_INCH * size[1]))), fontsize=8)
-    figure.savefig(path, format="png", dpi=100)
 
 
-def _draw_object(
-    axes: np.ndarray, shown: PicturedObject, comparison: Comparison, captioned: list[str]
-) -> None:
-    take, _ = viewing_plane(shown.target.region, shown.sample.order)
-    target = take(shown.target.region).cpu().numpy()
-    image = shown.sample.image
-    show_image(axes[0], as_colours(take(image), *grey_range(image)))
-    draw_outline(axes[0], target, TARGET_COLOUR, "solid")
-    name = f"{Path(shown.key).stem}: {shown.target.class_name}"
-    _write(axes[0], name[-36:])
+def _row(shown: PicturedObject, comparison: Comparison, captioned: Sequence[str]) -> list[Cell]:
+    """The target, and the map of each method, or why there is none."""
+    region = shown.target.region
+    lie = Lie(order=shown.sample.order)
+    (cut, *_) = cuts_through(region, region, lie)
+    target = cut.take(region).cpu().numpy()
+    ratio = target.shape[0] / target.shape[1]
     rows = {row.method: row for row in comparison.rows if row.image == shown.key}
-    for panel, method in zip(axes[1:], comparison.methods, strict=True):
+
+    def draw_target(axes: Axes) -> None:
+        image = shown.sample.image
+        show_image(axes, as_colours(cut.take(image), *grey_range(image)))
+        draw_outline(axes, target, TARGET_COLOUR, "solid")
+        axes.set_axis_off()
+
+    cells = [Cell(draw_target, "target", ratio=ratio, caption=cut.words)]
+    for method in comparison.methods:
+        row = rows.get(method)
         if method in shown.maps:
-            _draw_map(panel, take(shown.maps[method]), target)
-            _write(panel, _caption(rows[method], captioned))
+            draw = partial(_draw_map, shown=shown, method=method, cut=cut, target=target)
+            caption = _caption(row, captioned) if row else ""
+            bar = map_scale().draw
+            cells.append(Cell(draw, method, ratio=ratio, caption=caption, draw_bar=bar))
         else:
-            reason = f"no map: {rows[method].error}"
-            panel.text(
-                0.02, 0.95, reason[:160], transform=panel.transAxes,
-                fontsize=7, wrap=True, va="top", parse_math=False,
-            )  # fmt: skip
-    for panel in axes:
-        panel.set_axis_off()
+            reason = f"No map: {row.error}" if row and row.error else "No map."
+            cells.append(Cell(partial(_write_reason, reason=reason), method, ratio=ratio))
+    return cells
 
 
-def _write(axes: Axes, text: str) -> None:
-    axes.text(0, 1.02, text, transform=axes.transAxes, fontsize=6.5, parse_math=False)
-
-
-def _draw_map(axes: Axes, plane: Tensor, target: np.ndarray) -> None:
+def _draw_map(
+    axes: Axes, *, shown: PicturedObject, method: str, cut: Cut, target: np.ndarray
+) -> None:
+    plane = cut.take(shown.maps[method]).cpu()
     values = fill_unknown(plane).clamp(min=0).numpy()
     positive = values[values > 0]
     top = float(np.quantile(positive, _TOP)) if positive.size else 1.0
     axes.imshow(
         values / max(top, np.finfo(values.dtype).tiny),
-        cmap=MAP_COLOURS, norm=_SCALE, interpolation="nearest",
-    )  # fmt: skip
+        cmap=MAP_COLOURS,
+        norm=Normalize(0, 1),
+        interpolation=interpolation(values),
+    )
     draw_hatched(axes, plane.isnan().numpy())
     draw_outline(axes, target, TARGET_COLOUR, "solid")
+    axes.set_axis_off()
 
 
-def _caption(row: Row, names: list[str]) -> str:
+def _write_reason(axes: Axes, *, reason: str) -> None:
+    """Writes why there is no map in the place where it would be."""
+    width, height = size_of(axes)
+    lines = wrapped(reason, width - 0.12, _REASON)
+    most = max(1, int(height * 72 / (_REASON * 1.3)) - 1)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], "…"]
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_facecolor("#F2F2F2")
+    axes.text(
+        0.06 / width, 1 - 0.06 / height, "\n".join(lines), transform=axes.transAxes,
+        fontsize=_REASON, va="top", parse_math=False,
+    )  # fmt: skip
+
+
+def _caption(row: Row, names: Sequence[str]) -> str:
     known = [(METRICS[name], row.metrics.get(name)) for name in names]
     return ", ".join(
         f"{metric.name.replace('_', ' ')} {value:.3f}{arrow(metric.higher_is_better)}"
         for metric, value in known
         if value is not None
     )
-
-
-def _height_by_width(shown: PicturedObject) -> float:
-    take, _ = viewing_plane(shown.target.region, shown.sample.order)
-    height, width = take(shown.target.region).shape
-    return float(np.clip(height / width, 0.3, 2.0))

@@ -22,3 +22,18 @@ def density(region: np.ndarray) -> np.ndarray:
     )
     share: np.ndarray = (inside / everything).clip(0, 1)
     return share
+
+
+def averaged(values: np.ndarray) -> np.ndarray:
+    """The mean (H, W) float32 of the known values around each pixel, weighed as in `density`.
+
+    Args:
+        values: (H, W) float, NaN where nothing is known; these stay NaN.
+    """
+    sigma, is_known = _NEIGHBOURHOOD * min(values.shape), ~np.isnan(values)
+    total, weight = (
+        gaussian_filter(one.astype(np.float32), sigma, mode="constant", truncate=3)
+        for one in (np.nan_to_num(values, nan=0.0), is_known)
+    )
+    mean: np.ndarray = np.where(is_known, total / np.maximum(weight, 1e-9), np.nan)
+    return mean.astype(np.float32)

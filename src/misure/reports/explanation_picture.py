@@ -1,67 +1,105 @@
-"""Pictures of an explanation: single panels, and all of them in one overview.
+"""Pictures of an explanation: panels in one figure, and files of them."""
 
-Volumes are shown by the slice that holds most of the target.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from textwrap import fill
+from typing import Any
 
-import numpy as np
-from scipy.ndimage import distance_transform_edt
-from torch import Tensor
-
+from misure.errors import InputError, entrance
 from misure.explanation.explanation import Explanation
-from misure.explanation.presentation import Presentation
-from misure.images.orientation import AS_STORED, ViewingOrder
-from misure.images.planes import as_colours, grey_range, viewing_plane
-from misure.images.regions import area_fraction
+from misure.explanation.presentation import Presentation, presentation_of
+from misure.images.cuts import Cut, Lie, cuts_through, is_telling, montage_of
 from misure.images.volumes import name_of
-from misure.models.prompts import Prompt, parse_prompt
 from misure.models.segmentation import Segmentation
-from misure.reports.axes import (
-    CLASS_COLOURS,
-    MAP_COLOURS,
-    REGION_COLOUR,
-    TARGET_COLOUR,
-    draw_density,
-    draw_hatched,
-    draw_outline,
-    draw_outlines,
-    draw_prompt,
-    rgb,
-    show_image,
+from misure.reports.backdrop import Backdrop, backdrop_of
+from misure.reports.canvas import PICTURE_KINDS, Figure, write_figure
+from misure.reports.explanation_panels import (
+    PANELS,
+    USUAL_PANELS,
+    Drawn,
+    check_panels,
+    is_drawn_as_density,
+    make_panel,
 )
-from misure.reports.canvas import Axes, Figure, Normalize, ScalarMappable
+from misure.reports.panels import draw_panels
+from misure.reports.target_picture import named
 
-_TITLE_CHARACTERS = 140  # of a line
-_TITLE_SIZE = 10  # of a panel
-_LABELLED = 0.002  # share of the picture from which a class gets its name
+_MONTAGE = 12  # slices
+_LEAST_DPI, _MOST_DPI = 10, 1200
 
-_PANELS = (
-    "image",
-    "segmentation",
-    "saliency_map",
-    "sufficient_region",
-    "minimally_sufficient_region",
-    "shown",
+PANEL_FILES = tuple(
+    f"{name}.{kind}" for kind in PICTURE_KINDS for name in ("overview", *PANELS, "montage")
 )
-PANEL_FILES = tuple(f"{name}.png" for name in _PANELS)
+"""All files that `save_pictures` may write."""
+
+
+@entrance("Explanation.plot")
+def plot_explanation(
+    explanation: Explanation,
+    panels: str | Sequence[str] | None = None,
+    *,
+    axes: Any = None,
+    image: Any = None,
+    segmentation: Segmentation | None = None,
+    affine: Any = None,
+    slice_index: int | Sequence[int] | None = None,
+    montage: int | None = None,
+    channel: int | str | None = None,
+) -> Figure:
+    """The figure of `Explanation.plot`, which documents it."""
+    values = explanation.values
+    model = segmentation.model if segmentation is not None else None
+    if panels is not None:
+        names = panel_names(panels)
+    elif montage is not None:
+        names = ["overlay"]
+    else:
+        names = [name for name in USUAL_PANELS if name != "segmentation" or segmentation]
+    backdrop = backdrop_of(
+        explanation.image, values.image, explanation.target.region.shape, image=image, model=model,
+        affine=affine, sides_mm=values.spacing_mm, slice_index=values.slice_index, channel=channel,
+        channel_names=values.model_settings.get("channel_names", ()),
+        intensity=values.model_settings.get("intensity") or "",
+    )  # fmt: skip
+    presentation = None
+    if model is not None and "shown" in names:
+        presentation = presentation_of(model, backdrop.pixels.to(model.device), values)
+    cuts = _cuts(explanation, backdrop, slice_index, montage)
+    return _figure(
+        Drawn(explanation, backdrop, cuts, segmentation, presentation),
+        names,
+        axes=axes,
+        how=_how(explanation, slice_index, montage),
+    )
 
 
 @dataclass(frozen=True)
-class _View:
-    """Everything to be drawn, as 2D arrays (H, W) or (H, W, 3)."""
+class PictureOptions:
+    """Which pictures are written, and how.
 
-    image: np.ndarray
-    shown: np.ndarray
-    by_class: dict[int, np.ndarray]
-    target: np.ndarray
-    sufficient_region: np.ndarray
-    minimally_sufficient_region: np.ndarray
-    saliency_map: np.ndarray
-    slice_note: str
+    Attributes:
+        panels: names of those in the overview, which alone get files; None: the usual ones are in
+            the overview, and all get files.
+        kind: one of PICTURE_KINDS.
+        dpi: dots per inch.
+
+    Raises:
+        InputError: no panel has such a name, or no such kind, or dots out of range.
+    """
+
+    panels: Sequence[str] | None = None
+    kind: str = "png"
+    dpi: float = 110
+
+    def __post_init__(self) -> None:
+        if self.panels is not None:
+            check_panels(list(self.panels))
+        if self.kind not in PICTURE_KINDS:
+            raise InputError(f"expected pictures as {', '.join(PICTURE_KINDS)}, got {self.kind!r}.")
+        if not _LEAST_DPI <= self.dpi <= _MOST_DPI:
+            raise InputError(
+                f"expected {_LEAST_DPI} to {_MOST_DPI} dots per inch, got {self.dpi:g}."
+            )
 
 
 def save_pictures(
@@ -70,225 +108,110 @@ def save_pictures(
     segmentation: Segmentation,
     folder: Path,
     *,
-    order: ViewingOrder = AS_STORED,
+    lie: Lie | None = None,
+    options: PictureOptions = PictureOptions(),  # frozen
 ) -> None:
-    """Writes `overview.png` and one PNG for each of its six panels.
+    """Writes `overview`, a file for each panel, and for a volume also `montage`.
 
     Args:
         explanation: what to draw.
         presentation: the image, and how its regions are shown.
         segmentation: what the model draws on the image.
         folder: an existing folder.
-        order: how to lay out a volume as axial slices.
+        lie: how the image lies; None: as it is stored.
+        options: which pictures, and how they are written.
     """
-    view = _view(explanation, presentation, segmentation, order)
-    height, width = view.image.shape[:2]
-    panel_height = float(np.clip(4.2 * height / width, 2.4, 6.0))
-    figure = Figure(figsize=(13.5, 2 * panel_height + 1.2), layout="constrained")
-    figure.suptitle(_title(explanation, view), fontsize=13, parse_math=False)
-    for axes, name in zip(figure.subplots(2, 3).flat, _PANELS, strict=True):
-        _draw(axes, name, view, explanation, segmentation)
-    figure.savefig(folder / "overview.png", dpi=110)
-    for name in _PANELS:
-        single = Figure(figsize=(6, 6 * panel_height / 4.2 + 0.5), layout="constrained")
-        _draw(single.subplots(), name, view, explanation, segmentation)
-        single.savefig(folder / f"{name}.png", dpi=110)
+    values = explanation.values
+    names = list(USUAL_PANELS if options.panels is None else options.panels)
+    spacing = None if values.spacing_mm is None else tuple(values.spacing_mm)
+    backdrop = backdrop_of(
+        presentation.image, values.image, explanation.target.region.shape,
+        model=segmentation.model, lie=lie or Lie(spacing_mm=spacing),
+        channel_names=segmentation.model.channel_names,
+    )  # fmt: skip
+    cuts, how = _cuts(explanation, backdrop), _how(explanation)
+    drawn = Drawn(explanation, backdrop, cuts, segmentation, presentation)
+
+    def write(name: str, figure: Figure) -> None:
+        write_figure(figure, folder / f"{name}.{options.kind}", dpi=options.dpi)
+
+    write("overview", _figure(drawn, names, how=how))
+    for name in PANELS if options.panels is None else names:
+        write(name, _figure(drawn, [name], is_titled=False))
+    if explanation.target.region.ndim == 3:
+        many = _cuts(explanation, backdrop, montage=_MONTAGE)
+        how = _how(explanation, montage=_MONTAGE)
+        write("montage", _figure(replace(drawn, cuts=many), ["overlay"], how=how))
 
 
-def _title(explanation: Explanation, view: _View) -> str:
+def panel_names(panels: str | Sequence[str]) -> list[str]:
+    """The names of panels, given as a list or as one text with commas between them.
+
+    Raises:
+        InputError: no panel has such a name.
+    """
+    names = panels.split(",") if isinstance(panels, str) else list(panels)
+    stripped = [str(name).strip() for name in names]
+    check_panels(stripped)
+    return stripped
+
+
+def _cuts(
+    explanation: Explanation,
+    backdrop: Backdrop,
+    slice_index: int | Sequence[int] | None = None,
+    montage: int | None = None,
+) -> list[Cut]:
+    """The cuts to draw: those asked for, or else those with most of the evidence."""
+    evidence, target = explanation.minimally_sufficient_region, explanation.target.region
+    if montage is None:
+        return cuts_through(evidence, target, backdrop.lie, slice_index=slice_index)
+    if slice_index is not None:
+        raise InputError("expected a montage or a slice_index, got both.")
+    return montage_of(evidence, target, backdrop.lie, montage)
+
+
+def _how(explanation: Explanation, slice_index: Any = None, montage: int | None = None) -> str:
+    """How the slices of a volume were chosen, in a sentence."""
+    if explanation.target.region.ndim == 2 or slice_index is not None:
+        return ""
+    if montage is not None:
+        return "Slices at equal distances through the target and the region."
+    what = "region" if is_telling(explanation.minimally_sufficient_region) else "target"
+    return f"Each slice is the one with most of the {what}."
+
+
+def _figure(
+    drawn: Drawn,
+    names: Sequence[str],
+    *,
+    axes: Any = None,
+    how: str = "",
+    is_titled: bool = True,
+) -> Figure:
+    explanation = drawn.explanation
+    notes = ["Orange line: the target."]
+    if any("region" in name and not is_drawn_as_density(explanation, name) for name in names):
+        notes.append("Blue dashed line: the region.")
+    return draw_panels(
+        [make_panel(name, drawn) for name in names],
+        drawn.cuts,
+        drawn.backdrop,
+        axes=axes,
+        heading=heading_of(explanation) if is_titled else "",
+        text=explanation.summary() if is_titled else "",
+        notes=[*notes, how] if is_titled else [],
+    )
+
+
+def heading_of(explanation: Explanation) -> str:
+    """The question that an explanation answers, in one line."""
     target = explanation.target
-    name = target.class_name
-    label = name if name == str(target.class_index) else f"{name} (class {target.class_index})"
+    label, number = named(target), f"class {target.class_index}"
+    label = label if label == number else f"{label} ({number})"
     if target.score is not None and explanation.values.model_settings.get("min_score") is not None:
         label += f", an instance of score {target.score:.2f}"
-    image = name_of(explanation.values.image)
-    beginning = f"{image}: " if image else ""
-    summary = fill(explanation.summary(), _TITLE_CHARACTERS)
-    return f"{beginning}why is this {label}?{view.slice_note}\n{summary}"
-
-
-def region_words(explanation: Explanation) -> str:
-    """What the smaller region is called: minimal only if something was taken away from it."""
-    small = explanation.values.minimally_sufficient_region
-    minimality = explanation.minimality
-    if small.is_reduced or (minimality and minimality.is_one_minimal):
-        return "minimally sufficient region"
-    if small.area_fraction > explanation.values.sufficient_region.area_fraction:
-        return "accepted by the preset"
-    return "sufficient region, not reduced"
-
-
-def _grown(explanation: Explanation) -> str:
-    """How far the sufficient region was grown, in the unit that is known."""
-    if explanation.growth_mm is not None:
-        return f"{explanation.growth_mm:.1f} mm"
-    unit = "px" if explanation.target.region.ndim == 2 else "voxels"
-    return f"{explanation.growth_px:.0f} {unit}"
-
-
-def _prompts_of(explanation: Explanation) -> list[Prompt]:
-    """The prompts by which the target was named; several for a class of prompted objects."""
-    settings, target = explanation.values.model_settings, explanation.target
-    specs = settings.get("prompts") or []
-    if classes := settings.get("prompted_classes"):
-        specs = [
-            spec
-            for spec, class_index in zip(specs, classes, strict=True)
-            if class_index == target.class_index
-        ]
-    elif specs:
-        specs = specs[target.logit_index :][:1]
-    return [parse_prompt(spec) for spec in specs]
-
-
-def _draw(
-    axes: Axes, name: str, view: _View, explanation: Explanation, segmentation: Segmentation
-) -> None:
-    axes.set_axis_off()
-    if name == "image":
-        show_image(axes, view.image)
-        draw_outline(axes, view.target, TARGET_COLOUR, "solid")
-        for prompt in _prompts_of(explanation):
-            draw_prompt(axes, prompt, "white", 1.0)
-        region = explanation.target.region
-        unit = "px" if region.ndim == 2 else "voxels"
-        axes.set_title(f"image, target outlined ({region.sum():,} {unit})", fontsize=_TITLE_SIZE)
-    elif name == "segmentation":
-        _draw_segmentation(axes, view, segmentation, explanation.target.class_index)
-    elif name == "saliency_map":
-        known = np.nan_to_num(view.saliency_map, nan=0.0)
-        norm = Normalize(0, max(1e-9, float(known.max())))
-        axes.imshow(known, cmap=MAP_COLOURS, norm=norm, interpolation="nearest")
-        is_unknown = np.isnan(view.saliency_map)
-        draw_hatched(axes, is_unknown)
-        bar = ScalarMappable(norm, MAP_COLOURS)
-        axes.figure.colorbar(bar, ax=axes, shrink=0.8, label="matters more →")
-        draw_outline(axes, view.target, TARGET_COLOUR, "solid")
-        note = "hatched: not tried" if is_unknown.any() else f"preset {explanation.preset}"
-        axes.set_title(f"saliency map ({note})", fontsize=_TITLE_SIZE)
-    elif name == "shown":
-        show_image(axes, view.shown)
-        axes.set_title(
-            f"what the model was shown (Dice {explanation.dice:.3f})", fontsize=_TITLE_SIZE
-        )
-    else:
-        _draw_region(axes, name, view, explanation)
-
-
-def _draw_region(axes: Axes, name: str, view: _View, explanation: Explanation) -> None:
-    """One of the two regions; the minimal one by its density if it is dust."""
-    is_large = name == "sufficient_region"
-    region, plane = getattr(explanation, name), getattr(view, name)
-    dice = explanation.sufficient_dice if is_large else explanation.dice
-    words = "sufficient region" if is_large else region_words(explanation)
-    note = f", grown {_grown(explanation)}" if is_large else ""
-    is_density = explanation.is_dust and not is_large
-    if is_density:
-        draw_density(axes, view.image, plane)
-        note = f"\ndensity of its {explanation.num_parts:,} specks; it was shown as it is"
-    else:
-        show_image(axes, view.image, dimmed=~plane)
-    lines = [(view.target, TARGET_COLOUR, "solid")]
-    if not np.array_equal(plane, view.target) and not is_density:
-        lines.append((plane, REGION_COLOUR, "dashed"))
-    draw_outlines(axes, *lines)
-    axes.set_title(
-        f"{words}: {area_fraction(region):.1%}, Dice {dice:.3f}{note}", fontsize=_TITLE_SIZE
-    )
-
-
-def _draw_segmentation(
-    axes: Axes, view: _View, segmentation: Segmentation, target_class: int
-) -> None:
-    """The target's class first, then the larger classes; class 0, mostly a background, is left.
-
-    Where classes overlap (multilabel) their colours are mixed, and each class is outlined.
-    """
-    pale = 0.35 * view.image + 0.65 * view.image.mean()
-    show_image(axes, pale)
-    multilabel = segmentation.model.multilabel
-    counts = {index: int(inside.sum()) for index, inside in view.by_class.items()}
-    large = sorted(
-        (index for index in counts if counts[index] >= _LABELLED * view.target.size),
-        key=lambda index: -counts[index],
-    )
-    others = [i for i in large if i != target_class and not segmentation.model.is_background(i)]
-    coloured = [*zip([target_class, *others], CLASS_COLOURS, strict=False)]
-    coloured = [pair for pair in coloured if counts.get(pair[0])]
-    if coloured:
-        axes.imshow(_tint(view, coloured), interpolation="nearest")
-    for class_index, colour in coloured:
-        inside = view.by_class[class_index]
-        if multilabel:
-            draw_outline(axes, inside, colour, "solid")
-        depth = distance_transform_edt(np.pad(_own(view, class_index, coloured), 1))[1:-1, 1:-1]
-        row, column = np.unravel_index(depth.argmax(), depth.shape)
-        axes.text(
-            column,
-            row,
-            segmentation.model.class_name(class_index),
-            ha="center",
-            va="center",
-            fontsize=9,
-            clip_on=True,
-            parse_math=False,
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0},
-        )
-    axes.set_title("segmentation", fontsize=_TITLE_SIZE)
-
-
-def _own(view: _View, class_index: int, coloured: Sequence[tuple[int, str]]) -> np.ndarray:
-    """Where the name of a class goes: its pixels that are of no other class, if there are any."""
-    inside = view.by_class[class_index]
-    others = [view.by_class[index] for index, _ in coloured if index != class_index]
-    alone = inside & ~np.logical_or.reduce(others) if others else inside
-    return alone if alone.any() else inside
-
-
-def _tint(view: _View, coloured: Sequence[tuple[int, str]]) -> np.ndarray:
-    """The colours (H, W, 4) of the classes: the mean of them where several overlap."""
-    total = np.zeros((*view.target.shape, 3))
-    num = np.zeros(view.target.shape)
-    for class_index, colour in coloured:
-        inside = view.by_class[class_index]
-        total[inside] += rgb(colour)
-        num += inside
-    return np.dstack([total / np.maximum(num, 1)[..., None], 0.65 * (num > 0)])
-
-
-def _by_class(
-    segmentation: Segmentation, take: Callable[[Tensor], Tensor]
-) -> dict[int, np.ndarray]:
-    """Class -> its pixels (H, W) bool in the plane that is shown; a pixel may be of several."""
-    if segmentation.model.multilabel:
-        planes = {
-            index: take(segmentation.class_region(index)).cpu().numpy()
-            for index in range(segmentation.num_classes)
-        }
-        return {index: plane for index, plane in planes.items() if plane.any()}
-    class_map = take(segmentation.class_map()).cpu().numpy()
-    return {int(index): class_map == index for index in np.unique(class_map)}
-
-
-def _view(
-    explanation: Explanation,
-    presentation: Presentation,
-    segmentation: Segmentation,
-    order: ViewingOrder,
-) -> _View:
-    region = explanation.minimally_sufficient_region
-    take, note = viewing_plane(explanation.target.region, order)
-    low, high = grey_range(presentation.image)
-    planes: dict[str, Tensor] = {
-        "target": explanation.target.region,
-        "sufficient_region": explanation.sufficient_region,
-        "minimally_sufficient_region": region,
-        "saliency_map": explanation.saliency_map,
-    }
-    return _View(
-        image=as_colours(take(presentation.image), low, high),
-        shown=as_colours(take(presentation.show_regions([region])[0]), low, high),
-        slice_note=note,
-        by_class=_by_class(segmentation, take),
-        **{name: take(plane).cpu().numpy() for name, plane in planes.items()},
-    )
+    image, of_volume = name_of(explanation.values.image), explanation.values.slice_index
+    beginning = f"{image}: why" if image else "Why"
+    of_slice = "" if of_volume is None else f" (axial slice {of_volume})"
+    return f"{beginning} is this {label}?{of_slice}"

@@ -1,6 +1,7 @@
 """Folders of results: all files at once, or none."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from misure.explanation.answers.prompt_sensitivity import PromptSensitivity
 from misure.explanation.answers.whole import Answer
 from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import Presentation
+from misure.images.cuts import Lie
 from misure.images.nifti_write import write_regions
 from misure.images.orientation import AS_STORED, ViewingOrder, in_volume
 from misure.images.volume_file import VolumeFile
@@ -22,27 +24,32 @@ from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.tables import as_csv, as_markdown
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation
+from misure.reports.backdrop import lie_of_volume
 from misure.reports.by_channel_picture import save_by_channel_picture
+from misure.reports.canvas import PICTURE_KINDS
 from misure.reports.channels_picture import save_channels_picture
 from misure.reports.comparison_picture import save_comparison_picture
-from misure.reports.explanation_picture import PANEL_FILES, save_pictures
+from misure.reports.explanation_picture import PANEL_FILES, PictureOptions, save_pictures
 from misure.reports.hidden_picture import save_hidden_picture
 from misure.reports.leverage_picture import save_leverage_picture
 from misure.reports.prompt_picture import save_prompt_picture
 
-RESULT_FILES = (
-    *("explanation.json", "explanation.npz", "overview.png", *PANEL_FILES),
-    "by_channel.png",
-)
+_USUAL = PictureOptions()
+
+RESULT_FILES = ("explanation.json", "explanation.npz", *PANEL_FILES, "by_channel.png")
 HIDDEN_QUESTIONS = ("necessary", "surroundings", "blocking")
 ANSWER_FILES = (
     "answer.json",
     "stability.json",
-    *(f"prompt.{ending}" for ending in ("json", "npz", "png")),
-    *(f"leverage.{ending}" for ending in ("json", "npz", "png", "nii.gz")),
-    *("channels.json", "channels.png"),
+    *(f"prompt.{ending}" for ending in ("json", "npz", *PICTURE_KINDS)),
+    *(f"leverage.{ending}" for ending in ("json", "npz", *PICTURE_KINDS, "nii.gz")),
+    *(f"channels.{ending}" for ending in ("json", *PICTURE_KINDS)),
     *(f"channel_regions.{ending}" for ending in ("json", "npz", "nii.gz")),
-    *(f"{name}.{ending}" for name in HIDDEN_QUESTIONS for ending in ("json", "npz", "png")),
+    *(
+        f"{name}.{ending}"
+        for name in HIDDEN_QUESTIONS
+        for ending in ("json", "npz", *PICTURE_KINDS)
+    ),
     *(f"{name}_region.nii.gz" for name in HIDDEN_QUESTIONS),
 )
 COMPARISON_FILES = tuple(f"comparison.{ending}" for ending in ("json", "csv", "md", "png"))
@@ -56,8 +63,9 @@ def save_result(
     *,
     order: ViewingOrder = AS_STORED,
     volume: VolumeFile | None = None,
+    pictures: PictureOptions = _USUAL,
 ) -> None:
-    """Writes `explanation.json`, `explanation.npz`, `overview.png` and the single panels.
+    """Writes `explanation.json`, `explanation.npz`, and the pictures (see `save_pictures`).
 
     With regions by channel it also writes `by_channel.png`, a panel for each channel.
 
@@ -72,14 +80,30 @@ def save_result(
         folder: an existing folder.
         order: how to lay out a volume in the pictures.
         volume: from which the image, or the slice, is; None for other images.
+        pictures: which pictures, and how they are written.
     """
     text = json.dumps(explanation.record(), indent=2) + "\n"
     (folder / "explanation.json").write_text(text)
     explanation.save(folder / "explanation.npz")
     if volume is not None:
         _save_volumes(explanation, volume, folder)
-    save_pictures(explanation, presentation, segmentation, folder, order=order)
+    values = explanation.values
+    lie = lie_of(order, volume, len(values.shape), values.spacing_mm)
+    save_pictures(explanation, presentation, segmentation, folder, lie=lie, options=pictures)
     save_by_channel_picture(explanation, presentation.image, folder / "by_channel.png", order=order)
+
+
+def lie_of(
+    order: ViewingOrder,
+    volume: VolumeFile | None,
+    num_axes: int,
+    sides_mm: Sequence[float] | None,
+) -> Lie:
+    """How an image lies: as its volume says, or as it is laid out."""
+    if volume is not None:
+        return lie_of_volume(volume, num_axes)
+    sides = None if sides_mm is None else tuple(sides_mm)
+    return Lie(order, num_axes == 3 and order != AS_STORED, sides)
 
 
 def _save_volumes(explanation: Explanation, volume: VolumeFile, folder: Path) -> None:
@@ -111,8 +135,9 @@ def save_hidden(
     *,
     order: ViewingOrder = AS_STORED,
     volume: VolumeFile | None = None,
+    pictures: PictureOptions = _USUAL,
 ) -> None:
-    """Writes `NAME.json`, `NAME.npz` and `NAME.png`; for a volume `NAME_region.nii.gz` too.
+    """Writes `NAME.json`, `NAME.npz` and a picture; for a volume `NAME_region.nii.gz` too.
 
     Args:
         hidden: what to write.
@@ -122,6 +147,7 @@ def save_hidden(
         folder: an existing folder.
         order: how to lay out a volume in the picture.
         volume: that the image is; None for other images and for slices.
+        pictures: how the picture is written.
     """
     text = json.dumps(hidden.record(), indent=2) + "\n"
     (folder / f"{name}.json").write_text(text)
@@ -130,7 +156,9 @@ def save_hidden(
         tensors = {f"{name}_region": hidden.region}
         description = f"misure: {hidden.target.class_name}"
         write_regions(tensors, volume.affine, folder, description)
-    save_hidden_picture(hidden, model, presentation, folder / f"{name}.png", order=order)
+    lie = lie_of(order, volume, len(hidden.values.shape), hidden.values.spacing_mm)
+    path = folder / f"{name}.{pictures.kind}"
+    save_hidden_picture(hidden, model, presentation, path, lie=lie, dpi=pictures.dpi)
 
 
 def save_answer(answer: Answer, folder: Path) -> None:
@@ -152,8 +180,9 @@ def save_leverage(
     image: str = "",
     order: ViewingOrder = AS_STORED,
     volume: VolumeFile | None = None,
+    pictures: PictureOptions = _USUAL,
 ) -> None:
-    """Writes `leverage.json`, `.npz` and `.png`; for a volume `leverage.nii.gz` too.
+    """Writes `leverage.json`, `.npz` and a picture; for a volume `leverage.nii.gz` too.
 
     Args:
         leverage: what to write.
@@ -162,6 +191,7 @@ def save_leverage(
         image: name of the image.
         order: how to lay out a volume in the picture.
         volume: that the image is; None for other images and for slices.
+        pictures: how the picture is written.
     """
     text = json.dumps(plain(leverage.record(image)), indent=2) + "\n"
     (folder / "leverage.json").write_text(text)
@@ -169,24 +199,32 @@ def save_leverage(
     if volume is not None:
         description = f"misure: {leverage.target.class_name}"
         write_regions({"leverage": leverage.map()}, volume.affine, folder, description)
-    save_leverage_picture(leverage, pixels, folder / "leverage.png", image=image, order=order)
+    path = folder / f"leverage.{pictures.kind}"
+    save_leverage_picture(leverage, pixels, path, image=image, order=order, dpi=pictures.dpi)
 
 
 def save_prompt_sensitivity(
-    found: PromptSensitivity, pixels: Tensor, folder: Path, *, image: str = ""
+    found: PromptSensitivity,
+    pixels: Tensor,
+    folder: Path,
+    *,
+    image: str = "",
+    pictures: PictureOptions = _USUAL,
 ) -> None:
-    """Writes `prompt.json`, `prompt.npz` (`target`, `agreement`) and `prompt.png`.
+    """Writes `prompt.json`, `prompt.npz` (`target`, `agreement`) and a picture.
 
     Args:
         found: what to write.
         pixels: (C, H, W) float, of the image.
         folder: an existing folder.
         image: name of the image.
+        pictures: how the picture is written.
     """
     text = json.dumps(plain(found.record(image)), indent=2) + "\n"
     (folder / "prompt.json").write_text(text)
     found.save(folder / "prompt.npz", image)
-    save_prompt_picture(found, pixels, folder / "prompt.png", image=image)
+    path = folder / f"prompt.{pictures.kind}"
+    save_prompt_picture(found, pixels, path, image=image, dpi=pictures.dpi)
 
 
 def save_channels(
@@ -198,8 +236,9 @@ def save_channels(
     image: str = "",
     order: ViewingOrder = AS_STORED,
     volume: VolumeFile | None = None,
+    pictures: PictureOptions = _USUAL,
 ) -> None:
-    """Writes `channels.json` and `channels.png`, and regions by channel if there are any.
+    """Writes `channels.json` and a picture, and regions by channel if there are any.
 
     These are `channel_regions.json` and `.npz`; for a volume also `channel_regions.nii.gz`
     (I, J, K, C).
@@ -212,6 +251,7 @@ def save_channels(
         image: name of the image.
         order: how to lay out a volume in the picture.
         volume: that the image is; None for other images and for slices.
+        pictures: how the picture is written.
     """
     text = json.dumps(plain(effects.record(image)), indent=2) + "\n"
     (folder / "channels.json").write_text(text)
@@ -223,8 +263,9 @@ def save_channels(
             description = f"misure: {regions.target.class_name}"
             by_voxel = {"channel_regions": regions.region.movedim(0, -1)}
             write_regions(by_voxel, volume.affine, folder, description)
+    path = folder / f"channels.{pictures.kind}"
     save_channels_picture(
-        effects, pixels, folder / "channels.png", regions=regions, image=image, order=order
+        effects, pixels, path, regions=regions, image=image, order=order, dpi=pictures.dpi
     )
 
 

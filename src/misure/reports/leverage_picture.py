@@ -12,7 +12,7 @@ from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
 from misure.images.volumes import name_of
 from misure.reports.axes import MAP_COLOURS, REGION_COLOUR, TARGET_COLOUR, draw_outline, show_image
-from misure.reports.canvas import Figure, Normalize, ScalarMappable
+from misure.reports.canvas import Figure, Normalize, ScalarMappable, write_figure
 
 _TITLE_CHARACTERS = 90  # of a line
 _LEAST_RANGE = 0.1  # of the colours, so that differences of nothing look like nothing
@@ -25,17 +25,19 @@ def save_leverage_picture(
     *,
     image: str = "",
     order: ViewingOrder = AS_STORED,
+    dpi: float = 110,
 ) -> None:
-    """Writes a PNG of two panels: the target, and the leverage of its parts.
+    """Writes a picture of two panels: the target, and the leverage of its parts.
 
     The part with the most leverage is outlined. A volume is shown by the slice with most of it.
 
     Args:
         leverage: what to draw.
         pixels: (C, *spatial) float, of the image.
-        path: of the PNG.
+        path: of the file, which ends in one of PICTURE_KINDS.
         image: name of the image.
         order: how to lay out a volume as axial slices.
+        dpi: dots per inch.
     """
     target, values = leverage.target.region, leverage.map()
     strongest = torch.zeros_like(target)
@@ -66,4 +68,4 @@ def save_leverage_picture(
     for axes in (first, second):
         axes.set_axis_off()
         draw_outline(axes, take(target).numpy(), TARGET_COLOUR, "solid")
-    figure.savefig(path, dpi=110)
+    write_figure(figure, path, dpi=dpi)

@@ -18,22 +18,23 @@ from misure.reports.axes import (
     draw_prompt,
     show_image,
 )
-from misure.reports.canvas import Axes, Figure, Normalize, ScalarMappable
+from misure.reports.canvas import Axes, Figure, Normalize, ScalarMappable, write_figure
 
 _TITLE_CHARACTERS = 115  # of a line
 _COLOURS = CLASS_COLOURS[:3]
 
 
 def save_prompt_picture(
-    found: PromptSensitivity, pixels: Tensor, path: Path, *, image: str = ""
+    found: PromptSensitivity, pixels: Tensor, path: Path, *, image: str = "", dpi: float = 110
 ) -> None:
-    """Writes a PNG of three panels: prompts and mask, agreement of all masks, Dice of each prompt.
+    """Writes three panels: prompts and mask, agreement of all masks, Dice of each prompt.
 
     Args:
         found: what to draw.
         pixels: (C, H, W) float, of the image.
-        path: of the PNG.
+        path: of the file, which ends in one of PICTURE_KINDS.
         image: name of the image.
+        dpi: dots per inch.
     """
     picture = as_colours(pixels, *grey_range(pixels))
     height, width = picture.shape[:2]
@@ -63,7 +64,7 @@ def save_prompt_picture(
         axes.set_axis_off()
         draw_outline(axes, mask, TARGET_COLOUR, "solid")
     _draw_dices(third, found.changes)
-    figure.savefig(path, dpi=110)
+    write_figure(figure, path, dpi=dpi)
 
 
 def _draw_dices(axes: Axes, changes: tuple[PromptChange, ...]) -> None:

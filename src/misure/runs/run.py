@@ -2,11 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from misure._util.drawing import drawing
+from misure._util.progress import shown_samples
+from misure._util.short_repr import cut, short_repr
 from misure.datasets import Dataset, Sample
 from misure.errors import InputError, entrance
 from misure.models.model import SegmentationModel
@@ -31,6 +34,7 @@ class Progress:
         num_samples, total_samples: samples finished, and to do.
         num_objects, num_failed: objects explained, and failed.
         seconds: since the call.
+        out: the run folder.
     """
 
     num_samples: int
@@ -38,6 +42,7 @@ class Progress:
     num_objects: int
     num_failed: int
     seconds: float
+    out: str = ""
 
     @property
     def seconds_left(self) -> float | None:
@@ -45,6 +50,38 @@ class Progress:
         if not self.num_samples:
             return None
         return self.seconds / self.num_samples * (self.total_samples - self.num_samples)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what was done, and how it is read."""
+        html: str = drawing("notebook_runs", "progress_html")(self)
+        return html
+
+
+class RunRecords(list[ObjectRecord]):
+    """The records of a run, a list.
+
+    Args:
+        records: one for each object.
+        folder: of the run, a path or an address of fsspec.
+    """
+
+    def __init__(self, records: Iterable[ObjectRecord], folder: str) -> None:
+        super().__init__(records)
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        num_failed = sum(record.status == "failed" for record in self)
+        return short_repr(
+            self,
+            f"{len(self):,} record{'' if len(self) == 1 else 's'}",
+            f"{num_failed:,} failed" if num_failed else "",
+            f"of {cut(self.folder, 120)}",
+        )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: figures of each class, the first objects, and what failed."""
+        html: str = drawing("notebook_runs", "records_html")(self)
+        return html
 
 
 @entrance("run")
@@ -60,6 +97,7 @@ def run(
     image_options: Mapping[str, Any] | None = None,
     execution: Execution | None = None,
     on_progress: OnProgress | None = None,
+    progress: bool | None = None,
 ) -> Progress:
     """Explains every object of every sample; the same call goes on where an earlier one stopped.
 
@@ -77,6 +115,8 @@ def run(
             `channels`, the names of the channels in order.
         execution: who works, and on which samples; None: one process of its own, on all.
         on_progress: called at the beginning and after every sample.
+        progress: whether a bar is shown; None: in a terminal or a notebook, if there is no
+            `on_progress`.
 
     Returns:
         What was done in this call.
@@ -107,32 +147,37 @@ def run(
     job, keys = _begin(job, execution)
     start, counts = time.perf_counter(), Counter[str]()
 
-    def progress() -> Progress:
+    def done() -> Progress:
         return Progress(
             num_samples=counts["samples"],
             total_samples=len(keys),
             num_objects=counts["done"],
             num_failed=counts["failed"],
             seconds=time.perf_counter() - start,
+            out=str(out),
         )
 
     def on_outcome(outcome: SampleOutcome) -> None:
         counts.update(samples=1, done=outcome.num_done, failed=outcome.num_failed)
-        if on_progress:
-            on_progress(progress())
+        tell()
 
-    if on_progress:
-        on_progress(progress())
-    try:
-        if keys:
-            _work(job, keys, execution, on_outcome)
-    finally:
-        job.folder.storage.clear_up()
-    return progress()
+    def tell() -> None:
+        for told in (on_progress, show):
+            if told is not None:
+                told(done())
+
+    with shown_samples(False if progress is None and on_progress else progress) as show:
+        tell()
+        try:
+            if keys:
+                _work(job, keys, execution, on_outcome)
+        finally:
+            job.folder.storage.clear_up()
+    return done()
 
 
 @overload
-def read_run(path: str | Path, *, as_frame: Literal[False] = False) -> list[ObjectRecord]: ...
+def read_run(path: str | Path, *, as_frame: Literal[False] = False) -> RunRecords: ...
 
 
 @overload
@@ -155,7 +200,7 @@ def read_run(path: str | Path, *, as_frame: bool = False) -> Any:
         RunFolderError: no run folder, or one that another version of misure wrote.
         MissingDependencyError: a frame is asked for without pandas.
     """
-    records = list(comparable_records(path))
+    records = RunRecords(comparable_records(path), str(path))
     return frame_of(records) if as_frame else records
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import structs
 from torch import Tensor
 
+from misure._util.progress import shown_progress
 from misure.datasets.sample import Dataset, Sample, SampleList, files_of
 from misure.errors import RunFolderError, entrance, reason_of
 from misure.explanation.annotated_objects import model_for_sample
@@ -69,6 +70,7 @@ class RunWorker:
         self._others = OtherImages(dataset)
 
     @entrance("")  # so that recorded reasons are the same in every process
+    @shown_progress(False)  # its process has the terminal of the run
     def work(self, index: int, key: str) -> SampleOutcome:
         """Explains all objects of one sample and records them; whatever fails is recorded too.
 

@@ -31,7 +31,16 @@ QUESTIONS = [
 
 _FLAGS = (
     *("seed", "dice_threshold", "lost_dice", "drawn_dice", "other_image", "preset", "questions"),
-    *("model", "image", "target", "on_step", "outside_target", "other_images", "other_image_name"),
+    *(
+        "model",
+        "image",
+        "target",
+        "on_step",
+        "on_region",
+        "outside_target",
+        "other_images",
+        "other_image_name",
+    ),
 )
 
 
@@ -97,6 +106,24 @@ _FLAGS = (
     "evidence of its content. Scaled and cropped if need be.  [default: the image itself, turned "
     "by 180 degrees]",
 )
+@click.option(
+    "--panels",
+    metavar="NAME,NAME",
+    help="Panels of the overview, which alone are written: image, segmentation, "
+    "minimally_sufficient_region, overlay, sufficient_region, saliency_map, shown.  [default: the "
+    "first four in the overview, and a file of each]",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["png", "svg", "pdf"]),
+    default="png",
+    show_default=True,
+    help="Of the pictures.",
+)
+@click.option(
+    "--dpi", type=float, default=110, show_default=True, help="Dots per inch of the pictures."
+)
 @seed_option
 @out_option(
     "Folder to write to.  [default: misure-IMAGE-CLASS, and which object: -INSTANCE, -at-POINT "
@@ -121,6 +148,9 @@ def explain(
     search: dict[str, Any],
     options: dict[str, Any],
     other_image: Path | None,
+    panels: str | None,
+    kind: str,
+    dpi: float,
     seed: int,
     out: Path | None,
     force: bool,
@@ -130,7 +160,7 @@ def explain(
 
     Writes explanation.json, explanation.npz, overview.png and its panels into the --out folder; for
     another --question its own .json, .npz and .png, and answer.json for all of them. For volumes
-    it also writes the regions and the map as NIfTI.
+    it also writes montage.png, and the regions and the map as NIfTI.
 
     IMAGE may be several files with commas between them, the channels of one image.
     """
@@ -142,6 +172,7 @@ def explain(
     from misure.images.volumes import files_of_image
     from misure.models.long_passes import time_needed
     from misure.models.segmentation import segment
+    from misure.reports.explanation_picture import PictureOptions, panel_names
     from misure.reports.folders import ANSWER_FILES, RESULT_FILES
 
     chosen = chosen.of_prompts(model_options.get("prompts", ()))
@@ -152,6 +183,7 @@ def explain(
             f"expected options of the preset with --option, got {taken[0]}, which is none. `misure "
             "explain --help` lists the flags, `misure presets -v` the options."
         )
+    pictures = PictureOptions(panel_names(panels) if panels else None, kind, dpi)
     options |= search
     check_options(question, options, lost_dice, robust, stability, other_image)
     most_passes = None
@@ -176,6 +208,7 @@ def explain(
         "drawn_dice": drawn_dice, "robust": robust, "stability": stability,
         "class_index": target.class_index, "dice_threshold": dice_threshold, "options": options,
         "other_image": None if other_image is None else str(other_image.resolve()), "seed": seed,
+        "pictures": [panels, kind, dpi],
     }  # fmt: skip
     names = [*RESULT_FILES, *ANSWER_FILES]
     writing = writing_folder(out, command="explain", settings=made_with, force=force, names=names)
@@ -206,6 +239,7 @@ def explain(
             robust=robust,
             stability=stability,
             options=given | {"seed": seed, "on_step": on_step},
+            pictures=pictures,
         )
         said = asked.answer(question, folder, out)
     if not quiet:

@@ -29,6 +29,7 @@ from misure.models.model import SegmentationModel
 from misure.models.prompted import prompts_of
 from misure.models.segmentation import Segmentation
 from misure.models.target import Target
+from misure.reports.explanation_picture import PictureOptions
 from misure.reports.folders import (
     save_answer,
     save_channels,
@@ -113,6 +114,7 @@ class Asked:
         drawn_dice: as of `blocking_region`.
         stability: whether an object is explained again after small changes.
         options: all other arguments of `explain`.
+        pictures: which are written, and how.
     """
 
     model: SegmentationModel
@@ -129,6 +131,7 @@ class Asked:
     robust: float | None
     stability: bool
     options: dict[str, Any]
+    pictures: PictureOptions
 
     def answer(self, question: str, folder: Path, out: Path) -> str:
         """Answers a question, writes the files, and returns what to print.
@@ -156,7 +159,12 @@ class Asked:
             options["max_hidden_dice"] = self.lost_dice
         explanation = explain(*self._subject, **options)
         record = self._save(explanation, folder).values
-        return "\n".join([*self._stability(explanation, options, folder), summary(record, out)])
+        return "\n".join(
+            [
+                *self._stability(explanation, options, folder),
+                summary(record, f"{out}/overview.{self.pictures.kind}"),
+            ]
+        )
 
     def _stability(
         self, explanation: Explanation, options: dict[str, Any], folder: Path
@@ -183,10 +191,11 @@ class Asked:
             image=str(self.image),
             order=self.order,
             volume=self._whole_volume(),
+            pictures=self.pictures,
         )
         return (
             f"{found.sentence()}\n{found.cost.pass_equivalents} pass equivalents in "
-            f"{found.cost.seconds:.0f} s; see {out}/leverage.png"
+            f"{found.cost.seconds:.0f} s; see {out}/leverage.{self.pictures.kind}"
         )
 
     def _answer_prompt(self, folder: Path, out: Path) -> str:
@@ -200,10 +209,12 @@ class Asked:
         options = {name: self.options[name] for name in names if name in self.options}
         prompt = prompts[self.target.class_index]
         found = prompt_sensitivity(self.model, self.pixels, prompt, **options)
-        save_prompt_sensitivity(found, self.pixels, folder, image=str(self.image))
+        save_prompt_sensitivity(
+            found, self.pixels, folder, image=str(self.image), pictures=self.pictures
+        )
         return (
             f"{found.sentence()}\n{found.cost.pass_equivalents} pass in "
-            f"{found.cost.seconds:.0f} s; see {out}/prompt.png"
+            f"{found.cost.seconds:.0f} s; see {out}/prompt.{self.pictures.kind}"
         )
 
     def _answer_channels(self, folder: Path, out: Path) -> str:
@@ -234,10 +245,13 @@ class Asked:
             image=str(self.image),
             order=self.order,
             volume=self._whole_volume(),
+            pictures=self.pictures,
         )
         said = effects.sentences() + ([regions.sentence()] if regions else [])
         seconds = effects.cost.seconds + (regions.cost.seconds if regions else 0)
-        spent = f"{passes} pass equivalents in {seconds:.0f} s; see {out}/channels.png"
+        spent = (
+            f"{passes} pass equivalents in {seconds:.0f} s; see {out}/channels.{self.pictures.kind}"
+        )
         return "\n".join([*said, _channels_table(effects), spent])
 
     def _answer_hidden(self, question: str, folder: Path, out: Path) -> str:
@@ -256,7 +270,7 @@ class Asked:
         cost = hidden.cost
         spent = f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s"
         lines = [hidden.sentence, hidden.classes_sentence, *hidden_notes(hidden)]
-        lines.append(f"{spent}; see {out}/{question}.png")
+        lines.append(f"{spent}; see {out}/{question}.{self.pictures.kind}")
         return "\n".join(line for line in lines if line)
 
     @property
@@ -283,7 +297,10 @@ class Asked:
         parts = ", ".join(f"{name} {passes}" for name, passes in found.passes.items())
         total = sum(found.passes.values())
         return "\n".join(
-            [*found.sentences(), f"{total} pass equivalents ({parts}); see {out}/overview.png"]
+            [
+                *found.sentences(),
+                f"{total} pass equivalents ({parts}); see {out}/overview.{self.pictures.kind}",
+            ]
         )
 
     def _save(self, explanation: Explanation, folder: Path) -> Explanation:
@@ -295,6 +312,7 @@ class Asked:
             folder,
             order=self.order,
             volume=self.volume,
+            pictures=self.pictures,
         )
         return explanation
 
@@ -307,6 +325,7 @@ class Asked:
             folder,
             order=self.order,
             volume=self._whole_volume(),
+            pictures=self.pictures,
         )
 
     def _whole_volume(self) -> VolumeFile | None:

@@ -36,7 +36,7 @@ STROKE_GREY = 0.3
 _TRIES = 2000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TriangleSample(Sample):
     """One canvas.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from misure._util.records import Amount, Count, Fraction, Record
+from misure._util.short_repr import ShortRepr
 from misure.explanation.answers.effects import LEAST_TOLD, rounded_up
 from misure.explanation.record import CostRecord, TargetRecord
 from misure.explanation.summary import named
@@ -78,8 +79,8 @@ class ChannelEffectsRecord(Record, frozen=True, kw_only=True):
     cost: CostRecord
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ChannelEffects:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class ChannelEffects(ShortRepr):
     """What each channel of the image does for one target, and which channels suffice.
 
     Attributes:

@@ -21,13 +21,15 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
+from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Amount, Count, Fraction, Record
+from misure._util.short_repr import ShortRepr
 from misure.errors import InputError, entrance
 from misure.explanation.answers.intervention import check_fits
 from misure.explanation.explain import explain
 from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import make_presentations
-from misure.explanation.probe import Account, OnStep, Probe, Query, Reply, Search
+from misure.explanation.probe import Account, Probe, Query, Reply, Search
 from misure.explanation.record import CostRecord, TargetRecord
 from misure.explanation.removal import remove_blocks
 from misure.explanation.run_searches import run_searches
@@ -88,8 +90,8 @@ class ChannelRegionsRecord(Record, frozen=True, kw_only=True):
     cost: CostRecord
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ChannelRegions:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class ChannelRegions(ShortRepr):
     """A region that holds other places in each channel, and suffices.
 
     Attributes:
@@ -219,6 +221,7 @@ def channel_regions(
     spacing_mm: Sequence[float] | None = None,
     max_passes: int = USUAL_PASSES,
     on_step: OnStep | None = None,
+    progress: bool | None = None,
     **options: Any,
 ) -> ChannelRegions:
     """The places that suffice in each channel: a part of the minimally sufficient region.
@@ -239,6 +242,7 @@ def channel_regions(
         spacing_mm: sides of a pixel or voxel; blocks are then about cubes.
         max_passes: pass equivalents, at most.
         on_step: called with progress.
+        progress: whether a bar is shown (see `explain`).
         options: of `explain`, if an explanation is made.
 
     Raises:
@@ -249,7 +253,12 @@ def channel_regions(
     model, pixels, asked = as_asked(model, image, target)
     check_fits(pixels, asked)
     _check(len(pixels), cell_px)
-    with model.counting() as cost, torch.inference_mode(False), model.borrowed():
+    with (
+        model.counting() as cost,
+        shown_progress(progress, on_step, cost, max_passes) as told,
+        torch.inference_mode(False),
+        model.borrowed(),
+    ):
         first = explanation or explain(
             model,
             pixels,
@@ -258,7 +267,7 @@ def channel_regions(
             seed=seed,
             spacing_mm=spacing_mm,
             max_passes=int(_OF_EXPLAINING * max_passes),
-            on_step=on_step,
+            on_step=told,
             **options,
         )
         baseline_image = options.get("baseline_image", first.settings["baseline_image"])
@@ -274,7 +283,7 @@ def channel_regions(
             [search],
             doing="leaving out channels",
             accounts=[account],
-            on_step=on_step,
+            on_step=told,
         )
     return ChannelRegions(
         model=model.name,

@@ -14,12 +14,12 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
+from misure._util.progress import OnStep, shown_progress
 from misure.errors import InputError, entrance
 from misure.explanation.answers.channel_effects import ChannelEffect, ChannelEffects, ChannelSet
 from misure.explanation.answers.channel_sets import Channels, ShownSets, find_sets
 from misure.explanation.answers.intervention import HiddenOutcome, check_fits
 from misure.explanation.presentation import Presentation, make_presentations
-from misure.explanation.probe import OnStep
 from misure.images.spacing import check_spacing
 from misure.models.device import to_device
 from misure.models.given_target import AnyTarget, as_asked
@@ -44,6 +44,7 @@ def channel_effects(
     spacing_mm: Sequence[float] | None = None,
     max_passes: int | None = None,
     on_step: OnStep | None = None,
+    progress: bool | None = None,
 ) -> ChannelEffects:
     """What each channel of an image does for a target, and which channels suffice for it.
 
@@ -67,6 +68,7 @@ def channel_effects(
         max_passes: forward passes at most, that of the whole image included. None: as many as all
             sets of up to 10 channels take, or a search among more.
         on_step: called with progress.
+        progress: whether a bar is shown (see `explain`).
 
     Raises:
         InputError: bad arguments, an image of one channel, fewer passes than it takes to hide and
@@ -81,7 +83,11 @@ def channel_effects(
             f"expected an image of two channels or more, got {len(pixels)}. For places instead of "
             "channels ask explain, leverage or context_effects."
         )
-    with model.counting() as cost, model.borrowed():
+    with (
+        model.counting() as cost,
+        model.borrowed(),
+        shown_progress(progress, on_step, cost, max_passes) as told,
+    ):
         found = channel_effects_of(
             model,
             pixels,
@@ -92,7 +98,7 @@ def channel_effects(
             seed=seed,
             spacing_mm=spacing_mm,
             max_passes=max_passes,
-            on_step=on_step,
+            on_step=told,
         )
     return replace(found, cost=cost)
 

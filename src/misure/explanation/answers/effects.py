@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from misure._util.records import Amount, Count, Fraction, Record
+from misure._util.short_repr import ShortRepr
 from misure.explanation.answers.pieces import Piece
 from misure.explanation.answers.surroundings import BACKGROUND
 from misure.explanation.record import CostRecord, TargetRecord
@@ -83,8 +84,8 @@ class ContextEffectsRecord(Record, frozen=True, kw_only=True):
     cost: CostRecord
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ContextEffects:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class ContextEffects(ShortRepr):
     """The effect of each part of the surroundings of one target.
 
     Attributes:

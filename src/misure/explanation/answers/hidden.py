@@ -13,8 +13,8 @@ Saved as one `.npz` of plain arrays, without pickle: `target`, `ignored`, `regio
 bool, and everything else as JSON text in `record` (`HiddenRegionRecord`).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -23,7 +23,9 @@ import torch
 from torch import Tensor
 
 from misure._util.arrays import read_arrays
+from misure._util.drawing import drawing
 from misure._util.records import Amount, Count, Fraction, Record, decode, plain
+from misure._util.short_repr import brief, short_repr
 from misure.errors import InputError, entrance
 from misure.explanation.answers.classes_there import classes_sentence
 from misure.explanation.question import QUESTIONS
@@ -31,8 +33,10 @@ from misure.explanation.record import CHANGES_IN_WORDS, CLEARLY, CostRecord, Tar
 from misure.explanation.removal import Minimality
 from misure.explanation.robust.measured import Robustness
 from misure.explanation.saving import save_with_record
-from misure.explanation.summary import name_of, size_of
+from misure.explanation.summary import name_of, share, size_of
 from misure.models.cost import Cost
+from misure.models.inputs import AnyImage
+from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
 ON_ONE_FILL = "other_fills"
@@ -128,11 +132,25 @@ class HiddenRegion:
         target: what is lost or drawn.
         region: (*spatial) bool, what is hidden; empty if none was found.
         values: everything else. The properties below read it.
+        image: (C, *spatial) float on the CPU, the image that was asked about; None after `load`, as
+            it is not written.
     """
 
     target: Target
     region: Tensor
     values: HiddenRegionRecord
+    image: Tensor | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        values = self.values
+        size = f"{share(values.area_fraction)} of the image" if self.is_found else "none found"
+        return short_repr(
+            self,
+            brief(self.target.class_name or self.target.class_index),
+            f"{'surroundings' if values.outside_target else values.question}: {size}",
+            "" if self.dice is None else f"Dice {self.dice:.3f} with it hidden",
+            f"{values.cost.pass_equivalents} passes",
+        )
 
     @property
     def question(self) -> str:
@@ -173,7 +191,49 @@ class HiddenRegion:
     def with_values(self, **changes: Any) -> Self:
         """The same region with some fields of `values` changed, such as `image`."""
         values = msgspec.structs.replace(self.values, **changes)
-        return type(self)(target=self.target, region=self.region, values=values)
+        return replace(self, values=values)
+
+    @entrance("HiddenRegion.plot")
+    def plot(
+        self,
+        model: SegmentationModel | None = None,
+        *,
+        axes: Any = None,
+        image: AnyImage | None = None,
+        affine: Tensor | None = None,
+        slice_index: int | Sequence[int] | None = None,
+        channel: int | str | None = None,
+    ) -> Any:
+        """A matplotlib Figure: what is hidden, what the model was shown, what it then drew.
+
+        Args:
+            model: that was asked, which draws again what it draws (one pass, which no cost counts);
+                None: only what is hidden is drawn.
+            axes: matplotlib's axes to draw on, one for each picture; None: a new figure is made.
+            image: the image that was asked about, or what stands for it (see `as_image`); None: the
+                one in memory, or else the file that `values.image` names.
+            affine, slice_index, channel: as of `Explanation.plot`.
+
+        Raises:
+            InputError: no image, or another one; a slice or channel that is not there.
+        """
+        return drawing("hidden_picture", "plot_hidden")(
+            self, model, axes=axes, image=image, affine=affine, slice_index=slice_index,
+            channel=channel,
+        )  # fmt: skip
+
+    def show(self, model: SegmentationModel | None = None, **options: Any) -> None:
+        """Shows `plot` in a notebook or in a window; where there is neither, a warning says so.
+
+        Args:
+            model, options: as of `plot`.
+        """
+        drawing("canvas", "show_figure")(self.plot(model, **options))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the sentence, a picture and the figures."""
+        html: str = drawing("notebook", "hidden_html")(self)
+        return html
 
     def record(self) -> dict[str, Any]:
         """All values as plain dictionaries and lists."""
@@ -243,7 +303,7 @@ def smaller_around(surroundings: HiddenRegion, necessary: HiddenRegion) -> Hidde
         settings=own.settings,
         cost=own.cost,
     )
-    return HiddenRegion(target=necessary.target, region=necessary.region, values=values)
+    return replace(necessary, values=values)
 
 
 def hidden_sentence(record: HiddenRegionRecord) -> str:

@@ -1,13 +1,14 @@
 """Finding hidden regions: necessary and blocking ones (see `hidden`)."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from misure._util.progress import OnStep, shown_progress
 from misure._util.seeds import seed_device
 from misure._version import __version__
 from misure.errors import InputError, entrance
@@ -23,8 +24,8 @@ from misure.explanation.evidence import (
 from misure.explanation.explain import choose_preset
 from misure.explanation.growth import GROWTHS, SufficientRegion
 from misure.explanation.pipeline import Explainer, with_seconds
-from misure.explanation.presets import Preset
-from misure.explanation.probe import Account, OnStep, Probe, Query, Search
+from misure.explanation.presets import DEFAULT_PRESET, Preset, make_preset
+from misure.explanation.probe import Account, Probe, Query, Search
 from misure.explanation.question import BLOCKING, NECESSARY, NECESSARY_OUTSIDE, Question
 from misure.explanation.record import CostRecord, TargetRecord
 from misure.explanation.reduction import SearchingReduction
@@ -57,6 +58,7 @@ def necessary_region(
     spacing_mm: Sequence[float] | None = None,
     other_images: Sequence[Tensor] = (),
     on_step: OnStep | None = None,
+    progress: bool | None = None,
     **options: Any,
 ) -> HiddenRegion:
     """The smallest region found that, hidden, loses a target; all else is shown.
@@ -76,6 +78,7 @@ def necessary_region(
         spacing_mm: sides of a pixel or voxel along each axis; None: they are equal.
         other_images: among the baseline images of `robust` (see `misure.robustness`).
         on_step: called with progress: what is being done, steps done, steps in all or None.
+        progress: whether a bar is shown (see `explain`).
         options: options of the preset to change, such as `max_passes=100`. The baseline image is
             `filled` if none is named: what is hidden is filled in from what is shown, for a patch
             of one colour would be a new object in the image. It has to be lost on a blurred, a
@@ -86,19 +89,21 @@ def necessary_region(
         ModelError: the network fails.
     """
     model, pixels, asked = as_asked(model, image, target)
-    return find_hidden_regions(
-        model,
-        pixels,
-        [asked],
-        NECESSARY_OUTSIDE if outside_target else NECESSARY,
-        threshold=lost_dice,
-        preset=preset,
-        seed=seed,
-        spacing_mm=spacing_mm,
-        other_images=other_images,
-        on_step=on_step,
-        **options,
-    )[0]
+    most = _usual_passes(preset, options)
+    with model.counting() as cost, shown_progress(progress, on_step, cost, most) as told:
+        return find_hidden_regions(
+            model,
+            pixels,
+            [asked],
+            NECESSARY_OUTSIDE if outside_target else NECESSARY,
+            threshold=lost_dice,
+            preset=preset,
+            seed=seed,
+            spacing_mm=spacing_mm,
+            other_images=other_images,
+            on_step=told,
+            **options,
+        )[0]
 
 
 @entrance("blocking_region")
@@ -113,6 +118,7 @@ def blocking_region(
     spacing_mm: Sequence[float] | None = None,
     other_images: Sequence[Tensor] = (),
     on_step: OnStep | None = None,
+    progress: bool | None = None,
     **options: Any,
 ) -> HiddenRegion:
     """The smallest region found that, hidden, makes the model draw what it missed.
@@ -131,6 +137,7 @@ def blocking_region(
         spacing_mm: sides of a pixel or voxel along each axis; None: they are equal.
         other_images: among the baseline images of `robust` (see `misure.robustness`).
         on_step: called with progress: what is being done, steps done, steps in all or None.
+        progress: whether a bar is shown (see `explain`).
         options: options of the preset to change, such as `max_passes=100`; the baseline image is
             `filled` if none is named, as of `necessary_region`.
 
@@ -140,19 +147,21 @@ def blocking_region(
         ModelError: the network fails.
     """
     model, pixels, asked = as_asked(model, image, target)
-    return find_hidden_regions(
-        model,
-        pixels,
-        [asked],
-        BLOCKING,
-        threshold=drawn_dice,
-        preset=preset,
-        seed=seed,
-        spacing_mm=spacing_mm,
-        other_images=other_images,
-        on_step=on_step,
-        **options,
-    )[0]
+    most = _usual_passes(preset, options)
+    with model.counting() as cost, shown_progress(progress, on_step, cost, most) as told:
+        return find_hidden_regions(
+            model,
+            pixels,
+            [asked],
+            BLOCKING,
+            threshold=drawn_dice,
+            preset=preset,
+            seed=seed,
+            spacing_mm=spacing_mm,
+            other_images=other_images,
+            on_step=told,
+            **options,
+        )[0]
 
 
 def find_hidden_regions(
@@ -215,10 +224,17 @@ def find_hidden_regions(
         found = run_searches(
             model, probes, searches, doing="hiding", accounts=accounts, on_step=on_step
         )
+        on_cpu = image.cpu()
         regions = [
-            _put_together(explainer, *parts) for parts in zip(probes, found, accounts, strict=True)
+            replace(_put_together(explainer, *parts), image=on_cpu)
+            for parts in zip(probes, found, accounts, strict=True)
         ]
     return with_seconds(regions, time.perf_counter() - start)
+
+
+def _usual_passes(preset: str | None, options: Mapping[str, Any]) -> int | None:
+    """Pass equivalents that a search for a region to hide may take, or takes as a rule."""
+    return make_preset(preset or DEFAULT_PRESET, {**options, "thresholds": []}).about_passes
 
 
 def _check_hideable(preset: Preset) -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from misure._util.records import Amount, Count, Fraction, Record
+from misure._util.short_repr import ShortRepr
 from misure.errors import InputError, entrance
 from misure.explanation.answers.effects import LEAST_TOLD, rounded_up
 from misure.explanation.answers.intervention import (
@@ -71,8 +72,8 @@ class LeverageRecord(Record, frozen=True, kw_only=True):
     cost: CostRecord
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Leverage:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Leverage(ShortRepr):
     """How much the rest of a target depends on each part of it.
 
     Attributes:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from misure._util.progress import counted, is_wanted
+from misure._util.short_repr import ShortRepr
 from misure.datasets.sample import Dataset, Sample, as_dataset
 from misure.errors import InputError, entrance
 from misure.explanation.annotated_objects import (
@@ -17,8 +19,8 @@ from misure.models.segmentation import Segmentation, segment
 from misure.models.target import Target
 
 
-@dataclass(frozen=True, eq=False)
-class MissedObject:
+@dataclass(frozen=True, eq=False, repr=False)
+class MissedObject(ShortRepr):
     """An annotated object of which a model draws next to nothing.
 
     Attributes:
@@ -44,6 +46,7 @@ def missed_objects(
     classes: Sequence[str] = (),
     min_area: float = 0.01,
     max_dice: float = 0.1,
+    progress: bool | None = None,
 ) -> Iterator[MissedObject]:
     """The annotated objects that a model misses, sample by sample; one pass each.
 
@@ -58,6 +61,7 @@ def missed_objects(
         classes: names or numbers of the model's classes; empty: all but the background.
         min_area: area of the smallest object, as a share of the image, in [0, 1).
         max_dice: see above, in [0, 1).
+        progress: whether a bar counts the samples; None: in a terminal or a notebook.
 
     Raises:
         InputError: bad arguments, no annotations or one of another shape, no class of the data set
@@ -72,7 +76,8 @@ def missed_objects(
     model = model_for_dataset(model, dataset)
     asked = {model.find_class(name) for name in classes}
     class_of = _classes(model, getattr(dataset, "class_names", ()))
-    return _of_samples(model, dataset, asked, class_of, min_area, max_dice)
+    is_shown = is_wanted(progress)
+    return _of_samples(model, dataset, asked, class_of, min_area, max_dice, is_shown)
 
 
 def _of_samples(
@@ -82,8 +87,9 @@ def _of_samples(
     class_of: dict[int, int] | None,
     min_area: float,
     max_dice: float,
+    is_shown: bool,
 ) -> Iterator[MissedObject]:
-    for index in range(len(dataset.keys)):
+    for index in counted(range(len(dataset.keys)), "looking for what is missed", is_shown):
         sample = dataset[index]
         segmentation = None
         for number, annotated in enumerate(annotated_objects(sample, model)):

@@ -14,6 +14,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from misure._util.short_repr import ShortRepr
 from misure.explanation.units import k_means
 from misure.images.spacing import Sampling
 
@@ -21,8 +22,8 @@ _LEARNT_FROM = 20_000  # pixels from which the means are learnt, and that are as
 _STEPS = 10  # of k-means, as in SLIC
 
 
-@dataclass(frozen=True, eq=False)
-class Piece:
+@dataclass(frozen=True, eq=False, repr=False)
+class Piece(ShortRepr):
     """A region that is not empty, stored as the part of it inside its bounding box.
 
     Attributes:

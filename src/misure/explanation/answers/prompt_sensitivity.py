@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from misure._util.records import Count, Fraction, Record
+from misure._util.short_repr import ShortRepr
 from misure.errors import EmptyTargetError, InputError, entrance
 from misure.explanation.record import CostRecord
 from misure.explanation.saving import save_with_record
@@ -92,8 +93,8 @@ class PromptSensitivityRecord(Record, frozen=True, kw_only=True):
     cost: CostRecord
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PromptSensitivity:
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class PromptSensitivity(ShortRepr):
     """How much the mask of a prompt depends on where exactly the prompt lies.
 
     Attributes:

@@ -14,15 +14,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Count, Fraction, Record
 from misure._util.seeds import seed_device
+from misure._util.short_repr import ShortRepr
 from misure.errors import InputError, entrance
 from misure.explanation.explain import choose_preset
 from misure.explanation.explanation import Explanation
 from misure.explanation.growth import GROWTHS, SufficientRegion
 from misure.explanation.pipeline import Explainer
 from misure.explanation.presets import Preset
-from misure.explanation.probe import Account, OnStep, Probe, Query, Search
+from misure.explanation.probe import Account, Probe, Query, Search
 from misure.explanation.record import CostRecord
 from misure.explanation.reduction import SearchingReduction
 from misure.explanation.run_searches import run_searches
@@ -74,8 +76,8 @@ class ReasonsRecord(Record, frozen=True, kw_only=True):
     cost: CostRecord
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Reasons:
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Reasons(ShortRepr):
     """Regions that suffice for one target, each by itself and apart from the others.
 
     Attributes:
@@ -101,6 +103,7 @@ def find_reasons(
     max_reasons: int = 3,
     max_passes: int | None = None,
     on_step: OnStep | None = None,
+    progress: bool | None = None,
 ) -> Reasons:
     """Sufficient regions apart from that of an explanation, found by the same preset.
 
@@ -111,6 +114,7 @@ def find_reasons(
         max_reasons: reasons at most, the first included.
         max_passes: pass equivalents at most, in all; None: as many as each search usually takes.
         on_step: called with progress: what is being done, steps done, steps in all or None.
+        progress: whether a bar is shown (see `explain`).
 
     Raises:
         InputError: an explanation with a baseline image that was given as a tensor, by a preset
@@ -135,17 +139,22 @@ def find_reasons(
         dice_threshold=explanation.dice_threshold,
         seed=explanation.values.seed,
         spacing_mm=None if spacing is None else tuple(spacing),
-        on_step=on_step,
+        on_step=None,
     )
     first = explanation.minimally_sufficient_region.to(model.device)
     account = Account(limit=max_passes)
-    with torch.inference_mode(False), model.borrowed(), model.counting() as spent:
+    with (
+        torch.inference_mode(False),
+        model.borrowed(),
+        model.counting() as spent,
+        shown_progress(progress, on_step, spent, max_passes) as told,
+    ):
         seed_device(model.device, explanation.values.seed)  # undone by `borrowed`
         (probe,) = explainer.probes([pixels], [explanation.target], [account])
         own = first, explanation.dice, explanation.is_reduced
         search = _search(probe, chosen, reduction, own, max_reasons, account)
         (found,) = run_searches(
-            model, [probe], [search], doing="other reasons", accounts=[account], on_step=on_step
+            model, [probe], [search], doing="other reasons", accounts=[account], on_step=told
         )
     return Reasons(
         regions=[region.cpu() for region, *_ in found.reasons],

@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from misure._util.progress import OnStep, shown_progress
 from misure.errors import InputError, entrance
 from misure.explanation.presentation import make_presentations
-from misure.explanation.probe import OnStep, Probe
+from misure.explanation.probe import Probe
 from misure.explanation.question import QUESTIONS
 from misure.explanation.robust.draws import MIXTURE, BaselineDraws
 from misure.explanation.robust.measured import NUM_IMAGES, Robustness, measure_robustness
@@ -41,6 +42,7 @@ def robustness(
     spacing_mm: Sequence[float] | None = None,
     max_passes: int | None = None,
     on_step: OnStep | None = None,
+    progress: bool | None = None,
 ) -> Robustness:
     """The share of all baseline images on which a region answers its question, with exact bounds.
 
@@ -71,6 +73,7 @@ def robustness(
         spacing_mm: sides of a pixel or voxel; None: they are equal.
         max_passes: forward passes at most; fewer baseline images are then drawn.
         on_step: called with progress.
+        progress: whether a bar is shown (see `explain`).
 
     Raises:
         InputError: bad arguments, or nothing can be drawn.
@@ -80,7 +83,11 @@ def robustness(
     if question not in QUESTIONS:
         raise InputError(f"expected a question among {', '.join(QUESTIONS)}, got {question!r}.")
     model, own, asked_target = as_asked(model, image, target)
-    with torch.inference_mode(False), model.borrowed():
+    with (
+        torch.inference_mode(False),
+        model.borrowed(),
+        shown_progress(progress, on_step) as told,
+    ):
         own_target = asked_target.to(model.device)
         shown = torch.as_tensor(region)
         if shown.dtype != torch.bool or shown.shape != own.shape[1:]:
@@ -106,5 +113,5 @@ def robustness(
             )
         looks = plan_looks(num, at_least, confidence)
         search = measure_robustness(probe, shown.to(model.device), draws, looks, at_least)
-        (found,) = run_searches(model, [probe], [search], doing="drawing", on_step=on_step)
+        (found,) = run_searches(model, [probe], [search], doing="drawing", on_step=told)
     return found

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from misure._util.progress import shown_progress
 from misure._util.records import Count, Fraction, Record
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, entrance
@@ -134,6 +135,7 @@ def stability_of(
     explanation: Explanation | None = None,
     changes: Iterable[str] = tuple(_WORDS),
     seed: int = 0,
+    progress: bool | None = None,
     **options: Any,
 ) -> Stability:
     """How far the minimally sufficient region stays when the object is explained again.
@@ -148,6 +150,7 @@ def stability_of(
         explanation: the first one, found with this seed and these options; None: it is made.
         changes: what is changed.
         seed: of the first explanation, and of the noise.
+        progress: whether a bar is shown (see `explain`).
         options: of `explain`, the same for all.
 
     Raises:
@@ -163,9 +166,11 @@ def stability_of(
             )
     model, own, own_target = as_asked(model, image, target)
     by_change, left_out = {}, {}
-    with model.counting() as cost:
+    with shown_progress(progress) as told, model.counting() as cost:
+        told("explaining", 0, 1 + len(asked))
         first = explanation or explain(model, own, own_target, seed=seed, **options)
-        for change in asked:
+        for number, change in enumerate(asked):
+            told("explaining", 1 + number, 1 + len(asked))
             try:
                 changed = _CHANGES[change](model, own, own_target, seed)
                 again = explain(model, changed.image, changed.target, seed=changed.seed, **options)

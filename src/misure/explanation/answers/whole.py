@@ -9,7 +9,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from misure._util.drawing import drawing
+from misure._util.progress import OnStep, shown_progress
 from misure._util.records import plain
+from misure._util.short_repr import brief, short_repr
 from misure.errors import InputError, entrance
 from misure.explanation.answers.answering import Answering
 from misure.explanation.answers.channel_effects import ChannelEffects
@@ -26,7 +29,6 @@ from misure.explanation.answers.shares import (
 )
 from misure.explanation.explanation import Explanation
 from misure.explanation.presets import DEFAULT_PRESET, PRESETS, make_preset
-from misure.explanation.probe import OnStep
 from misure.explanation.reduction import SearchingReduction
 from misure.explanation.robust.measured import Robustness, check_askable
 from misure.explanation.summary import sufficient_sentences, sure_sentences
@@ -65,6 +67,15 @@ class Answer:
     channels: ChannelEffects | None = None
     cost: Cost
 
+    def __repr__(self) -> str:
+        target = self.explanation.target
+        return short_repr(
+            self,
+            brief(target.class_name or target.class_index),
+            f"questions: {', '.join(self.questions)}",
+            f"{self.cost.pass_equivalents} passes",
+        )
+
     @property
     def robustness(self) -> Robustness | None:
         """On which share of baseline images the explanation's region suffices; None: not asked."""
@@ -102,6 +113,11 @@ class Answer:
         """The sentences in one paragraph."""
         return " ".join(self.sentences())
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: all answers, with pictures and figures."""
+        html: str = drawing("notebook", "answer_html")(self)
+        return html
+
     def record(self) -> dict[str, Any]:
         """The summary and all values but the explanation's, as plain dictionaries and lists."""
         return {
@@ -133,6 +149,7 @@ def answer(
     seed: int = 0,
     spacing_mm: Sequence[float] | None = None,
     on_step: OnStep | None = None,
+    progress: bool | None = None,
     **options: Any,
 ) -> Answer:
     """Everything that misure can say about one target, within one budget; or some of it.
@@ -143,7 +160,8 @@ def answer(
     leaves over, and what is not asked for, is there for the next.
 
     Args:
-        model, image, target, dice_threshold, preset, seed, spacing_mm, on_step: as of `explain`.
+        model, image, target, dice_threshold, preset, seed, spacing_mm, on_step, progress: as of
+            `explain`.
         questions: what is asked, among `sufficient`, `necessary`, `surroundings`, `reasons`,
             `effects` and `channels`; or `all`, which is all of them but `channels`. What suffices
             is always found.
@@ -177,11 +195,11 @@ def answer(
     )
     model, pixels, meant = as_asked(model, image, target)
     common: dict[str, Any] = {"seed": seed, "spacing_mm": spacing_mm}
-    own = {"preset": preset, "on_step": on_step, **common, **_FEW, **options}
     budget = SharedBudget(max_passes, asked, robust)
-    answering = Answering(model, pixels, meant, budget, common, own)
     found: dict[str, Any] = {}
-    with model.counting() as cost:
+    with model.counting() as cost, shown_progress(progress, on_step, cost, max_passes) as told:
+        own = {"preset": preset, "on_step": told, **common, **_FEW, **options}
+        answering = Answering(model, pixels, meant, budget, common, own)
         if "effects" in asked:
             found["effects"] = answering.effects()
         if "channels" in asked:

@@ -19,9 +19,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from misure._util.progress import OnStep
 from misure.errors import InputError, ModelError
 from misure.explanation.growth import SufficientRegion
-from misure.explanation.probe import Account, OnStep, Probe
+from misure.explanation.probe import Account, Probe
 from misure.explanation.reduction import MinimallySufficientRegion, top_region
 from misure.explanation.run_searches import run_searches
 from misure.images.regions import soft_dice

@@ -11,11 +11,12 @@ from math import ceil, log
 
 from torch import Tensor
 
+from misure._util.progress import OnStep
 from misure._util.records import Count, Fraction, Record
 from misure.errors import InputError
 from misure.explanation.changes import OtherPresentation
 from misure.explanation.inpainting import require_library
-from misure.explanation.probe import Account, OnStep, Probe, Query, Search
+from misure.explanation.probe import Account, Probe, Query, Search
 from misure.explanation.robust.draws import FEW_TESTS, MIXTURE, BaselineDraws
 from misure.explanation.robust.sequential import Looks, plan_looks
 from misure.explanation.run_searches import run_searches

@@ -7,12 +7,12 @@ from pathlib import Path
 from msgspec import structs
 
 from misure._util.files import durable_file, write_text
+from misure._util.progress import OnStep
 from misure.datasets import Reading, open_dataset
 from misure.datasets.synapse.phantom_files import write_phantoms
 from misure.datasets.synapse.prepare import prepare_synapse
 from misure.datasets.synapse.raw import is_phantom
 from misure.errors import InputError, entrance
-from misure.explanation.probe import OnStep
 from misure.lab.experiments.plan import ExperimentPlan, Part
 from misure.lab.experiments.plots import save_plots
 from misure.lab.experiments.table import as_short_csv, as_short_markdown

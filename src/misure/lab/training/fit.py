@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from misure._util.files import durable_file
 from misure._util.optional import require
+from misure._util.progress import OnStep
 from misure._util.records import Record, decode, encode, plain, settings_difference
 from misure._util.seeds import seed_device
 from misure._version import __version__
 from misure.errors import InputError
-from misure.explanation.probe import OnStep
 from misure.lab.training.minibatches import Batches
 from misure.models.networks.trained_network import TrainedNetwork
 

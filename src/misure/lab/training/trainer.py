@@ -11,6 +11,7 @@ from msgspec import structs
 from torch import nn
 
 from misure._util.files import durable_file, write_text
+from misure._util.progress import OnStep
 from misure._util.records import plain, settings_difference
 from misure._util.seeds import seed_device
 from misure._util.suggestions import did_you_mean
@@ -18,7 +19,6 @@ from misure._version import __version__
 from misure.datasets.sample import Dataset, case_of
 from misure.datasets.triangle.dataset import TriangleDataset
 from misure.errors import InputError, entrance
-from misure.explanation.probe import OnStep
 from misure.lab.training.card import TrainingCard, card_of, load_history, save_card
 from misure.lab.training.fit import FitSettings, History, fit
 from misure.lab.training.inspect import describe_network

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from msgspec import structs
 
+from misure._util.progress import OnStep, shown_progress
 from misure._util.suggestions import did_you_mean
 from misure.datasets.sample import Dataset, Sample, as_dataset
 from misure.errors import InputError, entrance
 from misure.explanation.annotated_objects import model_for_dataset
-from misure.explanation.probe import OnStep
 from misure.methods import METHODS
 from misure.metrics import GROUPS
 from misure.metrics.comparison.compare_runs import compare_runs
@@ -47,6 +47,7 @@ def compare(
     method_options: Mapping[str, Mapping[str, Any]] | None = None,
     seed: int = 0,
     on_step: OnStep | None = None,
+    progress: bool | None = None,
 ) -> Comparison:
     """The maps of several methods for one object of each sample, measured.
 
@@ -67,6 +68,7 @@ def compare(
         method_options: method -> its options.
         seed: of whatever is random.
         on_step: told of every sample that a method explains, and of every map that is measured.
+        progress: whether a bar is shown (see `explain`).
 
     Raises:
         InputError: an unknown method, metric or option; or there is not a single map in the end.
@@ -87,7 +89,10 @@ def compare(
         plans.append(structs.replace(plan, method=name, method_options=options))
         plans[-1].check(model)
     metrics_of(metrics)  # an unknown one is an error before any work is done
-    with TemporaryDirectory(prefix="misure-compare-") as folder:
+    with (
+        TemporaryDirectory(prefix="misure-compare-") as folder,
+        shown_progress(progress, on_step) as told,
+    ):
         runs = [Path(folder) / plan.method for plan in plans]
         for number, (plan, out) in enumerate(zip(plans, runs, strict=True)):
             run(
@@ -96,7 +101,7 @@ def compare(
                 out,
                 plan,
                 execution=Execution(num_threads=torch.get_num_threads()),
-                on_progress=_explaining(on_step, number, len(plans)),
+                on_progress=_explaining(told, number, len(plans)),
             )
         comparison = compare_runs(
             model,
@@ -105,7 +110,7 @@ def compare(
             metrics=metrics,
             baseline_image=baseline_image,
             method_options={plan.method: plan.method_options for plan in plans},
-            on_step=on_step,
+            on_step=told,
         )
     if not any(row.metrics for row in comparison.rows):
         first = next((row.error for row in comparison.rows), "there is no sample.")
@@ -114,10 +119,8 @@ def compare(
     return replace(comparison, settings=comparison.settings | chosen)
 
 
-def _explaining(on_step: OnStep | None, number: int, num_runs: int) -> OnProgress | None:
+def _explaining(on_step: OnStep, number: int, num_runs: int) -> OnProgress:
     """Tells of the progress of one of several runs as of a part of the whole."""
-    if on_step is None:
-        return None
 
     def on_progress(progress: Progress) -> None:
         total = progress.total_samples

@@ -16,11 +16,12 @@ import torch
 from msgspec import structs
 from torch import Tensor
 
+from misure._util.progress import OnStep
 from misure._util.records import plain
 from misure.datasets.sample import Dataset, Sample, case_of
 from misure.errors import InputError, reason_of
 from misure.explanation.annotated_objects import model_for_dataset, model_for_sample
-from misure.explanation.probe import OnStep, Probe
+from misure.explanation.probe import Probe
 from misure.images.spacing import known_spacing
 from misure.methods.result import MethodResult
 from misure.metrics import MeasuredMap, Metric

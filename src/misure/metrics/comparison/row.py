@@ -3,11 +3,12 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from misure._util.short_repr import ShortRepr
 from misure.models.cost import Cost
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Row(ShortRepr):
     """One method on one object.
 
     Attributes:

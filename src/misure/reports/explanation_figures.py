@@ -1,0 +1,45 @@
+"""The figures of an explanation, each with its name, its value and what it means."""
+
+from misure.explanation.content_controls import TURNED
+from misure.explanation.explanation import Explanation
+from misure.explanation.record import reduction_note
+from misure.reports.explanation_rows import Row, explanation_rows
+
+Figures = list[list[str]]
+"""Name, value, and what it means, of each figure."""
+
+MEANINGS = {
+    "target": "The object as the network draws it on the whole image.",
+    "sufficient_region": "The object, grown until it suffices when it is shown alone.",
+    "minimally_sufficient_region": "The smallest region found from which alone the network draws "
+    "the object again.",
+    "painted region": "What was left visible. All else was hidden.",
+    "its outline alone": "Dice with other content in the region: its mean colour or noise, "
+    "whichever is larger. High: the outline gives the object away, so the region is weak evidence.",
+    "another image in it": "Dice with another image in the region's outline.",
+    "on other baseline images": "Dice with something else around the region. No search asked for "
+    "these.",
+    "under small changes": "Dice under small changes that no search has seen.",
+}
+
+
+def explanation_figures(explanation: Explanation) -> Figures:
+    """The figures of an explanation, which the command line prints, too."""
+    values = explanation.values
+    figures = [figure_of(row) for row in explanation_rows(values)]
+    cost = values.cost
+    spent = f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s"
+    figures.append(["cost", spent, "Forward passes and twice the backward passes."])
+    if note := reduction_note(values):
+        figures.append(["not known to be minimal", note, "A smaller region may exist."])
+    if values.transfer_from == TURNED:
+        for figure in figures:
+            figure[1] = figure[1].replace("--other-image names", "other_image=... names")
+    return figures
+
+
+def figure_of(row: Row) -> list[str]:
+    """Name, value and meaning of a row."""
+    name, area, dice, remark = row
+    parts = [area, f"Dice {dice}" if dice else "", remark]
+    return [name.replace("_", " "), " · ".join(filter(None, parts)), MEANINGS.get(name, "")]

@@ -1,0 +1,95 @@
+"""No text of a figure covers a picture or another text, whatever its length and their shapes."""
+
+import itertools
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from misure.reports.axes import map_scale
+from misure.reports.canvas import wrapped
+from misure.reports.layout import Cell, arrange
+
+LONG = "a_file_with_a_very_long_name_and_no_space_" * 6 + ".png: why is this class 3?"
+SENTENCES = "Shown alone, 12 % of the image suffices for it: Dice 0.91. " * 9
+TITLE, DETAIL = "Minimally sufficient region", "bright: shown alone, 12.3 % gives Dice 0.912 " * 2
+
+
+def boxes(figure):
+    """The boxes of all texts, and those of all pictures, in pixels."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    texts = [text for text in figure.texts if text.get_text()]
+    pictures = []
+    for axes in figure.axes:
+        pictures.append(axes.get_window_extent(renderer))
+        texts += [axes.title] if axes.get_title() else []
+        own = [text for text in axes.texts if text.get_text()]
+        texts += [text for text in own if text.get_position()[1] >= 1]
+        for bar in axes.child_axes:
+            pictures.append(bar.get_window_extent(renderer))
+            texts += list(bar.texts)
+    return [text.get_window_extent(renderer) for text in texts], pictures
+
+
+def covers(a, b):
+    """Whether two boxes have more than a hair in common."""
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    return width > 0.5 and height > 0.5
+
+
+def check(figure):
+    texts, pictures = boxes(figure)
+    assert texts
+    assert pictures
+    for text in texts:
+        assert not any(covers(text, picture) for picture in pictures)
+        assert text.x0 >= -0.5
+        assert text.y0 >= -0.5
+        assert text.x1 <= figure.bbox.x1 + 0.5
+        assert text.y1 <= figure.bbox.y1 + 0.5
+    for a, b in itertools.combinations(texts, 2):
+        assert not covers(a, b)
+    for a, b in itertools.combinations(pictures, 2):
+        assert not covers(a, b)
+
+
+@pytest.mark.parametrize("shape", [(30, 300), (300, 30), (50, 60)])
+@pytest.mark.parametrize("num", [1, 4, 7])
+def test_titles_never_cover_pictures(shape, num):
+    image = np.zeros(shape)
+    cell = Cell(
+        lambda axes: axes.imshow(image) and axes.set_axis_off(),
+        TITLE,
+        DETAIL,
+        ratio=shape[0] / shape[1],
+        draw_bar=map_scale().draw,
+    )
+    figure = arrange([cell] * num, heading=LONG, text=SENTENCES, notes=SENTENCES)
+    check(figure)
+    for axes in figure.axes:  # and nothing is stretched
+        box = axes.get_window_extent()
+        assert box.height / box.width == pytest.approx(shape[0] / shape[1], rel=0.01)
+
+
+def test_rows_with_names_have_one_bar_at_the_end():
+    def draw(axes):
+        axes.imshow(np.zeros((20, 20)))
+        axes.set_axis_off()
+
+    cell = Cell(draw, TITLE, DETAIL, draw_bar=map_scale().draw, caption="iou 0.123")
+    figure = arrange(
+        [cell] * 6, columns=2, row_labels=["axial slice 13 of 0 to 37"] * 3, heading=LONG
+    )
+    check(figure)
+    assert [len(axes.child_axes) for axes in figure.axes] == [0, 0, 0, 0, 1, 1]
+    assert [bool(axes.get_title()) for axes in figure.axes] == [True] * 2 + [False] * 4
+
+
+def test_lines_are_as_wide_as_they_may_be():
+    lines = wrapped("one two three four five six seven", 1.0, 10)
+    assert len(lines) > 2
+    assert " ".join(lines) == "one two three four five six seven"
+    assert "".join(wrapped("x" * 100, 1.0, 10)) == "x" * 100
+    assert wrapped("a\nb", 5, 10) == ["a", "b"]
