@@ -10,9 +10,22 @@ import click
 from misure.cli import main
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "command-line.md"
-HEAD = """# Command line
+HEAD = r"""# Command line
 
 `misure COMMAND --help` prints the same. [Exit codes](exit-codes.md) are listed apart.
+
+Tables are as wide as the terminal, or as `COLUMNS` says; in a pipe or a file nothing is wrapped.
+
+## Completion in the shell
+
+Commands, options, their fixed values and paths are completed with the Tab key after one line in the
+shell's start file:
+
+| shell | file | line |
+|---|---|---|
+| bash 4.4 or later | `~/.bashrc` | `eval "$(_MISURE_COMPLETE=bash_source misure)"` |
+| zsh | `~/.zshrc` | `eval "$(_MISURE_COMPLETE=zsh_source misure)"` |
+| fish | `~/.config/fish/config.fish` | `_MISURE_COMPLETE=fish_source misure \| source` |
 
 <!-- made by scripts/command_line.py -->
 """

@@ -111,7 +111,8 @@ def test_an_interrupt_is_exit_code_130_and_one_line(monkeypatch, tmp_path, comma
 
     monkeypatch.setattr("misure.models.loaders.load_model", interrupted)
     monkeypatch.setattr("misure.runs.run.run", interrupted)
-    arguments = [command, "a.png", "--model", "triangle"]
+    (tmp_path / "a.png").touch()
+    arguments = [command, str(tmp_path / "a.png"), "--model", "triangle"]
     arguments += ["--out", str(tmp_path)] if command == "run" else []
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 130

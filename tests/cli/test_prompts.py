@@ -29,8 +29,9 @@ def run(folder, command, *arguments, fails=0):
 
 def test_prompts_are_the_classes_of_an_image(folder):
     said = run(folder, "classes", "--prompt", "point:10,10", "--prompt", "box:8,30,18,40")
-    rows = [line.split() for line in said.splitlines()[1:]]
-    assert [row[1:4] for row in rows] == [["box", "8,30,18,40", "100"], ["point", "10,10", "64"]]
+    rows = [line.split() for line in said.splitlines()[1:3]]
+    listed = [["1", "1", "box", "8,30,18,40", "0", "100"], ["2", "0", "point", "10,10", "0", "64"]]
+    assert [row[:6] for row in rows] == listed
 
 
 def test_the_mask_of_one_prompt_is_explained(folder):

@@ -404,7 +404,7 @@ def test_other_cases_and_labels(phantom, tmp_path):
     assert "0 cases for training, 2 for testing (PHANTOM); 0" in said  # also of copies
     assert "Not in the published split, so for testing: case0077. Use --test" in said
     said = misure_prepare(raw, tmp_path / "b", "--test", "0077")
-    assert "1 cases for training, 1 for testing (PHANTOM); 0" in said
+    assert "1 case for training, 1 for testing (PHANTOM); 0" in said
     assert SynapseVolumes(tmp_path / "b").keys == ["case0077"]
     said = misure_prepare(raw, tmp_path / "c", "--test", "0002", exit_code=2)
     assert "expected test cases among those in" in said

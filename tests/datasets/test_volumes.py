@@ -82,7 +82,7 @@ def test_channels_are_scaled_together(tmp_path):
     image = open_dataset(spec, Reading(2, intensity="window:-1000:1000"))[0].image
     assert image.shape == (2, *SHAPE)
     assert torch.allclose(image[1], (torch.from_numpy(_image(1)).float() + 1000) / 2000)
-    with pytest.raises(misure.InputError, match="expected 1 channels, got 2"):
+    with pytest.raises(misure.InputError, match="expected 1 channel, got 2"):
         open_dataset(spec, Reading(1))[0]
     (tmp_path / "imagesTr/case_0000.nii.gz").unlink()
     with pytest.raises(misure.InputError, match="expected the channels case_0000, case_0001"):

@@ -42,5 +42,5 @@ def test_another_shape_is_scaled_and_cropped_and_that_is_said():
 def test_what_cannot_stand_for_the_image_is_an_error():
     image = torch.zeros(1, 8, 8)
     for other in (torch.zeros(3, 8, 8), torch.zeros(1, 8, 8, 8), torch.full((1, 8, 8), torch.nan)):
-        with pytest.raises(misure.InputError, match="expected another image of 1 channels and 2"):
+        with pytest.raises(misure.InputError, match="expected another image of 1 channel and 2"):
             make_content_controls(image, other_image=other)

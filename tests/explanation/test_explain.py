@@ -550,7 +550,7 @@ def test_controls_are_kept_low_or_the_sufficient_region_is_returned():
         ({"num_changes": -1}, "expected num_changes and num_draws of 0 or more, got -1"),
         ({"minimality_cell_px": -1}, "expected minimality_cell_px and num_minimality_tests"),
         ({"baseline_image": "mean,grey"}, "expected one of mean, black"),
-        ({"other_image": torch.zeros(2, 2, 2)}, "expected another image of 1 channels and 2 axes"),
+        ({"other_image": torch.zeros(2, 2, 2)}, "expected another image of 1 channel and 2 axes"),
         ({"spacing_mm": (1.0, 2.0, 3.0)}, "expected spacing_mm of 2 positive numbers"),
         ({"spacing_mm": (1.0, 0.0)}, "expected spacing_mm of 2 positive numbers"),
         ({"thresholds": ["a"]}, "option thresholds of preset readable to be like"),

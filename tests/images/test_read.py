@@ -145,7 +145,7 @@ def test_bad_files(tmp_path):
     }.items():
         with pytest.raises(misure.InputError, match=message):
             misure.read_image(tmp_path / name)
-    with pytest.raises(misure.InputError, match="expected 1 channels, got 3"):
+    with pytest.raises(misure.InputError, match="expected 1 channel, got 3"):
         misure.read_image(tmp_path / "rgb.npy", num_channels=1)
     with pytest.raises(misure.InputError, match="expected a volume to take a slice of"):
         misure.read_image(tmp_path / "rgb.npy", slice_index=1)

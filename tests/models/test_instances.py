@@ -150,7 +150,7 @@ def test_what_is_no_instance_is_refused():
         segment(instance_model(Blobs(), lambda output: [[1, 2]], num_classes=2), image)
     with pytest.raises(ModelError, match="classes from 0 to 0"):
         segment(model(class_names="big"), scene())
-    with pytest.raises(ModelError, match="each of 1 images"):
+    with pytest.raises(ModelError, match="each of 1 image"):
         segment(instance_model(Blobs(), lambda output: [], num_classes=2), image)
 
 

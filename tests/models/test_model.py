@@ -252,7 +252,7 @@ def test_a_network_that_raises_or_gives_nan():
     with pytest.raises(misure.ModelError, match="expected finite logits, Returns returned NaN"):
         misure.SegmentationModel(nan)(torch.rand(1, 3, 6, 6))
     doubled = Returns(lambda x: torch.cat([x, x]))
-    with pytest.raises(misure.ModelError, match="expected one output for each of 1 images"):
+    with pytest.raises(misure.ModelError, match="expected one output for each of 1 image"):
         misure.SegmentationModel(doubled)(torch.rand(1, 3, 6, 6))
 
 

@@ -200,7 +200,7 @@ def test_without_an_affine_the_message_says_what_to_give():
     bound = model.for_image(image_of(1), torch.eye(4))
     with pytest.raises(InputError, match="bound to"), warnings.catch_warnings():
         bound(torch.rand(1, 1, 5, 5, 5))
-    with pytest.raises(InputError, match="one for each of 1 channels"):
+    with pytest.raises(InputError, match="one for each of 1 channel,"):
         misure.segment(misure.SegmentationModel(Above(0.5), intensity="zscore;zscore"), image_of(1))
 
 

@@ -18,7 +18,6 @@ from misure.cli.app import main
 from misure.datasets import Sample, SampleList, open_dataset
 from misure.datasets.label_files import LabelFiles, read_class_picture
 from misure.errors import MisureWarning
-from misure.explanation.record import PassCounts, TargetRecord
 from misure.reliability import (
     FEATURES,
     LEARNERS,
@@ -47,8 +46,9 @@ from misure.reliability.scores import (
     risk_coverage,
 )
 from misure.runs.plan import RunPlan
-from misure.runs.record import DoneObject, Prediction
+from misure.runs.record import Prediction
 from misure.runs.run import read_run, run
+from reliability_examples import OPTIONS, SURE, examples_of, mixed, record_of
 
 
 @pytest.fixture
@@ -59,58 +59,17 @@ def quick_learners(monkeypatch):
     monkeypatch.setattr("misure.reliability.learners._STRENGTHS", (0.1, 10.0))
 
 
-OPTIONS = {"learner": "linear", "cut": 0.5, "coverage": 0.9, "seed": 0}
-SURE = ("max_probability", "margin", "border_margin", "soft_dice")
-
-
-def _record(number, **prediction):
-    """The record of an object of which nothing else is known than these values."""
-    unknown = dict.fromkeys(Prediction.__struct_fields__, math.nan)
-    return DoneObject(
-        key=f"image{number // 3}#1.{number % 3}",
-        sample=f"image{number // 3}",
-        class_index=1,
-        class_name="ship",
-        instance=number % 3,
-        map="",
-        thumbnail="",
-        target=TargetRecord(
-            class_index=1, class_name="ship", pixels=1, area_fraction=math.nan, multilabel=False
-        ),
-        cost=PassCounts(forward_passes=0, backward_passes=0, pass_equivalents=0),
-        affine=None,
-        viewing_order=None,
-        prediction=Prediction(**(unknown | prediction)),
-    )
-
-
 def _changed(record, **prediction):
     """A record with other values of its prediction."""
     return structs.replace(record, prediction=structs.replace(record.prediction, **prediction))
-
-
-def _examples(num=240, seed=0, answer=None):
-    """Objects, three an image, whose Dice is what `answer` makes of their features."""
-    generator = np.random.default_rng(seed)
-    sure = generator.random((num, len(SURE)))
-    records = [
-        _record(i, **dict(zip(SURE, row.tolist(), strict=True))) for i, row in enumerate(sure)
-    ]
-    dices = answer(sure) if answer else generator.random(num)
-    groups = np.array([record.sample for record in records])
-    return Examples(records=records, dices=dices, groups=groups)
-
-
-def _mixed(sure):
-    return np.clip(0.5 * sure[:, 0] + 0.3 * sure[:, 3] + 0.2, 0, 1)
 
 
 @pytest.mark.parametrize(
     ("learner", "error", "ranking"), [("linear", 0.01, 0.99), ("boosting", 0.04, 0.97)]
 )
 def test_features_that_determine_the_dice_are_learnt(learner, error, ranking):
-    model = fit_reliability(_examples(answer=_mixed), SURE, learner=learner, cut=0.6)
-    fresh = _examples(300, 1, _mixed)
+    model = fit_reliability(examples_of(answer=mixed), SURE, learner=learner, cut=0.6)
+    fresh = examples_of(300, 1, mixed)
     said = model.predict(fresh.records)
     assert np.mean([abs(a.dice - b) for a, b in zip(said, fresh.dices, strict=True)]) < error
     predicted = _predicted(said, fresh, 0.6)
@@ -120,14 +79,14 @@ def test_features_that_determine_the_dice_are_learnt(learner, error, ranking):
 
 
 def test_the_score_of_an_instance_is_a_feature():
-    record = _record(0)
+    record = record_of(0)
     scored = structs.replace(record, target=structs.replace(record.target, score=0.7))
     assert FEATURES["score"].of(scored) == 0.7
     assert math.isnan(FEATURES["score"].of(record))
 
 
 def test_rows_whose_features_are_missing_are_left_out():
-    found = evaluate_reliability(_examples(90, answer=_mixed), learners=["linear"], cut=0.6)
+    found = evaluate_reliability(examples_of(90, answer=mixed), learners=["linear"], cut=0.6)
     assert {row for row, _ in found.values} == {"max_probability", "soft_dice"}
     assert found.values["soft_dice", "linear"]["auroc"] < 0.95  # the other half of the answer
     assert not found.gains
@@ -149,8 +108,8 @@ def _predicted(said, examples, cut):
 def test_shuffled_dices_give_no_ranking_and_honest_intervals(learner):
     figures = []
     for seed in range(4):
-        model = fit_reliability(_examples(300, seed), SURE, learner=learner, cut=0.5)
-        fresh = _examples(300, 100 + seed)  # pooled folds would be a little below 0.5
+        model = fit_reliability(examples_of(300, seed), SURE, learner=learner, cut=0.5)
+        fresh = examples_of(300, 100 + seed)  # pooled folds would be a little below 0.5
         figures.append(measure_all(_predicted(model.predict(fresh.records), fresh, 0.5)))
     rankings = [one["auroc"] for one in figures]
     assert abs(np.mean(rankings) - 0.5) < 2 * 0.034 / 2  # two standard errors of the mean of four
@@ -165,7 +124,7 @@ def test_a_leak_between_folds_would_show():
     generator = np.random.default_rng(0)
     names, dice_of = generator.random((num // 3, 2)), generator.random(num // 3)
     records = [
-        _record(i, max_probability=names[i // 3, 0], margin=names[i // 3, 1]) for i in range(num)
+        record_of(i, max_probability=names[i // 3, 0], margin=names[i // 3, 1]) for i in range(num)
     ]
     dices = dice_of[np.arange(num) // 3]
     by_image = Examples(records=records, dices=dices, groups=np.arange(num) // 3)
@@ -197,7 +156,7 @@ def test_no_group_is_on_both_sides_and_every_object_is_tested_once():
 @pytest.mark.usefixtures("quick_learners")
 @pytest.mark.parametrize("learner", LEARNERS)
 def test_one_object_alone_has_the_score_it_has_among_others(learner, tmp_path):
-    examples = _examples(answer=_mixed)
+    examples = examples_of(answer=mixed)
     for number in (3, 50):
         examples.records[number] = _changed(
             examples.records[number], margin=None
@@ -213,9 +172,9 @@ def test_one_object_alone_has_the_score_it_has_among_others(learner, tmp_path):
 
 
 def test_main_reasons_are_the_features_that_lower_the_dice():
-    examples = _examples(answer=lambda sure: np.clip(sure[:, 3], 0, 1))
+    examples = examples_of(answer=lambda sure: np.clip(sure[:, 3], 0, 1))
     model = fit_reliability(examples, SURE, cut=0.5)
-    bad, good = (_record(0, **dict.fromkeys(SURE, 0.5) | {"soft_dice": x}) for x in (0.0, 1.0))
+    bad, good = (record_of(0, **dict.fromkeys(SURE, 0.5) | {"soft_dice": x}) for x in (0.0, 1.0))
     (said_bad, said_good) = model.predict([bad, good])
     assert said_bad.reasons[0][0] == "soft_dice"
     assert said_bad.reasons[0][1] < -0.3
@@ -277,7 +236,7 @@ def test_trees_of_plain_numbers_say_what_those_of_scikit_learn_say(kind):
 )  # fmt: skip
 def test_files_that_are_no_models(change, message, tmp_path):
     path = tmp_path / "model.json"
-    fit_reliability(_examples(answer=_mixed), SURE, cut=0.6).save(path)
+    fit_reliability(examples_of(answer=mixed), SURE, cut=0.6).save(path)
     content = json.loads(path.read_text())
     change(content["model"])
     path.write_text(json.dumps(content))
@@ -315,13 +274,13 @@ def test_files_that_are_not_even_json(tmp_path):
 @pytest.mark.parametrize(
     ("examples", "options", "message"),
     [
-        (_examples(answer=lambda sure: 0.9 + 0 * sure[:, 0]), {}, "all 240 are at or above it"),
-        (_examples(answer=lambda sure: 0.1 * sure[:, 0]), {}, "all 240 are below it"),
-        (_examples(5), {}, "at least 20 annotated objects of 5 images .* got 5 of 2"),
-        (_examples(0), {}, "got 0 of 0"),
-        (_examples(), {"cut": 0}, r"a cut in \(0, 1\]"),
-        (_examples(), {"learner": "oracle"}, "expected a learner among linear, boosting"),
-        (_examples(), {"names": ["silhouette_dice"]}, "they have none of these"),
+        (examples_of(answer=lambda sure: 0.9 + 0 * sure[:, 0]), {}, "all 240 are at or above it"),
+        (examples_of(answer=lambda sure: 0.1 * sure[:, 0]), {}, "all 240 are below it"),
+        (examples_of(5), {}, "at least 20 annotated objects of 5 images .* got 5 of 2"),
+        (examples_of(0), {}, "got 0 of 0"),
+        (examples_of(), {"cut": 0}, r"a cut in \(0, 1\]"),
+        (examples_of(), {"learner": "oracle"}, "expected a learner among linear, boosting"),
+        (examples_of(), {"names": ["silhouette_dice"]}, "they have none of these"),
     ],
 )
 def test_examples_that_nothing_can_be_learnt_from(examples, options, message):
@@ -656,7 +615,7 @@ def test_features_that_know_nothing_add_nothing():
     generator = np.random.default_rng(5)
     gains = []
     for seed in range(4):
-        examples = _examples(150, seed, lambda sure: generator.random(len(sure)))
+        examples = examples_of(150, seed, lambda sure: generator.random(len(sure)))
         few, many = (
             predict_unseen(examples, examples, names, OPTIONS | {"seed": seed})
             for names in (["margin"], list(SURE))
@@ -671,7 +630,7 @@ def test_images_of_both_conditions_are_never_fitted_and_tested_on_at_once():
     generator = np.random.default_rng(0)
     names, dice_of = generator.random((num // 3, 2)), generator.random(num // 3)
     records = [
-        _record(i, max_probability=names[i // 3, 0], margin=names[i // 3, 1]) for i in range(num)
+        record_of(i, max_probability=names[i // 3, 0], margin=names[i // 3, 1]) for i in range(num)
     ]
     clean = Examples(
         records=records, dices=dice_of[np.arange(num) // 3], groups=np.arange(num) // 3
@@ -724,6 +683,7 @@ def test_commands_from_runs_to_lists(noisy_run, tmp_path, monkeypatch):
     said = _invoke("fit", noisy_run, "--annotations", "triangle:12", "--out", file)
     assert said.exit_code == 0, said.output
     assert "of 12 images" in said.output
+    assert "cross-validated by image" in said.output or "cannot be measured: " in said.output
     said = _invoke("score", noisy_run, "--model", file, "--out", listed)
     assert said.exit_code == 0, said.output
     lines = listed.read_text().splitlines()

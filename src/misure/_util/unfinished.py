@@ -23,7 +23,24 @@ _LONGEST_NAME = 180  # bytes, of the 255 that file systems allow
 
 def unfinished_name(name: str) -> str:
     """A hidden name of this process's own for what will be called `name`."""
-    return f"{_beginning(name)}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.unfinished"
+    return f"{_beginning(name)}.{this_process()}-{secrets.token_hex(4)}.unfinished"
+
+
+def this_process() -> str:
+    """A name of this process that no other running one has: its machine and its number."""
+    return f"{_machine()}-{os.getpid()}"
+
+
+def is_running(process: str) -> bool | None:
+    """Whether a process still runs, by what `this_process` was in it; None: on another machine.
+
+    >>> is_running(this_process()), is_running("00000000-1")
+    (True, None)
+    """
+    machine, _, number = process.partition("-")
+    if machine != _machine() or not number.isdecimal():
+        return None
+    return _is_alive(int(number))
 
 
 def clear_unfinished(folder: Path, name: str = "") -> int:

@@ -1,14 +1,18 @@
 """What a terminal shows: progress, tables, the summary of an explanation."""
 
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import click
 
 from misure._util.progress import shown_progress, shown_samples
+from misure._util.words import counted
 from misure.errors import printable
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_CHANNELS = 20
 _LINE_EVERY_S = 30.0
+_NARROWEST = 12  # columns of a table's widest column
 
 
 def say(text: str = "", *, err: bool = False) -> None:
@@ -76,9 +81,9 @@ def _passes(cost: "Cost", most_passes: int | None, seconds: float) -> str:
 
     done = cost.pass_equivalents
     if not most_passes or not 0 < done < most_passes:
-        return f"{done} passes"
+        return counted(done, "pass equivalent")
     left = words_of_time(seconds / done * (most_passes - done))
-    return f"{done} of about {most_passes} passes, {left} left"
+    return f"{done} of about {most_passes} pass equivalents, {left} left"
 
 
 @contextmanager
@@ -100,8 +105,8 @@ def run_progress(quiet: bool) -> Iterator["OnProgress | None"]:
 def _line_of(progress: "Progress") -> str:
     left = progress.seconds_left
     return (
-        f"running: {progress.num_samples} of {progress.total_samples} samples, "
-        f"{progress.num_objects} objects, {progress.num_failed} failed, "
+        f"running: {progress.num_samples:,} of {counted(progress.total_samples, 'sample')}, "
+        f"{counted(progress.num_objects, 'object')}, {progress.num_failed:,} failed, "
         f"{progress.num_samples / max(progress.seconds, 1e-9):.2f} samples/s"
         + (f", {left / 60:.0f} min left" if left is not None else "")
     )
@@ -121,7 +126,8 @@ def summary(values: "ExplanationRecord", picture: str) -> str:
     if values.by_channel:
         lines += [_by_channel(values), *by_channel_sentences(values), ""]
     lines += _notes(values)
-    lines.append(f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s; see {picture}")
+    passes = counted(cost.pass_equivalents, "pass equivalent")
+    lines.append(f"{passes} in {cost.seconds:.0f} s; see {picture}")
     return "\n".join(lines)
 
 
@@ -199,24 +205,51 @@ def _minimality(minimality: "Minimality", unit: str = "px") -> str:
             f"{minimality.removable} of {tested} tested {blocks} can be removed one by one, of "
             f"{minimality.cells_left} in all (--one-minimal removes them)"
         )
-    return f"{text}; {minimality.passes} passes."
+    return f"{text}; {counted(minimality.passes, 'pass')}."
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the plural unless it is 1.
+def file_size(num_bytes: int) -> str:
+    """A size in the unit that fits.
 
-    >>> counted(1, "object"), counted(0, "image")
-    ('1 object', '0 images')
+    >>> file_size(812), file_size(81_200), file_size(8_120_000)
+    ('812 bytes', '81 kB', '8.1 MB')
     """
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+    if num_bytes < 1000:
+        return counted(num_bytes, "byte")
+    if num_bytes < 1e6:
+        return f"{num_bytes / 1e3:.0f} kB"
+    return f"{num_bytes / 1e6:.1f} MB" if num_bytes < 1e9 else f"{num_bytes / 1e9:.1f} GB"
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Aligned columns, as text."""
-    shown = [[printable(cell) for cell in row] for row in [header, *rows]]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in shown
+def terminal_width() -> int | None:
+    """The columns of the terminal (COLUMNS comes before what it says); None for a pipe or file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def table(header: list[str], rows: list[list[str]], width: int | None = None) -> str:
+    """Aligned columns, as text; cells of the widest are continued below if they do not fit.
+
+    Args:
+        header: of the columns; without any text there is no line for it.
+        rows: of cells.
+        width: to fit into; None: that of the terminal, and no limit in a pipe or a file.
+    """
+    cells = [[printable(cell) for cell in row] for row in [header, *rows]]
+    shown = cells if any(header) else cells[1:]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    if width := width or terminal_width():
+        while sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > _NARROWEST:
+            widths[widths.index(max(widths))] -= 1
+    return "\n".join(line for row in shown for line in _lines_of_row(row, widths))
+
+
+def _lines_of_row(row: list[str], widths: list[int]) -> list[str]:
+    parts = [textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths, strict=True)]
+    parts = [
+        [cell] if len(cell) <= width else part
+        for cell, width, part in zip(row, widths, parts, strict=True)
     ]
-    return "\n".join(lines)
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in zip_longest(*parts, fillvalue="")
+    ]

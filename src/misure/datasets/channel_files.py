@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from misure._util.words import counted
 from misure.datasets.sample import AS_IT_IS, Reading
 from misure.errors import InputError, MisureWarning
 from misure.images.channel_names import canonical, labelled_case, named_channel
@@ -126,7 +127,8 @@ def _by_number(cases: Cases, reading: Reading) -> list[NamedImage]:
         files = ordered_channels(case, by_channel)
         if len(files) != num_wanted and not are_whole_images:
             raise InputError(
-                f"expected {num_wanted} channels of each case, got {len(files)} of {case} "
+                f"expected "
+                f"{counted(num_wanted, 'channel')} of each case, got {len(files)} of {case} "
                 f"({', '.join(path.name for path in files)}). Add or remove files, choose channels "
                 "with --image-option channels=0,1, or name the images in a text file."
             )
@@ -191,12 +193,16 @@ def _tell_apart(case: tuple[Path, str], what: str) -> None:
 def _tell_mixture(left: Sequence[Path], labels: Sequence[Path], num_cases: int) -> None:
     said = []
     if left:
-        said.append(f"{len(left)} files are named otherwise and taken as images ({left[0].name})")
+        said.append(
+            f"{counted(len(left), 'file')} named otherwise and taken as images ({left[0].name})"
+        )
     if labels:
-        said.append(f"{len(labels)} files hold labels and are left out ({labels[0].name})")
+        hold = "holds labels and is" if len(labels) == 1 else "hold labels and are"
+        said.append(f"{counted(len(labels), 'file')} that {hold} left out ({labels[0].name})")
     if said:
         warnings.warn(
-            f"beside {num_cases} cases with files for each channel, {' and '.join(said)}.",
+            f"beside {counted(num_cases, 'case')} with files for each channel, "
+            f"{' and '.join(said)}.",
             MisureWarning,
             stacklevel=5,
         )

@@ -62,6 +62,10 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def paths(self, index: int) -> tuple[Path, ...]:
+        """The paths that name an image: its file, its folder, or the files of its channels."""
+        return self._images[index]
+
     def files(self, index: int) -> list[Path]:
         """The files that a sample is read from."""
         return [file for path in self._images[index] for file in source_files(path)]

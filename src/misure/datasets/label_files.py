@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from misure._util.words import counted
 from misure.datasets.annotation import annotation_of
 from misure.datasets.sample import Sample
 from misure.errors import InputError, MissingDataError, MisureWarning
@@ -59,7 +60,8 @@ class LabelFiles:
         if len(missing) == len(self.keys):
             example = f", such as {stem_of(keys[0])}.png for {keys[0]}" if keys else ""
             raise MissingDataError(
-                f"expected annotations in {folder}{example}, found none of {len(keys)} images "
+                f"expected annotations in {folder}{example}, found none of "
+                f"{counted(len(keys), 'image')} "
                 "(whose paths must lie within their own folder)."
             )
         self._check_own()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from misure._util.short_repr import ShortRepr
+from misure._util.words import counted
 from misure.errors import InputError
 from misure.images.channel_names import check_order
 from misure.images.numbering import Numbering
@@ -91,7 +92,11 @@ class Sample(ShortRepr):
         if self.annotation is not None:
             return self.annotation == class_index
         if self.regions is None or not 0 <= class_index < len(self.regions):
-            got = "no annotation" if self.regions is None else f"{len(self.regions)} regions"
+            got = (
+                "no annotation"
+                if self.regions is None
+                else f"{counted(len(self.regions), 'region')}"
+            )
             raise InputError(
                 f"expected an annotation of class {class_index}, got {got} of {self.key}."
             )

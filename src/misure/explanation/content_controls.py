@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from misure._util.words import counted
 from misure.errors import InputError
 from misure.explanation.made_image import MadeImage, image_of
 
@@ -120,7 +121,8 @@ def fitted_to(other_image: Tensor, image: Tensor) -> Tensor:
     """
     if not fits(other_image, image):
         raise InputError(
-            f"expected another image of {len(image)} channels and {image.ndim - 1} axes, of finite "
+            f"expected another image of {counted(len(image), 'channel')} "
+            f"and {image.ndim - 1} axes, of finite "
             f"numbers, got one of shape {tuple(other_image.shape)}. Choose one that the network "
             "takes."
         )

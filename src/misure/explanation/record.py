@@ -7,6 +7,7 @@ import msgspec
 from torch import Tensor
 
 from misure._util.records import Amount, Count, Fraction, Record, decode
+from misure._util.words import counted
 from misure.errors import InputError
 from misure.explanation.by_channel_record import ByChannelRecord
 from misure.explanation.content_controls import TURNED
@@ -273,7 +274,7 @@ def reduction_note(record: Reduced) -> str:
     small, minimality = record.minimally_sufficient_region, record.minimality
     if minimality and minimality.is_one_minimal:
         return ""
-    passes = f"{passes_together(record)} passes"
+    passes = f"{counted(passes_together(record), 'pass')}"
     notes = []
     if small.stopped_by == "no_search":
         notes.append("not reduced: no smaller region was searched for")

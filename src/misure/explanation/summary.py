@@ -6,6 +6,7 @@ shown. The order is fixed: what suffices, what is needed, other reasons, the sur
 
 from typing import TYPE_CHECKING, Protocol
 
+from misure._util.words import counted
 from misure.explanation.by_channel_record import ByChannelRecord
 from misure.explanation.dust import dust_note
 from misure.explanation.record import (
@@ -120,7 +121,7 @@ def _by_channel(record: ByChannelRecord, target: str, whole: str) -> str:
 
 def _not_reduced(record: ExplanationRecord) -> str:
     """That nothing smaller was found; the grown object may be smaller, if blocks are coarse."""
-    grown, passes = record.sufficient_region, f"{passes_together(record)} passes"
+    grown, passes = record.sufficient_region, f"{counted(passes_together(record), 'pass')}"
     if grown.area_fraction >= record.minimally_sufficient_region.area_fraction:
         return f"No smaller region was found within {passes}."
     whole = "image" if len(record.shape) == 2 else "volume"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from misure._util.quoted import quoted
+from misure._util.words import counted
 from misure.errors import InputError
 from misure.images.itk import ItkVolume, as_stored_by_itk, itk_reading, simpleitk
 from misure.images.volume_file import VolumeFile, affine_of_itk
@@ -229,4 +230,4 @@ def _described(paths: Sequence[Path]) -> str:
     tags = [first.said(tag) for tag in (_MODALITY, _DESCRIPTION, _SERIES_NUMBER)]
     words = [quoted(word, 40) for word in tags[:2] if word]
     number = [f"number {quoted(tags[2], 20)}"] if tags[2] else []
-    return ", ".join([*words, *number, f"{len(paths)} files"])
+    return ", ".join([*words, *number, f"{counted(len(paths), 'file')}"])

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from misure._util.words import counted
 from misure.errors import InputError
 
 RULES = "window:LOW:HIGH, percentiles:LOW:HIGH, zscore, zscore-nonzero"
@@ -132,7 +133,8 @@ def check_number_of_rules(rules: Sequence[object], num_channels: int) -> None:
     """Raises InputError unless there is one rule, or one for each channel."""
     if len(rules) not in (1, num_channels):
         raise InputError(
-            f"expected one intensity rule, or one for each of {num_channels} channels, got "
+            f"expected one intensity rule, or one for each of "
+            f"{counted(num_channels, 'channel')}, got "
             f"{len(rules)}: {';'.join(map(str, rules))}."
         )
 

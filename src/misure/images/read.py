@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from misure._util.quoted import quoted
+from misure._util.words import counted
 from misure.errors import InputError, MisureWarning, entrance
 from misure.images.depth import scaled_levels
 from misure.images.intensity import scale_intensity
@@ -118,7 +119,7 @@ def read_image(
         )
     if num_channels is not None and len(image) != num_channels:
         raise InputError(
-            f"expected {num_channels} channels, got {len(image)} in {name} "
+            f"expected {counted(num_channels, 'channel')}, got {len(image)} in {name} "
             f"(read as (C, *spatial) = {tuple(image.shape)})."
         )
     _check_finite(image, name)

@@ -221,6 +221,22 @@ def component_numbers(region: Tensor) -> Tensor:
     return torch.from_numpy(number_of[parts]).to(region.device)
 
 
+def innermost(region: Tensor | np.ndarray) -> tuple[int, ...]:
+    """The pixel that is farthest from a region's edge and from the image's, the first of several.
+
+    >>> innermost(torch.tensor([[1, 1, 1, 0, 1]]) > 0)
+    (0, 0)
+    >>> innermost(torch.ones(3, 5, dtype=torch.bool))
+    (1, 1)
+
+    Args:
+        region: (*spatial) bool, with at least one pixel.
+    """
+    padded = np.pad(np.asarray(region.cpu() if isinstance(region, Tensor) else region), 1)
+    depth = ndimage.distance_transform_edt(padded)[(slice(1, -1),) * padded.ndim]
+    return tuple(int(place) for place in np.unravel_index(int(depth.argmax()), depth.shape))
+
+
 def check_point(spatial: Sequence[int], point: Sequence[int]) -> tuple[int, ...]:
     """The point as a tuple.
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from misure._util.records import Count, Fraction, Record
+from misure._util.words import counted
 from misure.explanation.answers.effects import LEAST_TOLD
 from misure.explanation.summary import named
 from misure.metrics.comparison.statistics import summarise
@@ -112,8 +113,8 @@ class EffectCell(Record, frozen=True, kw_only=True):
         control = "no such region was hidden elsewhere"
         if self.control_effect is not None:
             control = f"as large a region elsewhere takes {self.control_effect:.2f}"
-        objects = "1 object" if self.num_objects == 1 else f"{self.num_objects} objects"
-        images = "1 image" if self.num_images == 1 else f"{self.num_images} images"
+        objects = counted(self.num_objects, "object")
+        images = counted(self.num_images, "image")
         return (
             f"Hiding {hidden} takes {self.effect:.2f} of the Dice of {target} (mean of {objects} "
             f"in {images}, {interval}); {control}. Strongest in {self.examples[0]}."

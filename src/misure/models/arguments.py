@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from misure._util.words import counted
 from misure.errors import InputError
 from misure.images.label_regions import read_regions, regions_by_class
 
@@ -41,7 +42,7 @@ def check_images(images: Tensor, num_channels: int | None) -> None:
         )
     if num_channels not in (None, images.shape[1]):
         raise InputError(
-            f"expected images with {num_channels} channels, got "
+            f"expected images with {counted(num_channels, 'channel')}, got "
             f"{images.shape[1]}: (C, *spatial) = {tuple(images.shape[1:])}."
         )
 

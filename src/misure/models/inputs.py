@@ -14,6 +14,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
+from misure._util.words import counted
 from misure.errors import InputError
 from misure.images.pictures import byte_pixels
 from misure.images.read import check_image, read_image
@@ -144,7 +145,9 @@ def _of_picture(picture: Image.Image, num_channels: int | None) -> Tensor:
             "numbers as an array of floats, or its file to read_image."
         )
     if num_channels not in (None, 1, 3):
-        raise InputError(f"expected an image with {num_channels} channels, got a picture.")
+        raise InputError(
+            f"expected an image with {counted(num_channels, 'channel')}, got a picture."
+        )
     pixels = byte_pixels(ImageOps.exif_transpose(picture), num_channels)
     return torch.from_numpy(pixels.astype(np.float32) / 255)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from misure._util.words import counted
 from misure.errors import MisureWarning
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def time_needed(
     sentence = f"a pass shows {num_windows} windows and takes up to {words_of_time(of_pass)}"
     if most_passes:
         sentence += (
-            f"; this explanation takes about {most_passes} passes, up to "
+            f"; this explanation takes about {counted(most_passes, 'pass')}, up to "
             f"{words_of_time(of_pass * most_passes)}"
         )
     return f"{sentence}; windows that are known already are not shown again."

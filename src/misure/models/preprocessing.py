@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from misure._util.short_repr import ShortRepr
+from misure._util.words import counted
 from misure.errors import InputError
 from misure.models.resampling import INTERPOLATIONS, resample, resize
 
@@ -221,7 +222,7 @@ class Preprocessing(ShortRepr):
 def _per_channel(numbers: Sequence[float], images: Tensor, name: str) -> Tensor:
     if len(numbers) not in (1, images.shape[1]):
         raise InputError(
-            f"expected images with {len(numbers)} channels ({name} has "
+            f"expected images with {counted(len(numbers), 'channel')} ({name} has "
             f"as many numbers), got {images.shape[1]}: (C, *spatial) = "
             f"{tuple(images.shape[1:])}."
         )

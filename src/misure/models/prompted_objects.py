@@ -10,12 +10,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from misure.errors import InputError
+from misure.images.regions import innermost
 from misure.models.binding import Binding, FoundObject
 from misure.models.prompted import (
     BEST,
@@ -78,10 +77,8 @@ def prompt_for(region: Tensor, way: str) -> Prompt:
     if way == BOX:
         rows, columns = (region.any(axis).nonzero().flatten().tolist() for axis in (1, 0))
         return Prompt(box=(rows[0], columns[0], rows[-1] + 1, columns[-1] + 1))
-    padded = np.pad(region.cpu().numpy(), 1)
-    depth = ndimage.distance_transform_edt(padded)[1:-1, 1:-1]
-    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-    return Prompt(points=((int(row), int(column)),))
+    row, column = innermost(region)
+    return Prompt(points=((row, column),))
 
 
 @dataclass(frozen=True, kw_only=True)

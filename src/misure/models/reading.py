@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from misure._util.words import counted
 from misure.errors import InputError, ModelError
 from misure.models.logits import (
     all_finite,
@@ -82,7 +83,7 @@ class OutputForm:
         )
         if len(tensor) != len(inputs):
             raise ModelError(
-                f"expected one output for each of {len(inputs)} images, "
+                f"expected one output for each of {counted(len(inputs), 'image')}, "
                 f"{self.name} returned {tuple(tensor.shape)}."
             )
         logits, form = self._numbers(tensor, inputs)

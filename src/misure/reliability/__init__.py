@@ -12,6 +12,7 @@ from misure.reliability.features import FEATURES, GROUPS, Feature, feature_matri
 from misure.reliability.fit import fit_reliability
 from misure.reliability.learners import LEARNERS
 from misure.reliability.model import Reliability, ReliabilityModel
+from misure.reliability.quality import Quality, measure_quality
 from misure.reliability.read_examples import read_examples
 from misure.reliability.scores import MEASURES, Predictions
 from misure.reliability.scoring import score_run
@@ -25,12 +26,14 @@ __all__ = [
     "Examples",
     "Feature",
     "Predictions",
+    "Quality",
     "Reliability",
     "ReliabilityModel",
     "evaluate_reliability",
     "feature_matrix",
     "fit_reliability",
     "matched_dices",
+    "measure_quality",
     "names_of",
     "object_dices",
     "read_examples",

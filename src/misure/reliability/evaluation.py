@@ -14,6 +14,7 @@ import numpy as np
 
 from misure._util.progress import OnStep
 from misure._util.short_repr import ShortRepr
+from misure._util.words import counted
 from misure.errors import InputError, entrance
 from misure.reliability.examples import Examples
 from misure.reliability.features import FEATURES, feature_matrix, names_of
@@ -238,6 +239,7 @@ def _check_enough(examples: Examples, cut: float) -> None:
     if too_few or not has_both(failed):
         raise InputError(
             "expected enough images to leave out a fifth of them and still learn from failures and "
-            f"successes; {examples.num_images} images are left, {failed.mean():.0%} of their "
+            f"successes; "
+            f"{counted(examples.num_images, 'image')} left, {failed.mean():.0%} of their "
             f"objects below the cut {cut:g}. Give more runs, or another --cut."
         )

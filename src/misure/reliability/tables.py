@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from misure._util.tables import arrow, markdown_table, short, write_csv_file
+from misure._util.words import counted
 from misure.reliability.evaluation import Evaluation
 from misure.reliability.scores import MEASURES, Gain
 
@@ -41,7 +42,8 @@ def _reasons(row: Mapping[str, Any]) -> list[str]:
 def evaluation_markdown(evaluation: Evaluation) -> str:
     """A table of the measures, and one of the gains by the explanation, in Markdown."""
     heading = (
-        f"{evaluation.num_objects} objects of {evaluation.num_images} images, "
+        f"{counted(evaluation.num_objects, 'object')} of "
+        f"{counted(evaluation.num_images, 'image')}, "
         f"{evaluation.failed_share:.1%} of them with a Dice below {evaluation.cut:g}; "
         f"{evaluation.kind}. ↑ higher is better, ↓ lower is better."
     )

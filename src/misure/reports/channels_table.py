@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from misure._util.words import counted
 from misure.datasets.sample import case_of
 from misure.metrics.comparison.statistics import FEWEST_CASES, summarise
 from misure.reports.answers import without_channel
@@ -80,7 +81,10 @@ def _sentence(name: str, objects: Sequence[tuple[ExplainedObject, ChannelsGroup]
     sets, number = max(times.items(), key=lambda pair: pair[1])
     kinds = len(times)
     if not sets or number < _LEAST_SHARE * len(objects):
-        return f"{name}: no set of channels is the smallest for half of {len(objects)} objects."
+        return (
+            f"{name}: no set of channels is the smallest for half of "
+            f"{counted(len(objects), 'object')}."
+        )
     told = " or ".join(" + ".join(one) or "no channel" for one in sets)
     others = f"; {kinds - 1} other answers" if kinds > 1 else ""
     return (

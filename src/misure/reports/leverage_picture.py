@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from misure._util.words import counted
 from misure.explanation.answers.leverage import Leverage
 from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
@@ -63,7 +64,7 @@ def save_leverage_picture(
         second.imshow(shown, cmap=MAP_COLOURS, norm=norm, interpolation="nearest")
         label = "Dice that the rest loses without this part"
         figure.colorbar(ScalarMappable(norm, MAP_COLOURS), ax=second, shrink=0.8, label=label)
-    second.set_title(f"leverage of {len(leverage.parts)} parts, the largest outlined")
+    second.set_title(f"leverage of {counted(len(leverage.parts), 'part')}, the largest outlined")
     draw_outline(second, take(strongest).numpy(), REGION_COLOUR, "dashed")
     for axes in (first, second):
         axes.set_axis_off()

@@ -2,6 +2,7 @@
 
     run.json             settings, versions, the network's fingerprint; written once, at the start
     records-WRITER.jsonl one line for each object, appended by one writer and by no other
+    calls-PROCESS.jsonl  when a call of `run` began and ended, and what it was to do
     maps/XX/KEY.npz      what the line's `map` names: plain arrays, no pickle
     images/XX/KEY.jpg    what the line's `thumbnail` names: the image, small
 
@@ -67,10 +68,7 @@ class RunFolder:
             RunFolderError: other settings (the message names the difference).
             InputError: a folder that holds something else.
         """
-        if self.storage.is_local:
-            refuse_foreign_folder(
-                local_path(self.address), ("run.json", RECORDS), cure="Name another folder."
-            )
+        self._refuse_foreign()
         file = RunFile(format=FORMAT, settings=settings)
         text = json.dumps(plain(file), indent=2, allow_nan=False) + "\n"
         try:
@@ -80,6 +78,27 @@ class RunFolder:
             raise RunFolderError(
                 f"expected a folder that can be written to, got {self.address}: {error}."
             ) from error
+        self._refuse_others(settings)
+
+    def has_begun(self, settings: RunSettings) -> bool:
+        """Whether there is a run with these settings; nothing is written.
+
+        Raises:
+            RunFolderError, InputError: as `begin`.
+        """
+        self._refuse_foreign()
+        if not self.storage.has_any("run.json"):
+            return False
+        self._refuse_others(settings)
+        return True
+
+    def _refuse_foreign(self) -> None:
+        if self.storage.is_local:
+            refuse_foreign_folder(
+                local_path(self.address), ("run.json", RECORDS), cure="Name another folder."
+            )
+
+    def _refuse_others(self, settings: RunSettings) -> None:
         if difference := settings_difference(self.settings(), settings):
             raise RunFolderError(
                 f"expected the settings that {self.address} was begun with, got others: "
@@ -94,6 +113,11 @@ class RunFolder:
         """
         try:
             text = self.storage.read("run.json")
+        except FileNotFoundError as error:
+            raise RunFolderError(
+                f"expected the folder of a run, with a run.json in it, there is none in "
+                f"{self.address}. Name the --out folder of misure run."
+            ) from error
         except OSError as error:
             raise RunFolderError(
                 f"expected the folder of a run, with a run.json in it, got {self.address} "

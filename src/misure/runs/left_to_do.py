@@ -18,10 +18,12 @@ class LeftToDo:
     Attributes:
         samples: number in the data set -> key.
         revisions: key -> how often the sample has been explained anew once it is done, if at all.
+        num_finished: samples that are finished already, of all of the run.
     """
 
     samples: dict[int, str]
     revisions: dict[str, int]
+    num_finished: int
 
 
 def left_to_do(
@@ -46,6 +48,7 @@ def left_to_do(
     """
     with folder.index() as index:
         finished = _finished(index, dataset, selected)
+        num_finished = index.num_finished()
         failed = _failed(folder, index) if retry_failed else set()
         revisions = index.revisions()
     changed = {key for key, has_changed in finished.items() if has_changed}
@@ -53,7 +56,8 @@ def left_to_do(
         _refuse(changed - failed, folder)
     revisions |= {key: revisions.get(key, 0) + 1 for key in changed}
     done = finished.keys() - failed - changed
-    return LeftToDo({i: key for i, key in selected.items() if key not in done}, revisions)
+    samples = {i: key for i, key in selected.items() if key not in done}
+    return LeftToDo(samples, revisions, num_finished)
 
 
 def check_images(folder: RunFolder, dataset: Dataset, selected: Mapping[int, str]) -> None:

@@ -6,6 +6,8 @@ at their default are left out, and a line's `status` says which kind it is:
 - `done`: an explained object (`DoneObject`; `ExplainedObject` if the method finds regions);
 - `failed`: an object, or a sample as a whole, that could not be explained (`FailedObject`);
 - `finished`: all objects of a sample have their lines (`FinishedSample`).
+
+Calls of `run` have lines of their own, in `calls-*.jsonl` (`RunCall`).
 """
 
 from typing import Annotated, Any
@@ -305,6 +307,29 @@ class FinishedSample(
     num_objects: int
     revision: int = 0
     files: list[SourceFile] = msgspec.field(default_factory=list)
+
+
+class RunCall(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of `calls-*.jsonl`: a call of `run`, once as it begins, and once more as it ends.
+
+    Attributes:
+        process: that made the call: letters for its machine, and its number there.
+        begun: when, in seconds since 1970.
+        num_samples: of the source.
+        num_finished: samples of the run that were finished when it began.
+        num_workers: processes or actors.
+        limit, shard: which samples it works on (see `Execution`).
+        has_ended: whether the line was written at its end.
+    """
+
+    process: str
+    begun: float
+    num_samples: Count
+    num_finished: Count
+    num_workers: Count
+    limit: int | None = None
+    shard: tuple[int, int] | None = None
+    has_ended: bool = False
 
 
 ObjectRecord = DoneObject | FailedObject

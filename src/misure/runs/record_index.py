@@ -127,6 +127,10 @@ class RecordIndex:
                 files=msgspec.json.decode(files, type=list[SourceFile]),
             )
 
+    def num_finished(self) -> int:
+        """How many samples `finished` gives."""
+        return sum(1 for _ in self.finished())
+
     def revisions(self) -> dict[str, int]:
         """Sample -> how often it has been explained anew, if it has been."""
         return {_text(row[0]): row[1] for row in self._base.execute("SELECT * FROM newest")}

@@ -13,10 +13,11 @@ from misure._util.short_repr import cut, short_repr
 from misure.datasets import Dataset, Sample
 from misure.errors import InputError, entrance
 from misure.models.model import SegmentationModel
+from misure.runs.calls import call_noted
 from misure.runs.engines.local import run_in_this_process, run_locally
 from misure.runs.execution import Execution
 from misure.runs.job import RunJob, make_job
-from misure.runs.left_to_do import left_to_do
+from misure.runs.left_to_do import LeftToDo, left_to_do
 from misure.runs.plan import RunPlan
 from misure.runs.record import ObjectRecord
 from misure.runs.table import as_frame as frame_of
@@ -144,7 +145,8 @@ def run(
             "expected specs of source and model for more than this process, got objects in "
             "memory. Name them, or use one local worker."
         )
-    job, keys = _begin(job, execution)
+    job, left, num_samples = _begin(job, execution)
+    keys = left.samples
     start, counts = time.perf_counter(), Counter[str]()
 
     def done() -> Progress:
@@ -170,7 +172,8 @@ def run(
         tell()
         try:
             if keys:
-                _work(job, keys, execution, on_outcome)
+                with call_noted(job.folder, execution, num_samples, left.num_finished):
+                    _work(job, keys, execution, on_outcome)
         finally:
             job.folder.storage.clear_up()
     return done()
@@ -204,8 +207,8 @@ def read_run(path: str | Path, *, as_frame: bool = False) -> Any:
     return frame_of(records) if as_frame else records
 
 
-def _begin(job: RunJob, execution: Execution) -> tuple[RunJob, dict[int, str]]:
-    """The job, and the samples that are left to do, number -> key; the folder has begun."""
+def check_place(job: RunJob) -> None:
+    """Raises an InputError if the results of a job cannot lie where it says."""
     source = job.source if isinstance(job.source, str) else ""
     while source.startswith("corrupted:"):
         source = source.partition(",")[2]
@@ -219,6 +222,11 @@ def _begin(job: RunJob, execution: Execution) -> tuple[RunJob, dict[int, str]]:
             f"expected a folder that other processes see, got {job.out}, which would vanish with "
             "the process that writes to it. Name another one."
         )
+
+
+def _begin(job: RunJob, execution: Execution) -> tuple[RunJob, LeftToDo, int]:
+    """The job, what is left to do, and the samples of the source; the folder has begun."""
+    check_place(job)
     model, dataset = job.opened()
     job.plan.check(model)
     keys = dataset.keys
@@ -232,7 +240,7 @@ def _begin(job: RunJob, execution: Execution) -> tuple[RunJob, dict[int, str]]:
         retry_failed=execution.retry_failed,
         retry_changed=execution.retry_changed,
     )
-    return replace(job, revisions=left.revisions), left.samples
+    return replace(job, revisions=left.revisions), left, len(keys)
 
 
 def _work(

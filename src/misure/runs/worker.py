@@ -89,12 +89,8 @@ class RunWorker:
             files=described(files_of(self._dataset, index)),
         )
         try:
-            sample = self._dataset[index]
-            image = to_device(sample.image, self._model.device)
-            model = model_for_sample(self._model, sample).for_image(image, sample.affine)
-            logits = logits_of(model, image)
-            segmentation = Segmentation(model, logits, image.device, model.reported_objects)
-            objects = objects_of(sample, segmentation, self._plan, self._class_indices)
+            sample, image, logits, segmentation, objects = self._segmented(index)
+            model = segmentation.model
             signs = self._signs(model, image, logits, sample, objects)
             of_sample = self._options_of_sample(index, sample) if objects else {}
             del logits  # large, and of no use while the objects are explained
@@ -109,6 +105,27 @@ class RunWorker:
         self._writer.append([*records, structs.replace(finished, num_objects=len(records))])
         num_failed = sum(isinstance(record, FailedObject) for record in records)
         return SampleOutcome(len(records) - num_failed, num_failed)
+
+    @entrance("")
+    def num_objects(self, index: int) -> int:
+        """How many objects of a sample would be explained; the network segments it.
+
+        Raises:
+            MisureError, OSError: it cannot be read or segmented, or has no such object.
+        """
+        return len(self._segmented(index)[-1])
+
+    def _segmented(
+        self, index: int
+    ) -> tuple[Sample, Tensor, Tensor, Segmentation, list[RunObject]]:
+        """A sample, its image on the device, the logits, the segmentation, what to explain."""
+        sample = self._dataset[index]
+        image = to_device(sample.image, self._model.device)
+        model = model_for_sample(self._model, sample).for_image(image, sample.affine)
+        logits = logits_of(model, image)
+        segmentation = Segmentation(model, logits, image.device, model.reported_objects)
+        objects = objects_of(sample, segmentation, self._plan, self._class_indices)
+        return sample, image, logits, segmentation, objects
 
     def _signs(
         self,

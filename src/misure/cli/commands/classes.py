@@ -5,74 +5,153 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from misure.cli.commands.filled_help import FilledCommand
+from misure._util.words import counted
+from misure.cli.commands.inputs import check_inputs
 from misure.cli.commands.options import (
+    force_option,
     image_argument,
     load_model_and_reading,
+    out_option,
     quiet_option,
     with_model,
 )
 from misure.cli.terminal import say, table
+from misure.cli.typed import RememberingCommand, same_with
+from misure.errors import InputError
 
 if TYPE_CHECKING:
-    from misure.models.segmentation import Segmentation
+    from misure.datasets.image_files import ImageFiles
+    from misure.models.listed_objects import ListedClass, ListedObject
+    from misure.models.model import SegmentationModel
+
+_BESIDES = ("out", "force", "quiet", "image")
 
 
-@click.command(cls=FilledCommand)
+@click.command(cls=RememberingCommand)
 @image_argument
 @with_model()
+@out_option("Picture to draw: the objects with their numbers, as .png.")
+@force_option
 @quiet_option
+@click.pass_context
 def classes(
+    ctx: click.Context,
     image: Path,
     spec: str,
     model_options: dict[str, Any],
     device: str,
     slice_index: int | None,
     image_options: dict[str, Any],
+    out: Path | None,
+    force: bool,
     quiet: bool,
 ) -> None:
-    """What the network finds in an image: classes, areas, number of objects.
+    """List what the network finds in an image, one object a line, and how to explain one.
 
-    If it reports instances by itself, each with its score. IMAGE may also be a folder of images, or
-    of the channels of several cases: each of them.
+    Objects are those that the network reports, each with its score, or else connected parts; the
+    largest 20 of each class. N is the number for --instance, centre a pixel inside for --point.
+    IMAGE may also be a folder of images, or of the channels of several cases: each of them.
     """
     from misure.datasets.image_files import ImageFiles, open_images
+    from misure.models.listed_objects import list_objects
     from misure.models.segmentation import segment
+    from misure.reports.objects_picture import check_picture, save_objects_picture
 
-    model, reading = load_model_and_reading(spec, model_options, device, slice_index, image_options)
     is_folder = image.is_dir()
+    if out is not None:
+        check_picture(out, force=force)
+    check_inputs(image, spec, takes_folder=True)
+    model, reading = load_model_and_reading(spec, model_options, device, slice_index, image_options)
     images = open_images(image, reading) if is_folder else ImageFiles([image], reading=reading)
-    rows, instances = list[list[str]](), list[list[str]]()
+    if out is not None and len(images) > 1:
+        raise InputError(
+            f"expected one image with --out, got a folder of {len(images)}. Name one of them."
+        )
+    rows, more, explained = list[list[str]](), list[str](), ""
     for index in range(len(images)):
         sample = images[index]
         found = segment(model, sample.image.to(model.device), affine=sample.affine)
-        rows += [
-            [sample.key, str(entry.class_index), entry.class_name, f"{entry.num_pixels:,}",
-             f"{entry.area_fraction:.2%}", str(entry.num_objects)]
-            for entry in found.found_classes()
-        ]  # fmt: skip
-        if found.objects:
-            instances += [[sample.key, *row] for row in _instances(found)]
+        listed = list_objects(found)
+        if out is not None:
+            save_objects_picture(sample.image, listed, out, order=sample.order, name=sample.key)
+        rows += [[sample.key, *row] for row in _rows(listed)]
+        more += [
+            _more(entry, sample.key if len(images) > 1 else "")
+            for entry in listed
+            if entry.num_more
+        ]
+        explained = explained or _next(ctx, listed, model, _path_of(images, index, image))
     if quiet:
         return
-    first = 0 if len(images) > 1 else 1  # one image needs no name
-    header = ["image", "class_index", "class_name", "pixels", "area", "objects"]
-    say(table(header[first:], [row[first:] for row in rows]))
-    if instances:
-        header = ["image", "class_name", "N", "score", "pixels", "area", "inside"]
-        say("\nInstances that the network reports (--class NAME --instance N):")
-        say(table(header[first:], [row[first:] for row in instances]))
+    say(_as_table(rows, named=len(images) > 1))
+    for line in more:
+        say(line)
+    if out is not None:
+        say(f"\nThe objects are drawn with their numbers (#) in {out}.")
+    if explained:
+        say(f"\nTo explain one of them, such as the first:\n  {explained}")
+    else:
+        say("\nThe network finds nothing but the background; --class 0 explains that.")
 
 
-def _instances(found: "Segmentation") -> list[list[str]]:
-    """A row for each reported instance, by class, the largest first; a pixel inside names it."""
-    rows = []
-    for entry in found.found_classes():
-        for number, instance in enumerate(found.instances_of(entry.class_index)):
-            num_pixels = int(instance.region.sum())
-            row, column = instance.region.nonzero()[num_pixels // 2].tolist()[-2:]
-            rows.append([
-                entry.class_name, str(number), f"{instance.score:.3f}", f"{num_pixels:,}",
-                f"{num_pixels / instance.region.numel():.2%}", f"{row},{column}",
-            ])  # fmt: skip
+def _as_table(rows: list[list[str]], *, named: bool) -> str:
+    """The table, without columns in which nothing stands; one image needs no name."""
+    header = ["image", "#", "class_index", "class_name", "N", "score", "pixels", "area", "centre"]
+    filled = [
+        column
+        for column in range(len(header))
+        if (column or named) and any(row[column] for row in rows)
+    ]
+    return table([header[i] for i in filled], [[row[i] for i in filled] for row in rows])
+
+
+def _rows(listed: "list[ListedClass]") -> list[list[str]]:
+    """A line for each object, numbered, and one for a background."""
+    rows, number = list[list[str]](), 0
+    for entry in listed:
+        kind = [str(entry.found.class_index), entry.found.class_name]
+        if not entry.objects:
+            area = f"{entry.found.area_fraction:.2%}"
+            rows.append(["", *kind, "", "", f"{entry.found.num_pixels:,}", area, ""])
+        for each in entry.objects:
+            number += 1
+            rows.append([str(number), *kind, *_cells(each)])
     return rows
+
+
+def _cells(each: "ListedObject") -> list[str]:
+    return [
+        str(each.instance),
+        "" if each.score is None else f"{each.score:.3f}",
+        f"{each.num_pixels:,}",
+        f"{each.area_fraction:.2%}",
+        "covered" if each.centre is None else ",".join(map(str, each.centre)),
+    ]
+
+
+def _more(entry: "ListedClass", key: str) -> str:
+    """The sentence that says how many objects are not listed."""
+    where = f" in {key}" if key else ""
+    return (
+        f"{entry.found.class_name}{where}: the largest {len(entry.objects)} of "
+        f"{counted(entry.found.num_objects, 'object')} are listed, {entry.num_more:,} more have "
+        "the next numbers N."
+    )
+
+
+def _path_of(images: "ImageFiles", index: int, image: Path) -> str:
+    """What to call one of the images on the command line."""
+    return str(image) if not image.is_dir() else ",".join(map(str, images.paths(index)))
+
+
+def _next(
+    ctx: click.Context, listed: "list[ListedClass]", model: "SegmentationModel", image: str
+) -> str:
+    """The command that explains the first object; empty if there is none."""
+    for entry in listed:
+        if entry.objects:
+            index, name = entry.found.class_index, entry.found.class_name
+            said = name if model.find_class(name) == index else str(index)
+            added = ["--class", said, "--instance", str(entry.objects[0].instance)]
+            return same_with(ctx, "explain", image, without=_BESIDES, added=added)
+    return ""

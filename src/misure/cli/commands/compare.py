@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from misure._util.words import counted
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names, settings_of_methods
 from misure.cli.commands.options import (
@@ -16,7 +17,7 @@ from misure.cli.commands.options import (
     with_model,
     with_search,
 )
-from misure.cli.terminal import counted, progress, say, table
+from misure.cli.terminal import progress, say, table
 from misure.errors import InputError
 
 _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equivalents")

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from misure._util.words import counted
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names_of_all
 from misure.cli.commands.options import (
+    complete_path,
     force_option,
     load_model_and_reading,
     out_option,
@@ -15,7 +17,7 @@ from misure.cli.commands.options import (
     seed_option,
     with_model,
 )
-from misure.cli.terminal import counted, progress, say, table
+from misure.cli.terminal import progress, say, table
 
 if TYPE_CHECKING:
     from misure.metrics.effect_cells import EffectCell
@@ -24,7 +26,7 @@ _SHOWN = 20
 
 
 @click.command(cls=FilledCommand)
-@click.argument("source")
+@click.argument("source", shell_complete=complete_path)
 @with_model()
 @click.option(
     "--class",

@@ -8,6 +8,7 @@ import click
 
 from misure.cli.commands.chosen_object import ChosenObject, with_object
 from misure.cli.commands.filled_help import FilledCommand
+from misure.cli.commands.inputs import check_inputs
 from misure.cli.commands.option_values import settings
 from misure.cli.commands.options import (
     dice_threshold_option,
@@ -175,6 +176,7 @@ def explain(
     from misure.reports.explanation_picture import PictureOptions, panel_names
     from misure.reports.folders import ANSWER_FILES, RESULT_FILES
 
+    check_inputs(image, spec, other=other_image, missed=chosen.missed)
     chosen = chosen.of_prompts(model_options.get("prompts", ()))
     chosen.check(question)
     drawn_dice = chosen.usual_drawn_dice if drawn_dice is None else drawn_dice

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from misure.cli.commands.options import force_option
-from misure.cli.terminal import counted, say
+from misure._util.words import counted
+from misure.cli.commands.options import complete_path, force_option
+from misure.cli.terminal import say
 from misure.errors import InputError
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_path)
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write this CSV file.")
 @click.option("--parquet", type=click.Path(path_type=Path), help="Write this Parquet file.")
 @click.option(

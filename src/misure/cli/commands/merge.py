@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
-from misure.cli.commands.options import force_option
-from misure.cli.terminal import counted, say
+from misure._util.words import counted
+from misure.cli.commands.options import complete_path, force_option
+from misure.cli.terminal import say
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_path)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="A .jsonl file.")
 @force_option
 def merge(run: str, out: Path, force: bool) -> None:

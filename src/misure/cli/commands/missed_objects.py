@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from misure._util.words import counted
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names_of_all, settings
 from misure.cli.commands.options import (
+    complete_path,
     force_option,
     load_model_and_reading,
     out_option,
@@ -17,7 +19,7 @@ from misure.cli.commands.options import (
     with_model,
     with_search,
 )
-from misure.cli.terminal import counted, progress, say, table
+from misure.cli.terminal import progress, say, table
 from misure.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ _FILES = ("blocking.json", "blocking.npz", "blocking.png")
 
 
 @click.command(cls=FilledCommand)
-@click.argument("source")
+@click.argument("source", shell_complete=complete_path)
 @with_model()
 @click.option(
     "--class",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from misure.cli.commands.option_values import settings
 
@@ -25,6 +26,11 @@ def out_option(meaning: str, default: str | None = None) -> Callable[[Command], 
         show_default=default is not None,
         help=meaning,
     )
+
+
+def complete_path(_ctx: Any, _param: Any, incomplete: str) -> list[CompletionItem]:
+    """What the shell offers for a text that may be a path: files and folders."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 SEED = click.IntRange(0, 2**32 - 1)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from misure._util.words import counted
 from misure.cli.commands.option_values import names
 from misure.cli.commands.options import force_option, quiet_option, seed_option
 from misure.cli.terminal import say
@@ -97,7 +98,8 @@ def _prepare(raw: str, out: Path, labels: str, test: list[str] | None, quiet: bo
         return
     splits = [entry.split for entry in done.cases.values()]
     say(
-        f"{out}: {splits.count('train')} cases for training, {splits.count('test')} for testing"
+        f"{out}: {counted(splits.count('train'), 'case')} for training, {splits.count('test')} "
+        f"for testing"
         f"{' (PHANTOM)' if done.is_phantom else ''}; {done.num_kept} were there already"
     )
     if done.replaced:

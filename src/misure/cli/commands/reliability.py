@@ -1,23 +1,32 @@
 """`misure reliability fit`, `score` and `evaluate`."""
 
+import warnings
+from collections.abc import Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from misure._util.words import counted
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names, number_map, numbers_or_none
 from misure.cli.commands.options import (
     Command,
+    complete_path,
     force_option,
     out_option,
     quiet_option,
     seed_option,
 )
-from misure.cli.terminal import progress, say
+from misure.cli.terminal import progress, say, table
+from misure.errors import InputError, MisureWarning
 
-_runs = click.argument("runs", nargs=-1, required=True)
+if TYPE_CHECKING:
+    from misure.reliability import Examples
+    from misure.reliability.quality import Estimate
+
+_runs = click.argument("runs", nargs=-1, required=True, shell_complete=complete_path)
 _annotations = click.option(
     "--annotations",
     multiple=True,
@@ -119,33 +128,65 @@ def fit(
 ) -> None:
     """Fit a model that predicts the Dice of an object from its features.
 
-    RUNS are run folders over annotated images.
+    RUNS are run folders over annotated images. It prints how good the model is on images left out
+    of the fit, beside plain confidence, and warns where it is worth nothing.
     """
     from misure._util.folders import refuse_foreign_file
     from misure.reliability import fit_reliability, names_of, read_examples
 
     refuse_foreign_file(out, b'"misure_version"', force=force)
     wanted = names_of(features)
-    model = fit_reliability(
-        read_examples(runs, annotations, **numbering),
-        wanted,
-        learner=learner,
-        cut=cut,
-        coverage=coverage,
-        seed=seed,
-    )
+    options: dict[str, Any] = {"learner": learner, "cut": cut, "coverage": coverage, "seed": seed}
+    examples = read_examples(runs, annotations, **numbering)
+    model = fit_reliability(examples, wanted, **options)
     model.save(out)
     about = model.about
     say(
-        f"{about.num_objects} objects of {about.num_images} images, "
-        f"{about.failed_share:.1%} with a Dice below {cut:g}; {len(model.feature_names)} "
-        f"features, {learner}. The interval is the predicted Dice ± {model.half_width:.3f}. "
-        f"Written to {out}."
+        f"{counted(about.num_objects, 'object')} of {counted(about.num_images, 'image')}, "
+        f"{about.failed_share:.1%} with a Dice below {cut:g}; "
+        f"{counted(len(model.feature_names), 'feature')}, {learner}. The interval is the predicted "
+        f"Dice ± {model.half_width:.3f}. Written to {out}."
     )
+    _say_quality(examples, wanted, options)
+
+
+def _say_quality(examples: "Examples", wanted: list[str], options: dict[str, Any]) -> None:
+    """Prints how good the model is beside plain confidence, and warns where it is worth nothing."""
+    from misure.reliability import measure_quality
+
+    try:
+        quality = measure_quality(examples, wanted, **options)
+    except InputError as error:
+        say(f"\nHow good it is cannot be measured: {error}")
+        return
+    rows = [["this model", *_cells(quality.model)]]
+    if quality.confidence:
+        rows.append(["plain confidence", *_cells(quality.confidence)])
+        rows.append(["difference", *_cells(quality.gain, "+")])
+    say(
+        f"\nOn images left out of the fit (cross-validated by image, {quality.num_failed:,} of "
+        f"{counted(quality.num_objects, 'object')} failed; 95 % bootstrap intervals over images):"
+    )
+    say(table(["", "AUROC of failures ↑", "mean error of the Dice ↓"], rows))
+    if quality.confidence:
+        say("plain confidence: max_probability alone, fitted in the same way.")
+    if doubts := quality.doubts():
+        warnings.warn(f"Before you rely on this model: {'; '.join(doubts)}.", MisureWarning, 2)
+
+
+def _cells(estimates: "Mapping[str, Estimate]", sign: str = "") -> list[str]:
+    cells = []
+    for estimate in estimates.values():
+        if estimate.interval is None:
+            cells.append(f"{estimate.value:{sign}.3f}")
+        else:
+            low, high = estimate.interval
+            cells.append(f"{estimate.value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]")
+    return cells
 
 
 @reliability.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_path)
 @click.option(
     "--model", type=click.Path(path_type=Path), required=True, help="File that fit wrote."
 )
@@ -167,7 +208,7 @@ def score(run: str, model: Path, out: Path, force: bool) -> None:
     write_review(rows, out)
     likely = sum(row["failure_probability"] >= 0.5 for row in rows)
     say(
-        f"{len(rows)} objects, {likely} of them more likely than not below a Dice of "
+        f"{counted(len(rows), 'object')}, {likely:,} of them more likely than not below a Dice of "
         f"{fitted.cut:g}. Written to {out}, the worst first:"
     )
     for row in rows[:5]:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from misure.cli.commands.options import force_option, out_option
-from misure.cli.terminal import say
+from misure.cli.commands.options import complete_path, force_option, out_option
+from misure.cli.terminal import file_size, say
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True)
+@click.argument("runs", nargs=-1, required=True, shell_complete=complete_path)
 @click.option(
     "--reliability",
     "model",
@@ -28,10 +28,10 @@ def report(runs: tuple[str, ...], model: Path | None, out: Path, force: bool) ->
     refuse_foreign_file(out, b"<title>misure", force=force)
     reliability = ReliabilityModel.load(model) if model else None
     page, *pictures = write_report(runs, out, reliability=reliability)
-    say(f"{page}: {_megabytes([page])}")
+    say(f"{page}: {_size([page])}")
     if pictures:
-        say(f"{pictures[0].parent}: {_megabytes(pictures)} of pictures, part of the page")
+        say(f"{pictures[0].parent}: {_size(pictures)} of pictures, part of the page")
 
 
-def _megabytes(files: Sequence[Path]) -> str:
-    return f"{sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
+def _size(files: Sequence[Path]) -> str:
+    return file_size(sum(file.stat().st_size for file in files))

@@ -4,16 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from misure._util.words import counted
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names_of_all, part_of, settings
 from misure.cli.commands.options import (
+    complete_path,
     dice_threshold_option,
     quiet_option,
     seed_option,
     with_model,
     with_search,
 )
-from misure.cli.terminal import counted, run_progress, say
+from misure.cli.terminal import run_progress, say
 from misure.errors import printable
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ _SHOWN_FAILURES = 5
 
 
 @click.command(name="run", cls=FilledCommand)
-@click.argument("source")
+@click.argument("source", shell_complete=complete_path)
 @with_model()
 @click.option(
     "--class",
@@ -125,7 +127,17 @@ _SHOWN_FAILURES = 5
     is_flag=True,
     help="Explain samples anew whose images have changed since, which is an error otherwise.",
 )
-@click.option("--out", required=True, help="The run folder, or an address as s3://bucket/run.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Write nothing: count images and objects, explain one sample, and say what the run takes.",
+)
+@click.option(
+    "--out",
+    required=True,
+    shell_complete=complete_path,
+    help="The run folder, or an address as s3://bucket/run.",
+)
 @quiet_option
 @click.pass_context
 def run(
@@ -156,6 +168,7 @@ def run(
     shard: tuple[int, int] | None,
     retry_failed: bool,
     retry_changed: bool,
+    dry_run: bool,
     out: str,
     quiet: bool,
 ) -> None:
@@ -166,8 +179,10 @@ def run(
     The same command goes on where it stopped, with any number of workers. The exit code is 1 if
     something failed.
     """
+    from misure.cli.forecast_text import forecast_lines
     from misure.runs.execution import Execution, shard_of_environment
     from misure.runs.folder import RunFolder
+    from misure.runs.forecast import forecast_run
     from misure.runs.plan import RunPlan
     from misure.runs.run import run
 
@@ -195,19 +210,16 @@ def run(
         retry_failed=retry_failed,
         retry_changed=retry_changed,
     )
+    given: dict[str, Any] = {
+        "model_options": model_options, "device": device, "slice_index": slice_index,
+        "image_options": image_options, "execution": execution,
+    }  # fmt: skip
+    if dry_run:
+        for line in forecast_lines(forecast_run(source, spec, out, plan, **given), out):
+            say(line)
+        return
     with run_progress(quiet) as on_progress:
-        done = run(
-            source,
-            spec,
-            out,
-            plan,
-            model_options=model_options,
-            device=device,
-            slice_index=slice_index,
-            image_options=image_options,
-            execution=execution,
-            on_progress=on_progress,
-        )
+        done = run(source, spec, out, plan, on_progress=on_progress, **given)
     folder = RunFolder(out)
     num_done, num_failed, first = 0, 0, []
     for record in folder.each_record():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from misure._util.words import counted
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.options import force_option, out_option, quiet_option, seed_option
 from misure.cli.terminal import progress, say
@@ -91,5 +92,5 @@ def train(
         by_class = ", ".join(f"{name} {dice:.3f}" for name, dice in card.test_dice.items())
         say(
             f"{out}: Dice on {card.num_test} test samples {card.mean_test_dice:.3f} ({by_class}); "
-            f"stopped by {card.stopped_by} after {card.stopped_after} steps."
+            f"stopped by {card.stopped_by} after {counted(card.stopped_after, 'step')}."
         )

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from misure._util.records import Amount, Count, Fraction, Record
 from misure._util.short_repr import ShortRepr
+from misure._util.words import counted
 from misure.explanation.answers.effects import LEAST_TOLD, rounded_up
 from misure.explanation.record import CostRecord, TargetRecord
 from misure.explanation.summary import named
@@ -165,7 +166,8 @@ class ChannelEffects(ShortRepr):
         if strongest.effect < LEAST_TOLD:
             most = rounded_up(strongest.effect)
             return (
-                f"Hidden one at a time, none of {len(self.effects)} channels took more than "
+                f"Hidden one at a time, none of "
+                f"{counted(len(self.effects), 'channel')} took more than "
                 f"{most:.2f} of the Dice of {target}."
             )
         other = self.effects[1]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from misure._util.records import Amount, Count, Fraction, Record
 from misure._util.short_repr import ShortRepr
+from misure._util.words import counted
 from misure.explanation.answers.pieces import Piece
 from misure.explanation.answers.surroundings import BACKGROUND
 from misure.explanation.record import CostRecord, TargetRecord
@@ -191,7 +192,8 @@ def _no_effect(strongest: ContextEffect, num_parts: int, target: str) -> str:
     if num_parts == 1:
         return f"With {strongest.name} hidden, {target} lost at most {most:.2f} of its Dice."
     return (
-        f"Hidden one at a time, none of {num_parts} parts of the surroundings took more than "
+        f"Hidden one at a time, none of "
+        f"{counted(num_parts, 'part')} of the surroundings took more than "
         f"{most:.2f} of the Dice of {target}."
     )
 

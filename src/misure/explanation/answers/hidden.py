@@ -26,6 +26,7 @@ from misure._util.arrays import read_arrays
 from misure._util.drawing import drawing
 from misure._util.records import Amount, Count, Fraction, Record, decode, plain
 from misure._util.short_repr import brief, short_repr
+from misure._util.words import counted
 from misure.errors import InputError, entrance
 from misure.explanation.answers.classes_there import classes_sentence
 from misure.explanation.question import QUESTIONS
@@ -342,7 +343,7 @@ def _exceptions(record: HiddenRegionRecord, where: str, dices: Mapping[str, floa
 
 def _found_sentence(record: HiddenRegionRecord) -> str:
     name = name_of(record)
-    passes = f"{record.cost.pass_equivalents} passes"
+    passes = f"{counted(record.cost.pass_equivalents, 'pass')}"
     if record.question == "necessary":
         if record.is_found:
             return (

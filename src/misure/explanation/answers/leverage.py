@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from misure._util.records import Amount, Count, Fraction, Record
 from misure._util.short_repr import ShortRepr
+from misure._util.words import counted
 from misure.errors import InputError, entrance
 from misure.explanation.answers.effects import LEAST_TOLD, rounded_up
 from misure.explanation.answers.intervention import (
@@ -116,7 +117,8 @@ class Leverage(ShortRepr):
         part = self.parts[0]
         if part.leverage < LEAST_TOLD:
             return (
-                f"Hidden one at a time, none of {len(self.parts)} parts of {target} took more than "
+                f"Hidden one at a time, none of "
+                f"{counted(len(self.parts), 'part')} of {target} took more than "
                 f"{rounded_up(part.leverage):.2f} of the Dice of the rest."
             )
         place = ", ".join(map(str, part.centre))

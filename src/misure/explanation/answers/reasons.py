@@ -18,6 +18,7 @@ from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Count, Fraction, Record
 from misure._util.seeds import seed_device
 from misure._util.short_repr import ShortRepr
+from misure._util.words import counted
 from misure.errors import InputError, entrance
 from misure.explanation.explain import choose_preset
 from misure.explanation.explanation import Explanation
@@ -284,7 +285,8 @@ def reasons_sentence(record: ReasonsRecord) -> str:
     if not any(reason.is_reduced for reason in others):
         return (
             f"With {hidden}, the rest of the image still suffices (Dice {others[-1].dice:.2f}); no "
-            f"smaller reason was found there within {record.cost.pass_equivalents} passes."
+            f"smaller reason was found there within "
+            f"{counted(record.cost.pass_equivalents, 'pass')}."
         )
     areas = ", ".join(share(reason.area_fraction) for reason in record.reasons)
     least = min(reason.dice_without for reason in record.reasons)

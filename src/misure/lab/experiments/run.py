@@ -8,6 +8,7 @@ from msgspec import structs
 
 from misure._util.files import durable_file, write_text
 from misure._util.progress import OnStep
+from misure._util.words import counted
 from misure.datasets import Reading, open_dataset
 from misure.datasets.synapse.phantom_files import write_phantoms
 from misure.datasets.synapse.prepare import prepare_synapse
@@ -262,7 +263,7 @@ def _estimate(explaining: _Explaining, say: Say) -> None:
     num_passes = sum(map(_passes_of_first, firsts)) * plan.num_samples
     say(
         f"about {num_passes:,} pass equivalents in all, estimated from the first sample of each "
-        f"part ({plan.num_samples} samples each)"
+        f"part ({counted(plan.num_samples, 'sample')} each)"
         if num_passes
         else "no estimate of passes: there is nothing to explain in the first samples"
     )
@@ -283,7 +284,10 @@ def _compare_parts(explaining: _Explaining, say: Say) -> dict[str, Comparison]:
     plan, out = explaining.plan, explaining.placeholders.out
     comparisons = {}
     for part in plan.parts:
-        say(f"{part.name}: {plan.num_samples} samples, {len(plan.methods)} methods")
+        say(
+            f"{part.name}: {counted(plan.num_samples, 'sample')}, "
+            f"{counted(len(plan.methods), 'method')}"
+        )
         comparison = explaining.part(part, plan.num_samples)
         if not any(row.cost for row in comparison.rows):
             say(

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from misure._util.words import counted
 from misure.datasets import Reading
 from misure.datasets.nifti import open_nifti
 from misure.datasets.sample import Dataset, Sample, case_of
@@ -96,7 +97,7 @@ def split_by_case(dataset: Dataset, fractions: Sequence[float], seed: int) -> li
     num_parts = len(fractions) + 1
     if len(cases) < num_parts:
         raise InputError(
-            f"expected at least {num_parts} cases, to train, validate and test on "
+            f"expected at least {counted(num_parts, 'case')}, to train, validate and test on "
             f"different ones, got {len(cases)}."
         )
     shuffled = [cases[i] for i in np.random.default_rng(seed).permutation(len(cases))]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from misure._util.tables import arrow, csv_text, markdown_table, plain, short
+from misure._util.words import counted
 from misure.metrics import METRICS, Metric
 from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.comparison.row import Row
@@ -26,7 +27,8 @@ def as_markdown(comparison: Comparison) -> str:
     summary, settings = comparison.summary(), comparison.settings
     num_objects = len({row.image for row in comparison.rows if row.target})
     words = (
-        f"{num_objects} objects, network {plain(settings['model'])}. Each cell: mean over objects "
+        f"{counted(num_objects, 'object')}, network {plain(settings['model'])}. Each cell: mean "
+        "over objects "
         "[95 % bootstrap interval of the mean, none below "
         f"{FEWEST_CASES} cases]; median. ↑ higher is better, ↓ lower is better. A target counts as "
         f"preserved from Dice {settings['dice_threshold']}; pixels that metrics remove are "

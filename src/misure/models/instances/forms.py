@@ -7,6 +7,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from misure._util.words import counted
 from misure.errors import InputError, ModelError
 from misure.models.binding import FoundObject
 from misure.models.instances.detections import (
@@ -99,7 +100,8 @@ class InstanceForm:
         found = self.reader.detections(output, inputs)
         if len(found) != len(inputs):
             raise ModelError(
-                f"expected the instances of each of {len(inputs)} images, {self.name} gave those "
+                f"expected the instances of each of {counted(len(inputs), 'image')}, "
+                f"{self.name} gave those "
                 f"of {len(found)}."
             )
         for one in found:

@@ -28,8 +28,10 @@ from misure.models.loaders.registry import (
     LOADERS,
     OPTIONS,
     Loader,
+    check_spec,
     load_model,
     loader,
+    missing_path,
     runs_code,
 )
 
@@ -38,7 +40,9 @@ __all__ = [
     "LOADERS",
     "OPTIONS",
     "Loader",
+    "check_spec",
     "load_model",
     "loader",
+    "missing_path",
     "runs_code",
 ]

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from misure._util.words import counted
 from misure.errors import InputError, ModelError
 from misure.models.instances.detections import Detections, Pixels, Reported, signed
 from misure.models.outputs import describe
@@ -53,7 +54,8 @@ class QueryReader:
         classes, masks = (output[key].float() for key in self._keys(output))
         if len(classes) != len(inputs):
             raise ModelError(
-                f"expected queries for each of {len(inputs)} images, got {describe(output)}."
+                f"expected queries for each of {counted(len(inputs), 'image')}, "
+                f"got {describe(output)}."
             )
         shares = classes.sigmoid() if self.is_sigmoid else classes.softmax(-1)[..., :-1]
         missing = self.num_classes - shares.shape[-1]

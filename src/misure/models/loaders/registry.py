@@ -120,10 +120,8 @@ def load_model(
         MissingDataError: weights that would have to be downloaded are not there.
         MissingDependencyError: an optional library is missing; the message names it.
     """
+    check_spec(spec)
     name, _, argument = spec.partition(":")
-    if name not in LOADERS or (not argument and LOADERS[name].usage != name):
-        usages = ", ".join(entry.usage for entry in LOADERS.values())
-        raise InputError(f"expected {usages}, got {spec[:200]!r}.{_hint(spec)}")
     if not isinstance(options.get("trust", False), bool):
         raise InputError(f"expected trust as true or false, got {options['trust']!r}.")
     if "prompts" in options and "prompts" not in LOADERS[name].options:
@@ -147,6 +145,33 @@ def load_model(
         net.to(torch_device)
     arguments: dict[str, Any] = {"name": spec, "device": torch_device} | settings | options
     return SegmentationModel(net, **arguments)
+
+
+def check_spec(spec: str) -> None:
+    """Raises an InputError for a spec that names no loader, or lacks what its loader needs."""
+    name, _, argument = spec.partition(":")
+    if name not in LOADERS or (not argument and LOADERS[name].usage != name):
+        usages = ", ".join(entry.usage for entry in LOADERS.values())
+        raise InputError(f"expected {usages}, got {spec[:200]!r}.{_hint(spec)}")
+
+
+def missing_path(spec: str) -> str:
+    """The file or folder that a spec names and that is not there; empty if none is missing.
+
+    What may also be a name on a hub counts as a path if it looks like one.
+
+    Args:
+        spec: that `check_spec` passes.
+    """
+    name, _, argument = spec.partition(":")
+    wanted = LOADERS[name].usage.partition(":")[2]
+    if "FILE" not in wanted and "FOLDER" not in wanted:
+        return ""
+    if ":" in wanted and not Path(argument).exists():
+        argument = argument.rpartition(":")[0] or argument
+    looks_like_a_path = argument.startswith(("/", ".", "~")) or argument.count("/") > 1
+    is_path = "ID" not in wanted.split("_") or looks_like_a_path
+    return argument if is_path and not Path(argument).expanduser().exists() else ""
 
 
 CODE_LOADERS = ("python", "function", "torchscript", "export")
