@@ -68,6 +68,7 @@ def test_links_lead_to_files_that_exist(document):
         "docs/guide/own-network.md",
         "docs/guide/network-recipes.md",
         "docs/guide/whole-data-sets.md",
+        "docs/guide/other-programs.md",
         "docs/guide/reliability.md",
     ],
 )

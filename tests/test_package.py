@@ -98,7 +98,7 @@ def test_the_oldest_versions_that_are_tested_are_those_that_are_allowed():
     extras = project["optional-dependencies"]
     # Tools; and what needs torchvision, whose builds need CUDA's torch.
     others = {"dev", "docs", "all", "networks"}
-    others |= {"torchvision", "nnunet", "smp", "bioimageio", "ultralytics"}
+    others |= {"torchvision", "nnunet", "smp", "bioimageio", "ultralytics", "napari"}
     allowed = [*project["dependencies"], *itertools.chain(*(extras[k] for k in {*extras} - others))]
     floors = dict(line.split(">=") for line in allowed)
     lines = (ROOT / "constraints-oldest.txt").read_text("utf-8").splitlines()
@@ -123,6 +123,7 @@ ROOMS = [
     "reliability",
     "reports",
     "viewer",
+    "napari",
     "lab",
     "testing",
     "cli",

@@ -85,6 +85,14 @@ def test_channels_in_several_files(folder, tmp_path, monkeypatch, extra):
     assert inside.any()
     assert not (inside & ~TARGET).any()
     assert extra or np.array_equal(inside, TARGET)
+    labels = nibabel.load(out / "labels.nii.gz")
+    assert np.allclose(labels.affine, AFFINE)
+    assert np.array_equal(np.isin(np.asarray(labels.dataobj), (1, 3)), inside)
+    assert {path.name for path in out.glob("labels*")} == {
+        "labels.nii.gz",
+        "labels.ctbl",
+        "labels.txt",
+    }
 
 
 def test_wrong_files_of_channels_are_one_sentence(folder):

@@ -167,7 +167,7 @@ def test_a_network_of_full_size(tmp_path, monkeypatch):
     name = "maskrcnn_resnet50_fpn"
     image = _picture(240, 320)
     net, _ = _downloaded(name, monkeypatch, tmp_path, image)
-    model = misure.load_model(f"torchvision:{name}", device="cpu", differentiable=False)
+    model = misure.load_model(f"torchvision:{name}", device="cpu")
     assert_lists(net, model, image)
 
 

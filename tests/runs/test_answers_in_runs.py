@@ -22,13 +22,13 @@ from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.explanation import Explanation
 from misure.reliability.scoring import check_settings, feature_settings
 from misure.reports.figures import notes_of
+from misure.reports.run_volumes import write_run_volumes
 from misure.runs.execution import Execution
 from misure.runs.folder import RunFolder
 from misure.runs.other_images import OtherImages
 from misure.runs.plan import RunPlan
 from misure.runs.run import read_run, run
 from misure.runs.table import RunTable
-from misure.runs.volumes import write_run_volumes
 
 NAMES = ("sky", "lamp")
 FEW = {"preset": "quick", "max_passes": 250, "baseline_image": "mean"}
@@ -238,7 +238,7 @@ def test_hidden_regions_of_volumes_become_volumes(tmp_path):
     hidden = HiddenRegion.load(tmp_path / "run" / record.surroundings.map)
     assert hidden.values.spacing_mm == [0.8, 0.8, 5.0]
     assert write_run_volumes(tmp_path / "run", tmp_path / "out") == 1
-    file = nibabel.load(tmp_path / "out" / "v#1" / "surroundings_region.nii.gz")
+    file = nibabel.load(tmp_path / "out" / "v_lamp" / "surroundings_region.nii.gz")
     assert np.array_equal(np.asarray(file.dataobj) > 0, hidden.region.numpy())
     assert np.allclose(file.affine, affine.numpy())
-    assert not (tmp_path / "out" / "v#1" / "necessary_region.nii.gz").exists()
+    assert not (tmp_path / "out" / "v_lamp" / "necessary_region.nii.gz").exists()

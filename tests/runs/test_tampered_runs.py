@@ -12,11 +12,11 @@ import toys
 from misure._util.records import decode
 from misure.datasets import Sample, SampleList
 from misure.reports.page import write_report
+from misure.reports.run_volumes import write_run_volumes
 from misure.runs.folder import RunFolder
 from misure.runs.plan import RunPlan
 from misure.runs.record import RunFile
 from misure.runs.run import read_run, run
-from misure.runs.volumes import write_run_volumes
 
 NAN, INFINITE = float("nan"), float("inf")
 

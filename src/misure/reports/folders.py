@@ -31,6 +31,7 @@ from misure.reports.channels_picture import save_channels_picture
 from misure.reports.comparison_picture import save_comparison_picture
 from misure.reports.explanation_picture import PANEL_FILES, PictureOptions, save_pictures
 from misure.reports.hidden_picture import save_hidden_picture
+from misure.reports.label_maps import write_region_labels
 from misure.reports.leverage_picture import save_leverage_picture
 from misure.reports.prompt_picture import save_prompt_picture
 
@@ -71,7 +72,9 @@ def save_result(
 
     For a volume it also writes `target.nii.gz`, `sufficient_region.nii.gz`,
     `minimally_sufficient_region.nii.gz` and `saliency_map.nii.gz`, to lay over it; the map is NaN
-    where nothing is known. Regions by channel are (I, J, K, C), in files of their names.
+    where nothing is known. `labels.nii.gz` holds all regions as one label map (see
+    `region_labels`), `labels.ctbl` and `labels.txt` name its numbers in 3D Slicer and ITK-SNAP.
+    Regions by channel are (I, J, K, C), in files of their names.
 
     Args:
         explanation: what to write.
@@ -122,6 +125,7 @@ def _save_volumes(explanation: Explanation, volume: VolumeFile, folder: Path) ->
             name: torch.stack([placed(plane) for plane in planes])
             for name, planes in by_channel.items()
         }
+    write_region_labels(tensors, volume.affine, folder, explanation.target.class_name)
     tensors |= {name: region.cpu().movedim(0, -1) for name, region in by_channel.items()}
     write_regions(tensors, volume.affine, folder, f"misure: {explanation.target.class_name}")
 
