@@ -53,6 +53,7 @@ PUBLIC = [
     "find_reasons",
     "leverage",
     "load_model",
+    "log_explanation",
     "missed_objects",
     "missed_target",
     "necessary_region",

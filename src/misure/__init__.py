@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from misure.models.model import SegmentationModel
     from misure.models.segmentation import Segmentation, predicted_target, segment
     from misure.models.target import Target
+    from misure.reports.loggers import log_explanation
     from misure.reports.page import write_report
     from misure.runs.execution import Execution
     from misure.runs.plan import RunPlan
@@ -95,6 +96,7 @@ _MODULE_OF = {
     "find_reasons": "explanation.answers.reasons",
     "leverage": "explanation.answers.leverage",
     "load_model": "models.loaders",
+    "log_explanation": "reports.loggers",
     "missed_objects": "explanation.answers.missed_objects",
     "missed_target": "models.missed",
     "necessary_region": "explanation.answers.hide",

@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec import structs
 
-from misure.explanation.record import reduction_note
+from misure.explanation.explanation import Explanation
+from misure.explanation.record import ExplanationRecord, reduction_note
 from misure.reports.answers import LABELS as ANSWER_LABELS
 from misure.reports.answers import answer_figures
 from misure.runs.record import DoneObject, ExplainedObject, ObjectRecord
@@ -115,19 +116,36 @@ def figures_of(
         if dices := record.augmented_dice:
             values["augmented_dice"] = sum(dices.values()) / len(dices)
     if isinstance(record, ExplainedObject):
-        values |= {name: attrgetter(path)(record) for name, path in _OF_REGIONS.items()}
-        small = record.minimally_sufficient_region
-        others, changes = small.dice_on_other_baseline_images, small.dice_under_small_changes
-        values |= {f"dice_on_{name}": dice for name, dice in others.items()}
-        values |= {f"dice_under_{kind}": dice for kind, dice in changes.items()}
-        whole = small.whole_image_under_small_changes
-        values |= {f"whole_under_{kind}": dice for kind, dice in whole.items()}
-        values |= answer_figures(record)
-        if record.minimality and record.minimality.cells_tested:
-            values["removable"] = record.minimality.removable / record.minimality.cells_tested
+        values |= _of_regions(record) | answer_figures(record)
     if review:
         values |= {name: review[name] for name in _PREDICTED}
     return {name: round(value, 6) for name, value in values.items() if value is not None}
+
+
+def figures_of_explanation(explanation: Explanation) -> dict[str, float]:
+    """Name -> number of an explanation, of those in LABELS that it has."""
+    values = explanation.values
+    found = _of_regions(values) | {
+        "target_area": values.target.area_fraction,
+        "target_pixels": values.target.pixels,
+        "score": values.target.score,
+        "passes": values.cost.pass_equivalents,
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _of_regions(record: ExplainedObject | ExplanationRecord) -> dict[str, float | None]:
+    """The figures of both regions, and of how the minimal one holds."""
+    values = {name: attrgetter(path)(record) for name, path in _OF_REGIONS.items()}
+    small = record.minimally_sufficient_region
+    others, changes = small.dice_on_other_baseline_images, small.dice_under_small_changes
+    values |= {f"dice_on_{name}": dice for name, dice in others.items()}
+    values |= {f"dice_under_{kind}": dice for kind, dice in changes.items()}
+    whole = small.whole_image_under_small_changes
+    values |= {f"whole_under_{kind}": dice for kind, dice in whole.items()}
+    if record.minimality and record.minimality.cells_tested:
+        values["removable"] = record.minimality.removable / record.minimality.cells_tested
+    return values
 
 
 def notes_of(record: ObjectRecord) -> list[str]:
