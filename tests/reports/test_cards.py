@@ -42,7 +42,7 @@ def test_a_region_that_leans_on_its_baseline_image_is_said_to(folder):
     for dices, said in ((lost, ["it leans on that fill."]), (lost | {"noise": 1.0}, [])):
         small = replace(record.minimally_sufficient_region, dice_on_other_baseline_images=dices)
         one = replace(record, minimally_sufficient_region=small)
-        columns = columns_of([AlignedObject([one], [None])], [{}], names)
+        columns = columns_of([AlignedObject([one], [None])], [{}], [{}], names)
         leans = columns["runs"][0]["leans"]
         assert [text.split(": ")[1] for text in leans.values()] == said
         assert columns["runs"][0]["figures"]["dice_on_noise"] == [dices["noise"]]
@@ -59,7 +59,7 @@ def test_a_region_that_small_changes_undo_is_said_to(folder):
             whole_image_under_small_changes={"shift": 1.0, "noise": 1.0},
         )
         one = replace(record, minimally_sufficient_region=small)
-        (run,) = columns_of([AlignedObject([one], [None])], [{}], names)["runs"]
+        (run,) = columns_of([AlignedObject([one], [None])], [{}], [{}], names)["runs"]
         assert [text.split("(")[1].split(")")[0] for text in run["lost"].values()] == said
         assert run["figures"]["dice_under_shift"] == [dices["shift"]]
         assert run["figures"]["whole_under_shift"] == [1.0]
@@ -90,7 +90,7 @@ def test_every_figure_has_a_label_and_is_read(folder):
         sufficient_region=replace(large, growth_mm=3.0),
     )
     predicted = dict.fromkeys(("failure_probability", "predicted_dice", "low", "high"), 0.5)
-    figures = figures_of(record, 0.3, predicted)
+    figures = figures_of(record, 0.3, predicted, 0.4)
     assert set(figures) == set(LABELS) - set(ANSWER_LABELS)
     assert (figures["augmented_dice"], figures["removable"], figures["overlap"]) == (
         0.75,
@@ -117,7 +117,7 @@ def test_networks_side_by_side_show_the_same_object(browser, tmp_path):
     browser.execute_script("document.querySelector('.card').click()")
     until(lambda: len(browser.find_elements("css selector", "#large canvas")) == 4)
     captions = [one.text for one in browser.find_elements("css selector", "#large figcaption")]
-    assert captions == ["image", "saliency map"] * 2
+    assert captions == ["image", "saliency map over the image"] * 2
 
 
 def test_natural_order_of_names(folder):

@@ -61,7 +61,7 @@ def test_dust_is_drawn_as_its_density_in_the_page(folder, browser, tmp_path, mon
     browser.execute_script("document.querySelector('.card').click()")
     until(lambda: len(browser.find_elements("css selector", "#large canvas")) == 4)
     captions = [one.text for one in browser.find_elements("css selector", "#large figcaption")]
-    assert captions[1].endswith("density of the specks (each region was shown as it is)")
+    assert captions[0].endswith("density of the specks (each region was shown as it is)")
     assert browser.find_element("css selector", "#large .notes").text.endswith("is dust.")
     colours = browser.execute_script(
         "const c = document.querySelector('#large canvas[data-kind=outlines]');"

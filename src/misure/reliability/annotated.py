@@ -38,6 +38,14 @@ LabelMap = str | Mapping[int, int] | Mapping[str, int | Sequence[int]]
 def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
     """Key of each finished object -> its Dice with the annotation, in [0, 1].
 
+    Arguments and errors are those of `annotated_objects`.
+    """
+    return {key: value for key, value, _ in annotated_objects(run, dataset)}
+
+
+def annotated_objects(run: str | Path, dataset: Dataset) -> Iterator[tuple[str, float, Tensor]]:
+    """The key of each finished object, its Dice in [0, 1], and the annotated pixels (*spatial).
+
     Samples without an annotation are left out, and objects that lie on ignored pixels only. A
     sample whose annotation cannot be used is left out with a warning, unless none can.
 
@@ -59,7 +67,7 @@ def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
     indices = {key: index for index, key in enumerate(dataset.keys)}
     _check_known(records_by_sample, indices, folder.address)
     class_of = _annotated_classes(records_by_sample.values(), class_names)
-    dices: dict[str, float] = {}
+    num_annotated = 0
     unread: dict[str, MisureError] = {}
     for key, records in records_by_sample.items():
         regions = {record.key: folder.read_map(record.map)["target"] for record in records}
@@ -73,11 +81,12 @@ def object_dices(run: str | Path, dataset: Dataset) -> dict[str, float]:
             unread[key] = error
             continue
         if sample.is_annotated:
-            dices |= _dices_of_sample(records, regions, sample, class_of, is_whole)
+            matched = _matched_of_sample(records, regions, sample, class_of, is_whole)
+            num_annotated += len(matched)
+            yield from matched
     _tell_unread(unread, len(records_by_sample))
-    if not dices and folder.settings().model_settings.get("multilabel"):
+    if not num_annotated and folder.settings().model_settings.get("multilabel"):
         _check_regions(dataset, indices, records_by_sample)
-    return dices
 
 
 def _check_regions(dataset: Dataset, indices: Mapping[str, int], samples: Iterable[str]) -> None:
@@ -87,25 +96,25 @@ def _check_regions(dataset: Dataset, indices: Mapping[str, int], samples: Iterab
         raise NumberingError(needs_regions("the annotations"))
 
 
-def _dices_of_sample(
+def _matched_of_sample(
     records: Sequence[DoneObject],
     regions: Mapping[str, Tensor],
     sample: Sample,
     class_of: Mapping[int, int],
     is_whole: bool,
-) -> dict[str, float]:
-    """Key of each object of a sample -> its Dice, without those on ignored pixels only."""
-    dices: dict[str, float] = {}
+) -> list[tuple[str, float, Tensor]]:
+    """Key, Dice and annotated pixels of each object, without those on ignored pixels only."""
+    found: list[tuple[str, float, Tensor]] = []
     judged = sample.judged
     for of_class in _by_class(records):
         annotated = _annotated_objects(sample, class_of[of_class[0].class_index], is_whole)
-        matched = matched_dices([regions[record.key] for record in of_class], annotated, judged)
-        dices |= {
-            record.key: value
-            for record, value in zip(of_class, matched, strict=True)
+        matched = _matched([regions[record.key] for record in of_class], annotated, judged)
+        found += [
+            (record.key, value, union)
+            for record, (value, union) in zip(of_class, matched, strict=True)
             if value is not None
-        }
-    return dices
+        ]
+    return found
 
 
 def _tell_unread(unread: dict[str, MisureError], num_samples: int) -> None:
@@ -253,6 +262,13 @@ def matched_dices(
             the object that each pixel belongs to, from 1, and 0 for none.
         judged: (*spatial) bool, False for ignored pixels.
     """
+    return [value for value, _ in _matched(predicted, annotated, judged)]
+
+
+def _matched(
+    predicted: Sequence[Tensor], annotated: Sequence[Tensor] | Tensor, judged: Tensor
+) -> list[tuple[float | None, Tensor]]:
+    """The Dice of each predicted object as in `matched_dices`, and the pixels of its own ones."""
     objects = _Numbered(annotated) if isinstance(annotated, Tensor) else _Separate(annotated)
     regions = [region & judged for region in predicted]
     shared = [objects.shared(region) for region in regions]
@@ -261,14 +277,14 @@ def matched_dices(
         num_shared, owner = torch.stack(shared).max(0)
         for number in torch.nonzero(num_shared).ravel().tolist():
             own[int(owner[number])].append(number)
-    dices: list[float | None] = []
+    matched: list[tuple[float | None, Tensor]] = []
     for i, region in enumerate(regions):
         numbers = own.get(i, [])
         if not numbers and len(shared[i]) and shared[i].max() > 0:
             numbers = [int(shared[i].argmax())]
         union = objects.union(numbers, region) & judged
-        dices.append(dice(region, union) if bool(region.any()) else None)
-    return dices
+        matched.append((dice(region, union) if bool(region.any()) else None, union))
+    return matched
 
 
 class _Separate:

@@ -51,15 +51,13 @@ def read_examples(
         InputError: another number of annotations than runs, runs with different settings, or
             annotations that do not fit them (see `object_dices`).
     """
-    if len(annotations) not in (1, len(runs)) or not runs:
-        raise InputError(
-            "expected one data set of annotations for all runs or one for each, got "
-            f"{len(annotations)} for {len(runs)}."
-        )
+    check_one_or_each(runs, annotations)
     settings = feature_settings(runs[0])
     for run in runs[1:]:
         check_settings(run, settings)
-    opened = _Opened({"ignore": ignore, "label_offset": label_offset, "label_map": label_map})
+    opened = OpenedAnnotations(
+        {"ignore": ignore, "label_offset": label_offset, "label_map": label_map}
+    )
     records: list[ObjectRecord] = []
     dices: list[float] = []
     for number, run in enumerate(runs):
@@ -80,8 +78,21 @@ def read_examples(
     )
 
 
-class _Opened:
-    """Data sets of annotations, each opened once for all runs."""
+def check_one_or_each(runs: Sequence[str | Path], annotations: Sequence[str | Dataset]) -> None:
+    """Raises an InputError unless there is one data set for all runs, or one for each."""
+    if len(annotations) not in (1, len(runs)) or not runs:
+        raise InputError(
+            "expected one data set of annotations for all runs or one for each, got "
+            f"{len(annotations)} for {len(runs)}."
+        )
+
+
+class OpenedAnnotations:
+    """Data sets of annotations, each opened once for all runs.
+
+    Args:
+        numbering: options of `numbering_of`.
+    """
 
     def __init__(self, numbering: dict[str, Any]) -> None:
         self._numbering = numbering

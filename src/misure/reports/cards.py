@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from misure.explanation.by_channel_record import ByChannelRecord
 from misure.explanation.dust import dust_note
 from misure.explanation.record import baseline_image_note, small_changes_note, transfer_source
+from misure.reports.annotations import Annotated
 from misure.reports.answers import effect_labels, hidden_captions
 from misure.reports.figures import LABELS, figures_of, notes_of
 from misure.reports.planes import encoded_image, object_pictures
@@ -15,6 +17,9 @@ from misure.runs.record import DoneObject, ExplainedObject, FailedObject, Object
 
 Review = Mapping[str, Mapping[str, Any]]
 """Key -> what a reliability model predicts: a row of `score_run`."""
+
+Annotations = Mapping[str, Annotated]
+"""Key -> what is annotated of an object."""
 
 _NONE, _REGIONS, _MAP, _FAILED = "-rmf"  # what a run has of an object
 
@@ -48,16 +53,21 @@ def _natural(key: str) -> list[tuple[int, int, str]]:
 
 
 def columns_of(
-    objects: Sequence[AlignedObject], reviews: Sequence[Review], names: Numbered
+    objects: Sequence[AlignedObject],
+    reviews: Sequence[Review],
+    annotations: Sequence[Annotations],
+    names: Numbered,
 ) -> dict[str, Any]:
     """What is searched and sorted: `keys`, `classes`, `labels` of figures, and `runs`.
 
     Args:
         objects: in the order of the page.
         reviews: for each run what is predicted of its objects.
+        annotations: for each run what is annotated of its objects.
         names: of classes; those that are met get a number.
     """
-    runs = [_run_columns(objects, number, review, names) for number, review in enumerate(reviews)]
+    known_of_run = enumerate(zip(reviews, annotations, strict=True))
+    runs = [_run_columns(objects, number, *known, names) for number, known in known_of_run]
     known = {name for run in runs for name in run["figures"]}
     labels = {**LABELS, **_effect_labels(objects)}
     return {
@@ -80,21 +90,28 @@ def _effect_labels(objects: Sequence[AlignedObject]) -> dict[str, str]:
 
 
 def _run_columns(
-    objects: Sequence[AlignedObject], number: int, review: Review, names: Numbered
+    objects: Sequence[AlignedObject],
+    number: int,
+    review: Review,
+    annotated: Annotations,
+    names: Numbered,
 ) -> dict[str, Any]:
     """The columns of one run, each as long as the page; what few objects have is by number."""
     status: list[str] = []
     figures: dict[str, list[float | None]] = {}
     sparse: dict[str, dict[int, Any]] = {
         "key": {}, "class": {}, "failed": {}, "notes": {}, "leans": {}, "lost": {}, "dust": {},
-        "context": {}, "transfer": {},
+        "context": {}, "transfer": {}, "outline": {},
     }  # fmt: skip
     for place, one in enumerate(objects):
         record = one.records[number]
         status.append(_status(record))
         if record is None:
             continue
-        known = figures_of(record, one.overlaps[number], review.get(record.key))
+        own = annotated.get(record.key)
+        known = figures_of(
+            record, one.overlaps[number], review.get(record.key), own.dice if own else None
+        )
         for name, value in known.items():
             figures.setdefault(name, [None] * len(objects))[place] = value
         for column, cell in _sparse_cells(record, one.first, names).items():
@@ -129,6 +146,8 @@ def _sparse_cells(record: ObjectRecord, first: ObjectRecord, names: Numbered) ->
             cells["leans"] = leans
         if lost := small_changes_note(record):
             cells["lost"] = lost
+        if record.silhouette_dice >= record.dice_threshold:
+            cells["outline"] = 1
         if dust := dust_note(record):
             cells["dust"] = dust
         cells["transfer"] = names(transfer_source(record))
@@ -139,6 +158,7 @@ def picture_parts(
     runs: Sequence[RunInRow],
     objects: Sequence[AlignedObject],
     reviews: Sequence[Review],
+    annotations: Sequence[Annotations],
     size_px: int,
     num_of_part: int,
 ) -> Iterator[dict[str, Any]]:
@@ -148,6 +168,7 @@ def picture_parts(
         runs: side by side.
         objects: in the order of the page.
         reviews: for each run what is predicted of its objects.
+        annotations: for each run what is annotated of its objects.
         size_px: longer side of the pictures.
         num_of_part: objects of a part.
 
@@ -159,8 +180,10 @@ def picture_parts(
         some = objects[start : start + num_of_part]
         entries = [
             [
-                _entry(run, record, review, images, size_px)
-                for run, record, review in zip(runs, one.records, reviews, strict=True)
+                _entry(run, record, review, annotated, images, size_px)
+                for run, record, review, annotated in zip(
+                    runs, one.records, reviews, annotations, strict=True
+                )
             ]
             for one in some
         ]
@@ -196,16 +219,22 @@ def _entry(
     run: RunInRow,
     record: ObjectRecord | None,
     review: Review,
+    annotated: Annotations,
     images: Images,
     size_px: int,
 ) -> dict[str, Any] | None:
     """The pictures of one object in one run, and what the large view says of it."""
     if not isinstance(record, DoneObject):
         return None
+    own = annotated.get(record.key)
     entry: dict[str, Any] = {
         "image": images.number(run, record.thumbnail),
-        **object_pictures(run.folder, record, size_px),
+        **object_pictures(run.folder, record, size_px, own.region if own else None),
     }
+    if own:
+        entry["annotated"] = round(own.dice, 6)
+    if isinstance(record, ExplainedObject) and record.by_channel:
+        entry["channels"] = channels_of(record.by_channel)
     if isinstance(record, ExplainedObject) and record.sufficiency_curve:
         entry["curve"] = [
             [point.dice_threshold, round(point.area_fraction, 6), round(point.dice, 6)]
@@ -218,3 +247,27 @@ def _entry(
     if row := review.get(record.key):
         entry["reasons"] = row["reasons"]
     return entry
+
+
+def channels_of(by_channel: ByChannelRecord) -> dict[str, Any]:
+    """The `rows` of a table of regions by channel, and what is `said` of them together.
+
+    A row has the channel's name, its growth in pixels (None: nothing of it is shown), and the
+    shares of it that its sufficient and its minimally sufficient region are.
+    """
+    rows = [
+        [
+            one.name,
+            None if one.growth_px is None else round(one.growth_px, 2),
+            round(one.sufficient_area_fraction, 4),
+            round(one.area_fraction, 4),
+        ]
+        for one in by_channel.channels
+    ]
+    ended = "" if by_channel.is_one_minimal else "; not every block of it was found to be missed"
+    said = (
+        f"With other places in each channel, {by_channel.area_fraction:.1%} of all pixels of all "
+        f"channels suffice, Dice {by_channel.dice:.3f} (sufficient region "
+        f"{by_channel.sufficient_area_fraction:.1%}, Dice {by_channel.sufficient_dice:.3f}){ended}."
+    )
+    return {"rows": rows, "said": said}

@@ -90,6 +90,7 @@ LABELS = {
     "at_image_edge": "at the edge of the image",
     "object_parts": "parts of the object",
     "augmented_dice": "on changed images, mean Dice",
+    "annotated_dice": "with the annotation, Dice",
     "overlap": "overlap with the other run's object, IoU",
     **ANSWER_LABELS,
     "failure_probability": "chance of failure",
@@ -101,7 +102,10 @@ LABELS = {
 
 
 def figures_of(
-    record: ObjectRecord, overlap: float | None, review: Mapping[str, Any] | None
+    record: ObjectRecord,
+    overlap: float | None,
+    review: Mapping[str, Any] | None,
+    annotated_dice: float | None = None,
 ) -> dict[str, float]:
     """Name -> number of an object, of those that it has.
 
@@ -109,8 +113,9 @@ def figures_of(
         record: of the object.
         overlap: IoU with the object of another run beside which it stands.
         review: its row of `score_run`.
+        annotated_dice: with the annotation, in [0, 1].
     """
-    values: dict[str, float | None] = {"overlap": overlap}
+    values: dict[str, float | None] = {"overlap": overlap, "annotated_dice": annotated_dice}
     if isinstance(record, DoneObject):
         values |= {name: attrgetter(path)(record) for name, path in _OF_ALL.items()}
         if dices := record.augmented_dice:

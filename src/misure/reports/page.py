@@ -15,13 +15,17 @@ import jinja2
 
 from misure._util.files import durable_file
 from misure._version import __version__
+from misure.datasets import Dataset
 from misure.errors import InputError, RunFolderError, entrance
 from misure.methods import METHODS
 from misure.reliability import ReliabilityModel, score_run
+from misure.reliability.annotated import LabelMap
+from misure.reports.annotations import annotations_of
 from misure.reports.answers import answers_at_a_glance, surroundings_at_a_glance
 from misure.reports.cards import Numbered, columns_of, natural_order, picture_parts
 from misure.reports.channels_table import channels_at_a_glance
 from misure.reports.picture_folder import PictureFolder, remove_pictures
+from misure.reports.settings_table import settings_table
 from misure.reports.statistics import at_a_glance
 from misure.runs.alignment import RunInRow, align
 
@@ -36,6 +40,12 @@ _SIZES_PX = ((150, 384), (600, 256), (5000, 192))
 
 _LEAST_SIZE_PX = 128
 
+_SCRIPTS = (
+    *("objects", "pictures", "outlines", "painting", "words", "marks", "ranges", "filters"),
+    *("charts", "cards", "zoom", "dialog", "saving", "link", "printing", "tables", "start"),
+)
+"""The page's scripts by their nouns, each before those that need it."""
+
 
 @entrance("write_report")
 def write_report(
@@ -43,6 +53,11 @@ def write_report(
     out: str | Path,
     *,
     reliability: ReliabilityModel | None = None,
+    annotations: Sequence[str | Dataset] = (),
+    ignore: Sequence[int] | None = None,
+    label_offset: int | None = None,
+    label_map: LabelMap | None = None,
+    picture_px: int | None = None,
 ) -> list[Path]:
     """Writes the report of one run or of several, and gives the files, the page `out` first.
 
@@ -54,17 +69,25 @@ def write_report(
         out: the file to write.
         reliability: predicts how far each object can be trusted; the report then also lists what to
             review.
+        annotations: data sets with annotations, for each run or one for all (see `read_examples`);
+            the report then shows the annotated pixels of each object and its Dice with them.
+        ignore, label_offset, label_map: what the numbers in annotations mean (see `read_examples`).
+        picture_px: longer side of the pictures in the report, at most; None: 384 for 150 objects or
+            fewer, less for more. A run keeps its images as small as its plan says (`thumbnail_px`).
 
     Raises:
         RunFolderError: a folder is no run, or holds nothing yet.
         InputError: no run, a file that cannot be written, a folder of pictures that holds other
-            files, or a run that the reliability model cannot judge.
+            files, a run that the reliability model cannot judge, annotations that do not fit, or
+            pictures of less than 16 pixels.
     """
     out = Path(out)
     if not runs:
         raise InputError("expected at least one run folder, got none.")
     if not out.parent.is_dir() or out.is_dir():
         raise InputError(f"expected a file in an existing folder, got {out}.")
+    if picture_px is not None and picture_px < 16:
+        raise InputError(f"expected picture_px of 16 or more, got {picture_px}.")
     opened = [RunInRow.open(run) for run in runs]
     objects = natural_order(align(opened))
     if not objects:
@@ -76,9 +99,12 @@ def write_report(
         _section(*of_run, names=names)
         for of_run in zip(_names(runs), opened, rows, _places(opened, objects), strict=True)
     ]
-    data = columns_of(objects, reviews, names) | {"build": secrets.token_hex(8)}
+    numbering = {"ignore": ignore, "label_offset": label_offset, "label_map": label_map}
+    annotated = annotations_of(runs, annotations, numbering)
+    data = columns_of(objects, reviews, annotated, names) | {"build": secrets.token_hex(8)}
     size_px = next((px for most, px in _SIZES_PX if len(objects) <= most), _LEAST_SIZE_PX)
-    parts = picture_parts(opened, objects, reviews, size_px, _OBJECTS_OF_A_PART)
+    size_px = picture_px or size_px
+    parts = picture_parts(opened, objects, reviews, annotated, size_px, _OBJECTS_OF_A_PART)
     with _pictures(out, data, parts, is_apart=len(objects) > OBJECTS_IN_ONE_FILE) as (
         inside,
         files,
@@ -93,6 +119,9 @@ def write_report(
             data=data,
             parts=inside,
             has_answers=any(run.settings.asks_more for run in opened),
+            has_annotations=any(annotated),
+            settings=settings_table([run.folder.file() for run in opened]),
+            scripts=_SCRIPTS,
         )
         with (
             durable_file(out) as unfinished,

@@ -3,16 +3,18 @@
 Each object carries its planes as one small PNG: red is the saliency map, blue the number of nested
 regions that hold a pixel, green the sum of 1 for the target, 2 for the sufficient, 4 for the
 minimally sufficient region, 8 for what the map knows nothing about, 16 for the necessary region, 32
-for that of the surroundings, and 64 for other reasons.
+for that of the surroundings, 64 for other reasons, and 128 for the annotation.
 """
 
 import base64
 import io
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from misure.errors import RunFolderError
 from misure.explanation.dust import is_dust
@@ -28,17 +30,22 @@ from misure.runs.record import DoneObject, ExplainedObject
 _SHOWN = 0.4  # share of a small pixel from which a region is drawn there
 _SHADES = 15  # of the map; more would be noise that does not compress
 _ARRAYS = ("target", "sufficient_region", "minimally_sufficient_region")
-_ANSWERS = ("necessary", "surroundings", "reasons")
+_FURTHER = ("necessary", "surroundings", "reasons", "annotation")
 _DENSITY = 1 / 4  # of the sides of the other pictures: a density has no finer detail
 
 
-def object_pictures(folder: RunFolder, record: DoneObject, size_px: int) -> dict[str, str]:
+def object_pictures(
+    folder: RunFolder, record: DoneObject, size_px: int, annotation: Tensor | None = None
+) -> dict[str, Any]:
     """The `planes` of one object as a PNG in base64; of dust also the `densities`.
+
+    `size` has the height and the width of what they show, in pixels of the image.
 
     Args:
         folder: of the run.
         record: of the object.
         size_px: longer side of the PNG, at most.
+        annotation: (*spatial) bool, the annotated pixels of the object; None: it has none.
 
     Raises:
         RunFolderError: the object's map is missing or damaged.
@@ -46,7 +53,13 @@ def object_pictures(folder: RunFolder, record: DoneObject, size_px: int) -> dict
     arrays = folder.read_map(record.map)
     _check_own(arrays, record, folder)
     arrays |= answered_regions(folder, record, arrays["target"].shape)
-    pictures = {"planes": encoded_planes(arrays, record, size_px)}
+    if annotation is not None:
+        arrays["annotation"] = annotation
+    take, _ = viewing_plane(arrays["target"], record.viewing_order or AS_STORED)
+    pictures: dict[str, Any] = {
+        "planes": encoded_planes(arrays, record, size_px),
+        "size": list(take(arrays["target"]).shape),
+    }
     if isinstance(record, ExplainedObject) and is_dust(record):
         pictures["densities"] = encoded_densities(arrays, record, size_px)
     return pictures
@@ -81,7 +94,7 @@ def encoded_planes(arrays: Mapping[str, torch.Tensor], record: DoneObject, size_
     for level in levels:
         nested += share(saliency_map >= level) >= _SHOWN
     flags |= (share(saliency_map.isnan()) > 1 - _SHOWN).astype(np.uint8) << len(_ARRAYS)
-    for bit, name in enumerate(_ANSWERS, len(_ARRAYS) + 1):
+    for bit, name in enumerate(_FURTHER, len(_ARRAYS) + 1):
         if name in arrays:
             flags |= (share(arrays[name]) >= _SHOWN).astype(np.uint8) << bit
     plane = Image.fromarray(take(fill_unknown(saliency_map).clamp(min=0)).float().numpy())

@@ -17,6 +17,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -69,7 +70,8 @@ class RunFolder:
             InputError: a folder that holds something else.
         """
         self._refuse_foreign()
-        file = RunFile(format=FORMAT, settings=settings)
+        begun = datetime.now(UTC).isoformat(timespec="seconds")
+        file = RunFile(format=FORMAT, settings=settings, begun=begun)
         text = json.dumps(plain(file), indent=2, allow_nan=False) + "\n"
         try:
             if not self.storage.has_any(RECORDS):
@@ -106,7 +108,11 @@ class RunFolder:
             )
 
     def settings(self) -> RunSettings:
-        """What the run was begun with.
+        """What the run was begun with. Raises errors as `file`."""
+        return self.file().settings
+
+    def file(self) -> RunFile:
+        """What the run was begun with, and when.
 
         Raises:
             RunFolderError: no run folder, or one that another version of misure wrote.
@@ -127,7 +133,7 @@ class RunFolder:
         try:
             header = decode(text, RunHeader, what)
             if header.format == FORMAT:
-                return decode(text, RunFile, what).settings
+                return decode(text, RunFile, what)
         except InputError as error:
             raise RunFolderError(str(error)) from error
         version = header.settings.get("misure_version", "another version")

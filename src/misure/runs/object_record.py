@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
 from torch import Tensor
 
 from misure._util.records import convert, encode
@@ -95,6 +96,7 @@ def write_object(
     signs: ObjectSigns,
     explained: Explained,
     *,
+    thumbnail_px: int,
     revision: int = 0,
 ) -> ObjectRecord:
     """The record of an object, done or failed; the files that it names are on disk.
@@ -106,6 +108,7 @@ def write_object(
         run_object: the object.
         signs: what else is recorded of it.
         explained: what explains it, or why nothing does.
+        thumbnail_px: longer side of its image for the report, at most.
         revision: how often the sample was explained anew.
 
     Raises:
@@ -114,7 +117,8 @@ def write_object(
     try:
         if isinstance(explained, Exception):
             raise explained
-        record = _done(writer, sample, segmentation, run_object, signs, explained)
+        picture = thumbnail(sample, run_object.target, thumbnail_px)
+        record = _done(writer, sample, segmentation, run_object, signs, explained, picture)
         record = msgspec.structs.replace(record, revision=revision)
         encode(record)  # a number that is NaN is a failure of this object alone
     except (OSError, RunFolderError):
@@ -142,6 +146,7 @@ def _done(
     run_object: RunObject,
     signs: ObjectSigns,
     explained: Explanation | MethodResult | Answer,
+    picture: np.ndarray,
 ) -> DoneObject:
     target = run_object.target
     explanation = explained if isinstance(explained, Explanation) else explained.explanation
@@ -155,7 +160,7 @@ def _done(
         "class_name": target.class_name,
         "instance": run_object.instance,
         "map": writer.save("maps", run_object.key, ".npz", saved.save),
-        "thumbnail": writer.save_thumbnail(image_key, thumbnail(sample, target)),
+        "thumbnail": writer.save_thumbnail(image_key, picture),
         "target": TargetRecord.of(saved.target, known_spacing(sample.spacing_mm)),
         "cost": cost.counts(),
         "affine": None if sample.affine is None else sample.affine.tolist(),

@@ -16,6 +16,8 @@ from misure.explanation.answers.whole import check_answerable
 from misure.methods import METHODS
 from misure.models.model import SegmentationModel
 
+MOST_THUMBNAIL_PX = 8192
+
 _OF_ANSWER = ("preset", "max_passes", "dice_threshold")  # its own arguments, no options
 
 
@@ -45,6 +47,8 @@ class RunPlan(Record, frozen=True, kw_only=True):
             `asked` all samples have this one, as in `explain`.
         test_time_augmentation: also record how well each object is segmented again on slightly
             changed images (see `augmented_dices`), which takes four forward passes a sample.
+        thumbnail_px: longer side of the images that are kept for the report, at most; larger images
+            are shrunk.
     """
 
     objects: Literal["all", "asked"] = "all"
@@ -60,6 +64,7 @@ class RunPlan(Record, frozen=True, kw_only=True):
     dice_threshold: float = 0.9
     seed: int = 0
     test_time_augmentation: bool = False
+    thumbnail_px: int = 384
 
     def __post_init__(self) -> None:
         force_setattr(self, "classes", tuple(self.classes))
@@ -88,6 +93,10 @@ class RunPlan(Record, frozen=True, kw_only=True):
             )
         for name in self.classes:
             model.find_class(name)
+        if not 16 <= self.thumbnail_px <= MOST_THUMBNAIL_PX:
+            raise InputError(
+                f"expected thumbnail_px from 16 to {MOST_THUMBNAIL_PX:,}, got {self.thumbnail_px}."
+            )
         if not 0 <= self.min_area < 1 or not 0 < self.dice_threshold <= 1:
             raise InputError(
                 f"expected min_area in [0, 1) and dice_threshold in (0, 1], got {self.min_area} "

@@ -71,10 +71,13 @@ class RunFile(Record, frozen=True, kw_only=True):
     Attributes:
         format: see `FORMAT`.
         settings: of the run.
+        begun: when the folder was made, as ISO 8601 in UTC; empty in folders of misure before it
+            was recorded.
     """
 
     format: int
     settings: RunSettings
+    begun: str = ""
 
 
 class RunHeader(msgspec.Struct):

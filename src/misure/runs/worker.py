@@ -99,7 +99,14 @@ class RunWorker:
             return _record_failed_sample(self._writer, finished, reason_of(error))
         explained = self._explain(image, key, objects, of_sample)
         records = [
-            write_object(self._writer, sample, segmentation, *parts, revision=finished.revision)
+            write_object(
+                self._writer,
+                sample,
+                segmentation,
+                *parts,
+                thumbnail_px=self._plan.thumbnail_px,
+                revision=finished.revision,
+            )
             for parts in zip(objects, signs, explained, strict=True)
         ]
         self._writer.append([*records, structs.replace(finished, num_objects=len(records))])

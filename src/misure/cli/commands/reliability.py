@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Mapping
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +9,9 @@ import click
 
 from misure._util.words import counted
 from misure.cli.commands.filled_help import FilledCommand
-from misure.cli.commands.option_values import names, number_map, numbers_or_none
+from misure.cli.commands.numbering import with_numbering
+from misure.cli.commands.option_values import names
 from misure.cli.commands.options import (
-    Command,
     complete_path,
     force_option,
     out_option,
@@ -35,44 +34,6 @@ _annotations = click.option(
     help="Data set with annotations, e.g. coco:FOLDER, or a folder of them; one for all runs, or "
     "one for each.",
 )
-_numbering = [
-    click.option(
-        "--ignore",
-        metavar="NUMBERS",
-        callback=numbers_or_none,
-        help="Numbers in annotations that mean not judged, with commas, or none.  [default: 255 "
-        "in pictures that hold other classes]",
-    ),
-    click.option(
-        "--label-offset",
-        type=int,
-        metavar="N",
-        help="Added to the numbers in annotations, e.g. -1 if they begin at 1.  [default: as the "
-        "network says]",
-    ),
-    click.option(
-        "--label-map",
-        metavar="NUMBER=CLASS",
-        callback=number_map,
-        help="Class index of each number in annotations, with commas, e.g. 255=1; or the numbers "
-        "of each class where classes overlap, e.g. WT=1+2+4,TC=1+4,ET=4.",
-    ),
-]
-
-
-def _with_numbering(command: Command) -> Command:
-    """Adds the flags that say what the numbers in annotations mean, as one dictionary."""
-
-    @wraps(command)
-    def gathered(*args: Any, **values: Any) -> None:
-        names = ("ignore", "label_offset", "label_map")
-        command(*args, numbering={name: values.pop(name) for name in names}, **values)
-
-    for option in reversed(_numbering):
-        gathered = option(gathered)
-    return gathered
-
-
 _cut = click.option(
     "--cut",
     default=0.8,
@@ -95,7 +56,7 @@ def reliability() -> None:
 @reliability.command(cls=FilledCommand)
 @_runs
 @_annotations
-@_with_numbering
+@with_numbering
 @_cut
 @_coverage
 @click.option(
@@ -224,7 +185,7 @@ def score(run: str, model: Path, out: Path, force: bool) -> None:
 @reliability.command()
 @_runs
 @_annotations
-@_with_numbering
+@with_numbering
 @click.option(
     "--test",
     "tests",

@@ -91,6 +91,13 @@ _SHOWN_FAILURES = 5
     is_flag=True,
     help="Also record whether slightly changed images are segmented the same (4 passes each).",
 )
+@click.option(
+    "--thumbnail-px",
+    type=click.IntRange(16, 8192),
+    default=384,
+    show_default=True,
+    help="Longer side of the images that are kept for the report.",
+)
 @seed_option
 @click.option(
     "--engine",
@@ -159,6 +166,7 @@ def run(
     lost_dice: float,
     robust: float | None,
     test_time_augmentation: bool,
+    thumbnail_px: int,
     seed: int,
     engine: str,
     workers: int,
@@ -199,6 +207,7 @@ def run(
         robust=robust,
         seed=seed,
         test_time_augmentation=test_time_augmentation,
+        thumbnail_px=thumbnail_px,
     )
     execution = Execution(
         engine=engine,
