@@ -70,11 +70,12 @@ def in_this_process():
 @pytest.fixture
 def blank_pictures(monkeypatch):
     """Pictures of explanations are blank: for tests of what else a command writes and says."""
-    from misure.reports.explanation_picture import PANEL_FILES
+    from misure.reports.explanation_panels import PANELS
 
-    def save_blank(explanation, presentation, segmentation, folder, *, order=None):
-        for name in ("overview.png", *PANEL_FILES):
-            Image.new("L", (1, 1)).save(folder / name)
+    def save_blank(explanation, presentation, segmentation, folder, *, lie=None, options=None):
+        montage = ["montage"] if explanation.target.region.ndim == 3 else []
+        for name in ("overview", *PANELS, *montage):
+            Image.new("L", (1, 1)).save(folder / f"{name}.png")
 
     monkeypatch.setattr("misure.reports.folders.save_pictures", save_blank)
 

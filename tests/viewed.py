@@ -11,6 +11,7 @@ from torch import nn
 
 import toys
 from browsing import until
+from misure.cli.commands.view import session_of_run
 from misure.datasets.image_files import open_images
 from misure.datasets.sample import AS_IT_IS
 from misure.viewer.serve import Serving
@@ -39,14 +40,19 @@ def write_picture(path, image):
 
 
 class Served:
-    """A viewer of a folder of images that serves until it is closed."""
+    """A viewer of a folder of images, or of a run over them, that serves until it is closed."""
 
-    def __init__(self, folder, network, **options):
+    def __init__(self, folder, network, *, run=None, **options):
         self.network = Switched(network)
         model = toys.model_of(self.network, class_names=NAMES)
         shown = Network(spec="toy", model=model, reading=AS_IT_IS, **options)
         self.out = folder / "out"
-        self.serving = Serving(Session(open_images(folder), shown, self.out), grace_s=0.5)
+        session = (
+            Session(open_images(folder), shown, self.out)
+            if run is None
+            else session_of_run(run, shown, self.out, run)
+        )
+        self.serving = Serving(session, grace_s=0.5)
         self.viewer = self.serving.viewer
         self.thread = threading.Thread(target=self.serving.run, daemon=True)
         self.thread.start()

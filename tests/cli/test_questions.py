@@ -86,7 +86,7 @@ def test_what_stands_in_the_way_is_written_and_said(folder):
             ["--question", "blocking", "--missed", "mask.json#a"],
             "FILE.json#ID with a number as ID",
         ),
-        (["--question", "blocking", "--missed", "mask.json"], "annotations as COCO publishes"),
+        (["--question", "blocking", "--missed", "mask.json"], "found none at mask.json"),
         (["--missed", "mask.png", "--class", 1], "got --question sufficient with --missed"),
         (["--question", "blocking", "--missed", "mask.png"], "expected --class, the class that"),
         (

@@ -155,6 +155,7 @@ def test_a_file_knows_how_its_volume_lies(cube, tmp_path):
     letters = [text.get_text() for text in figure.axes[0].texts]
     assert letters[-4:] == ["R", "L", "A", "P"]
     _, coronal, _ = figure.axes
+    figure.draw_without_rendering()
     box = coronal.get_window_extent()
     size = found.image.shape[1]
     assert box.height / box.width == pytest.approx(4 * size / size, rel=0.02)

@@ -1,5 +1,6 @@
 """What is found in a volume is written back as NIfTI, voxel on voxel."""
 
+import csv
 import json
 
 import nibabel
@@ -140,7 +141,7 @@ def test_a_run_over_volumes_is_exported_as_volumes(volume, tmp_path):
     )  # fmt: skip
     done = _invoke("export", tmp_path / "run", "--nifti", tmp_path / "volumes")
     assert "1 object" in done.output
-    found = _read(tmp_path / "volumes" / "head.nii.gz#1", affine)
+    found = _read(tmp_path / "volumes" / "head_1", affine)
     assert np.array_equal(found["target"] > 0, box)
 
 
@@ -151,6 +152,12 @@ def _voxels_in(path, affine):
     places = nibabel.affines.apply_affine(np.linalg.inv(affine) @ file.affine, ones)
     assert np.allclose(places, places.round(), atol=1e-4)
     return {tuple(place) for place in places.round().astype(int).tolist()}
+
+
+def _folders(out):
+    """Key -> folder of each object of an export."""
+    with (out / "objects.csv").open(encoding="utf-8") as file:
+        return {row["key"]: row["folder"] for row in csv.DictReader(file)}
 
 
 def test_runs_over_slices_are_exported_to_their_places(volume, tmp_path):
@@ -164,12 +171,11 @@ def test_runs_over_slices_are_exported_to_their_places(volume, tmp_path):
     _invoke("run", f"nifti-slices:{path.parent},{tmp_path}/labels", *edges, "--out", tmp_path / "a")
     _invoke("run", path.parent, "--slice", numbers[0], *edges, "--out", tmp_path / "b")
     for run, number, key in (
-        *(("a", number, f"head_slice{number:03d}_1") for number in numbers),
+        *(("a", number, f"head/slice{number:03d}#1") for number in numbers),
         ("b", numbers[0], "head.nii.gz#1"),
     ):
         _invoke("export", tmp_path / run, "--nifti", tmp_path / f"{run}-volumes")
-        places = sorted((tmp_path / f"{run}-volumes").iterdir())
-        (place,) = [one for one in places if one.name.startswith(key.replace("_1", ""))]
+        place = tmp_path / f"{run}-volumes" / _folders(tmp_path / f"{run}-volumes")[key]
         wanted = torch.zeros_like(laid_out)
         wanted[number] = laid_out[number]
         in_plane = as_stored(wanted, order).numpy()
@@ -248,8 +254,10 @@ def test_names_in_a_run_never_lead_out_of_the_folder(volume, tmp_path):
     _invoke("export", tmp_path / "run", "--nifti", tmp_path / "a" / "volumes")
     written = [one for one in (tmp_path / "a").rglob("*") if one.is_file()]
     written.remove(tmp_path / "a" / "volumes" / ".misure.json")
-    assert len(written) == 2
-    assert {one.parent.parent for one in written} == {tmp_path / "a" / "volumes"}
+    assert len(written) == 3  # the table of objects, and two volumes of one
+    assert {one.parent.parent for one in written if one.name.endswith("nii.gz")} == {
+        tmp_path / "a" / "volumes"
+    }
     assert not list(tmp_path.glob("evil*"))
     map_file.write_bytes(b"garbage")
     done = CliRunner().invoke(

@@ -6,10 +6,11 @@ import torch
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
+import misure
 import toys
 from browsing import start_browser, until
 from misure.reports.density import density
-from viewed import Page, Served, write_picture
+from viewed import NAMES, Page, Served, write_picture
 
 BEACON = (slice(11, 14), slice(22, 25))  # rows, columns: without it nothing is a ship
 QUICK = "document.getElementById('preset').value = 'quick'"
@@ -400,3 +401,26 @@ def test_a_server_that_ends_is_said_to_have_ended(browser, tmp_path):
     served.close()
     until(lambda: "has ended" in page.text("away"))
     assert page.browser.find_element("id", "away").is_displayed()
+
+
+@pytest.mark.slow
+def test_a_report_leads_to_the_images_in_the_viewer(browser, tmp_path):
+    image = toys.beacon_image()
+    (tmp_path / "images").mkdir()
+    write_picture(tmp_path / "images" / "a.png", image)
+    write_picture(tmp_path / "images" / "b.png", torch.maximum(image, image.roll(12, 1)))
+    model = toys.model_of(toys.Beacon(), class_names=NAMES)
+    plan = misure.RunPlan(method_options={"preset": "quick"})
+    misure.run(str(tmp_path / "images"), model, tmp_path / "run", plan, progress=False)
+    served = Served(tmp_path / "images", toys.Beacon(), run=tmp_path / "run")
+    try:
+        page = Page(browser, served)
+        assert page.state("image.name") == "a.png"
+        browser.get(f"{served.serving.address}report/#b.png%231")
+        until(lambda: browser.find_element("id", "large-title").text.endswith("b.png#1"))
+        browser.find_element("css selector", "#large-viewed a").click()
+        until(lambda: page.objects)
+        assert page.state("image.name") == "b.png"
+        assert page.run("return location.hash") == "#image=1"
+    finally:
+        served.close()

@@ -58,6 +58,7 @@ def write_report(
     label_offset: int | None = None,
     label_map: LabelMap | None = None,
     picture_px: int | None = None,
+    viewed: Mapping[str, int] | None = None,
 ) -> list[Path]:
     """Writes the report of one run or of several, and gives the files, the page `out` first.
 
@@ -74,6 +75,8 @@ def write_report(
         ignore, label_offset, label_map: what the numbers in annotations mean (see `read_examples`).
         picture_px: longer side of the pictures in the report, at most; None: 384 for 150 objects or
             fewer, less for more. A run keeps its images as small as its plan says (`thumbnail_px`).
+        viewed: key of a sample -> number of its image in the viewer that serves the page
+            (`misure view`), which each object then links to; None: no viewer.
 
     Raises:
         RunFolderError: a folder is no run, or holds nothing yet.
@@ -102,6 +105,8 @@ def write_report(
     numbering = {"ignore": ignore, "label_offset": label_offset, "label_map": label_map}
     annotated = annotations_of(runs, annotations, numbering)
     data = columns_of(objects, reviews, annotated, names) | {"build": secrets.token_hex(8)}
+    if viewed is not None:
+        data["viewed"] = [viewed.get(one.first.sample) for one in objects]
     size_px = next((px for most, px in _SIZES_PX if len(objects) <= most), _LEAST_SIZE_PX)
     size_px = picture_px or size_px
     parts = picture_parts(opened, objects, reviews, annotated, size_px, _OBJECTS_OF_A_PART)

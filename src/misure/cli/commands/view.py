@@ -126,7 +126,7 @@ def _session(source: Path, network: "Network | None", out: Path) -> "Iterator[Se
 
     if (source / "run.json").is_file():
         with tempfile.TemporaryDirectory(prefix="misure-view-") as folder:
-            yield _session_of_run(source, network, out, Path(folder))
+            yield session_of_run(source, network, out, Path(folder))
         return
     if network is None:
         raise InputError("expected --model with an image or a folder of images, got none.")
@@ -138,15 +138,23 @@ def _session(source: Path, network: "Network | None", out: Path) -> "Iterator[Se
     yield Session(images, network, out)
 
 
-def _session_of_run(source: Path, network: "Network | None", out: Path, folder: Path) -> "Session":
-    """A session of a run: its report, and the images where its source opens."""
+def session_of_run(source: Path, network: "Network | None", out: Path, folder: Path) -> "Session":
+    """A session of a run: its report, and the images where its source opens.
+
+    Args:
+        source: the run folder.
+        network: to look at the images with; None: there is none.
+        out: where results are saved.
+        folder: where the report is written, as `index.html`.
+    """
     from misure.reports.page import write_report
     from misure.runs.folder import RunFolder
     from misure.viewer.session import Session
 
-    write_report([source], folder / "index.html")
     settings = RunFolder(source).settings()
     images, said = _images_of_run(settings, network)
+    viewed = None if images is None else {key: i for i, key in enumerate(images.keys)}
+    write_report([source], folder / "index.html", viewed=viewed)
     return Session(
         images,
         network,

@@ -58,6 +58,13 @@ function fillHeader() {
     + `${state.server.out}.`;
 }
 
+// The image that the address names, as `#image=3`; null: none that is there.
+function askedFor() {
+  const number = /^#image=(\d+)$/.exec(location.hash)?.[1];
+  const known = state.server.images.find((image) => String(image.number) === number);
+  return known ? known.number : null;
+}
+
 async function start() {
   stage.connect({ ...whatIf, click: clicked, windowBy, isByKeys });
   explaining.connect(openImage);
@@ -71,7 +78,7 @@ async function start() {
   explaining.buildSettings();
   listen();
   await explaining.refresh(); // before the first image, so that its explanation is shown
-  if (server.images.length) await openImage(server.images[0].number);
+  if (server.images.length) await openImage(askedFor() ?? server.images[0].number);
   else notice("No image is open: start misure view with --model to look at images.", "note");
 }
 
@@ -88,5 +95,9 @@ for (const input of document.querySelectorAll("[name=tool]")) {
 part("images").addEventListener("change", () => openImage(Number(part("images").value)));
 part("previous-image").addEventListener("click", () => stepImage(-1));
 part("next-image").addEventListener("click", () => stepImage(1));
+addEventListener("hashchange", () => {
+  const number = askedFor();
+  if (number !== null) openImage(number);
+});
 tellMode();
 start();

@@ -21,6 +21,9 @@ function open(place) {
   byId("large-place").textContent = `${(current + 1).toLocaleString("en")} of ${shown.length.toLocaleString("en")}`;
   byId("previous").disabled = current === 0;
   byId("next").disabled = current === shown.length - 1;
+  const viewed = data.viewed?.[object] ?? null; // number of its image, where a viewer serves the page
+  byId("large-viewed").hidden = viewed === null;
+  byId("large-viewed").firstElementChild.href = viewed === null ? "" : `../#image=${viewed}`;
   byId("large-tick").checked = isTicked(object);
   byId("large-note").value = noteOf(object);
   byId("slider").disabled = byId("slides").hidden = true;
