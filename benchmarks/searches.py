@@ -23,11 +23,12 @@ import torch
 from torch import Tensor
 
 import misure
+from misure._util.progress import OnStep
 from misure.errors import InputError
 from misure.explanation.baselines import make_baseline_image
 from misure.explanation.growth import SufficientRegion
 from misure.explanation.presets import PRESETS, Preset, make_preset
-from misure.explanation.probe import Account, OnStep, Probe
+from misure.explanation.probe import Account, Probe
 from misure.explanation.reduction import MinimallySufficientRegion, top_region
 from misure.explanation.run_searches import run_searches
 from objects import FoundObject, objects_of

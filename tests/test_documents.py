@@ -99,7 +99,10 @@ def test_no_other_document_has_python_that_is_not_run():
     run = ["README.md"] + [
         f"docs/guide/{name}.md" for name in ("first-explanation", "own-network", "network-recipes")
     ]
-    run += [f"docs/guide/{name}.md" for name in ("whole-data-sets", "reliability", "coming-from")]
+    run += [
+        f"docs/guide/{name}.md"
+        for name in ("whole-data-sets", "reliability", "coming-from", "other-programs")
+    ]
     run += ["docs/guide/surroundings.md", "docs/guide/channels.md", "docs/guide/questions.md"]
     run += ["docs/guide/prompts.md"]
     run += ["docs/guide/instances.md"]  # by tests/models/test_own_instances.py

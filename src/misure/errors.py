@@ -29,7 +29,7 @@ class MisureError(Exception):
     """Any error that misure raises on purpose."""
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """What an error says, as one line of at most 500 characters.
 
     Its kind stands before it if misure did not raise it on purpose.

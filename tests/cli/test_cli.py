@@ -94,6 +94,7 @@ def test_explain_writes_figures_regions_and_pictures(picture, sample, tmp_path):
     assert loaded.record() == record
 
 
+@pytest.mark.usefixtures("real_pictures")
 def test_explain_writes_the_panels_that_are_named_in_the_format_that_is(picture, sample, tmp_path):
     out = tmp_path / "out"
     subject = ["explain", picture, "--model", "triangle", "--point", _point(sample), "--out", out]

@@ -51,9 +51,11 @@ def test_what_it_cannot_do_is_one_sentence(tmp_path):
     assert _said([path]) == (
         "Error: view: expected --model with an image or a folder of images, got none."
     )
-    assert "expected an existing folder with --out" in _said([path, "--out", tmp_path / "no"])
+    assert "expected a folder with --out" in _said([path, "--out", path])
     assert "'--port': 0 is not in the range" in _said([path, "--port", "0"])
     assert "expected triangle" in _said([path, "--model", "nothing:x"])
+    missing = tmp_path / "none.png"
+    assert f"found none at {missing}" in _said([missing, "--model", "triangle"])
 
 
 def _start(tmp_path, *arguments):

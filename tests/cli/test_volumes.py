@@ -99,7 +99,7 @@ def test_wrong_files_of_channels_are_one_sentence(folder):
     first = folder / "imagesTs/case_0000.nii.gz"
     for image, words in (
         (first, "expected 2 channels, got 1"),
-        (f"{first},{folder}/none.nii.gz", "cannot be used: No such file"),
+        (f"{first},{folder}/none.nii.gz", "expected an image file, found none at"),
         (f"{folder}/imagesTs/case_0001.nii.gz,{first}", "in the order 0000, 0001, got files"),
     ):
         done = _run("explain", image, *_two(folder), *QUICK)

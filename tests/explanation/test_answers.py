@@ -14,7 +14,7 @@ from misure.explanation.answers.reasons import find_reasons
 from misure.explanation.answers.shares import SharedBudget, least_passes
 from misure.explanation.answers.whole import answer
 from misure.explanation.presets import make_preset
-from misure.reports.explanation_picture import region_words
+from misure.reports.explanation_panels import region_words
 
 FEWEST = {"num_minimality_tests": 0, "one_minimal": True}
 NAMES = ("background", "thing")

@@ -1,5 +1,6 @@
 """What the pictures of an explanation say and show, in a folder, a figure or a window."""
 
+import dataclasses
 import io
 import re
 import sys
@@ -17,13 +18,13 @@ from misure.errors import InputError, MisureWarning
 from misure.explanation.presentation import make_presentation
 from misure.images.cuts import Cut, Lie
 from misure.images.nifti_write import write_regions
-from misure.reports.axes import draw_hatched
+from misure.reports.axes import CLASS_COLOURS, draw_hatched, rgb
 from misure.reports.backdrop import backdrop_of
 from misure.reports.canvas import PICTURE_KINDS, show_figure, write_figure
 from misure.reports.explanation_panels import PANELS, region_words
 from misure.reports.explanation_picture import PictureOptions, save_pictures
 from misure.reports.folders import RESULT_FILES, save_result
-from misure.reports.segmentation_picture import classes_in, tint
+from misure.reports.segmentation_picture import classes_in, segmentation_panel, tint
 
 FIRST = ["The image", "Sufficient region, not reduced", "Where it matters"]
 
@@ -63,6 +64,38 @@ def test_a_figure_says_what_is_explained_and_names_the_file_alone(square):
     assert region_words(found) == "sufficient region, not reduced"
     assert titles(found.plot(segmentation=segmentation))[1] == "All that the network draws"
     assert found.plot()._repr_png_().startswith(b"\x89PNG")
+
+
+def test_the_line_of_a_region_is_told_of_only_where_it_is_drawn(square):
+    found, _, image = square
+    grid = torch.zeros(image.shape[1:], dtype=torch.bool)
+    grid[1::3, 1::3] = True
+    blocks = torch.zeros_like(grid)
+    blocks[2:5, 2:5] = True
+    small = found.values.minimally_sufficient_region
+    few = replace(small, num_parts=15)  # not dust, though of too many lines to be outlined
+    for region, is_told in ((blocks, True), (grid, False), (found.target.region, False)):
+        one = dataclasses.replace(found, minimally_sufficient_region=region).with_values(
+            minimally_sufficient_region=few
+        )
+        assert not one.is_dust
+        assert ("Blue dashed line" in said(one.plot("minimally_sufficient_region"))) is is_told
+        assert "Blue dashed line" not in said(one.plot("image,overlay"))
+
+
+def test_classes_have_the_same_colours_whichever_is_explained():
+    classes = torch.zeros(3, 20, 20)
+    classes[1, :, 2:12], classes[2, :5, 14:] = 5, 5
+    model = toys.model_of(torch.nn.Identity())
+    segmentation = misure.segment(model, classes)
+    backdrop = backdrop_of(classes, "", (20, 20))
+    drawn = []
+    for first in (None, 1, 2):
+        axes = matplotlib.figure.Figure().subplots()
+        segmentation_panel(segmentation, backdrop, first).draw(axes, Cut())
+        drawn.append(np.asarray(axes.images[1].get_array()))
+    assert np.allclose(drawn[0][2, 16, :3], rgb(CLASS_COLOURS[1]))
+    assert all(np.array_equal(one, drawn[0]) for one in drawn)
 
 
 def test_panels_are_chosen_by_name_and_drawn_on_given_axes(square):

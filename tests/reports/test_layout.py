@@ -93,3 +93,35 @@ def test_lines_are_as_wide_as_they_may_be():
     assert " ".join(lines) == "one two three four five six seven"
     assert "".join(wrapped("x" * 100, 1.0, 10)) == "x" * 100
     assert wrapped("a\nb", 5, 10) == ["a", "b"]
+    for text in ("a target (26,035 px, 39.4 %)", "some words that give Dice 0.942"):
+        for tenths in range(14, 30):  # a figure stays with its unit
+            lines = wrapped(text, tenths / 10, 10)
+            assert " ".join(lines) == text
+            assert not any(line.startswith(("%", "px", "0.942")) for line in lines)
+
+
+def test_the_narrowest_pictures_stand_in_one_row():
+    figure = arrange([Cell(lambda axes: None, "title", ratio=50.0)] * 3)
+    assert len({axes.get_position().y0 for axes in figure.axes}) == 1
+    assert figure.get_size_inches()[1] < 17
+
+
+def test_a_long_word_is_cut_where_the_line_is_full():
+    for word in ("i" * 900, "w" * 300):
+        lines = wrapped(word, 2.0, 9)
+        assert "".join(lines) == word
+        assert {len(line) for line in lines[:-1]} == {len(lines[0])}
+        assert wrapped(lines[0] + word[0], 2.0, 9) == [lines[0], word[0]]
+
+
+def test_no_character_breaks_an_svg():
+    import io
+    from xml.dom import minidom
+
+    from misure.reports.canvas import write_figure
+
+    file = io.BytesIO()
+    cell = Cell(lambda axes: None, "a\x1bb", "\x00")
+    write_figure(arrange([cell], heading="<b>\x1b[31m\u202e"), file, kind="svg")
+    minidom.parseString(file.getvalue())
+    assert wrapped("a\x1bb", 9, 9) == ["a\\x1bb"]

@@ -512,7 +512,7 @@ def test_a_run_as_a_table(model, tmp_path):
     assert [json.loads(line) for line in merged.read_text().splitlines()] == plain(records)
     done = invoke(main, ["export", str(tmp_path / "run")])
     assert done.exit_code == 2
-    assert "expected --csv FILE, --parquet FILE or --nifti DIR" in done.output
+    assert "expected --csv FILE, --parquet FILE, --nifti DIR or --fiftyone DIR" in done.output
 
 
 # --- processes of their own -----------------------------------------------------------------------

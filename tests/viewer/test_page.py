@@ -176,7 +176,7 @@ def test_another_image_and_a_soft_edge_are_what_the_network_is_shown(page):
 @pytest.mark.slow
 def test_searches_queue_tell_how_far_they_are_and_are_cancelled(page):
     page.choose("images", "1")
-    until(lambda: page.objects == ["ship 1", "ship 2"])
+    until(lambda: page.objects == ["ship 0", "ship 1"])
     page.served.network.delay_s = 0.3
     before = len(page.served.entries)
     for number in (0, 1):
@@ -422,5 +422,28 @@ def test_a_report_leads_to_the_images_in_the_viewer(browser, tmp_path):
         until(lambda: page.objects)
         assert page.state("image.name") == "b.png"
         assert page.run("return location.hash") == "#image=1"
+    finally:
+        served.close()
+
+
+@pytest.mark.slow
+def test_a_volume_of_which_nobody_knows_how_it_lies_is_not_turned(browser, tmp_path):
+    block = np.zeros((1, 10, 12, 14), np.float32)
+    block[0, 1:4, 3:7, 2:5] = 1.0
+    np.save(tmp_path / "block.npy", block)
+    served = Served(tmp_path, toys.OwnBrightness())
+    try:
+        page = Page(browser, served)
+        assert page.texts("#planes label span") == ["All", "axis 0", "axis 1", "axis 2"]
+        _, y, _ = page.state("position")
+        page.pointer((2, 3, "coronal"), "down", "up")  # row 2 is slice 2
+        assert page.state("position") == [2, y, 3]
+        page.what_if()
+        page.choose("brush", "0")
+        page.choose("depth", "slice")
+        page.pointer((2, 3, "coronal"), "down", "up")
+        until(lambda: page.text("outcome-dice") != "1.000")
+        assert np.argwhere(~page.shown()).tolist() == [[2, y, 3]]
+        assert not page.errors()
     finally:
         served.close()

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ class Gate(torch.nn.Module):
         super().__init__()
         self.own, self.open = toys.OwnBrightness(), threading.Event()
         self.open.set()
-        self.num_passes, self.fails = 0, False
+        self.num_passes, self.fails, self.leaves = 0, False, False
         self.is_in_pass = threading.Event()
 
     def forward(self, images):
@@ -27,6 +28,8 @@ class Gate(torch.nn.Module):
         self.is_in_pass.set()
         assert self.open.wait(30)
         self.is_in_pass.clear()
+        if self.leaves:
+            raise SystemExit(3)
         if self.fails:
             raise KeyError("weights are gone")
         return self.own(images)
@@ -269,3 +272,25 @@ def test_a_cache_keeps_what_was_used_last():
     cache.put("e", "E", 10)  # larger than all that is allowed
     assert [cache.get(key) for key in "acde"] == [None, None, None, "E"]
     assert cache.num_bytes == 10
+
+
+def test_a_network_that_would_end_its_thread_is_an_error_like_others(client, net):
+    net.leaves = True
+    shown = viewing.png(np.ones((24, 32), bool))
+    status, answer = client.post("what-if?image=0&object=0", shown)
+    assert (status, answer["error"]) == (500, "the network raised SystemExit.")
+    entry = client.explained(image=0, object=0, preset="quick")
+    assert (entry["status"], "SystemExit" in entry["error"]) == ("failed", True)
+    net.leaves = False
+    assert client.post("what-if?image=0&object=0", shown)[1]["dice"] == 1
+
+
+def test_what_is_asked_at_once_has_its_own_id_and_the_same_is_searched_once(client, net):
+    def ask(number):
+        body = {"image": 0, "object": number % 2, "preset": "quick", "seed": number // 4}
+        return client.post("explanations", body)[1]["id"]
+
+    with ThreadPoolExecutor(12) as threads:
+        ids = list(threads.map(ask, range(24)))
+    asked = [(number % 2, number // 4) for number in range(24)]
+    assert len(set(ids)) == len(set(asked)) == len(set(zip(ids, asked, strict=True)))

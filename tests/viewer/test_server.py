@@ -247,6 +247,8 @@ def test_a_painted_region_is_checked_as_a_search_checks_its_own(client):
     for label in ("on other baseline images", "under small changes", "another image in it"):
         assert painted[label] == found[label]
     assert painted["painted region"] == found["minimally sufficient region"]
+    assert painted["painted region"].endswith(", in 1 part")
+    assert painted["another image in it"].endswith("turned by 180°")  # names no option
     assert checked["sentence"].split(".")[0] == entry["sentence"].split(".")[0]
 
 
@@ -333,3 +335,43 @@ def test_without_a_network_images_can_be_looked_at_and_no_more(tmp_path):
         for path in ("explanations", "what-if?image=0&object=0"):
             body = {"image": 0, "point": [1, 1]} if path == "explanations" else viewing.png([[1]])
             assert client.post(path, body)[0] == 404
+
+
+def test_all_objects_are_counted_also_those_that_are_not_numbered(tmp_path):
+    image = np.zeros((1, 96, 96), np.float32)
+    image[0, ::3, ::3] = 1
+    image[0, 0, 1] = 1  # the first of 32 x 32 is the largest
+    model = toys.model_of(toys.OwnBrightness())
+    with viewing.viewer_of(viewing.files({"a": image}, tmp_path), model, tmp_path) as client:
+        found = client.json("images/0")[1]
+    assert (len(found["objects"]), found["left_out"]) == (1000, 24)
+    assert [one["pixels"] for one in found["objects"][:2]] == [2, 1]
+
+
+def test_a_volume_of_which_nobody_knows_how_it_lies_is_cut_as_it_is_stored(tmp_path):
+    volume = np.zeros((1, 4, 5, 6), np.float32)
+    volume[0, 0, 1, 2] = 1
+    model = toys.model_of(toys.OwnBrightness())
+    with viewing.viewer_of(viewing.files({"a": volume}, tmp_path), model, tmp_path) as client:
+        image = client.json("images/0")[1]
+        assert image["is_oriented"] is False
+        assert image["plane_labels"] == ["axis 0", "axis 1", "axis 2"]
+        (row, column), *others = np.argwhere(
+            client.pixels("images/0/picture?plane=coronal&slice=1")
+        )
+        assert ((row, column), others) == ((0, 2), [])
+
+
+def test_a_class_with_a_long_name_is_saved(tmp_path):
+    names = ("dark", "x" * 300)
+    model = toys.model_of(toys.OwnBrightness(), class_names=names)
+    out = tmp_path / "out"
+    out.mkdir()
+    with viewing.viewer_of(viewing.files({"a": _image()}, tmp_path), model, out) as client:
+        entry = client.explained(image=0, object=0, preset="quick")
+        status, saved = client.post(f"explanations/{entry['id']}/save")
+    assert (status, [Path(saved["folder"])]) == (200, list(out.iterdir()))
+    name = Path(saved["folder"]).name
+    assert len(name) == 200
+    assert name.startswith("misure-a-xxx")
+    assert name.endswith("x-0")

@@ -5,6 +5,7 @@ arguments. The same command may make it again: files that it no longer writes go
 refused, unless it is forced; files that are not in the list are never replaced.
 """
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from misure._util.unfinished import clear_unfinished, unfinished_name
 from misure.errors import InputError
 
 LIST_NAME = ".misure.json"
+_LONGEST_NAME = 200  # bytes; a file system takes 255, and an unfinished folder has a longer one
 
 
 class WrittenFolder(Record, frozen=True, kw_only=True):
@@ -30,6 +32,19 @@ class WrittenFolder(Record, frozen=True, kw_only=True):
     command: str
     settings: dict[str, Any]
     files: list[str]
+
+
+def folder_name(parts: Sequence[str]) -> str:
+    """A name made of parts, without what a name may not hold; the longest are cut if need be.
+
+    >>> folder_name(["misure", "a/b", "traffic light", "0"])
+    'misure-a_b-traffic_light-0'
+    """
+    plain = [re.sub(r"[^\w.-]+", "_", part) for part in parts]
+    while len("-".join(plain).encode()) > _LONGEST_NAME:
+        longest = max(range(len(plain)), key=lambda i: len(plain[i]))
+        plain[longest] = plain[longest][:-1]
+    return "-".join(plain)
 
 
 @contextmanager

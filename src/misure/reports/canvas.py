@@ -7,8 +7,10 @@ imported to open a window.
 
 import io
 import os
+import re
 import sys
 import warnings
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -17,9 +19,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from misure.errors import InputError, MisureWarning
+from misure.errors import InputError, MisureWarning, printable
 
 _NAME = "MPLBACKEND"
+_BREAKS = re.compile(r"(?<!\bDice)\s+(?!%|px\b|mm\b)")  # a figure stays with its unit
 
 
 @contextmanager
@@ -77,6 +80,7 @@ PICTURE_KINDS = ("png", "svg", "pdf")
 
 _DPI = 110
 _SURE = 0.92  # of a width: letters are wider where they are fitted to few dots
+_NO_LINE = 1000  # letters that no line holds
 _WITHOUT_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 _WITHOUT_DATES: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
@@ -115,7 +119,8 @@ def write_figure(
 def wrapped(text: str, inches: float, size: float, *, weight: str = "normal") -> list[str]:
     """The lines of a text that is written with a size, none wider than some inches.
 
-    A word that is wider is cut.
+    A word that is wider is cut; characters that no picture can show, and no SVG may hold, are
+    written as escapes.
 
     Args:
         text: paragraphs, with line ends between them.
@@ -127,6 +132,8 @@ def wrapped(text: str, inches: float, size: float, *, weight: str = "normal") ->
     font.set_size(size, 72)
 
     def is_narrow(line: str) -> bool:
+        if len(line) > _NO_LINE:
+            return False
         with warnings.catch_warnings():  # letters that the font lacks
             warnings.simplefilter("ignore")
             font.set_text(line)
@@ -135,7 +142,7 @@ def wrapped(text: str, inches: float, size: float, *, weight: str = "normal") ->
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
-        for word in paragraph.split():
+        for word in map(printable, _BREAKS.split(paragraph.strip())):
             if line and is_narrow(f"{line} {word}"):
                 line += f" {word}"
                 continue
@@ -143,8 +150,8 @@ def wrapped(text: str, inches: float, size: float, *, weight: str = "normal") ->
                 lines.append(line)
             line = word
             while len(line) > 1 and not is_narrow(line):
-                fits = (n for n in range(len(line) - 1, 0, -1) if n == 1 or is_narrow(line[:n]))
-                part = next(fits)
+                wider = range(2, len(line))
+                part = 1 + bisect_left(wider, True, key=lambda n: not is_narrow(line[:n]))
                 lines.append(line[:part])
                 line = line[part:]
         lines.append(line)

@@ -1,6 +1,5 @@
 """The figures of an explanation, each with its name, its value and what it means."""
 
-from misure.explanation.content_controls import TURNED
 from misure.explanation.explanation import Explanation
 from misure.explanation.record import reduction_note
 from misure.reports.explanation_rows import Row, explanation_rows
@@ -32,14 +31,12 @@ def explanation_figures(explanation: Explanation) -> Figures:
     figures.append(["cost", spent, "Forward passes and twice the backward passes."])
     if note := reduction_note(values):
         figures.append(["not known to be minimal", note, "A smaller region may exist."])
-    if values.transfer_from == TURNED:
-        for figure in figures:
-            figure[1] = figure[1].replace("--other-image names", "other_image=... names")
     return figures
 
 
 def figure_of(row: Row) -> list[str]:
-    """Name, value and meaning of a row."""
+    """Name, value and meaning of a row of the command line, in the words of Python."""
     name, area, dice, remark = row
+    remark = remark.replace("--other-image names", "other_image=... names")
     parts = [area, f"Dice {dice}" if dice else "", remark]
     return [name.replace("_", " "), " · ".join(filter(None, parts)), MEANINGS.get(name, "")]

@@ -16,6 +16,7 @@ from misure.reports.axes import (
     MAP_COLOURS,
     REGION_COLOUR,
     TARGET_COLOUR,
+    can_be_outlined,
     density_scale,
     draw_density,
     draw_hatched,
@@ -190,6 +191,15 @@ def _region_detail(explanation: Explanation, name: str) -> str:
         )
     of_target = f", the target grown by {grown(explanation)}" if is_large else ""
     return f"bright: shown alone, {share} of the {whole}{of_target} gives Dice {dice:.3f}"
+
+
+def has_region_line(explanation: Explanation, name: str, cut: Cut) -> bool:
+    """Whether a panel shows the outline of a region in a cut, beside that of the target."""
+    if "region" not in name or is_drawn_as_density(explanation, name):
+        return False
+    plane = cut.take(getattr(explanation, name)).cpu().numpy()
+    target = cut.take(explanation.target.region).cpu().numpy()
+    return can_be_outlined(plane) and not np.array_equal(plane, target)
 
 
 def is_drawn_as_density(explanation: Explanation, name: str) -> bool:

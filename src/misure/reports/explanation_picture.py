@@ -18,7 +18,7 @@ from misure.reports.explanation_panels import (
     USUAL_PANELS,
     Drawn,
     check_panels,
-    is_drawn_as_density,
+    has_region_line,
     make_panel,
 )
 from misure.reports.panels import draw_panels
@@ -191,7 +191,7 @@ def _figure(
 ) -> Figure:
     explanation = drawn.explanation
     notes = ["Orange line: the target."]
-    if any("region" in name and not is_drawn_as_density(explanation, name) for name in names):
+    if any(has_region_line(explanation, name, cut) for name in names for cut in drawn.cuts):
         notes.append("Blue dashed line: the region.")
     return draw_panels(
         [make_panel(name, drawn) for name in names],

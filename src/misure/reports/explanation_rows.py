@@ -47,7 +47,7 @@ def explanation_rows(values: ExplanationRecord) -> list[Row]:
         values: of it.
     """
     grain_px = values.minimally_sufficient_region.grain_px
-    pieces = f" of {grain_px} {_unit(values)} or more"
+    pieces = f" of {grain_px} {_unit(values)} or more" if grain_px > 1 else ""
     target, *of_region = region_rows(values, "minimally_sufficient_region", pieces)
     large = values.sufficient_region
     grown = ["sufficient_region", *_area_and_dice(large), f"grown {_growth(values)}"]
@@ -67,9 +67,9 @@ def region_rows(values: Measured, name: str, pieces: str = "") -> list[Row]:
     outside = f"{small.outside_target_fraction:.0%} of it outside"
     parts = f"{small.num_parts:,} part{'' if small.num_parts == 1 else 's'}{pieces}"
     rows = [
-        ["target", f"{target.area_fraction:.2%}", "", target.class_name + _in_mm(target)],
-        [name, *_area_and_dice(small), f"{size}, {outside}{_in_mm(small)}"],
-        ["its outline alone", "", f"{values.silhouette_dice:.3f}", parts],
+        ["target", f"{target.area_fraction:.2%}", "", _class_of(target) + _in_mm(target)],
+        [name, *_area_and_dice(small), f"{size}, {outside}{_in_mm(small)}, in {parts}"],
+        ["its outline alone", "", f"{values.silhouette_dice:.3f}", ""],
         ["another image in it", "", f"{values.transfer_dice:.3f}", _other_image(values)],
     ]
     if others := small.dice_on_other_baseline_images:
@@ -83,6 +83,12 @@ def region_rows(values: Measured, name: str, pieces: str = "") -> list[Row]:
         )
         rows.append(["under small changes", "", "", dices])
     return rows
+
+
+def _class_of(target: TargetRecord) -> str:
+    """The name of a class; one that has none is called by its number."""
+    name = target.class_name
+    return f"class {name}" if name.isdecimal() else name
 
 
 def _unit(values: Measured) -> str:

@@ -235,7 +235,11 @@ def _picture_width(rows: Sequence[Sequence[Cell]], columns: int) -> float:
 
 
 def _best_columns(cells: Sequence[Cell]) -> int:
-    """How many pictures in a row make all of them large and leave few places empty."""
+    """How many pictures in a row make all of them large and leave few places empty.
+
+    Of several numbers that do so equally it is the largest: the figure is not higher than it has to
+    be.
+    """
 
     def worth(columns: int) -> float:
         rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
@@ -244,7 +248,7 @@ def _best_columns(cells: Sequence[Cell]) -> int:
         fits = min(1.0, _PAGE[0] / across)
         return width * fits * len(cells) / (len(rows) * columns)
 
-    return max(range(1, len(cells) + 1), key=worth)
+    return max(range(1, len(cells) + 1), key=lambda columns: (worth(columns), columns))
 
 
 def _write_title(axes: Axes, title: str, detail: str, inches: float, num: int = 0) -> None:

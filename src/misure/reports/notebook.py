@@ -27,7 +27,12 @@ from misure.reports.backdrop import Backdrop, backdrop_of
 from misure.reports.canvas import Axes
 from misure.reports.density import density
 from misure.reports.explanation_figures import explanation_figures
-from misure.reports.explanation_panels import Drawn, is_drawn_as_density, make_panel
+from misure.reports.explanation_panels import (
+    Drawn,
+    has_region_line,
+    is_drawn_as_density,
+    make_panel,
+)
 from misure.reports.explanation_picture import heading_of
 from misure.reports.hidden_picture import region_panel
 from misure.reports.html import (
@@ -52,7 +57,8 @@ _SIDE_PX, _SIDE_OF_CUT_PX = 520, 340  # of pictures of an image, of cuts of a vo
 _PANELS = ("image", "minimally_sufficient_region", "overlay", "sufficient_region")
 _PANELS_OF_CUT = ("image", "minimally_sufficient_region", "overlay")
 _SLICES = 24  # of a slider, at most
-_LINES = "Orange line: the target. Blue dashed line: the region."
+_TARGET_LINE = "Orange line: the target."
+_LINES = f"{_TARGET_LINE} Blue dashed line: the region."
 
 
 def explanation_html(explanation: Explanation) -> str:
@@ -172,7 +178,10 @@ def _pictures_of(explanation: Explanation) -> list[Part]:
     parts = _grid(panels, cuts, backdrop)
     if region.ndim == 3:
         parts += _slices(replace(drawn, cuts=cuts))
-    return [*parts, *_nested(drawn, cuts[0]), notes([_LINES, *backdrop.notes])]
+    nested = _nested(drawn, cuts[0])
+    is_outlined = any(has_region_line(explanation, name, cut) for name in names for cut in cuts)
+    lines = _LINES if nested or is_outlined or region.ndim == 3 else _TARGET_LINE
+    return [*parts, *nested, notes([lines, *backdrop.notes])]
 
 
 def _nested(drawn: Drawn, cut: Cut) -> list[Part]:

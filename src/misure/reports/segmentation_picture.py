@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from misure.errors import entrance
+from misure.errors import entrance, printable
 from misure.images.cuts import Cut, cuts_through
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation
@@ -66,8 +66,9 @@ def segmentation_panel(
         first: the class that is drawn whatever its size; None: none.
     """
     found, model = [one.class_index for one in segmentation.found_classes()], segmentation.model
-    others = [index for index in found if index != first and not model.is_background(index)]
-    ordered = others if first is None else [first, *others]
+    ordered = [index for index in found if index == first or not model.is_background(index)]
+    if first is not None and first not in ordered:
+        ordered.append(first)
     colours = dict(zip(ordered, cycle(CLASS_COLOURS), strict=False))  # the same in all cuts
 
     def draw(axes: Axes, cut: Cut) -> None:
@@ -109,8 +110,9 @@ def draw_classes(
         if model.multilabel:
             draw_outline(axes, by_class[class_index], colour, "solid")
         row, column = _deep_inside(_own(by_class, class_index, coloured))
+        name = printable(model.class_name(class_index))
         axes.text(
-            column, row, model.class_name(class_index), ha="center", va="center", fontsize=8,
+            column, row, name, ha="center", va="center", fontsize=8,
             clip_on=True, parse_math=False,
             bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0},
         )  # fmt: skip

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from misure._util.records import encode
 from misure._util.unfinished import is_running, this_process
+from misure.errors import RunFolderError
 from misure.runs.execution import Execution
 from misure.runs.folder import RunFolder
 from misure.runs.record import RunCall
@@ -40,11 +41,16 @@ def call_noted(
     )
     name = f"calls-{process}-{secrets.token_hex(4)}.jsonl"
     folder.storage.append(name, encode(call) + b"\n")
+    is_reached = True
     try:
         yield
+    except RunFolderError:  # asking the folder once more would only take longer
+        is_reached = False
+        raise
     finally:
-        with suppress(OSError):  # the disk may be what ended it
-            folder.storage.append(name, encode(structs.replace(call, has_ended=True)) + b"\n")
+        if is_reached:
+            with suppress(OSError):  # the disk may be what ended it
+                folder.storage.append(name, encode(structs.replace(call, has_ended=True)) + b"\n")
 
 
 def noted_calls(folder: RunFolder) -> list[RunCall]:

@@ -1,5 +1,7 @@
 """The figures that the page lists: those that the command line prints, with what they mean."""
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from misure.explanation.check import CheckedRegion
@@ -7,10 +9,17 @@ from misure.explanation.explanation import Explanation
 from misure.reports.explanation_figures import figure_of
 from misure.reports.explanation_rows import region_rows
 
+_HINT = re.compile(r"; (--other-image|other_image=\.\.\.) names another$")
+
 
 def checked_figures(checked: CheckedRegion) -> list[list[str]]:
     """The same of a region that was checked."""
-    return [figure_of(row) for row in region_rows(checked.values, "painted region")]
+    return without_hint(figure_of(row) for row in region_rows(checked.values, "painted region"))
+
+
+def without_hint(figures: Iterable[list[str]]) -> list[list[str]]:
+    """The figures without the name of an option that the page does not have."""
+    return [[name, _HINT.sub("", value), meaning] for name, value, meaning in figures]
 
 
 def curve_of(explanation: Explanation) -> list[list[Any]]:

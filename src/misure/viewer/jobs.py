@@ -11,6 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from misure.errors import ModelError
+
 
 class Ended(Exception):  # noqa: N818  # it ends a search, and is no fault
     """Raised inside a search to end it."""
@@ -108,6 +110,8 @@ class _Job:
             result = self.work()
         except Exception as error:  # whoever asked gets it
             self.future.set_exception(error)
+        except BaseException as error:  # of a network that would end the thread; all wait for it
+            self.future.set_exception(ModelError(f"the network raised {type(error).__name__}."))
         else:
             self.future.set_result(result)
 

@@ -1,6 +1,5 @@
 """An image that is open: its pixels, what the network drew, and the objects in it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +12,14 @@ from torch import Tensor
 
 from misure.datasets.sample import Sample
 from misure.errors import InputError
+from misure.images.cuts import Lie
 from misure.images.planes import grey_range
 from misure.images.regions import component_numbers
 from misure.images.spacing import known_spacing
 from misure.images.volume_file import VolumeFile
 from misure.models.segmentation import Segmentation
 from misure.models.target import Target
+from misure.reports.folders import lie_of
 from misure.viewer.cache import Cache
 from misure.viewer.planes import Planes
 
@@ -87,7 +88,7 @@ class Opened:
         pixels: Tensor,
     ) -> "Opened":
         """The image with its objects."""
-        objects = _objects(segmentation) if segmentation else ()
+        objects, num_objects = _objects(segmentation) if segmentation else ([], 0)
         found = sorted(objects, key=lambda one: -one[0].num_pixels)
         kept = found[:MOST_OBJECTS]
         labels = torch.zeros(pixels.shape[1:], dtype=torch.int32)
@@ -103,7 +104,7 @@ class Opened:
             segmentation=segmentation,
             objects=[each for each, _ in kept],
             labels=labels,
-            num_left_out=len(found) - len(kept),
+            num_left_out=num_objects - len(kept),
         )
 
     @cached_property
@@ -125,6 +126,18 @@ class Opened:
     def spacing_mm(self) -> tuple[float, ...] | None:
         """Sides of a pixel or voxel along each stored axis; None: not known."""
         return known_spacing(self.sample.spacing_mm)
+
+    @cached_property
+    def lie(self) -> Lie:
+        """How it lies, as pictures of it say."""
+        return lie_of(self.sample.order, self.volume, self.labels.ndim, self.spacing_mm)
+
+    @property
+    def plane_labels(self) -> list[str]:
+        """What the planes are called; where nobody knows how a volume lies, by the stored axis."""
+        if not self.planes.is_volume or self.lie.is_known:
+            return self.planes.names
+        return [f"axis {axis}" for axis, _ in self.sample.order]
 
     @property
     def num_bytes(self) -> int:
@@ -179,6 +192,8 @@ class Opened:
             "spacing_mm": None if spacing is None else planes.as_laid_out(spacing),
             "is_volume": planes.is_volume,
             "planes": planes.names,
+            "plane_labels": self.plane_labels,
+            "is_oriented": self.lie.is_known,
             "value_range": [*self.value_range],
             "shown_range": [*self.shown_range],
             "objects": [self._record_of(i, one) for i, one in enumerate(self.objects)],
@@ -213,8 +228,12 @@ class Opened:
         return self.planes.point_stored(point)
 
 
-def _objects(segmentation: Segmentation) -> Iterator[tuple[FoundObject, np.ndarray]]:
-    """Each object with the pixels of its box that it has; background is none."""
+def _objects(segmentation: Segmentation) -> tuple[list[tuple[FoundObject, np.ndarray]], int]:
+    """Objects with the pixels of their boxes that they have, and how many there are.
+
+    Background is none. Of a class with more than `MOST_OBJECTS` parts they are the largest.
+    """
+    found, num_objects = list[tuple[FoundObject, np.ndarray]](), 0
     everywhere = torch.ones(segmentation.spatial, dtype=torch.bool)
     for class_index in segmentation.num_pixels_by_class(everywhere):
         if class_index < 0 or segmentation.model.is_background(class_index):
@@ -225,13 +244,16 @@ def _objects(segmentation: Segmentation) -> Iterator[tuple[FoundObject, np.ndarr
                 if bool(reported.region.any()):
                     region = reported.region.cpu().numpy()
                     (box,) = ndimage.find_objects(region.astype(np.uint8))
-                    yield _object(class_index, number, box, region[box], reported.score)
+                    found.append(_object(class_index, number, box, region[box], reported.score))
+                    num_objects += 1
             continue
         numbers = component_numbers(segmentation.class_region(class_index)).cpu().numpy()
         boxes = ndimage.find_objects(numbers, max_label=MOST_OBJECTS)
+        num_objects += int(numbers.max())
         for number, box in enumerate(boxes):
             if box is not None:
-                yield _object(class_index, number, box, numbers[box] == number + 1, None)
+                found.append(_object(class_index, number, box, numbers[box] == number + 1, None))
+    return found, num_objects
 
 
 def _object(

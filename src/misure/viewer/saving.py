@@ -1,20 +1,19 @@
 """Saving: the files that `misure explain` writes, and the command that writes them again."""
 
 import json
-import re
 import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from misure._util.folders import writing_folder
+from misure._util.folders import folder_name, writing_folder
 from misure.errors import InputError
 from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import presentation_of
 from misure.explanation.presets import DEFAULT_PRESET
 from misure.images.volumes import files_of_image
 from misure.reports.explanation_picture import save_pictures
-from misure.reports.folders import RESULT_FILES, lie_of, save_result
+from misure.reports.folders import RESULT_FILES, save_result
 from misure.viewer.opened import Opened
 from misure.viewer.searches import Asked
 from misure.viewer.session import DICE_THRESHOLD, Network
@@ -50,14 +49,13 @@ def save(
 
 def overview_of(explanation: Explanation, opened: Opened) -> bytes:
     """The overview of an explanation as a PNG, as `misure explain` writes it."""
-    values = explanation.values
     with tempfile.TemporaryDirectory(prefix="misure-view-") as folder:
         save_pictures(
             explanation,
             presentation_of(opened.drawn.model, opened.pixels, explanation.values),
             opened.drawn,
             Path(folder),
-            lie=lie_of(opened.sample.order, opened.volume, len(values.shape), values.spacing_mm),
+            lie=opened.lie,
         )
         return (Path(folder) / "overview.png").read_bytes()
 
@@ -154,7 +152,7 @@ def _settings(opened: Opened, asked: Asked, network: Network) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def folder_name(opened: Opened, asked: Asked, case: str, slice_index: int | None) -> str:
+def name_of(opened: Opened, asked: Asked, case: str, slice_index: int | None) -> str:
     """How a folder of results is called (see `misure explain`), before what it may not hold."""
     parts = ["misure", case]
     if slice_index is not None:
@@ -166,4 +164,4 @@ def folder_name(opened: Opened, asked: Asked, case: str, slice_index: int | None
     else:
         target = opened.target_at(asked.point or ())
         parts += [target.class_name, "-".join(["at", *map(str, asked.point or ())])]
-    return re.sub(r"[^\w.-]+", "_", "-".join(parts))
+    return folder_name(parts)

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -136,6 +137,7 @@ class Searches:
     def __init__(self, session: Session, publish: Publish) -> None:
         self._session, self._publish = session, publish
         self._entries: dict[str, Entry] = {}
+        self._lock = threading.Lock()  # of the entries, which several requests change
         self._folder = Path(tempfile.mkdtemp(prefix="misure-view-"))
         self._done: Cache[str, Explanation] = Cache(_KEPT_MB, self._put_aside)
 
@@ -176,37 +178,39 @@ class Searches:
             LookupError: no such object.
         """
         preset = asked.make_preset()
-        if sum(entry.is_open for entry in self._entries.values()) >= MOST_OPEN:
-            raise QueueFullError(f"expected at most {MOST_OPEN} explanations in the queue.")
-        for known in self._entries.values():
-            lives = known.status == "done" or (known.is_open and not known.is_ending)
-            if known.asked == asked and lives:
-                known.tabs.add(tab)
-                return known
         if asked.object is None:
             assert asked.point is not None  # noqa: S101  # one of the two is said
             target = opened.target_at(asked.point)
         else:
             target = opened.target(asked.object)
-        entry = Entry(
-            id=f"e{len(self._entries) + 1}",
-            asked=asked,
-            class_name=target.class_name,
-            target=target,
-            tabs={tab},
-            max_passes=most_passes(preset),
-        )
-        self._entries[entry.id] = entry
+        with self._lock:
+            if sum(entry.is_open for entry in self._entries.values()) >= MOST_OPEN:
+                raise QueueFullError(f"expected at most {MOST_OPEN} explanations in the queue.")
+            for known in self._entries.values():
+                lives = known.status == "done" or (known.is_open and not known.is_ending)
+                if known.asked == asked and lives:
+                    known.tabs.add(tab)
+                    return known
+            entry = Entry(
+                id=f"e{len(self._entries) + 1}",
+                asked=asked,
+                class_name=target.class_name,
+                target=target,
+                tabs={tab},
+                max_passes=most_passes(preset),
+            )
+            self._entries[entry.id] = entry
         self._tell(entry)
         self._session.worker.ask(lambda: self._explain(entry), is_long=True)
         return entry
 
     def cancel(self, entry: Entry) -> None:
         """Ends one that waits at once, and one that runs after the pass that is being made."""
-        if entry.status == "queued":
-            entry.status, entry.target = "cancelled", None
-        elif entry.status == "running":
-            entry.is_ending, entry.doing = True, "ending after this pass"
+        with self._lock:
+            if entry.status == "queued":
+                entry.status, entry.target = "cancelled", None
+            elif entry.status == "running":
+                entry.is_ending, entry.doing = True, "ending after this pass"
         self._tell(entry)
 
     def forget_tab(self, tab: str) -> None:
@@ -237,15 +241,16 @@ class Searches:
 
     def _explain(self, entry: Entry) -> None:
         """The search; called on the thread of the network."""
-        if entry.status != "queued":
-            return
-        entry.status, entry.started_s = "running", time.perf_counter()
+        with self._lock:
+            if entry.status != "queued":
+                return
+            entry.status, entry.started_s = "running", time.perf_counter()
         self._tell(entry)
         try:
             explanation = self._searched(entry)
         except Ended:
             entry.status, entry.doing = "cancelled", ""
-        except Exception as error:  # of any network
+        except BaseException as error:  # of any network, SystemExit too
             entry.status, entry.error = "failed", reason_of(error)
         else:
             self._keep(entry.id, explanation)

@@ -25,7 +25,7 @@ from misure.reports.explanation_figures import explanation_figures
 from misure.viewer import requests
 from misure.viewer.access import Access
 from misure.viewer.events import Events
-from misure.viewer.figures import checked_figures, curve_of
+from misure.viewer.figures import checked_figures, curve_of, without_hint
 from misure.viewer.jobs import Ended, Replaced
 from misure.viewer.opened import Opened
 from misure.viewer.pictures import (
@@ -36,7 +36,7 @@ from misure.viewer.pictures import (
     superpixels,
     visibility_of,
 )
-from misure.viewer.saving import command_of, folder_name, new_folder, overview_of, save
+from misure.viewer.saving import command_of, name_of, new_folder, overview_of, save
 from misure.viewer.searches import Asked, Entry, QueueFullError, Searches
 from misure.viewer.session import DICE_THRESHOLD, Network, Session
 from misure.viewer.what_if import WhatIfs
@@ -302,7 +302,7 @@ def _whole_record(viewer: Viewer, entry: Entry, opened: Opened) -> dict[str, Any
     explanation = viewer.searches.explanation(entry.id)
     return {
         **entry.record(),
-        "figures": explanation_figures(explanation),
+        "figures": without_hint(explanation_figures(explanation)),
         "sentence": explanation.summary(),
         "curve": curve_of(explanation),
         "command": command_of(opened, entry.asked, viewer.network),
@@ -355,7 +355,7 @@ async def _save(viewer: Viewer, request: Request) -> Response:
         explanation = viewer.searches.explanation(entry.id)
         network, session = viewer.network, viewer.session
         case = session.case_name(opened)
-        name = folder_name(opened, entry.asked, case, network.slice_index)
+        name = name_of(opened, entry.asked, case, network.slice_index)
         folder = new_folder(session.out, name)
         return {
             "folder": str(folder),

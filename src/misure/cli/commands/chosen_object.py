@@ -1,6 +1,5 @@
 """The object that `misure explain` is asked about."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import wraps
@@ -194,6 +193,7 @@ class ChosenObject:
 
     def folder(self, image: Path, target: "Target") -> Path:
         """`misure-IMAGE-CLASS`, and what else was chosen, so that no two objects share a folder."""
+        from misure._util.folders import folder_name
         from misure.datasets.coco_choice import split_id
         from misure.images.channel_names import case_of_files
         from misure.images.volumes import files_of_image
@@ -214,7 +214,7 @@ class ChosenObject:
         for word, where in (("at", self.point), ("in", self.box), ("in-polygon", bounds)):
             if where is not None:
                 parts.append("-".join([word, *map(str, where)]))
-        return Path(re.sub(r"[^\w.-]+", "_", "-".join(parts)))
+        return Path(folder_name(parts))
 
     def _corners(self) -> list[tuple[float, float]] | None:
         if self.polygon is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from misure.cli.commands.filled_help import FilledCommand
+from misure.cli.commands.inputs import check_inputs
 from misure.cli.commands.options import load_model_and_reading, out_option, with_model
 from misure.cli.terminal import say
 from misure.errors import InputError, MisureError
@@ -56,8 +57,12 @@ def view(
         require(library, extra="view", purpose="serve the viewer")
     from misure.viewer.serve import Serving, leave_at_once
 
-    if not out.is_dir():
-        raise InputError(f"expected an existing folder with --out, got {out}.")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"expected a folder with --out, got {out}.")
+    if not (source / "run.json").is_file():
+        if spec is None:
+            raise InputError("expected --model with an image or a folder of images, got none.")
+        check_inputs(source, spec, takes_folder=True)
     network: Network | None = None
     if spec is not None:
         model_and_reading = load_model_and_reading(
@@ -128,8 +133,7 @@ def _session(source: Path, network: "Network | None", out: Path) -> "Iterator[Se
         with tempfile.TemporaryDirectory(prefix="misure-view-") as folder:
             yield session_of_run(source, network, out, Path(folder))
         return
-    if network is None:
-        raise InputError("expected --model with an image or a folder of images, got none.")
+    assert network is not None  # noqa: S101  # as checked
     images = (
         open_images(source, network.reading)
         if source.is_dir()

@@ -18,8 +18,10 @@ export function rgb(colour) {
   return [1, 3, 5].map((start) => parseInt(colour.slice(start, start + 2), 16));
 }
 
-export function colourOf(object) {
-  return CLASSES[object.class_index % CLASSES.length];
+// Colours by class index: the first found has the first, as in misure's pictures.
+export function coloursOf(objects) {
+  const found = [...new Set(objects.map((object) => object.class_index))];
+  return new Map(found.map((index, place) => [index, CLASSES[place % CLASSES.length]]));
 }
 
 // 256 colours (768 numbers) between the anchors of the scale.

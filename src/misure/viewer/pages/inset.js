@@ -26,9 +26,9 @@ export function drawInset() {
   const mask = whatIfMask(inset.view, answer);
   if (!picture || !mask) return;
   paintInset(part("inset"), plane, picture, mask, view);
-  const where = plane.axis === null ? "" : `, ${plane.name} slice ${sliceOf(plane, state.position) + 1}`;
+  const where = plane.axis === null ? "" : `, ${plane.label} slice ${sliceOf(plane, state.position) + 1}`;
   part("inset-text").textContent = `What the network saw${where}, and what it drew (yellow); `
-    + "the object (vermilion).";
+    + "the target (orange).";
 }
 
 function paintInset(element, plane, picture, mask, view) {

@@ -1,11 +1,11 @@
 // What is drawn of one plane: picture, segmentation, regions, map, and what is hidden.
 
-import { DRAWN, REGION, SUFFICIENT, TARGET, colourOf } from "./colours.js";
+import { DRAWN, REGION, SUFFICIENT, TARGET } from "./colours.js";
 import { notice } from "./notices.js";
 import { Labels, Mask, bitmapOf, known, mapOf } from "./pictures.js";
 import { sliceOf } from "./planes.js";
 import { getBlob, postForBlob } from "./server.js";
-import { objectOf, shownEntry, state } from "./state.js";
+import { colourOf, objectOf, set, shownEntry, state } from "./state.js";
 
 const SMALL_SIDE = 1600; // larger pictures are drawn scaled first, in full when they are zoomed
 const PIXELS_SEEN_FROM = 4; // zoom from which the pixels of a fine region are drawn themselves
@@ -104,8 +104,8 @@ export function layersOf(view, hidden) {
   if (below) layers.push({ picture: below });
   const labels = state.server.can_segment === false ? null : labelsOf(view);
   if (overlays.segmentation && labels) {
-    const classOf = (label) => objectOf(label - 1)?.class_index ?? 0;
-    layers.push({ picture: labels.coloured(classOf), alpha: 0.7 * state.opacity });
+    const colours = new Map(state.image.objects.map((one) => [one.number + 1, colourOf(one)]));
+    layers.push({ picture: labels.coloured(colours), alpha: 0.7 * state.opacity });
   }
   const entry = shownEntry();
   const isExplained = entry?.image === state.image.number && entry.object === state.object;
@@ -132,7 +132,11 @@ function explained(view, entry) {
   }
   const mask = main && region(view, entry, main);
   if (mask && overlays.brightness) layers.push({ picture: mask.outside, alpha: 0.75 });
-  if (mask && overlays.minimal) layers.push(...drawn(view, mask, REGION, [7, 4]));
+  if (mask && overlays.minimal) {
+    const isWhole = entry.status === "done" && !entry.is_dust && mask.isFine;
+    if (isWhole) set({ tinted: entry.id });
+    layers.push(...isWhole ? [tinted(mask, REGION)] : drawn(view, mask, REGION, [7, 4]));
+  }
   if (overlays.sufficient && names.includes("sufficient_region") && main !== "sufficient_region") {
     const larger = region(view, entry, "sufficient_region");
     if (larger) layers.push(...drawn(view, larger, SUFFICIENT, [2, 4], false));
@@ -145,11 +149,15 @@ function explained(view, entry) {
   return layers;
 }
 
+function tinted(mask, colour) {
+  return { picture: mask.filled(colour), alpha: 0.55 };
+}
+
 // A region as an outline; if it is dust, as its density, or as its pixels when they are large.
 function drawn(view, mask, colour, dash, withDensity = true) {
   if (mask.isEmpty) return [];
-  if (!mask.isDust) return [{ path: mask.path, colour, dash, width: 2 }];
-  if (view.zoom >= PIXELS_SEEN_FROM) return [{ picture: mask.filled(colour), alpha: 0.55 }];
+  if (!mask.isFine) return [{ path: mask.path, colour, dash, width: 2 }];
+  if (view.zoom >= PIXELS_SEEN_FROM) return [tinted(mask, colour)];
   if (!withDensity || state.overlays.brightness) return [];
   return [{ picture: mask.density.picture, isSmooth: true }];
 }
@@ -159,7 +167,7 @@ function drawnNow(view) {
   const mask = whatIfMask(view, state.whatIf) ?? view.lastDrawn;
   view.lastDrawn = mask;
   if (!mask || mask.isEmpty) return [];
-  if (mask.isDust) return [{ picture: mask.filled(DRAWN), alpha: 0.6 }];
+  if (mask.isFine) return [{ picture: mask.filled(DRAWN), alpha: 0.6 }];
   return [{ path: mask.path, colour: DRAWN, width: 2 }];
 }
 
@@ -176,7 +184,8 @@ function pointed(view, labels) {
     }
   } else if (state.hovered !== null && labels && (!isWhatIf || state.tool === "objects")) {
     const object = objectOf(state.hovered);
-    const path = object && labels.pathOf(state.hovered + 1);
+    const isOutlined = !isWhatIf && state.overlays.target && state.hovered === state.object;
+    const path = object && !isOutlined && labels.pathOf(state.hovered + 1);
     if (path) layers.push({ path, colour: colourOf(object), width: 3 });
   }
   return layers;

@@ -1,7 +1,6 @@
 // The list of what the network has segmented.
 
-import { colourOf } from "./colours.js";
-import { objectName, objectOf, on, set, state } from "./state.js";
+import { colourOf, objectName, objectOf, on, set, state } from "./state.js";
 
 const MANY = 12; // objects from which there is a search
 

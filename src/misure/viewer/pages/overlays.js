@@ -5,9 +5,9 @@ import { on, set, shownEntry, state } from "./state.js";
 
 const CHOICES = [ // key of the overlay, words, key of the keyboard, colour, style of the line
   ["segmentation", "What the network draws", "G", null, "classes"],
-  ["target", "The object", "T", TARGET, "solid"],
-  ["minimal", "The region found", "F", REGION, "dashed"],
-  ["sufficient", "The region before it was reduced", "U", SUFFICIENT, "dotted"],
+  ["target", "The target: the object", "T", TARGET, "solid"],
+  ["minimal", "Minimally sufficient region", "F", REGION, "dashed"],
+  ["sufficient", "Sufficient region", "U", SUFFICIENT, "dotted"],
   ["brightness", "The region as brightness", "B", null, "brightness"],
   ["map", "The map: yellow counts most", "M", null, "map"],
   ["drawn", "What if: drawn now", "Y", DRAWN, "solid"],
@@ -60,13 +60,16 @@ function tell() {
 
 function note() {
   const entry = shownEntry();
-  if (!entry?.is_dust) return "";
+  if (!entry?.is_dust) {
+    return entry && entry.id === state.tinted
+      ? "This region has too many parts and holes for an outline: its pixels are tinted blue." : "";
+  }
   return "This region is too fine for an outline: its density is drawn in blue, the share of the "
     + "pixels around that it holds. Zoomed to four pixels of the screen, its own pixels are drawn.";
 }
 
 build();
-on(["overlays", "mode", "explanation", "entries"], tell);
+on(["overlays", "mode", "explanation", "entries", "tinted"], tell);
 opacity.addEventListener("input", () => {
   set({ opacity: Number(opacity.value) / 100 });
   document.getElementById("opacity-text").textContent = `${opacity.value} %`;

@@ -1,6 +1,6 @@
 // Pictures of the server: fetched once, decoded, kept while there is room.
 
-import { CLASSES, REGION, rgb, scale } from "./colours.js";
+import { REGION, rgb, scale } from "./colours.js";
 import { outline } from "./contours.js";
 import { density } from "./density.js";
 
@@ -101,13 +101,10 @@ export class Labels {
     return this.paths.get(value);
   }
 
-  // A canvas in which each object has the colour of its class; `classOf`: label -> class index.
-  coloured(classOf) {
-    const colours = CLASSES.map((colour) => packed(...rgb(colour)));
-    this.fill ??= painted(this.width, this.height, (i) => {
-      const index = this.values[i] && classOf(this.values[i]);
-      return this.values[i] ? colours[(index ?? 0) % CLASSES.length] : 0;
-    });
+  // A canvas in which each object has the colour of its class; `colours`: of each label.
+  coloured(colours) {
+    const packs = new Map([...colours].map(([label, colour]) => [label, packed(...rgb(colour))]));
+    this.fill ??= painted(this.width, this.height, (i) => packs.get(this.values[i]) ?? 0);
     return this.fill;
   }
 
@@ -142,7 +139,7 @@ export class Mask {
     return this.traced.path;
   }
 
-  get isDust() {
+  get isFine() {
     return this.path === null;
   }
 

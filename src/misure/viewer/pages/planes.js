@@ -1,6 +1,7 @@
 // The planes of an image and how their pixels lie in the flat array of all its voxels.
 // Volumes are (z, y, x): z from feet to head, y from front to back. The upright planes have the
-// head up, the server sends them with the feet up (`isTurned`).
+// head up, the server sends them with the feet up (`isTurned`). Of a volume of which nobody knows
+// how it lies, no plane is turned.
 
 export function planesOf(image) {
   if (!image.is_volume) {
@@ -12,17 +13,18 @@ export function planesOf(image) {
   }
   const [z, y, x] = image.shape;
   const [dz, dy, dx] = image.spacing_mm ?? [1, 1, 1];
-  const feet = (z - 1) * y * x;
+  const isTurned = image.is_oriented;
+  const upright = {
+    isTurned, start: isTurned ? (z - 1) * y * x : 0, rowStep: isTurned ? -y * x : y * x,
+  };
+  const [axial, coronal, sagittal] = image.plane_labels;
   return [
-    { name: "axial", axis: 0, height: y, width: x, slices: z, cell: [dy, dx], depth: dz,
-      isTurned: false,
-      start: 0, sliceStep: y * x, rowStep: x, columnStep: 1 },
-    { name: "coronal", axis: 1, height: z, width: x, slices: y, cell: [dz, dx], depth: dy,
-      isTurned: true,
-      start: feet, sliceStep: x, rowStep: -y * x, columnStep: 1 },
-    { name: "sagittal", axis: 2, height: z, width: y, slices: x, cell: [dz, dy], depth: dx,
-      isTurned: true,
-      start: feet, sliceStep: 1, rowStep: -y * x, columnStep: x },
+    { name: "axial", label: axial, axis: 0, height: y, width: x, slices: z, cell: [dy, dx],
+      depth: dz, isTurned: false, start: 0, sliceStep: y * x, rowStep: x, columnStep: 1 },
+    { name: "coronal", label: coronal, axis: 1, height: z, width: x, slices: y, cell: [dz, dx],
+      depth: dy, ...upright, sliceStep: x, columnStep: 1 },
+    { name: "sagittal", label: sagittal, axis: 2, height: z, width: y, slices: x, cell: [dz, dy],
+      depth: dx, ...upright, sliceStep: 1, columnStep: x },
   ];
 }
 
@@ -35,7 +37,7 @@ export function placeIn(plane, position, shape) {
   const [z, y, x] = position;
   if (plane.axis === null) return { row: y, column: x };
   if (plane.axis === 0) return { row: y, column: x };
-  const row = shape[0] - 1 - z;
+  const row = plane.isTurned ? shape[0] - 1 - z : z;
   return { row, column: plane.axis === 1 ? x : y };
 }
 
@@ -43,7 +45,7 @@ export function placeIn(plane, position, shape) {
 export function voxelAt(plane, slice, row, column, shape) {
   if (plane.axis === null) return [0, row, column];
   if (plane.axis === 0) return [slice, row, column];
-  const z = shape[0] - 1 - row;
+  const z = plane.isTurned ? shape[0] - 1 - row : row;
   return plane.axis === 1 ? [z, slice, column] : [z, column, slice];
 }
 

@@ -59,7 +59,7 @@ function build() {
 }
 
 function labelOf(plane) {
-  const what = state.image.is_volume ? `${plane.name} plane of ` : "";
+  const what = state.image.is_volume ? `${plane.label} plane of ` : "";
   return `${what}${state.image.name}. Arrow keys move the cursor, Enter clicks.`;
 }
 
@@ -69,12 +69,12 @@ function sliceSlider(view) {
   const text = document.createElement("span");
   const slider = document.createElement("input");
   Object.assign(slider, { type: "range", min: 0, max: plane.slices - 1, step: 1 });
-  slider.setAttribute("aria-label", `Slice of the ${plane.name} plane`);
+  slider.setAttribute("aria-label", `Slice of the ${plane.label} plane`);
   slider.addEventListener("input", () => goTo(plane, Number(slider.value)));
   view.showSlice = () => {
     const slice = sliceOf(plane, state.position);
     slider.value = slice;
-    text.textContent = `${plane.name} ${slice + 1} / ${plane.slices}`;
+    text.textContent = `${plane.label} ${slice} of 0 to ${plane.slices - 1}`;
   };
   view.showSlice();
   caption.append(text, slider);

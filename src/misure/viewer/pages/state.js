@@ -1,5 +1,7 @@
 // What the page shows: one store. Whoever draws subscribes to the keys that it draws.
 
+import { coloursOf } from "./colours.js";
+
 const listeners = [];
 
 export const state = {
@@ -17,6 +19,7 @@ export const state = {
   entries: new Map(), // explanations by id
   explanation: null, // id of the one that is shown
   nested: null, // name of the nested region that is shown
+  tinted: null, // the explanation whose region has no outline: its pixels are tinted
   whatIf: null, // the newest answer
   overlays: {
     segmentation: true, target: true, minimal: true, sufficient: false, brightness: false,
@@ -48,10 +51,15 @@ export function objectOf(number) {
   return state.image?.objects.find((object) => object.number === number) ?? null;
 }
 
+// An object has the number within its class that `--instance` takes.
 export function objectName(object) {
   const all = state.image.objects.filter((other) => other.class_index === object.class_index);
   const name = named(object.class_name);
-  return all.length < 2 ? name : `${name} ${all.indexOf(object) + 1}`;
+  return all.length < 2 ? name : `${name} ${object.instance}`;
+}
+
+export function colourOf(object) {
+  return coloursOf(state.image.objects).get(object.class_index);
 }
 
 // A class without a name is called by its number.

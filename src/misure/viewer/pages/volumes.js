@@ -33,7 +33,7 @@ function middle(image) {
 }
 
 function buildPlanes(image) {
-  const choices = image.is_volume ? [["three", "All"], ...image.planes.map((name) => [name, name])]
+  const choices = image.is_volume ? [["three", "All"], ...image.planes.map((name, i) => [name, image.plane_labels[i]])]
     : [];
   part("planes").replaceChildren(...choices.map(([value, name]) => {
     const label = document.createElement("label");

@@ -137,8 +137,10 @@ export async function resetTo(isComplement) {
   const entry = shownEntry();
   const name = entry?.image === state.image.number && mainRegion(entry);
   if (!name) return;
+  part("check").disabled = true; // what is shown now is not what was asked for
   const pixels = await guarded(() => regionEverywhere(entry.id, name));
   if (pixels && visibility().fill((index) => Boolean(pixels[index]) !== isComplement)) changed();
+  else part("check").disabled = !state.whatIf || shownAnswer !== sent;
 }
 
 export function askSoon() {
