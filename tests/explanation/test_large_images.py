@@ -70,7 +70,7 @@ def test_a_packed_region_is_the_same():
     assert packed._bits.nbytes == 14  # of 105 pixels
 
 
-@pytest.mark.parametrize("preset", ["quick", "readable"])
+@pytest.mark.parametrize("preset", ["quick", pytest.param("readable", marks=pytest.mark.slow)])
 def test_the_explanation_of_a_large_volume_is_that_of_a_small_one(preset, monkeypatch):
     image = torch.zeros(1, 16, 18, 20)
     image[:, 4:10, 5:11, 3:9] = 1

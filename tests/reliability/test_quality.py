@@ -28,6 +28,7 @@ def _quality(auroc_of, mae_gain, auroc_gain=(0.1, 0.05, 0.15)):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_model_that_knows_more_is_better_and_nothing_is_doubted():
     examples = examples_of(60, answer=mixed)
     quality = measure_quality(examples, SURE, cut=0.6, learner="linear", seed=0, num_resamples=20)

@@ -55,8 +55,17 @@ def check(figure):
         assert not covers(a, b)
 
 
-@pytest.mark.parametrize("shape", [(30, 300), (300, 30), (50, 60)])
-@pytest.mark.parametrize("num", [1, 4, 7])
+SHAPES, NUMBERS = [(30, 300), (300, 30), (50, 60)], [1, 4, 7]
+QUICK = [*zip(SHAPES, NUMBERS, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "num"),
+    [
+        pytest.param(*pair, marks=[] if pair in QUICK else pytest.mark.slow)
+        for pair in itertools.product(SHAPES, NUMBERS)
+    ],
+)
 def test_titles_never_cover_pictures(shape, num):
     image = np.zeros(shape)
     cell = Cell(
