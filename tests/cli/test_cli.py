@@ -170,6 +170,7 @@ def test_a_region_is_found_on_what_it_shows_filled_in_and_shown_on_other_baselin
     assert ("The region does not hold under small changes" in done.output) == is_undone
 
 
+@pytest.mark.slow
 def test_budget_grain_and_several_baseline_images(picture, sample, tmp_path):
     done = run(
         "explain", picture, "--model", "triangle", "--point", _point(sample), "--out",

@@ -30,6 +30,7 @@ def _explained(preset, **options):
     return misure.explain(model, image, 1, preset=preset, **options)
 
 
+@pytest.mark.slow
 def test_its_region_is_part_of_the_readable_one_within_one_budget():
     readable = _explained("readable", max_passes=95)
     found = _explained("smallest", max_passes=160, after_readable=True)

@@ -174,6 +174,7 @@ def test_whether_a_network_needs_the_disc_is_measured():
     assert disc_dices(model, nothing) == {"dice_with_disc": 0, "dice_without_disc": 0}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_canvases")
 def test_a_card_says_of_the_disc_only_what_was_seen():
     made = train("triangle-disc", network="small_unet", num_steps=2)

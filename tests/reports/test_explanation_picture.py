@@ -289,6 +289,7 @@ def test_a_folder_holds_the_panels_that_were_asked_for(square, tmp_path):
             PictureOptions(**wrong)
 
 
+@pytest.mark.slow
 def test_a_volume_has_a_montage_too(cube, tmp_path, monkeypatch):
     found, segmentation = cube
     written = []

@@ -56,7 +56,7 @@ def check(figure):
 
 
 SHAPES, NUMBERS = [(30, 300), (300, 30), (50, 60)], [1, 4, 7]
-QUICK = [*zip(SHAPES, NUMBERS, strict=True)]
+QUICK = [((30, 300), 1), ((300, 30), 4)]
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,8 @@ def _ends(browser):
     return int(shown[0]), int(shown[-1])
 
 
-@pytest.mark.parametrize("most", [pytest.param(20000, marks=pytest.mark.slow), 400])
+@pytest.mark.slow
+@pytest.mark.parametrize("most", [20000, 400])
 def test_only_the_cards_in_sight_are_made_and_all_are_reached(browser, many, most, tmp_path):
     page = many.with_stem(f"many-{most}")
     page.write_text(many.read_text().replace("IN_WINDOW = 20000", f"IN_WINDOW = {most}"))

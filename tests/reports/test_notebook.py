@@ -133,6 +133,7 @@ def test_a_volume_shows_three_planes_and_a_slider_over_slices(of_volume):
     assert len(html) < 2_000_000
 
 
+@pytest.mark.slow
 def test_a_noisy_photograph_stays_below_a_megabyte(explanation):
     image = torch.rand(3, 30, 30).repeat_interleave(20, 1).repeat_interleave(20, 2)
     pictures = [

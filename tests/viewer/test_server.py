@@ -362,6 +362,7 @@ def test_a_volume_of_which_nobody_knows_how_it_lies_is_cut_as_it_is_stored(tmp_p
         assert ((row, column), others) == ((0, 2), [])
 
 
+@pytest.mark.slow
 def test_a_class_with_a_long_name_is_saved(tmp_path):
     names = ("dark", "x" * 300)
     model = toys.model_of(toys.OwnBrightness(), class_names=names)
