@@ -22,7 +22,10 @@ DATA = {
     "misure/py.typed",
     "misure/reports/templates/report.css",
     "misure/reports/templates/report.html",
-    "misure/reports/templates/report.js",
+    "misure/reports/templates/report/start.js",
+    "misure/viewer/pages/index.html",
+    "misure/viewer/pages/main.js",
+    "misure/viewer/pages/view.css",
 }
 
 

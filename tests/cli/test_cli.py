@@ -486,6 +486,7 @@ def test_silent_in_a_pipe_but_for_the_summary(picture, tmp_path, capfd):
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
 @pytest.mark.slow
 def test_a_progress_bar_on_a_terminal(picture, tmp_path, monkeypatch):
+    monkeypatch.setattr("misure._util.progress._DELAY_S", 0)
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     shown = []

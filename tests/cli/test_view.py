@@ -63,6 +63,8 @@ def _start(tmp_path, *arguments):
     (tmp_path / "seconds").write_text("0")
     viewing.files({"a": _image()}, tmp_path)
     command = [sys.executable, "-m", "misure", "view", "a.npy", "--model", "python:net.py:make"]
+    # The children of background jobs ignore SIGINT.
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     process = subprocess.Popen(
         [*command, "--no-browser", *arguments],
         cwd=tmp_path,
@@ -70,6 +72,7 @@ def _start(tmp_path, *arguments):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        **heeding,
     )
     address = process.stdout.readline().strip()
     assert address.startswith("http://127.0.0.1:"), process.stderr.read()

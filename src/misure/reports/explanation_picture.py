@@ -89,7 +89,7 @@ class PictureOptions:
 
     panels: Sequence[str] | None = None
     kind: str = "png"
-    dpi: float = 110
+    dpi: float = 110.0
 
     def __post_init__(self) -> None:
         if self.panels is not None:

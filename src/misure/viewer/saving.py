@@ -12,13 +12,14 @@ from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import presentation_of
 from misure.explanation.presets import DEFAULT_PRESET
 from misure.images.volumes import files_of_image
-from misure.reports.explanation_picture import save_pictures
+from misure.reports.explanation_picture import PictureOptions, save_pictures
 from misure.reports.folders import RESULT_FILES, save_result
 from misure.viewer.opened import Opened
 from misure.viewer.searches import Asked
 from misure.viewer.session import DICE_THRESHOLD, Network
 
 _MOST_FOLDERS = 10_000
+_USUAL = PictureOptions()
 
 
 def save(
@@ -149,6 +150,7 @@ def _settings(opened: Opened, asked: Asked, network: Network) -> dict[str, Any]:
         "drawn_dice": 0.7, "robust": robust, "stability": False, "class_index": index,
         "dice_threshold": asked.dice_threshold, "options": options | own,
         "other_image": None, "seed": asked.seed,
+        "pictures": [_USUAL.panels, _USUAL.kind, _USUAL.dpi],
     }  # fmt: skip
 
 
