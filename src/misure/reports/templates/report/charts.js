@@ -58,10 +58,11 @@ function drawChart() {
 
 const brief = (value) => (Number.isInteger(value) && Math.abs(value) < 1e6 ? value.toLocaleString("en") : String(Number(value.toPrecision(3))));
 
-// Some five round numbers between two.
-function ticks([low, high]) {
+// Some five round numbers between two; of counts, whole ones.
+function ticks([low, high], least = 0) {
   const power = 10 ** Math.floor(Math.log10((high - low) / 4));
-  const step = [1, 2, 5, 10].map((times) => times * power).find((one) => (high - low) / one <= 6);
+  const steps = [1, 2, 5, 10].map((times) => times * power);
+  const step = Math.max(least, steps.find((one) => (high - low) / one <= 6));
   const result = [];
   for (let i = Math.ceil(low / step); i * step <= high; i++) result.push(Number((i * step).toPrecision(12)));
   return result;
@@ -78,7 +79,7 @@ function drawAxes(context) {
     context.fillText(brief(value), Math.min(width - 14, atX(value)), height - PAD.bottom + size + 3);
   }
   context.textAlign = "right";
-  for (const value of ticks(upper)) {
+  for (const value of ticks(upper, chart.ys ? 0 : 1)) {
     context.strokeRect(PAD.left, atY(value), width - PAD.left - PAD.right, 0);
     context.fillText(brief(value), PAD.left - 5, atY(value) + size / 3);
   }
