@@ -82,7 +82,9 @@ class Events:
         await send({"type": "http.response.body", "body": b": hello\n\n", "more_body": True})
         while True:
             try:
-                text = await asyncio.wait_for(queue.get(), _BEAT_S)
+                # Not `wait_for`: before Python 3.12 it loses a cancellation that meets an event.
+                async with asyncio.timeout(_BEAT_S):
+                    text = await queue.get()
             except TimeoutError:
                 text = b": still here\n\n"
             if text is None:
