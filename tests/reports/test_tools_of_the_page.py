@@ -124,6 +124,7 @@ def test_ticked_objects_are_kept_and_saved(opened, page, tmp_path, folder):
     opened.find_element("id", "large-tick").click()
     opened.find_element("id", "large-note").send_keys('=look, "here"')
     opened.execute_script("document.getElementById('large').close()")
+    until(lambda: opened.find_elements("css selector", ".own-note"))
     assert opened.find_element("css selector", ".own-note").text == '=look, "here"'
     until(lambda: "object=" not in opened.current_url)
     opened.refresh()

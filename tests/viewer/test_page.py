@@ -23,20 +23,18 @@ def browser():
     driver.quit()
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("viewed")
+@pytest.fixture
+def served(tmp_path):
     image = toys.beacon_image()
-    write_picture(folder / "a <b>ship.png", image)
-    write_picture(folder / "b two.png", torch.maximum(image, image.roll(12, 1)))
-    served = Served(folder, toys.Beacon())
+    write_picture(tmp_path / "a <b>ship.png", image)
+    write_picture(tmp_path / "b two.png", torch.maximum(image, image.roll(12, 1)))
+    served = Served(tmp_path, toys.Beacon())
     yield served
     served.close()
 
 
 @pytest.fixture
 def page(browser, served):
-    served.network.delay_s, served.network.is_broken = 0.0, False
     opened = Page(browser, served)
     browser.execute_script(QUICK)
     return opened
