@@ -8,6 +8,7 @@ import torch
 
 import misure
 import toys
+from misure.images.orientation import affine_of_slice, lay_out, viewing_order
 from misure.napari.layers import explanation_layers, image_layers, segmentation_layer
 from misure.napari.placement import Placement
 from misure.napari.reader import get_reader, saved_layers
@@ -161,3 +162,91 @@ def test_layers_of_an_explanation_are_named_by_the_class_number_without_a_name(s
     )  # fmt: skip
     names = [one[1]["name"] for one in explanation_layers(unnamed, Placement.of((30, 30, 30)))]
     assert names[-1] == "class 1: target"
+
+
+@pytest.mark.parametrize("affine", AFFINES)
+def test_a_slice_lies_where_its_volume_has_it(affine):
+    volume, order = torch.arange(120.0).view(SHAPE), viewing_order(affine, "")
+    whole = Placement.of(SHAPE, affine)
+    array = whole.as_layer(volume)
+    for number in (0, len(array) - 1):
+        plane = lay_out(volume, order)[number]
+        placement = Placement.of(plane.shape, affine_of_slice(affine, number, order, SHAPE))
+        layer = placement.as_layer(plane)
+        assert np.array_equal(layer, array[number : number + 1])
+        for place in ((0, 0, 0), (0, *(side - 1 for side in plane.shape))):
+            expected = whole.affine @ [number, *place[1:], 1]
+            assert np.allclose(placement.affine @ [*place, 1], expected)
+            assert float(plane[placement.point(place)]) == layer[place]
+        assert placement.point((1, 0, 0)) is None
+        small = placement.resized([side * 2 for side in plane.shape])
+        corners = [small.affine @ [0, -0.5, -0.5, 1], placement.affine @ [0, -0.5, -0.5, 1]]
+        assert np.allclose(*corners)
+
+
+@pytest.fixture
+def saved_slice(tmp_path):
+    """A slice of a volume, explained by channel, in a folder with the files of its volume."""
+    image = torch.zeros(2, 8, 9, 6)
+    image[0, 2:7, 2:7, 4] = image[1, 3:6, 3:6, 4] = 1
+    for channel in (0, 1):
+        file = nibabel.Nifti1Image(image[channel].numpy(), AFFINES[1])
+        nibabel.save(file, tmp_path / f"s_{channel:04d}.nii.gz")
+    path = f"{tmp_path}/s_0000.nii.gz,{tmp_path}/s_0001.nii.gz"
+    plane = misure.read_image(path, slice_index=4)
+    model = toys.model_of(
+        toys.OwnBrightness(), class_names=("dark", "bright"), num_channels=2,
+        channel_names=("T1", "T2"),
+    )  # fmt: skip
+    target = misure.predicted_target(model, plane, class_name="bright")
+    explanation = misure.explain(model, plane, target, channels="apart", max_passes=300)
+    explanation = explanation.with_values(image=path, slice_index=4)
+    explanation.save(tmp_path / "explanation.npz")
+    return tmp_path, explanation
+
+
+def test_a_saved_slice_lies_in_its_volume(saved_slice):
+    folder, explanation = saved_slice
+    whole = Placement.of((8, 9, 6), AFFINES[1])
+    volume = np.zeros((8, 9, 6), np.uint8)
+    nibabel.save(nibabel.Nifti1Image(volume, AFFINES[1]), folder / "target.nii.gz")
+    for path in (explanation.values.image, "gone.nii.gz"):
+        explanation.with_values(image=path).save(folder / "explanation.npz")
+        data, settings, _ = saved_layers(folder / "explanation.npz")[-1]
+        assert data.shape == (1, 9, 8)
+        assert np.allclose(settings["affine"] @ [0, 3, 5, 1], whole.affine @ [4, 3, 5, 1])
+
+
+def test_regions_by_channel_and_nested_regions_are_layers_of_numbers(saved_slice):
+    folder, explanation = saved_slice
+    layers = {one[1]["name"]: one for one in saved_layers(folder / "explanation.npz")}
+    name = "s_0000.nii.gz, s_0001.nii.gz"
+    assert list(layers) == [
+        f"{name}: channel T1", f"{name}: channel T2", "bright: saliency map",
+        "bright: channel T1", "bright: channel T2", "bright: nested regions",
+        "bright: sufficient region", "bright: minimal region", "bright: target",
+    ]  # fmt: skip
+    small = explanation.minimally_sufficient_region_by_channel
+    around = explanation.sufficient_region_by_channel
+    assert small.any()
+    for channel in (0, 1):
+        data, settings, kind = layers[f"bright: channel T{channel + 1}"]
+        assert kind == "labels"
+        assert not settings["visible"]
+        assert np.array_equal(data[0] == 1, small[channel])
+        assert np.array_equal(data[0] == 2, around[channel] & ~small[channel])
+    data, settings, _ = layers["bright: nested regions"]
+    curve = explanation.sufficiency_curve
+    assert len(curve) > 1
+    for number, point in enumerate(curve, start=1):
+        region = explanation.nested_region(point.dice_threshold)
+        assert np.array_equal((data[0] > 0) & (data[0] <= number), region)
+        assert settings["features"]["region"][number - 1] == f"Dice {point.dice_threshold:g}"
+    assert np.allclose(settings["colormap"][1][:3], (0.993, 0.906, 0.144), atol=0.01)  # yellow
+
+
+def test_without_nested_regions_there_is_no_layer_of_them(saved):
+    _, explanation = saved
+    assert not explanation.sufficiency_curve
+    names = [one[1]["name"] for one in explanation_layers(explanation, Placement.of((30, 30, 30)))]
+    assert "bright: nested regions" not in names

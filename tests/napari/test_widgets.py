@@ -4,6 +4,7 @@ import os
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 import misure
 import toys
-from misure.napari.explain_widget import ExplainPanel
+from misure.napari.explain_widget import _HINT, ExplainPanel
 from misure.napari.run_widget import RunPanel
 
 with warnings.catch_warnings():
@@ -94,6 +95,40 @@ def test_a_click_explains_what_is_there(viewer, picture):
     panel.begin_segment()
     _wait(panel)
     assert "load_model: expected" in panel.said.text()
+
+
+def test_a_click_in_the_3d_display_explains_what_is_seen_there(viewer, picture):
+    nibabel = pytest.importorskip("nibabel")
+    volume = np.zeros((12, 14, 16), np.float32)
+    volume[2:5, 2:5, 2:5] = volume[2:5, 2:5, 10:14] = 1  # one behind the other, from the feet
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag([2.0, 2, 3, 1])), picture / "v.nii.gz")
+    panel = ExplainPanel(viewer)
+    panel.open_image(str(picture / "v.nii.gz"))
+    panel.model.setText(f"python:{picture}/nets.py:net")
+    panel.preset.setCurrentText("quick")
+    panel.begin_segment()
+    _wait(panel)
+    viewer.dims.ndisplay = 3
+    layer = panel._layer
+    centre = np.array(layer.data_to_world((3, 10, 8)))  # of voxel (3, 3, 3)
+
+    def click(direction, at=centre):
+        event = SimpleNamespace(
+            type="mouse_press", position=at, view_direction=np.array(direction, float),
+            dims_displayed=[0, 1, 2],
+        )  # fmt: skip
+        gesture = panel._on_mouse(viewer, event)
+        next(gesture)
+        event.type = "mouse_release"
+        assert list(gesture) == []
+        _wait(panel)
+        return viewer.layers["bright: target"].data.sum() if panel.said.text() != _HINT else 0
+
+    assert click((1, 0, 0)) == 27  # from the feet
+    viewer.layers.remove("bright: target")
+    assert click((-1, 0, 0)) == 36  # from the head
+    assert click((1, 0, 0), np.array(layer.data_to_world((3, 2, 2)))) == 0
+    assert click((1, 0, 0), np.array([0.0, 500, 500])) == 0
 
 
 def test_a_cancelled_search_adds_nothing(viewer, picture):

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from misure._util.optional import require
 from misure.errors import MisureError, reason_of
 from misure.explanation.explain import explain
@@ -293,10 +295,32 @@ class ExplainPanel:
             yield
         if was_dragged or not self.on_click.isChecked() or not self._layer.visible:
             return
-        if self._viewer.dims.ndisplay != 2:
-            self.say("Objects are clicked in slices: switch to the 2D view.")
+        place = self._layer.world_to_data(event.position)
+        if self._viewer.dims.ndisplay == 3:
+            place = first_seen(self._layer, event)
+        if place is None:
+            self.say(_HINT)
             return
-        self.begin_at(self._layer.world_to_data(event.position))
+        self.begin_at(place)
+
+
+def first_seen(layer: Any, event: Any) -> tuple[float, ...] | None:
+    """The first labelled voxel on the line of sight through a click in the 3D display.
+
+    Args:
+        layer: of labels.
+        event: of the mouse, with `position`, `view_direction` and `dims_displayed`.
+    """
+    start, end = layer.get_ray_intersections(
+        event.position, event.view_direction, event.dims_displayed
+    )
+    if start is None or end is None:  # beside the layer
+        return None
+    num_steps = 2 * int(np.linalg.norm(end - start)) + 2  # half a voxel each
+    line = np.linspace(start, end, num_steps)
+    voxels = np.rint(line).astype(int).clip(0, np.array(layer.data.shape) - 1)
+    seen = np.flatnonzero(layer.data[tuple(voxels.T)])
+    return tuple(voxels[seen[0]].tolist()) if seen.size else None
 
 
 def spec_of_file(name: str) -> str:

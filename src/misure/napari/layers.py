@@ -12,6 +12,7 @@ from misure.images.planes import as_colours, grey_range
 from misure.models.segmentation import Segmentation
 from misure.napari.placement import Placement
 from misure.reports.axes import CLASS_COLOURS, MAP_COLOURS, REGION_COLOUR, TARGET_COLOUR
+from misure.reports.canvas import colormaps
 
 LayerData = tuple[Any, dict[str, Any], str]
 """What napari makes a layer of: the array, the arguments of the layer, its type."""
@@ -38,12 +39,12 @@ def image_layers(
     """
     about: dict[str, Any] = {"affine": placement.affine, "metadata": {MARK: {"kind": "image"}}}
     if image.ndim == 3 and len(image) == 3:
-        colours = as_colours(image, *grey_range(image))
+        shades = torch.from_numpy(as_colours(image, *grey_range(image))).movedim(-1, 0)
+        colours = np.moveaxis(placement.as_layer(shades), 0, -1)
         return [(np.ascontiguousarray(colours), {"name": name, "rgb": True, **about}, "image")]
     layers: list[LayerData] = []
-    names = channel_names if len(channel_names) == len(image) else range(len(image))
-    for number, channel in zip(names, image, strict=True):
-        own = name if len(image) == 1 else f"{name}: channel {number}"
+    for channel_name, channel in zip(_names_of(channel_names, len(image)), image, strict=True):
+        own = name if len(image) == 1 else f"{name}: {channel_name}"
         settings = {
             "name": own,
             "contrast_limits": grey_range(channel[None]),
@@ -55,13 +56,21 @@ def image_layers(
     return layers
 
 
+def _names_of(channel_names: Sequence[str], num_channels: int) -> list[str]:
+    known = channel_names if len(channel_names) == num_channels else range(num_channels)
+    return [f"channel {name}" for name in known]
+
+
 def explanation_layers(
     explanation: Explanation, placement: Placement, name: str = ""
 ) -> list[LayerData]:
-    """The map, both regions and the target, from the bottom to the top.
+    """The map, the nested regions, both regions and the target, from the bottom to the top.
 
     The names are short, as napari's list is narrow: `minimal region` is the minimally sufficient
-    one. The map and the sufficient region are hidden at first.
+    one. Of regions by channel there is a layer for each channel, named after it, below these: 1 in
+    the minimally sufficient region, 2 in the rest of the sufficient one. In the nested regions 1 is
+    the region of the lowest Dice, 2 what the next adds, and so on. What a number means stands in
+    napari's status bar. Only the minimal region and the target are seen at first.
 
     Args:
         explanation: on an image that lies so.
@@ -112,6 +121,8 @@ def explanation_layers(
     )
     return [
         saliency,
+        *_layers_by_channel(explanation, placement, label, shown),
+        *_nested_layers(explanation, placement, label, shown),
         *(
             labels_layer(placement.as_layer(region), own, **settings, **shown)
             for region, own, settings in regions
@@ -119,19 +130,71 @@ def explanation_layers(
     ]
 
 
+def _layers_by_channel(
+    explanation: Explanation, placement: Placement, label: str, shown: Mapping[str, Any]
+) -> list[LayerData]:
+    sufficient = explanation.sufficient_region_by_channel
+    small = explanation.minimally_sufficient_region_by_channel
+    if sufficient is None or small is None:
+        return []
+    names = _names_of(explanation.values.model_settings.get("channel_names", ()), len(small))
+    said = ["minimally sufficient", "rest of the sufficient region"]
+    layers = []
+    for channel_name, inside, around in zip(names, small, sufficient, strict=True):
+        numbers = torch.where(inside, 1, 2 * around).to(torch.uint8)
+        layers.append(
+            labels_layer(
+                placement.as_layer(numbers),
+                f"{label}: {channel_name}",
+                colour={1: REGION_COLOUR, 2: _SUFFICIENT_COLOUR},
+                features={"index": [1, 2], "region": said},
+                opacity=_REGION_OPACITY,
+                visible=False,
+                **shown,
+            )
+        )
+    return layers
+
+
+def _nested_layers(
+    explanation: Explanation, placement: Placement, label: str, shown: Mapping[str, Any]
+) -> list[LayerData]:
+    curve = explanation.sufficiency_curve
+    if not curve:
+        return []
+    levels = torch.zeros(placement.shape, dtype=torch.uint8)
+    for number, point in reversed(list(enumerate(curve, start=1))):
+        levels[explanation.nested_region(point.dice_threshold).cpu()] = number
+    shades = colormaps[MAP_COLOURS](np.linspace(1, 0, len(curve)))
+    return [
+        labels_layer(
+            placement.as_layer(levels),
+            f"{label}: nested regions",
+            colour={number: tuple(shade) for number, shade in enumerate(shades, start=1)},
+            features={
+                "index": list(range(1, len(curve) + 1)),
+                "region": [f"Dice {point.dice_threshold:g}" for point in curve],
+            },
+            opacity=_REGION_OPACITY,
+            visible=False,
+            **shown,
+        )
+    ]
+
+
 def labels_layer(
-    region: np.ndarray, name: str, *, colour: str | Mapping[int, str], **settings: Any
+    region: np.ndarray, name: str, *, colour: str | Mapping[int, Any], **settings: Any
 ) -> LayerData:
     """A region, or numbers of classes, as labels.
 
     Args:
         region: bool, or numbers, 0 for none.
         name: of the layer.
-        colour: of the region; or number -> colour.
+        colour: of the region; or number -> colour, a name or (red, green, blue, opacity).
         settings: further arguments of the layer; and `contour`, the width of an outline that is
             drawn in place of the region (see `outline`).
     """
-    colours: dict[int | None, str] = {None: _CLEAR, 0: _CLEAR}
+    colours: dict[int | None, Any] = {None: _CLEAR, 0: _CLEAR}
     for number, own in ({1: colour} if isinstance(colour, str) else colour).items():
         colours[number] = own  # noqa: PERF403 - of other keys
     numbers = region.astype(np.uint8) if region.dtype == bool else region

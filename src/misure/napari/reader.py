@@ -10,7 +10,9 @@ from torch import Tensor
 from misure._util.optional import require
 from misure.errors import InputError, MisureError
 from misure.explanation.explanation import Explanation
+from misure.images.orientation import affine_of_slice
 from misure.images.read import read_image
+from misure.images.volume_file import VolumeFile
 from misure.images.volumes import name_of, volume_of
 from misure.napari.layers import LayerData, explanation_layers, image_layers, outline
 from misure.napari.placement import Placement
@@ -77,8 +79,8 @@ def _open_run(path: str | Sequence[str]) -> list[Any]:
 def saved_layers(file: str | Path) -> list[LayerData]:
     """The layers of a saved explanation, with its image if the file of that is still there.
 
-    A volume lies where the affine of that file puts it, or else the NIfTI files beside the
-    explanation; without either its voxels have their sides and no place.
+    A volume, or a slice of one, lies where the affine of that file puts it, or else the NIfTI files
+    beside the explanation; without either its voxels have their sides and no place.
 
     Args:
         file: that `Explanation.save` wrote.
@@ -88,9 +90,8 @@ def saved_layers(file: str | Path) -> list[LayerData]:
     """
     explanation = Explanation.load(file)
     values, shape = explanation.values, tuple(explanation.target.region.shape)
-    image, affine = _image_of(values.image, values.slice_index, shape)
-    if affine is None:
-        affine = _affine_beside(Path(file))
+    image, volume = _image_of(values.image, values.slice_index, shape)
+    affine = _affine_of(volume or _volume_beside(Path(file)), values.slice_index, shape)
     placement = Placement.of(shape, affine, values.spacing_mm)
     layers = explanation_layers(explanation, placement)
     if image is None:
@@ -101,8 +102,8 @@ def saved_layers(file: str | Path) -> list[LayerData]:
 
 def _image_of(
     path: str, slice_index: int | None, shape: tuple[int, ...]
-) -> tuple[Tensor | None, np.ndarray | None]:
-    """The image of a file and its affine, each None if it is not known, or of another shape."""
+) -> tuple[Tensor | None, VolumeFile | None]:
+    """The image of a file, and the volume it is or is from; None: not known, of another shape."""
     if not path or not all(Path(part).exists() for part in path.split(",")):
         return None, None
     try:
@@ -110,14 +111,25 @@ def _image_of(
         image = read_image(volume or path, slice_index=slice_index)
     except (MisureError, OSError):
         return None, None
-    if tuple(image.shape[1:]) != shape:
-        return None, None
-    return image, volume.affine if volume is not None and len(shape) == 3 else None
+    return (image, volume) if tuple(image.shape[1:]) == shape else (None, None)
 
 
-def _affine_beside(file: Path) -> np.ndarray | None:
+def _volume_beside(file: Path) -> VolumeFile | None:
     target = file.parent / "target.nii.gz"
     try:
-        return volume_of(target).affine if target.is_file() else None  # type: ignore[union-attr]
+        return volume_of(target) if target.is_file() else None
     except InputError:
         return None
+
+
+def _affine_of(
+    volume: VolumeFile | None, slice_index: int | None, shape: tuple[int, ...]
+) -> np.ndarray | None:
+    """The affine of a volume, or of its slice as a volume of its own; None: not known."""
+    if volume is None or not volume.has_spacing:
+        return None
+    if len(shape) == 3:
+        return volume.affine
+    if slice_index is None:
+        return None
+    return affine_of_slice(volume.affine, slice_index, volume.order, volume.shape[:3])

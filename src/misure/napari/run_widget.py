@@ -36,8 +36,8 @@ def browse_run(viewer: Any, run: Path) -> None:
 def object_layers(run: RunFolder, record: ExplainedObject, images: RunImages) -> list[LayerData]:
     """The layers of a run's object: its image, the map, both regions and the target.
 
-    A slice has no place in its volume here; its sides are right. The thumbnail that stands for an
-    image that is gone is enlarged to its size, and left out for volumes.
+    A slice lies where its volume has it. The thumbnail that stands for an image that is gone is
+    enlarged to its size, and left out for volumes.
 
     Args:
         run: the run folder.
@@ -57,11 +57,7 @@ def object_layers(run: RunFolder, record: ExplainedObject, images: RunImages) ->
         return [*image_layers(image.pixels, placement, record.sample), *layers]
     if len(shape) == 3:
         return layers
-    larger = [side / small for side, small in zip(shape, image.pixels.shape[1:], strict=True)]
-    grid = np.eye(3)
-    for axis, factor in enumerate(larger):
-        grid[axis, axis], grid[axis, 2] = factor, (factor - 1) / 2  # pixels are their centres
-    small = Placement(tuple(image.pixels.shape[1:]), placement.order, placement.affine @ grid)
+    small = placement.resized(image.pixels.shape[1:])
     return [*image_layers(image.pixels, small, f"{record.sample} (thumbnail)"), *layers]
 
 
