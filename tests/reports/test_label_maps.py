@@ -52,6 +52,28 @@ def test_voxels_of_several_objects_are_none_of_them(tmp_path):
     assert _slicer(tmp_path / "x_labels.ctbl").keys() == {0, 1, 2, 3, 4, 5}
 
 
+def test_a_region_of_the_whole_volume_hides_no_other_object(tmp_path):
+    case, everything = CaseLabels((1, 2, 3)), _region(0, 1, 2, 3, 4, 5)
+    case.add("a", _region(0, 1), _region(1))
+    case.add("all", _region(2), everything)
+    case.add("b", _region(4, 5), _region(3, 5))
+    case.add("c", _region(5), _region(5))
+    case.write(tmp_path / "x_labels.nii.gz", AFFINE.numpy())
+    numbers = np.asarray(nibabel.load(tmp_path / "x_labels.nii.gz").dataobj).flatten()
+    assert numbers.tolist() == [2, 1, 3, 9, 6, 9]  # 9: two regions at 3, two targets at 5
+
+
+def test_no_name_stops_a_reader(tmp_path):
+    """ITK-SNAP takes an empty name for a syntax error, Slicer fails on a name of ticks alone."""
+    names = ["", " \t", "'", "'ticked'", "l'œil", "肝脏 left"]
+    labels = [MapLabel(number, name, "#0072B2") for number, name in enumerate(names, start=1)]
+    write_label_tables(labels, tmp_path / "l.nii.gz")
+    slicer = [name for name, _ in _slicer(tmp_path / "l.ctbl").values()]
+    assert slicer == ["background", "1", "2", "3", "ticked", "l'œil", "肝脏_left"]
+    snap = [name for name, _ in _snap(tmp_path / "l.txt").values()]
+    assert snap == ["Clear Label", "1", "2", "'", "'ticked'", "l'œil", "肝脏 left"]
+
+
 def test_the_tables_of_both_programs(tmp_path):
     label = MapLabel(3, 'left  "kidney"', "#D55E00")
     write_label_tables([label], tmp_path / "l.nii.gz")

@@ -1,8 +1,8 @@
 """Tables that say what the numbers of a label map mean, for 3D Slicer and for ITK-SNAP.
 
 Their forms are those that the programs document and write: Slicer's colour table (`.ctbl`), one
-`NUMBER NAME R G B A` a line, without spaces in a name; and ITK-SNAP's label descriptions (`.txt`),
-one `NUMBER R G B A VISIBLE MESH "NAME"` a line.
+`NUMBER NAME R G B A` a line, without spaces or ticks around a name; and ITK-SNAP's label
+descriptions (`.txt`), one `NUMBER R G B A VISIBLE MESH "NAME"` a line. No name may be empty.
 """
 
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ def _as_slicer(labels: Sequence[MapLabel], stem: str) -> str:
     lines = [f"# Color table file {stem}.ctbl", f"# {len(labels) + 1} values"]
     lines.append("0 background 0 0 0 0")
     for label in labels:
-        name = "_".join(label.name.split()) or str(label.number)
+        name = "_".join(label.name.split()).strip("'") or str(label.number)  # as it reads them
         lines.append(f"{label.number} {name} {' '.join(map(str, label.rgb))} 255")
     return "\n".join(lines) + "\n"
 
@@ -77,7 +77,7 @@ def _as_snap(labels: Sequence[MapLabel]) -> str:
     lines = []
     for label in labels:
         red, green, blue = label.rgb
-        name = " ".join(label.name.replace('"', "'").split())
+        name = " ".join(label.name.replace('"', "'").split()) or str(label.number)
         lines.append(
             f'{label.number:5d} {red:5d} {green:4d} {blue:4d}        1  1  1    "{name}"\n'
         )

@@ -65,8 +65,9 @@ class CaseLabels:
     """The label map of a case: all its objects, two numbers for each.
 
     The n-th object has 2n - 1 where its minimally sufficient region is, in or outside of its
-    target, and 2n on the rest of its target. Voxels that several objects claim have the last
-    number.
+    target, and 2n on the rest of its target. Where a target is, other objects whose region reaches
+    there are left out: a single region of the whole volume would cover all else. Voxels of several
+    targets, and those outside of all targets in several regions, have the last number.
 
     Args:
         shape: (*spatial) of the case.
@@ -74,6 +75,7 @@ class CaseLabels:
 
     def __init__(self, shape: Sequence[int]) -> None:
         self._labels = torch.zeros(tuple(shape), dtype=torch.int32)
+        self._is_target = torch.zeros(tuple(shape), dtype=torch.bool)
         self._is_shared = torch.zeros(tuple(shape), dtype=torch.bool)
         self._names: list[str] = []
 
@@ -86,10 +88,12 @@ class CaseLabels:
         """
         self._names.append(name)
         number = 2 * len(self._names) - 1
-        claimed = target | small
-        self._is_shared |= claimed & (self._labels > 0)
+        outside = small & ~target & ~self._is_target
+        self._is_shared |= outside & (self._labels > 0)
+        self._is_shared[target] = self._is_target[target]
+        self._is_target |= target
         self._labels[target] = number + 1
-        self._labels[small] = number
+        self._labels[outside | (small & target)] = number
         return number
 
     def labels(self) -> list[MapLabel]:
