@@ -80,14 +80,16 @@ def _row(shown: PicturedObject, comparison: Comparison, captioned: Sequence[str]
     cells = [Cell(draw_target, "target", ratio=ratio, caption=cut.words)]
     for method in comparison.methods:
         row = rows.get(method)
+        has_maps = any(method in other.maps for other in comparison.pictured)
+        bar = map_scale().draw if has_maps else None  # below a column, whichever object is last
         if method in shown.maps:
             draw = partial(_draw_map, shown=shown, method=method, cut=cut, target=target)
             caption = _caption(row, captioned) if row else ""
-            bar = map_scale().draw
             cells.append(Cell(draw, method, ratio=ratio, caption=caption, draw_bar=bar))
         else:
             reason = f"No map: {row.error}" if row and row.error else "No map."
-            cells.append(Cell(partial(_write_reason, reason=reason), method, ratio=ratio))
+            write = partial(_write_reason, reason=reason)
+            cells.append(Cell(write, method, ratio=ratio, draw_bar=bar))
     return cells
 
 
@@ -127,7 +129,7 @@ def _write_reason(axes: Axes, *, reason: str) -> None:
 
 def _caption(row: Row, names: Sequence[str]) -> str:
     known = [(METRICS[name], row.metrics.get(name)) for name in names]
-    return ", ".join(
+    return "\n".join(
         f"{metric.name.replace('_', ' ')} {value:.3f}{arrow(metric.higher_is_better)}"
         for metric, value in known
         if value is not None
