@@ -1,4 +1,4 @@
-"""Makes the photographs of the guide's pages on reading an explanation and on questions.
+"""Makes the photographs of the guide: of reading an explanation, questions and the gallery.
 
     python benchmarks/guide_pictures.py --model hf:FOLDER --coco FOLDER --work FOLDER
 
@@ -78,6 +78,18 @@ OF_QUESTIONS = Case(
 )
 """The picture of the page on questions."""
 
+OF_GALLERY = (
+    Case("000000166918", "diningtable", "overview", (), file_name="photograph"),
+    Case(
+        "000000166918",
+        "diningtable",
+        "overview",
+        ("--preset", "smallest", "--panels", "minimally_sufficient_region,overlay"),
+        file_name="photograph-dust",
+    ),
+)
+"""The photographs of the gallery."""
+
 
 def trimmed(picture: Image.Image) -> Image.Image:
     """A picture without its white margins but for a few pixels."""
@@ -130,7 +142,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "docs" / "images")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
-    for case in (*CASES, OF_QUESTIONS):
+    for case in (*CASES, OF_QUESTIONS, *OF_GALLERY):
         drawn = arguments.work / case.name / f"{case.drawn}.png"
         if not drawn.exists():
             _ask(case, arguments, drawn.parent)
