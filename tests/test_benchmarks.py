@@ -229,6 +229,16 @@ def test_every_photograph_of_the_guide_has_its_picture_and_its_licence():
         assert "creativecommons.org/licenses/by" in section
 
 
+def test_the_photographs_of_the_gallery_are_those_that_are_made_again():
+    from guide_pictures import OF_GALLERY
+
+    text = (ROOT / "docs" / "guide" / "gallery.md").read_text()
+    for case in OF_GALLERY:
+        assert f"](../images/{case.name}.jpg)" in text
+        assert (ROOT / "docs" / "images" / f"{case.name}.jpg").is_file()
+        assert f"COCO val2017 {case.photograph.lstrip('0')}" in text
+
+
 def test_the_planted_channel_differs_on_the_leaked_class_alone():
     import numpy as np
 
