@@ -1,8 +1,11 @@
 """Progress: one bar, with passes and the time left, where somebody sees it."""
 
+import inspect
 import io
 import sys
+import threading
 from dataclasses import dataclass
+from inspect import signature
 from types import SimpleNamespace
 
 import pytest
@@ -10,8 +13,9 @@ from tqdm.auto import tqdm
 
 import misure
 from misure._util import progress as bars
-from misure._util.progress import counted, is_seen, shown_progress
+from misure._util.progress import counted, is_seen, shown_progress, shown_wait
 from misure.datasets import Sample
+from prompt_toys import nearby, two_squares
 from toys import Beacon, beacon_image, model_of
 
 
@@ -156,6 +160,14 @@ def test_all_other_functions_show_one_bar_and_none_if_asked(terminal, made, tmp_
         "compare": lambda **p: misure.compare(
             model, samples, methods=["random"], metrics=["iou"], class_index=1, **p
         ),
+        "leverage": lambda **p: misure.leverage(model, image, target, num_parts=4, **p),
+        "effects": lambda **p: misure.context_effects(model, image, target, **p),
+        "check": lambda **p: misure.check_region(model, image, target, target.region, **p),
+        "area": lambda **p: misure.sufficient_area(model, image, target, image[0], **p),
+        "prompts": lambda **p: misure.prompt_sensitivity(
+            nearby(), two_squares(), "point:10,10", num_prompts=2, **p
+        ),
+        "load": lambda **p: misure.load_model("triangle", device="cpu", **p),
         "run": lambda **p: misure.run(
             samples,
             model,
@@ -170,3 +182,37 @@ def test_all_other_functions_show_one_bar_and_none_if_asked(terminal, made, tmp_
         assert not made, name
         ask()
         assert len({bar.unit for bar in made}) == 1, (name, made)
+
+
+def test_what_shows_many_images_takes_progress():
+    """All public functions, but those that take one pass, or make no pass at all."""
+    without = ("as_captum_forward", "log_explanation", "missed_target", "predicted_target")
+    without += ("read_image", "read_run", "segment", "write_report")
+    functions = [getattr(misure, name) for name in misure.__all__]
+    functions = [one for one in functions if inspect.isfunction(one)]
+    lacking = [one.__name__ for one in functions if "progress" not in signature(one).parameters]
+    assert sorted(lacking) == sorted(without)
+
+
+def test_a_wait_shows_its_seconds_while_it_lasts(terminal, made, monkeypatch):
+    monkeypatch.setattr(bars, "_EVERY_S", 0.01)
+    written = threading.Event()
+    with shown_wait("loading \x1b[31mnet", True):
+        (bar,) = made
+        bar.refresh = written.set
+        assert written.wait(30)
+        with shown_progress(True) as inner:
+            inner("growing", 1, 3)
+    assert len(made) == 1
+    assert bar.disable or bar not in tqdm._instances
+    assert "loading \\x1b[31mnet: 00:00" in terminal.readouterr().err
+
+
+def test_a_network_that_loads_says_so_unless_told_not_to(terminal, made):
+    misure.load_model("triangle", device="cpu", progress=False)
+    assert not made
+    misure.load_model("triangle", device="cpu")
+    assert [bar.desc for bar in made] == ["loading triangle"]
+    with pytest.raises(misure.InputError, match="expected"):
+        misure.load_model("torchscript:none.pt")
+    assert bars.is_wanted(True)  # given back after an error

@@ -4,6 +4,7 @@ One bar at a time: what a function calls shows none of its own.
 """
 
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ OnStep = Callable[[str, int, int | None], None]
 
 _IS_TAKEN: ContextVar[bool] = ContextVar("is_taken", default=False)
 _DELAY_S = 1.0  # what takes less time shows no bar
+_EVERY_S = 1.0  # how often the seconds of a wait are written anew
 _OF_PASSES = (
     "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} passes [{elapsed}<{remaining}]"
 )
@@ -132,6 +134,36 @@ def shown_progress(
     finally:
         _IS_TAKEN.reset(token)
         told.close()
+
+
+@contextmanager
+def shown_wait(doing: str, progress: bool | None) -> Iterator[None]:
+    """A context that takes a while and has no steps; a bar says what is done, and since when.
+
+    Args:
+        doing: what is done.
+        progress: whether there is a bar; None: in a terminal or a notebook.
+    """
+    if not is_wanted(progress):
+        yield
+        return
+    bar = make_bar(desc=printable(doing), bar_format="{desc}: {elapsed}")
+    is_done = threading.Event()
+
+    def keep_time() -> None:
+        while not is_done.wait(_EVERY_S):
+            bar.refresh()
+
+    clock = threading.Thread(target=keep_time, daemon=True)
+    clock.start()
+    token = _IS_TAKEN.set(True)
+    try:
+        yield
+    finally:
+        _IS_TAKEN.reset(token)
+        is_done.set()
+        clock.join()
+        bar.close()
 
 
 @contextmanager

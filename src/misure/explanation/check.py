@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Record, plain
 from misure.errors import InputError, entrance
 from misure.explanation.explain import choose_preset
@@ -123,6 +124,9 @@ def check_region(
     other_image_name: str = "tensor",
     spacing_mm: Sequence[float] | None = None,
     other_images: Sequence[Tensor] = (),
+    on_step: OnStep | None = None,
+    progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
     **options: Any,
 ) -> CheckedRegion:
     """Whether a region suffices for a target: what `explain` measures of the region that it finds.
@@ -133,14 +137,14 @@ def check_region(
 
     Args:
         model, image, target, dice_threshold, preset, seed, other_image, other_image_name,
-            spacing_mm, other_images, options: as of `explain`.
+            spacing_mm, other_images, on_step, progress, class_names, options: as of `explain`.
         region: (*spatial) bool, what is shown.
 
     Raises:
         InputError: bad arguments, such as a region of another shape.
         ModelError: the network fails.
     """
-    given = as_model(model)
+    given = as_model(model, class_names)
     pixels = as_image(image, given)
     shown = torch.from_numpy(region.copy()) if isinstance(region, np.ndarray) else region
     bound, pixels, meant = as_asked(given, pixels, target, affine_for(given, image))
@@ -161,6 +165,7 @@ def check_region(
         on_step=None,
         other_images=other_images,
     )
-    measured = explainer.measure(pixels, meant, shown)
+    with shown_progress(progress, on_step) as told:
+        measured = replace(explainer, on_step=told).measure(pixels, meant, shown)
     values = CheckedRegionRecord(**measured)
     return CheckedRegion(target=replace(meant), region=shown.cpu().clone(), values=values)

@@ -445,15 +445,21 @@ class Explainer:
             seed_device(self.model.device, self.seed)
             (probe,) = self.probes([image], [target], [account])
             own = to_device(region, self.model.device)
+            self._tell("checking the region", 0, 2)
             replies = try_regions(self.model, [(probe, own)])
             account.add(replies)
             shown = MinimallySufficientRegion(
                 own, own.float(), replies[0].dice, stopped_by="no_search"
             )
+            self._tell("checking the region", 1, 2)
             measured = self._measured(probe, account, shown, is_reduced=False)
         cost = Cost(account.cost.forward_passes, account.cost.backward_passes)
         cost.seconds = time.perf_counter() - start
         return measured | {"cost": CostRecord.of(cost)}
+
+    def _tell(self, doing: str, done: int, total: int) -> None:
+        if self.on_step:
+            self.on_step(doing, done, total)
 
     def _measured(
         self, probe: Probe, account: Account, found: MinimallySufficientRegion, *, is_reduced: bool

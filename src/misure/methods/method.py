@@ -126,6 +126,7 @@ class Method(ShortRepr, ABC):
         target: AnyTarget,
         *,
         seed: int = 0,
+        class_names: str | Sequence[str] = (),
         **options: Any,
     ) -> MethodResult:
         """The saliency map of one target. The same seed gives the same map on a CPU.
@@ -137,6 +138,7 @@ class Method(ShortRepr, ABC):
             target: what to explain, taken from this image; or what stands for it (see
                 `as_target`).
             seed: of all random numbers.
+            class_names: of a torch module (see `explain`).
             options: see `describe_options`.
 
         Raises:
@@ -144,7 +146,7 @@ class Method(ShortRepr, ABC):
             ModelError: the network fails, or the map is not finite.
         """
         with entrance(self.name):
-            model, image, target = as_asked(model, image, target)
+            model, image, target = as_asked(model, image, target, class_names=class_names)
             _check_target(model, image, target)
             self.check(model, options)
             if self.library:  # importing it is not part of the cost

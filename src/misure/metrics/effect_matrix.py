@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Count, Record
@@ -25,6 +25,7 @@ from misure.explanation.record import CostRecord
 from misure.metrics.comparison.statistics import FEWEST_CASES
 from misure.metrics.effect_cells import EffectCell, ObjectEffect
 from misure.models.cost import Cost
+from misure.models.inputs import as_model
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import segment
 from misure.runs.objects import objects_of
@@ -167,7 +168,7 @@ class ContextEffectMatrix(ShortRepr):
 
 @entrance("context_effect_matrix")
 def context_effect_matrix(
-    model: SegmentationModel,
+    model: SegmentationModel | nn.Module,
     samples: Dataset | Sequence[Sample],
     *,
     classes: Sequence[str] = (),
@@ -179,6 +180,7 @@ def context_effect_matrix(
     seed: int = 0,
     on_step: OnStep | None = None,
     progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> ContextEffectMatrix:
     """What hiding each class does to the objects of each class, over a data set.
 
@@ -195,11 +197,13 @@ def context_effect_matrix(
         seed: with the sample's key that of each sample.
         on_step: called once an image.
         progress: whether a bar is shown (see `explain`).
+        class_names: of a torch module (see `explain`).
 
     Raises:
         InputError: bad arguments, or a sample that cannot be read.
         ModelError: the network fails.
     """
+    model = as_model(model, class_names)
     plan = RunPlan(classes=tuple(classes), instances=instances, min_area=min_area)
     plan.check(model)
     settings = EffectSettings(

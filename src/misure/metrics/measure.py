@@ -7,8 +7,11 @@ threshold, however a method has found its map.
 from collections.abc import Sequence
 from math import isfinite
 
-from torch import Tensor
+import numpy as np
+import torch
+from torch import Tensor, nn
 
+from misure._util.progress import OnStep, shown_progress
 from misure._util.suggestions import did_you_mean
 from misure.errors import InputError, entrance, reason_of
 from misure.explanation.content_controls import make_content_controls
@@ -20,7 +23,8 @@ from misure.metrics import METRICS, MeasuredMap, Metric
 from misure.metrics.maps import check_same_shape
 from misure.metrics.sufficiency import sufficient_top
 from misure.models.device import to_device
-from misure.models.inputs import as_image
+from misure.models.given_target import AnyTarget, as_asked
+from misure.models.inputs import AnyImage
 from misure.models.model import SegmentationModel
 from misure.models.target import Target
 
@@ -77,14 +81,17 @@ def make_probe(
 
 @entrance("sufficient_area")
 def sufficient_area(
-    model: SegmentationModel,
-    image: Tensor,
-    target: Target,
-    saliency_map: Tensor,
+    model: SegmentationModel | nn.Module,
+    image: AnyImage,
+    target: AnyTarget,
+    saliency_map: Tensor | np.ndarray,
     *,
     dice_threshold: float = 0.9,
     baseline_image: str = "mean",
     seed: int = 0,
+    on_step: OnStep | None = None,
+    progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> float:
     """The smallest top part of a map that suffices for a target, as a part of the image in [0, 1].
 
@@ -92,26 +99,31 @@ def sufficient_area(
     model comes back as it was.
 
     Args:
-        model: the model to explain.
-        image: (C, *spatial) float, the image that the target was taken from.
-        target: what the map explains.
+        model: the model to explain, or a torch module that takes images as they are.
+        image: (C, *spatial) float, the image that the target was taken from; or what stands for it
+            (see `as_image`).
+        target: what the map explains (see `explain`).
         saliency_map: (*spatial) float, larger matters more, made by any library.
         dice_threshold: Dice from which the target counts as preserved, in (0, 1].
         baseline_image: what stands where pixels are removed: `mean`, `black`, `blurred`, `noise`
             or `filled`.
         seed: of the baseline image `noise`.
+        on_step: called with progress.
+        progress: whether a bar is shown (see `explain`).
+        class_names: of a torch module (see `explain`).
 
     Raises:
         InputError: a map that does not have the image's shape; a threshold out of range.
     """
-    image = as_image(image, model)
-    check_same_shape(saliency_map, target.region)
-    check_same_shape(image[0], target.region)
+    model, pixels, asked = as_asked(model, image, target, class_names=class_names)
+    ranked = torch.as_tensor(saliency_map)
+    check_same_shape(ranked, asked.region)
+    check_same_shape(pixels[0], asked.region)
     if not 0 < dice_threshold <= 1:
         raise InputError(f"expected dice_threshold in (0, 1], got {dice_threshold}.")
-    probe = make_probe(model, image, target, dice_threshold, baseline_image, seed)
-    with model.borrowed():
-        return area_fraction(sufficient_top(model, probe, saliency_map))
+    probe = make_probe(model, pixels, asked, dice_threshold, baseline_image, seed)
+    with model.borrowed(), shown_progress(progress, on_step) as told:
+        return area_fraction(sufficient_top(model, probe, ranked, told))
 
 
 def measure(

@@ -13,6 +13,7 @@ import torch
 from scipy.integrate import trapezoid
 from torch import Tensor
 
+from misure._util.progress import OnStep
 from misure.errors import InputError
 from misure.explanation.growth import SufficientRegion
 from misure.explanation.probe import Probe
@@ -99,7 +100,9 @@ def sufficient_area(
     return area_fraction(top)
 
 
-def sufficient_top(model: SegmentationModel, probe: Probe, saliency_map: Tensor) -> Tensor:
+def sufficient_top(
+    model: SegmentationModel, probe: Probe, saliency_map: Tensor, on_step: OnStep | None = None
+) -> Tensor:
     """The smallest top part (*spatial) bool of the map that reaches the probe's threshold.
 
     The search is that of `top_region`. Values below zero are ranked like all others; pixels of one
@@ -109,6 +112,7 @@ def sufficient_top(model: SegmentationModel, probe: Probe, saliency_map: Tensor)
         model: the model that is shown the parts.
         probe: the target, how regions are shown, and the threshold.
         saliency_map: (*spatial) float.
+        on_step: called with progress.
     """
     everything = torch.ones_like(probe.target.region)
     whole = SufficientRegion(everything, float("inf"), 1.0, "none")
@@ -117,7 +121,7 @@ def sufficient_top(model: SegmentationModel, probe: Probe, saliency_map: Tensor)
     _, ranks = np.unique(values, return_inverse=True)  # the lowest has rank 0
     ranked = torch.from_numpy(ranks.reshape(saliency_map.shape)).to(model.device)
     search = top_region(plain, ranked.double(), whole)
-    (top,) = run_searches(model, [plain], [search], doing="cutting")
+    (top,) = run_searches(model, [plain], [search], doing="cutting", on_step=on_step)
     return top.region.cpu()
 
 

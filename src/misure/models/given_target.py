@@ -1,5 +1,6 @@
 """What is handed over in place of a target: a class, or a mask of the pixels that are meant."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,7 +46,11 @@ def as_target(model: SegmentationModel, image: Tensor, target: Any) -> Target:
 
 
 def as_asked(
-    model: Any, image: Any, target: Any, affine: Tensor | None = None
+    model: Any,
+    image: Any,
+    target: Any,
+    affine: Tensor | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> tuple[SegmentationModel, Tensor, Target]:
     """The model, the image (C, *spatial) and the target that are meant.
 
@@ -54,14 +59,14 @@ def as_asked(
 
     Args:
         model, image, target: see `as_model`, `as_image`, `as_target`.
-        affine: see `segment`.
+        affine, class_names: see `segment`.
 
     Raises:
         EmptyTargetError: the model finds nothing of the class.
         InputError: as of `as_model`, `as_image`, `as_target` and `SegmentationModel.examine`.
         ModelError: the network fails on the image.
     """
-    found = as_model(model)
+    found = as_model(model, class_names)
     pixels = as_image(image, found)
     is_target = isinstance(target, Target)
     if not is_target or target.binding is None:

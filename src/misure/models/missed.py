@@ -98,6 +98,7 @@ def missed_target(
     point: Sequence[int] | None = None,
     radius_px: float | None = None,
     spacing_mm: Sequence[float] | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> Target:
     """What the model should have drawn, and its class: a mask, such as an annotation, or a mark.
 
@@ -118,6 +119,7 @@ def missed_target(
         radius_px: of that disc, in units of the smallest side of a pixel or voxel; None: 2 % of the
             short side, and 1 at least.
         spacing_mm: sides of a pixel or voxel; a ball is then one in space.
+        class_names: of a torch module (see `segment`).
 
     Returns:
         The target; `made_from` says what it was made from.
@@ -131,7 +133,7 @@ def missed_target(
         raise InputError("expected a class by class_index or by class_name, and not by both.")
     if sum(choice is not None for choice in (mask, box, polygon, point)) != 1:
         raise InputError("expected one of mask, box, polygon and point. Give one.")
-    segmentation = segment(model, image)
+    segmentation = segment(model, image, class_names=class_names)
     index = segmentation.model.find_class(
         (class_name or "") if class_index is None else class_index
     )

@@ -65,21 +65,29 @@ class RunJob:
         """Where the results go."""
         return RunFolder(self.out)
 
-    def opened(self, worker: int = 0) -> tuple[SegmentationModel, Dataset]:
-        """The model, for the worker of this number, and the samples."""
-        model = self.open_model(worker)
+    def opened(
+        self, worker: int = 0, progress: bool | None = False
+    ) -> tuple[SegmentationModel, Dataset]:
+        """The model, for the worker of this number, and the samples.
+
+        Args:
+            worker: its number.
+            progress: whether a bar is shown while the network loads; None: where it is seen.
+        """
+        model = self.open_model(worker, progress)
         source = self.open_source(model)
         return model_for_dataset(model, source), source
 
-    def open_model(self, worker: int = 0) -> SegmentationModel:
-        """The model, for the worker of this number."""
+    def open_model(self, worker: int = 0, progress: bool | None = False) -> SegmentationModel:
+        """The model, for the worker of this number; see `opened`."""
         if not isinstance(self.model, str):
             return self.model
         device = self.device
         if choose_device(device).type == "cuda" and ":" not in device:
             local_rank = int(os.environ.get("LOCAL_RANK", "0"))  # of torchrun
             device = f"cuda:{(worker + local_rank) % torch.cuda.device_count()}"
-        return load_model(self.model, **({"device": device} | dict(self.model_options)))
+        options = {"device": device} | dict(self.model_options)
+        return load_model(self.model, progress=progress, **options)
 
     def open_source(self, model: SegmentationModel) -> Dataset:
         """The samples."""

@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from torch import nn
+
 from misure._util.drawing import drawing
 from misure._util.progress import shown_samples
 from misure._util.short_repr import cut, short_repr
 from misure.datasets import Dataset, Sample
 from misure.errors import InputError, entrance
+from misure.models.inputs import as_model
 from misure.models.model import SegmentationModel
 from misure.runs.calls import call_noted
 from misure.runs.engines.local import run_in_this_process, run_locally
@@ -88,7 +91,7 @@ class RunRecords(list[ObjectRecord]):
 @entrance("run")
 def run(
     source: str | Dataset | Sequence[Sample],
-    model: str | SegmentationModel,
+    model: str | SegmentationModel | nn.Module,
     out: str | Path,
     plan: RunPlan | None = None,
     *,
@@ -99,6 +102,7 @@ def run(
     execution: Execution | None = None,
     on_progress: OnProgress | None = None,
     progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> Progress:
     """Explains every object of every sample; the same call goes on where an earlier one stopped.
 
@@ -118,6 +122,7 @@ def run(
         on_progress: called at the beginning and after every sample.
         progress: whether a bar is shown; None: in a terminal or a notebook, if there is no
             `on_progress`.
+        class_names: of a torch module (see `explain`).
 
     Returns:
         What was done in this call.
@@ -129,6 +134,13 @@ def run(
         MisureError: no worker can begin, or nothing can be written; what was finished stays.
     """
     execution = execution or Execution()
+    if not isinstance(model, str):
+        model = as_model(model, class_names)
+    elif class_names:
+        raise InputError(
+            "expected class_names with a torch module alone, got them with a spec. Give them as "
+            "model_options={'class_names': ...}."
+        )
     job = make_job(
         source,
         model,
@@ -145,7 +157,7 @@ def run(
             "expected specs of source and model for more than this process, got objects in "
             "memory. Name them, or use one local worker."
         )
-    job, left, num_samples = _begin(job, execution)
+    job, left, num_samples = _begin(job, execution, progress)
     keys = left.samples
     start, counts = time.perf_counter(), Counter[str]()
 
@@ -224,10 +236,12 @@ def check_place(job: RunJob) -> None:
         )
 
 
-def _begin(job: RunJob, execution: Execution) -> tuple[RunJob, LeftToDo, int]:
+def _begin(
+    job: RunJob, execution: Execution, progress: bool | None
+) -> tuple[RunJob, LeftToDo, int]:
     """The job, what is left to do, and the samples of the source; the folder has begun."""
     check_place(job)
-    model, dataset = job.opened()
+    model, dataset = job.opened(progress=progress)
     job.plan.check(model)
     keys = dataset.keys
     job.folder.begin(job.settings(model))

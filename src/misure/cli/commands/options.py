@@ -210,5 +210,7 @@ def load_model_and_reading(
     from misure.datasets.sample import Reading
     from misure.models.loaders import load_model
 
-    model = load_model(spec, **({"device": device} | options))
+    is_quiet = click.get_current_context().params.get("quiet", False)
+    progress = False if is_quiet else None
+    model = load_model(spec, progress=progress, **({"device": device} | options))
     return model, Reading.for_model(model, slice_index, image_options)

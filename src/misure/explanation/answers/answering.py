@@ -106,6 +106,7 @@ class Answering:
                     dice_threshold=dice_threshold,
                     baseline_image=fills,
                     max_passes=most,
+                    on_step=self.own["on_step"],
                     **self.common,
                 )
             except InputError as error:
@@ -135,7 +136,9 @@ class Answering:
                     **self.common,
                 )
                 try:
-                    effects = effects_of(segmentation, self.image, self.target, settings)
+                    effects = effects_of(
+                        segmentation, self.image, self.target, settings, self.own["on_step"]
+                    )
                     break
                 except InputError as error:
                     if "max_passes" not in str(error):

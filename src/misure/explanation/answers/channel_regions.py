@@ -222,6 +222,7 @@ def channel_regions(
     max_passes: int = USUAL_PASSES,
     on_step: OnStep | None = None,
     progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
     **options: Any,
 ) -> ChannelRegions:
     """The places that suffice in each channel: a part of the minimally sufficient region.
@@ -243,6 +244,7 @@ def channel_regions(
         max_passes: pass equivalents, at most.
         on_step: called with progress.
         progress: whether a bar is shown (see `explain`).
+        class_names: of a torch module (see `explain`).
         options: of `explain`, if an explanation is made.
 
     Raises:
@@ -250,7 +252,7 @@ def channel_regions(
             a region that does not suffice, or too small a budget.
         ModelError: the network fails.
     """
-    model, pixels, asked = as_asked(model, image, target)
+    model, pixels, asked = as_asked(model, image, target, class_names=class_names)
     check_fits(pixels, asked)
     _check(len(pixels), cell_px)
     with (

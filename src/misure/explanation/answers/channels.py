@@ -45,6 +45,7 @@ def channel_effects(
     max_passes: int | None = None,
     on_step: OnStep | None = None,
     progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> ChannelEffects:
     """What each channel of an image does for a target, and which channels suffice for it.
 
@@ -69,6 +70,7 @@ def channel_effects(
             sets of up to 10 channels take, or a search among more.
         on_step: called with progress.
         progress: whether a bar is shown (see `explain`).
+        class_names: of a torch module (see `explain`).
 
     Raises:
         InputError: bad arguments, an image of one channel, fewer passes than it takes to hide and
@@ -76,7 +78,7 @@ def channel_effects(
         ModelError: the network fails.
     """
     _check(dice_threshold, num_draws)
-    model, pixels, asked = as_asked(model, image, target)
+    model, pixels, asked = as_asked(model, image, target, class_names=class_names)
     check_fits(pixels, asked)
     if len(pixels) < 2:
         raise InputError(

@@ -12,6 +12,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from misure._util.progress import OnStep, shown_progress
 from misure.errors import InputError, entrance
 from misure.explanation.answers.effects import ContextEffect, ContextEffects
 from misure.explanation.answers.elsewhere import elsewhere
@@ -94,6 +95,9 @@ def context_effects(
     seed: int = 0,
     spacing_mm: Sequence[float] | None = None,
     max_passes: int | None = None,
+    on_step: OnStep | None = None,
+    progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> ContextEffects:
     """What each part of the surroundings does for a target: it is hidden, and the Dice measured.
 
@@ -119,6 +123,9 @@ def context_effects(
         spacing_mm: sides of a pixel or voxel; distances are then measured in space.
         max_passes: forward passes at most, that of the segmentation included; first there are fewer
             controls, then fewer superpixels. None: as many as it takes.
+        on_step: called with progress.
+        progress: whether a bar is shown (see `explain`).
+        class_names: of a torch module (see `explain`).
 
     Raises:
         InputError: bad arguments, fewer passes than the classes and objects take, or a target of
@@ -135,15 +142,23 @@ def context_effects(
         spacing_mm=spacing_mm,
         max_passes=max_passes,
     )
-    model, pixels, asked = as_asked(model, image, target)
+    model, pixels, asked = as_asked(model, image, target, class_names=class_names)
     check_fits(pixels, asked)
-    with model.counting() as cost, model.borrowed():
-        effects = effects_of(segment_again(model, pixels), pixels, asked, settings)
+    with (
+        model.counting() as cost,
+        model.borrowed(),
+        shown_progress(progress, on_step) as told,
+    ):
+        effects = effects_of(segment_again(model, pixels), pixels, asked, settings, told)
     return replace(effects, cost=cost)
 
 
 def effects_of(
-    segmentation: Segmentation, image: Tensor, target: Target, settings: EffectSettings
+    segmentation: Segmentation,
+    image: Tensor,
+    target: Target,
+    settings: EffectSettings,
+    on_step: OnStep | None = None,
 ) -> ContextEffects:
     """The context effects of a target, from the segmentation of its image.
 
@@ -152,6 +167,7 @@ def effects_of(
         image: (C, *spatial) float.
         target: of the same shape.
         settings: how they are measured.
+        on_step: called before each batch.
 
     Returns:
         The effects; their cost is that of the hidden parts and their controls.
@@ -189,7 +205,7 @@ def effects_of(
         shown = [piece for part, others in pairs for piece in (part.piece, *others)]
         region_of = [partial(piece.region, target.region.shape) for piece in shown]
         hidings = [Hiding(region, lambda: target) for region in region_of]
-        outcomes = iter(hide_each(model, ways, hidings))
+        outcomes = iter(hide_each(model, ways, hidings, on_step))
     effects = []
     for part, others in zip(parts, controls, strict=True):
         own, of_controls = next(outcomes), [next(outcomes) for _ in others]

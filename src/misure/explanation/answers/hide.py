@@ -59,6 +59,7 @@ def necessary_region(
     other_images: Sequence[Tensor] = (),
     on_step: OnStep | None = None,
     progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
     **options: Any,
 ) -> HiddenRegion:
     """The smallest region found that, hidden, loses a target; all else is shown.
@@ -79,6 +80,7 @@ def necessary_region(
         other_images: among the baseline images of `robust` (see `misure.robustness`).
         on_step: called with progress: what is being done, steps done, steps in all or None.
         progress: whether a bar is shown (see `explain`).
+        class_names: of a torch module (see `explain`).
         options: options of the preset to change, such as `max_passes=100`. The baseline image is
             `filled` if none is named: what is hidden is filled in from what is shown, for a patch
             of one colour would be a new object in the image. It has to be lost on a blurred, a
@@ -88,7 +90,7 @@ def necessary_region(
         InputError: bad arguments, or a preset whose search finds sufficient regions only.
         ModelError: the network fails.
     """
-    model, pixels, asked = as_asked(model, image, target)
+    model, pixels, asked = as_asked(model, image, target, class_names=class_names)
     most = _usual_passes(preset, options)
     with model.counting() as cost, shown_progress(progress, on_step, cost, most) as told:
         return find_hidden_regions(
@@ -119,6 +121,7 @@ def blocking_region(
     other_images: Sequence[Tensor] = (),
     on_step: OnStep | None = None,
     progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
     **options: Any,
 ) -> HiddenRegion:
     """The smallest region found that, hidden, makes the model draw what it missed.
@@ -138,6 +141,7 @@ def blocking_region(
         other_images: among the baseline images of `robust` (see `misure.robustness`).
         on_step: called with progress: what is being done, steps done, steps in all or None.
         progress: whether a bar is shown (see `explain`).
+        class_names: of a torch module (see `explain`).
         options: options of the preset to change, such as `max_passes=100`; the baseline image is
             `filled` if none is named, as of `necessary_region`.
 
@@ -146,7 +150,7 @@ def blocking_region(
             that the model draws already.
         ModelError: the network fails.
     """
-    model, pixels, asked = as_asked(model, image, target)
+    model, pixels, asked = as_asked(model, image, target, class_names=class_names)
     most = _usual_passes(preset, options)
     with model.counting() as cost, shown_progress(progress, on_step, cost, most) as told:
         return find_hidden_regions(

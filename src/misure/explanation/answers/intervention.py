@@ -11,6 +11,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from misure._util.progress import OnStep
 from misure.errors import InputError
 from misure.explanation.presentation import Presentation
 from misure.models.model import SegmentationModel
@@ -68,7 +69,10 @@ class Hiding:
 
 
 def hide_each(
-    model: SegmentationModel, presentations: Sequence[Presentation], hidings: Sequence[Hiding]
+    model: SegmentationModel,
+    presentations: Sequence[Presentation],
+    hidings: Sequence[Hiding],
+    on_step: OnStep | None = None,
 ) -> list[HiddenOutcome]:
     """The outcome of each hiding, by one forward pass a presentation, in batches.
 
@@ -77,10 +81,13 @@ def hide_each(
         presentations: ways to hide; with several, the outcome is their mean. The soft edge lies
             inside the hidden region, so that no pixel outside of it changes.
         hidings: what to hide.
+        on_step: called before each batch.
     """
     views = [(way, hiding) for hiding in hidings for way in presentations]
 
     def show(part: slice) -> list[HiddenOutcome]:
+        if on_step:
+            on_step("hiding", part.start, len(views))
         regions = [hiding.region().to(way.image.device) for way, hiding in views[part]]
         images = [
             way.show(1 - way.visibility(region)[None])

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor, nn
 
+from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Amount, Count, Fraction, Record
 from misure._util.short_repr import ShortRepr
 from misure._util.words import counted
@@ -173,6 +174,9 @@ def leverage(
     seed: int = 0,
     spacing_mm: Sequence[float] | None = None,
     max_passes: int | None = None,
+    on_step: OnStep | None = None,
+    progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> Leverage:
     """How much the rest of a target changes when a part of it is hidden.
 
@@ -192,6 +196,9 @@ def leverage(
         spacing_mm: sides of a pixel or voxel; parts are then compact in space.
         max_passes: forward passes at most, that of the segmentation included; there are fewer parts
             then. None: as many as it takes.
+        on_step: called with progress.
+        progress: whether a bar is shown (see `explain`).
+        class_names: of a torch module (see `explain`).
 
     Raises:
         InputError: bad arguments, fewer passes than two parts take, or a target of another shape
@@ -200,11 +207,15 @@ def leverage(
     """
     if num_parts < 2:
         raise InputError(f"expected num_parts of 2 or more, got {num_parts}.")
-    model, pixels, asked = as_asked(model, image, target)
+    model, pixels, asked = as_asked(model, image, target, class_names=class_names)
     asked = asked.to("cpu")
     check_fits(pixels, asked)
     spacing = check_spacing(spacing_mm, pixels.ndim - 1)
-    with model.counting() as cost, model.borrowed():
+    with (
+        model.counting() as cost,
+        model.borrowed(),
+        shown_progress(progress, on_step) as told,
+    ):
         ways = make_presentations(
             model,
             to_device(pixels, model.device),
@@ -221,7 +232,7 @@ def leverage(
             Hiding(partial(piece.region, asked.region.shape), partial(_rest, asked, piece))
             for piece in pieces
         ]
-        outcomes = hide_each(model, ways, hidings)
+        outcomes = hide_each(model, ways, hidings, told)
     parts = [
         (_part(asked, piece, drawn, outcome), piece)
         for piece, outcome in zip(pieces, outcomes, strict=True)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from torch import nn
+
 from misure._util.progress import counted, is_wanted
 from misure._util.short_repr import ShortRepr
 from misure.datasets.sample import Dataset, Sample, as_dataset
@@ -14,6 +16,7 @@ from misure.explanation.annotated_objects import (
 )
 from misure.images.regions import dice
 from misure.models.background import is_named_background
+from misure.models.inputs import as_model
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation, segment
 from misure.models.target import Target
@@ -40,13 +43,14 @@ class MissedObject(ShortRepr):
 
 @entrance("missed_objects")
 def missed_objects(
-    model: SegmentationModel,
+    model: SegmentationModel | nn.Module,
     samples: Dataset | Sequence[Sample],
     *,
     classes: Sequence[str] = (),
     min_area: float = 0.01,
     max_dice: float = 0.1,
     progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> Iterator[MissedObject]:
     """The annotated objects that a model misses, sample by sample; one pass each.
 
@@ -62,6 +66,7 @@ def missed_objects(
         min_area: area of the smallest object, as a share of the image, in [0, 1).
         max_dice: see above, in [0, 1).
         progress: whether a bar counts the samples; None: in a terminal or a notebook.
+        class_names: of a torch module (see `explain`).
 
     Raises:
         InputError: bad arguments, no annotations or one of another shape, no class of the data set
@@ -73,7 +78,7 @@ def missed_objects(
             f"expected min_area and max_dice in [0, 1), got {min_area} and {max_dice}."
         )
     dataset = as_dataset(samples)
-    model = model_for_dataset(model, dataset)
+    model = model_for_dataset(as_model(model, class_names), dataset)
     asked = {model.find_class(name) for name in classes}
     class_of = _classes(model, getattr(dataset, "class_names", ()))
     is_shown = is_wanted(progress)

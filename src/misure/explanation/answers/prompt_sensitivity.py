@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Count, Fraction, Record
 from misure._util.short_repr import ShortRepr
 from misure.errors import EmptyTargetError, InputError, entrance
@@ -188,6 +189,9 @@ def prompt_sensitivity(
     shift_px: float = SHIFT_PX,
     spreads: tuple[float, ...] = SPREADS,
     seed: int = 0,
+    on_step: OnStep | None = None,
+    progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> PromptSensitivity:
     """How much the mask of a prompt depends on where exactly the prompt lies, by one forward pass.
 
@@ -203,13 +207,16 @@ def prompt_sensitivity(
         shift_px: the most that a point is moved, in pixels of the image.
         spreads: the most that a side of a box is moved, in (0, 0.5).
         seed: of the prompts.
+        on_step: called with progress.
+        progress: whether a bar is shown (see `explain`).
+        class_names: of a torch module (see `explain`).
 
     Raises:
         EmptyTargetError: the original prompt has an empty mask.
         InputError: no prompt, or a text; numbers out of range; a prompt outside of the image.
         ModelError: the network fails on the image.
     """
-    found = as_model(model)
+    found = as_model(model, class_names)
     pixels = as_image(image, found)
     network = network_of(found)
     original = _the_prompt(found, prompt)
@@ -222,8 +229,8 @@ def prompt_sensitivity(
     def changed(region: Tensor) -> dict[str, list[Prompt]]:
         return _changed(original, region, num_prompts, shift_px, spreads, generator)
 
-    with found.counting() as cost:
-        given, drawn = _drawn(found, pixels, original, mask, changed)
+    with found.counting() as cost, shown_progress(progress, on_step) as told:
+        given, drawn = _drawn(found, pixels, original, mask, changed, told)
     regions = [one.region for each in drawn.values() for one in each]
     return PromptSensitivity(
         model=found.name,
@@ -255,6 +262,7 @@ def _drawn(
     original: Prompt,
     mask: MaskChoice,
     changed: Callable[[Tensor], dict[str, list[Prompt]]],
+    on_step: OnStep,
 ) -> tuple[_Drawn, dict[str, list[_Drawn]]]:
     """The masks of a prompt, and of those that it is changed to once its mask is known."""
     network, spatial = network_of(model), tuple(image.shape[1:])
@@ -272,6 +280,7 @@ def _drawn(
         ]
 
     def draw_all(inputs: Tensor) -> tuple[_Drawn, dict[str, list[_Drawn]]]:
+        on_step("embedding the image", 0, None)
         embedded = network.embed(inputs)
         (given,) = draw(embedded, [original])
         if not bool(given.region.any()):
@@ -279,9 +288,11 @@ def _drawn(
                 f"the network draws nothing for {original.spec!r}. There is no mask to compare "
                 "with; place the prompt on an object."
             )
-        return given, {
-            change: draw(embedded, prompts) for change, prompts in changed(given.region).items()
-        }
+        by_change, masks = changed(given.region), {}
+        for done, (change, prompts) in enumerate(by_change.items()):
+            on_step("other prompts", done, len(by_change))
+            masks[change] = draw(embedded, prompts)
+        return given, masks
 
     result: tuple[_Drawn, dict[str, list[_Drawn]]]
     result = model.with_network(draw_all).raw_output(image[None])

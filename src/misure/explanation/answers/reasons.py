@@ -9,6 +9,7 @@ apart in the surroundings, and share the target. If the target is not drawn with
 either, no other reason was searched for, and that is the answer.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -105,6 +106,7 @@ def find_reasons(
     max_passes: int | None = None,
     on_step: OnStep | None = None,
     progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> Reasons:
     """Sufficient regions apart from that of an explanation, found by the same preset.
 
@@ -116,6 +118,7 @@ def find_reasons(
         max_passes: pass equivalents at most, in all; None: as many as each search usually takes.
         on_step: called with progress: what is being done, steps done, steps in all or None.
         progress: whether a bar is shown (see `explain`).
+        class_names: of a torch module (see `explain`).
 
     Raises:
         InputError: an explanation with a baseline image that was given as a tensor, by a preset
@@ -125,7 +128,7 @@ def find_reasons(
     check_max_reasons(max_reasons)
     if max_passes is not None and max_passes < 2:
         raise InputError(f"expected max_passes of 2 or more, got {max_passes}.")
-    model, pixels, _ = as_asked(model, image, explanation.target)
+    model, pixels, _ = as_asked(model, image, explanation.target, class_names=class_names)
     settings = explanation.settings | {
         "max_passes": None,
         "max_hidden_dice": 1.0,

@@ -43,6 +43,7 @@ def robustness(
     max_passes: int | None = None,
     on_step: OnStep | None = None,
     progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> Robustness:
     """The share of all baseline images on which a region answers its question, with exact bounds.
 
@@ -74,6 +75,7 @@ def robustness(
         max_passes: forward passes at most; fewer baseline images are then drawn.
         on_step: called with progress.
         progress: whether a bar is shown (see `explain`).
+        class_names: of a torch module (see `explain`).
 
     Raises:
         InputError: bad arguments, or nothing can be drawn.
@@ -82,7 +84,7 @@ def robustness(
     """
     if question not in QUESTIONS:
         raise InputError(f"expected a question among {', '.join(QUESTIONS)}, got {question!r}.")
-    model, own, asked_target = as_asked(model, image, target)
+    model, own, asked_target = as_asked(model, image, target, class_names=class_names)
     with (
         torch.inference_mode(False),
         model.borrowed(),

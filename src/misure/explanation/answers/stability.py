@@ -7,7 +7,7 @@ it. Regions that differ may both suffice; `dice_of_first` says whether the first
 """
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -136,6 +136,7 @@ def stability_of(
     changes: Iterable[str] = tuple(_WORDS),
     seed: int = 0,
     progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
     **options: Any,
 ) -> Stability:
     """How far the minimally sufficient region stays when the object is explained again.
@@ -151,6 +152,7 @@ def stability_of(
         changes: what is changed.
         seed: of the first explanation, and of the noise.
         progress: whether a bar is shown (see `explain`).
+        class_names: of a torch module (see `explain`).
         options: of `explain`, the same for all.
 
     Raises:
@@ -164,7 +166,7 @@ def stability_of(
                 f"expected changes among {', '.join(_WORDS)}, got {change!r}."
                 f"{did_you_mean(change, _WORDS)}"
             )
-    model, own, own_target = as_asked(model, image, target)
+    model, own, own_target = as_asked(model, image, target, class_names=class_names)
     by_change, left_out = {}, {}
     with shown_progress(progress) as told, model.counting() as cost:
         told("explaining", 0, 1 + len(asked))

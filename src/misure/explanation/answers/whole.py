@@ -150,6 +150,7 @@ def answer(
     spacing_mm: Sequence[float] | None = None,
     on_step: OnStep | None = None,
     progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
     **options: Any,
 ) -> Answer:
     """Everything that misure can say about one target, within one budget; or some of it.
@@ -160,8 +161,8 @@ def answer(
     leaves over, and what is not asked for, is there for the next.
 
     Args:
-        model, image, target, dice_threshold, preset, seed, spacing_mm, on_step, progress: as of
-            `explain`.
+        model, image, target, dice_threshold, preset, seed, spacing_mm, on_step, progress,
+            class_names: as of `explain`.
         questions: what is asked, among `sufficient`, `necessary`, `surroundings`, `reasons`,
             `effects` and `channels`; or `all`, which is all of them but `channels`. What suffices
             is always found.
@@ -193,7 +194,7 @@ def answer(
         max_passes=max_passes,
         options=options,
     )
-    model, pixels, meant = as_asked(model, image, target)
+    model, pixels, meant = as_asked(model, image, target, class_names=class_names)
     common: dict[str, Any] = {"seed": seed, "spacing_mm": spacing_mm}
     budget = SharedBudget(max_passes, asked, robust)
     found: dict[str, Any] = {}

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from msgspec import structs
+from torch import nn
 
 from misure._util.progress import OnStep, shown_progress
 from misure._util.suggestions import did_you_mean
@@ -22,6 +23,7 @@ from misure.metrics import GROUPS
 from misure.metrics.comparison.compare_runs import compare_runs
 from misure.metrics.comparison.comparison import Comparison
 from misure.metrics.measure import metrics_of
+from misure.models.inputs import as_model
 from misure.models.model import SegmentationModel
 from misure.runs.execution import Execution
 from misure.runs.plan import RunPlan
@@ -35,7 +37,7 @@ DEFAULT_METRICS = tuple(group for group in GROUPS if group not in ("stability", 
 
 @entrance("compare")
 def compare(
-    model: SegmentationModel,
+    model: SegmentationModel | nn.Module,
     samples: Dataset | Sequence[Sample],
     *,
     methods: Sequence[str] = DEFAULT_METHODS,
@@ -48,6 +50,7 @@ def compare(
     seed: int = 0,
     on_step: OnStep | None = None,
     progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
 ) -> Comparison:
     """The maps of several methods for one object of each sample, measured.
 
@@ -69,12 +72,13 @@ def compare(
         seed: of whatever is random.
         on_step: told of every sample that a method explains, and of every map that is measured.
         progress: whether a bar is shown (see `explain`).
+        class_names: of a torch module (see `explain`).
 
     Raises:
         InputError: an unknown method, metric or option; or there is not a single map in the end.
     """
     given, dataset = method_options or {}, as_dataset(samples)
-    model = model_for_dataset(model, dataset)
+    model = model_for_dataset(as_model(model, class_names), dataset)
     plan = RunPlan(
         objects="asked",
         classes=() if class_index is None else (str(class_index),),

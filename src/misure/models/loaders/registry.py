@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from misure._util.docstrings import first_sentence
+from misure._util.progress import shown_wait
 from misure._util.registry import Registry
 from misure._util.suggestions import did_you_mean, nearest
 from misure.errors import InputError, entrance
@@ -101,7 +102,11 @@ def loader(name: str, *, usage: str, extra: str = "") -> Callable[[Function], Fu
 
 @entrance("load_model")
 def load_model(
-    spec: str, *, device: str | torch.device = "auto", **options: Any
+    spec: str,
+    *,
+    device: str | torch.device = "auto",
+    progress: bool | None = None,
+    **options: Any,
 ) -> SegmentationModel:
     """The model that a spec names.
 
@@ -110,6 +115,8 @@ def load_model(
             `hf:FOLDER`, `torchscript:FILE`, `python:FILE.py:FUNCTION`; `LOADERS[name].usage` says
             how.
         device: where to put it; `auto` takes a GPU if there is one.
+        progress: whether a bar says how long it has been loading; None: in a terminal or a
+            notebook.
         options: arguments of SegmentationModel; they override those stored with the network. For
             `hf:` also `processor`, for `monai:` also `without`; `trust` lets `monai:`, `nnunet:`
             and `bioimageio:` run code of their files (see docs/reference/loaders.md); for
@@ -121,12 +128,18 @@ def load_model(
         MissingDependencyError: an optional library is missing; the message names it.
     """
     check_spec(spec)
+    with shown_wait(f"loading {spec}", progress):
+        return _loaded(spec, device, options)
+
+
+def _loaded(spec: str, device: str | torch.device, options: dict[str, Any]) -> SegmentationModel:
+    """The model that a spec names; see `load_model`."""
     name, _, argument = spec.partition(":")
     if not isinstance(options.get("trust", False), bool):
         raise InputError(f"expected trust as true or false, got {options['trust']!r}.")
     if "prompts" in options and "prompts" not in LOADERS[name].options:
         asked = options.pop("prompts"), options.pop("mask", None)
-        return load_model(spec, device=device, **options).with_prompts(*asked)
+        return _loaded(spec, device, options).with_prompts(*asked)
     torch_device = choose_device(device)
     net, settings = LOADERS[name](argument, torch_device, options)
     if isinstance(net, SegmentationModel):
