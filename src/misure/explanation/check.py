@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from misure._util.drawing import InNotebook
 from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Record, plain
 from misure.errors import InputError, entrance
@@ -67,7 +68,7 @@ class CheckedRegionRecord(Record, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CheckedRegion:
+class CheckedRegion(InNotebook):
     """A region, and whether it suffices for a target.
 
     Attributes:

@@ -12,7 +12,7 @@ from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
 from misure.images.volumes import name_of
 from misure.reports.axes import REGION_COLOUR, TARGET_COLOUR, draw_outline, rgb, show_image
-from misure.reports.canvas import Axes, Figure, write_figure
+from misure.reports.canvas import Axes, Drawing, Figure, write_figure
 
 MOST_PANELS, _IN_A_ROW = 12, 4
 PANEL, LINE = 3.4, 0.17  # inches
@@ -30,7 +30,26 @@ def save_channels_picture(
     order: ViewingOrder = AS_STORED,
     dpi: float = 110,
 ) -> None:
-    """Writes a panel for each channel: its greys, the target, and its part of a region.
+    """Writes the figure of `plot_channels`.
+
+    Args:
+        effects, pixels, regions, image, order: as of `plot_channels`.
+        path: of the file, which ends in one of PICTURE_KINDS.
+        dpi: dots per inch.
+    """
+    figure = plot_channels(effects, pixels, regions=regions, image=image, order=order)
+    write_figure(figure, path, dpi=dpi)
+
+
+def plot_channels(
+    effects: ChannelEffects,
+    pixels: Tensor,
+    *,
+    regions: ChannelRegions | None = None,
+    image: str = "",
+    order: ViewingOrder = AS_STORED,
+) -> Figure:
+    """A figure with a panel for each channel: its greys, the target, and its part of a region.
 
     Of more than 12 channels, those with the strongest effects, and of the smallest set, are shown.
     A volume is shown by the slice with most of the target.
@@ -38,11 +57,9 @@ def save_channels_picture(
     Args:
         effects: of the channels.
         pixels: (C, *spatial) float, of the image.
-        path: of the file, which ends in one of PICTURE_KINDS.
         regions: by channel, of the same target; None: no region is drawn.
         image: name of the image.
         order: how to lay out a volume as axial slices.
-        dpi: dots per inch.
     """
     chosen = _chosen(effects)
     columns = columns_of(len(chosen))
@@ -59,7 +76,7 @@ def save_channels_picture(
     lines = fill(title + note, int(across * CHARACTERS_OF_AN_INCH))
     titles = LINE * (3 if regions else 2)
     tall = rows * (panel + titles) + 0.22 * (lines.count("\n") + 3)
-    figure = Figure(figsize=(across, tall), layout="constrained")
+    figure = Drawing(figsize=(across, tall), layout="constrained")
     figure.suptitle(lines, fontsize=11, parse_math=False)
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
     for axes, effect in zip(grid, chosen, strict=False):
@@ -76,7 +93,7 @@ def save_channels_picture(
     left_out = len(effects.effects) - len(chosen)
     more = f"; {left_out} other channels, whose effects are smaller" if left_out else ""
     figure.supxlabel(what + more, fontsize=9)
-    write_figure(figure, path, dpi=dpi)
+    return figure
 
 
 def _chosen(effects: ChannelEffects) -> list[ChannelEffect]:

@@ -13,7 +13,7 @@ from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
 from misure.images.volumes import name_of
 from misure.reports.axes import MAP_COLOURS, REGION_COLOUR, TARGET_COLOUR, draw_outline, show_image
-from misure.reports.canvas import Figure, Normalize, ScalarMappable, write_figure
+from misure.reports.canvas import Drawing, Figure, Normalize, ScalarMappable, write_figure
 
 _TITLE_CHARACTERS = 90  # of a line
 _LEAST_RANGE = 0.1  # of the colours, so that differences of nothing look like nothing
@@ -28,17 +28,29 @@ def save_leverage_picture(
     order: ViewingOrder = AS_STORED,
     dpi: float = 110,
 ) -> None:
-    """Writes a picture of two panels: the target, and the leverage of its parts.
+    """Writes the figure of `plot_leverage`.
+
+    Args:
+        leverage, pixels, image, order: as of `plot_leverage`.
+        path: of the file, which ends in one of PICTURE_KINDS.
+        dpi: dots per inch.
+    """
+    figure = plot_leverage(leverage, pixels, image=image, order=order)
+    write_figure(figure, path, dpi=dpi)
+
+
+def plot_leverage(
+    leverage: Leverage, pixels: Tensor, *, image: str = "", order: ViewingOrder = AS_STORED
+) -> Figure:
+    """A figure of two panels: the target, and the leverage of its parts.
 
     The part with the most leverage is outlined. A volume is shown by the slice with most of it.
 
     Args:
         leverage: what to draw.
         pixels: (C, *spatial) float, of the image.
-        path: of the file, which ends in one of PICTURE_KINDS.
         image: name of the image.
         order: how to lay out a volume as axial slices.
-        dpi: dots per inch.
     """
     target, values = leverage.target.region, leverage.map()
     strongest = torch.zeros_like(target)
@@ -48,7 +60,7 @@ def save_leverage_picture(
     picture = as_colours(take(pixels), *grey_range(pixels))
     height, width = picture.shape[:2]
     panel = float(np.clip(5.2 * height / width, 2.8, 7.0))
-    figure = Figure(figsize=(11.5, panel + 1.0), layout="constrained")
+    figure = Drawing(figsize=(11.5, panel + 1.0), layout="constrained")
     said = f"{name_of(image)}: {leverage.sentence()}" if image else leverage.sentence()
     figure.suptitle(fill(said, _TITLE_CHARACTERS) + note, fontsize=12, parse_math=False)
     first, second = figure.subplots(1, 2)
@@ -69,4 +81,4 @@ def save_leverage_picture(
     for axes in (first, second):
         axes.set_axis_off()
         draw_outline(axes, take(target).numpy(), TARGET_COLOUR, "solid")
-    write_figure(figure, path, dpi=dpi)
+    return figure

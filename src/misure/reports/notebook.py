@@ -48,6 +48,7 @@ from misure.reports.html import (
     steps,
     table,
 )
+from misure.reports.notebook_answers import result_parts
 from misure.reports.panels import Panel
 from misure.reports.segmentation_picture import segmentation_panel
 from misure.reports.stills import Still, still_of
@@ -73,13 +74,13 @@ def answer_html(answer: Answer) -> str:
     for name, hidden in (("necessary", answer.necessary), ("surroundings", answer.surroundings)):
         if hidden is not None:
             parts += [heading(f"{name.capitalize()}: what is hidden"), *_of_hidden(hidden)]
-    for title, said in (
-        ("Other reasons", answer.reasons.sentence if answer.reasons else ""),
-        ("Surroundings, part by part", answer.effects.sentence() if answer.effects else ""),
-        ("Channels", " ".join(answer.channels.sentences()) if answer.channels else ""),
+    for title, result in (
+        ("Other reasons", answer.reasons),
+        ("Surroundings, part by part", answer.effects),
+        ("Channels", answer.channels),
     ):
-        if said:
-            parts += [heading(title), sentence(said)]
+        if result is not None:
+            parts += [heading(title), *result_parts(result)]
     spent = ", ".join(f"{name} {number}" for name, number in answer.passes.items())
     cost = answer.cost
     parts.append(

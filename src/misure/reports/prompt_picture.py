@@ -18,7 +18,7 @@ from misure.reports.axes import (
     draw_prompt,
     show_image,
 )
-from misure.reports.canvas import Axes, Figure, Normalize, ScalarMappable, write_figure
+from misure.reports.canvas import Axes, Drawing, Figure, Normalize, ScalarMappable, write_figure
 
 _TITLE_CHARACTERS = 115  # of a line
 _COLOURS = CLASS_COLOURS[:3]
@@ -27,19 +27,28 @@ _COLOURS = CLASS_COLOURS[:3]
 def save_prompt_picture(
     found: PromptSensitivity, pixels: Tensor, path: Path, *, image: str = "", dpi: float = 110
 ) -> None:
-    """Writes three panels: prompts and mask, agreement of all masks, Dice of each prompt.
+    """Writes the figure of `plot_prompts`.
+
+    Args:
+        found, pixels, image: as of `plot_prompts`.
+        path: of the file, which ends in one of PICTURE_KINDS.
+        dpi: dots per inch.
+    """
+    write_figure(plot_prompts(found, pixels, image=image), path, dpi=dpi)
+
+
+def plot_prompts(found: PromptSensitivity, pixels: Tensor, *, image: str = "") -> Figure:
+    """A figure of three panels: prompts and mask, agreement of all masks, Dice of each prompt.
 
     Args:
         found: what to draw.
         pixels: (C, H, W) float, of the image.
-        path: of the file, which ends in one of PICTURE_KINDS.
         image: name of the image.
-        dpi: dots per inch.
     """
     picture = as_colours(pixels, *grey_range(pixels))
     height, width = picture.shape[:2]
     panel = float(np.clip(4.6 * height / width, 2.6, 6.0))
-    figure = Figure(figsize=(14.5, panel + 1.3), layout="constrained")
+    figure = Drawing(figsize=(14.5, panel + 1.3), layout="constrained")
     said = f"{name_of(image)}: {found.sentence()}" if image else found.sentence()
     figure.suptitle(fill(said, _TITLE_CHARACTERS), fontsize=11, parse_math=False)
     first, second, third = figure.subplots(1, 3, width_ratios=(1, 1, 1))
@@ -64,7 +73,7 @@ def save_prompt_picture(
         axes.set_axis_off()
         draw_outline(axes, mask, TARGET_COLOUR, "solid")
     _draw_dices(third, found.changes)
-    write_figure(figure, path, dpi=dpi)
+    return figure
 
 
 def _draw_dices(axes: Axes, changes: tuple[PromptChange, ...]) -> None:

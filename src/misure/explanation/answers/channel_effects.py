@@ -1,10 +1,11 @@
 """Channel effects of one target: what each channel does, which suffice, and what that says."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from misure._util.drawing import Pictured
 from misure._util.records import Amount, Count, Fraction, Record
 from misure._util.short_repr import ShortRepr
 from misure._util.words import counted
@@ -81,7 +82,7 @@ class ChannelEffectsRecord(Record, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class ChannelEffects(ShortRepr):
+class ChannelEffects(Pictured, ShortRepr):
     """What each channel of the image does for one target, and which channels suffice.
 
     Attributes:
@@ -100,6 +101,7 @@ class ChannelEffects(ShortRepr):
         num_sets_shown: sets of channels that were shown, on each fill.
         sets_by_baseline_image: fill -> the smallest sets that suffice on it, of those shown.
         cost: passes and seconds.
+        image: (C, *spatial) float on the CPU, the image that was asked about.
     """
 
     model: str
@@ -116,6 +118,7 @@ class ChannelEffects(ShortRepr):
     num_sets_shown: int
     sets_by_baseline_image: dict[str, tuple[tuple[int, ...], ...]]
     cost: Cost
+    image: Tensor | None = field(default=None, compare=False, repr=False)
 
     @property
     def fills_agree(self) -> bool:

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
+from misure._util.drawing import InNotebook
 from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Amount, Count, Fraction, Record
 from misure._util.short_repr import ShortRepr
@@ -91,7 +92,7 @@ class ChannelRegionsRecord(Record, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class ChannelRegions(ShortRepr):
+class ChannelRegions(InNotebook, ShortRepr):
     """A region that holds other places in each channel, and suffices.
 
     Attributes:

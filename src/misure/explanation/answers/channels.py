@@ -160,6 +160,7 @@ def channel_effects_of(
         num_sets_shown=len(shown.outcomes),
         sets_by_baseline_image={fill: shown.smallest(i) for i, fill in enumerate(fills)},
         cost=cost,
+        image=image.cpu(),
     )
 
 

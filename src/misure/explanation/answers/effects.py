@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from misure._util.drawing import InNotebook
 from misure._util.records import Amount, Count, Fraction, Record
 from misure._util.short_repr import ShortRepr
 from misure._util.words import counted
@@ -86,7 +87,7 @@ class ContextEffectsRecord(Record, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class ContextEffects(ShortRepr):
+class ContextEffects(InNotebook, ShortRepr):
     """The effect of each part of the surroundings of one target.
 
     Attributes:

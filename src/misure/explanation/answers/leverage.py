@@ -5,7 +5,7 @@ itself is left out of the Dice: any network loses what it cannot see.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +13,7 @@ from typing import BinaryIO
 import torch
 from torch import Tensor, nn
 
+from misure._util.drawing import Pictured
 from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Amount, Count, Fraction, Record
 from misure._util.short_repr import ShortRepr
@@ -75,7 +76,7 @@ class LeverageRecord(Record, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Leverage(ShortRepr):
+class Leverage(Pictured, ShortRepr):
     """How much the rest of a target depends on each part of it.
 
     Attributes:
@@ -88,6 +89,7 @@ class Leverage(ShortRepr):
         spacing_mm: sides of a pixel or voxel; None: not known.
         cost: passes and seconds.
         pieces: the pixels of each part.
+        image: (C, *spatial) float on the CPU, the image that was asked about.
     """
 
     model: str
@@ -99,6 +101,7 @@ class Leverage(ShortRepr):
     spacing_mm: tuple[float, ...] | None
     cost: Cost
     pieces: tuple[Piece, ...]
+    image: Tensor | None = field(default=None, compare=False, repr=False)
 
     def map(self) -> Tensor:
         """The leverage (*spatial) float32 of each pixel's part, in units of Dice.
@@ -248,6 +251,7 @@ def leverage(
         spacing_mm=spacing,
         cost=cost,
         pieces=tuple(piece for _, piece in parts),
+        image=pixels.cpu(),
     )
 
 

@@ -7,7 +7,7 @@ itself scores best, as it would if it had been the only one.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, BinaryIO
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from misure._util.drawing import Pictured
 from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Count, Fraction, Record
 from misure._util.short_repr import ShortRepr
@@ -95,7 +96,7 @@ class PromptSensitivityRecord(Record, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class PromptSensitivity(ShortRepr):
+class PromptSensitivity(Pictured, ShortRepr):
     """How much the mask of a prompt depends on where exactly the prompt lies.
 
     Attributes:
@@ -108,6 +109,7 @@ class PromptSensitivity(ShortRepr):
         agreement: (*spatial) float, the share of the other prompts whose mask holds a pixel.
         seed: of the prompts.
         cost: one forward pass, and seconds.
+        image: (C, *spatial) float on the CPU, the image that was asked about.
     """
 
     model: str
@@ -120,6 +122,7 @@ class PromptSensitivity(ShortRepr):
     agreement: Tensor
     seed: int
     cost: Cost
+    image: Tensor | None = field(default=None, compare=False, repr=False)
 
     def sentence(self) -> str:
         """What each change did to the mask, in plain words."""
@@ -243,6 +246,7 @@ def prompt_sensitivity(
         agreement=torch.stack(regions).float().mean(0),
         seed=seed,
         cost=cost,
+        image=pixels.cpu(),
     )
 
 

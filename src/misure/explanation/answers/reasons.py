@@ -10,11 +10,12 @@ either, no other reason was searched for, and that is the answer.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
+from misure._util.drawing import Pictured
 from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Count, Fraction, Record
 from misure._util.seeds import seed_device
@@ -35,6 +36,7 @@ from misure.images.regions import area_fraction, component_numbers
 from misure.models.given_target import as_asked
 from misure.models.inputs import AnyImage
 from misure.models.model import SegmentationModel
+from misure.models.target import Target
 
 _LEAST_PASSES = 8  # for one more reason, besides what accepting it takes
 
@@ -79,16 +81,20 @@ class ReasonsRecord(Record, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class Reasons(ShortRepr):
+class Reasons(Pictured, ShortRepr):
     """Regions that suffice for one target, each by itself and apart from the others.
 
     Attributes:
         regions: (*spatial) bool each, in the order in which they were found.
         values: everything else.
+        target: of which they are reasons.
+        image: (C, *spatial) float on the CPU, the image that was asked about.
     """
 
     regions: list[Tensor]
     values: ReasonsRecord
+    target: Target = field(repr=False)
+    image: Tensor | None = field(default=None, compare=False, repr=False)
 
     @property
     def sentence(self) -> str:
@@ -178,6 +184,8 @@ def find_reasons(
             stopped_by=found.stopped_by,
             cost=CostRecord.of(spent),
         ),
+        target=explanation.target,
+        image=pixels.cpu(),
     )
 
 

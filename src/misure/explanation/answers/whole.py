@@ -113,6 +113,22 @@ class Answer:
         """The sentences in one paragraph."""
         return " ".join(self.sentences())
 
+    def plot(self, panels: str | Sequence[str] | None = None, **options: Any) -> Any:
+        """The picture of the explanation, as `Explanation.plot` draws it.
+
+        Args:
+            panels, options: as of `Explanation.plot`.
+        """
+        return self.explanation.plot(panels, **options)
+
+    def show(self, panels: str | Sequence[str] | None = None, **options: Any) -> None:
+        """Shows `plot` in a notebook or in a window; where there is neither, a warning says so.
+
+        Args:
+            panels, options: as of `plot`.
+        """
+        self.explanation.show(panels, **options)
+
     def _repr_html_(self) -> str:
         """What a notebook shows: all answers, with pictures and figures."""
         html: str = drawing("notebook", "answer_html")(self)
