@@ -36,13 +36,13 @@ def reason_of(error: BaseException) -> str:
     """
     text = " ".join(str(error).split())
     kind = "" if isinstance(error, MisureError) else f"{type(error).__name__}: "
-    return cut(kind + text, _LONGEST_REASON)
+    return without_middle(kind + text, _LONGEST_REASON)
 
 
-def cut(text: str, limit: int) -> str:
+def without_middle(text: str, limit: int) -> str:
     """Text without its middle, if it is longer than `limit` characters.
 
-    >>> cut("expected 1, got 1234567890. Do it.", 24)
+    >>> without_middle("expected 1, got 1234567890. Do it.", 24)
     'expected 1, ... . Do it.'
     """
     if len(text) <= limit:
@@ -53,7 +53,7 @@ def cut(text: str, limit: int) -> str:
 
 def for_terminal(text: str) -> str:
     """Text as a user gets to see it: cut at 1,500 characters, controls as escapes."""
-    return printable(cut(text, _LONGEST_SHOWN))
+    return printable(without_middle(text, _LONGEST_SHOWN))
 
 
 def printable(text: str) -> str:

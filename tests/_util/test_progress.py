@@ -88,7 +88,7 @@ def test_the_bar_shows_passes_of_those_that_may_be_made(terminal, made):
     assert (reading.desc, reading.total) == ("reading the image", None)
     assert (passes.n, passes.total, passes.desc) == (20, 40, "growing")
     assert line.startswith("growing:  50%|")
-    assert "| 20 of 40 passes [00:00<00:00]" in line
+    assert "| 20 of 40 pass equivalents [00:00<00:00]" in line
     assert "reading the image: 0step" in terminal.readouterr().err
 
 

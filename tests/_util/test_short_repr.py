@@ -8,7 +8,7 @@ import torch
 
 import misure
 import toys
-from misure._util.short_repr import MOST, brief, cut, short_repr
+from misure._util.short_repr import MOST, brief, one_line, short_repr
 from misure.datasets import Sample
 
 MOST_OF_ANY = 300
@@ -21,7 +21,7 @@ def test_values_are_named_by_their_size():
     assert brief({str(number): number for number in range(9)}) == "{9 items}"
     assert brief((1, 2)) == "(1, 2)"
     assert brief("x" * 100) == "'" + "x" * 39 + "…'"
-    assert cut("a\x1b[31m", 20) == "a\\x1b[31m"
+    assert one_line("a\x1b[31m", 20) == "a\\x1b[31m"
     assert len(short_repr([], "x" * 1000)) == MOST
 
 

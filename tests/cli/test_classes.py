@@ -1,5 +1,6 @@
 """`misure classes`: one line an object, a picture of them, and the next command."""
 
+import json
 import re
 import shlex
 
@@ -12,6 +13,7 @@ from PIL import Image
 import toys
 from misure.cli.app import main
 from misure.cli.terminal import table
+from misure.images.orientation import AS_STORED
 from misure.images.regions import component_numbers
 from misure.models.listed_objects import list_objects
 from misure.models.segmentation import segment
@@ -72,15 +74,15 @@ def test_each_object_has_a_line_with_a_pixel_inside_and_more_are_counted(folder)
     done = run("classes", picture, *network(folder))
     assert done.exit_code == 0, done.output
     lines = done.output.splitlines()
-    header = ["#", "class_index", "class_name", "N", "pixels", "area", "centre"]
+    header = ["class_index", "class_name", "N", "pixels", "area", "centre"]
     assert cells(lines[0]) == header
     assert cells(lines[1])[:3] == ["0", "background", "3,468"]
     ring, square = cells(lines[2]), cells(lines[3])
-    assert ring[:5] == ["1", "1", "a cat's; x", "0", "500"]
-    assert square[:5] == ["2", "1", "a cat's; x", "1", "200"]
+    assert ring[:4] == ["1", "a cat's; x", "0", "500"]
+    assert square[:4] == ["1", "a cat's; x", "1", "200"]
     dots = [cells(line) for line in lines[4:24]]
-    assert [dot[0] for dot in dots] == [str(number) for number in range(3, 23)]
-    assert dots[0][2:] == ["dot", "0", "9", "0.21%", "55,4"]
+    assert [dot[2] for dot in dots] == [str(number) for number in range(20)]
+    assert dots[0][1:] == ["dot", "0", "9", "0.2 %", "55,4"]
     assert lines[24] == (
         "dot: the largest 20 of 24 objects are listed, 4 more have the next numbers N."
     )
@@ -113,7 +115,7 @@ def test_the_next_command_is_one_that_works(folder, monkeypatch):
     centre = cells(done.output.splitlines()[3])[-1]
     pointed = run("explain", "a b.png", *command[7:], "--point", centre, *quick[:-1], "at")
     assert pointed.exit_code == 0, pointed.output
-    assert "4.8 % of the image (1.00 x the target" in pointed.output  # 200 of 4,200 pixels
+    assert "4.8 % of the image (1.00 × the target" in pointed.output  # 200 of 4,200 pixels
     with Image.open("drawn.png") as drawn:
         assert drawn.text["Title"] == "misure classes"
         colours = np.asarray(drawn.convert("RGB")).reshape(-1, 3)
@@ -125,7 +127,7 @@ def test_a_folder_names_its_images_and_the_first_object_to_explain(folder):
     done = run("classes", folder / "my images", *network(folder))
     lines = done.output.splitlines()
     assert cells(lines[1])[:3] == ["Empty.png", "0", "background"]
-    assert cells(lines[3])[:4] == ["a b.png", "1", "1", "a cat's; x"]
+    assert cells(lines[3])[:3] == ["a b.png", "1", "a cat's; x"]
     assert f"explain '{folder}/my images/a b.png' --class" in lines[-1]
     drawn = run("classes", folder / "my images", *network(folder), "--out", folder / "x.png")
     assert "expected one image with --out, got a folder of 2" in drawn.output
@@ -136,7 +138,7 @@ def test_only_a_class_named_as_a_background_is_one_line(folder):
     Image.fromarray(np.zeros((60, 70), np.uint8)).save(empty)
     assert "nothing but the background" in run("classes", empty, *network(folder)).output
     done = run("classes", empty, *network(folder, "walls"))
-    assert cells(done.output.splitlines()[1])[:4] == ["1", "0", "wall", "0"]
+    assert cells(done.output.splitlines()[1])[:3] == ["0", "wall", "0"]
 
 
 def test_a_volume_has_centres_with_three_numbers(tmp_path):
@@ -195,3 +197,49 @@ def test_a_table_fits_the_terminal_and_loses_nothing():
     assert max(map(len, narrow)) <= 30
     assert "".join(narrow).count("x") == 50
     assert table(["n", "what"], rows, width=160) == table(["n", "what"], rows)
+
+
+def test_json_lists_the_same_objects(folder):
+    picture = folder / "my images" / "a b.png"
+    done = run("classes", picture, *network(folder), "--json")
+    assert done.exit_code == 0, done.output
+    (image,) = json.loads(done.stdout)
+    assert image["image"] == str(picture)
+    background, ring, dots = image["classes"]
+    assert background == {
+        "class_index": 0,
+        "class_name": "background",
+        "num_pixels": 3468,
+        "area_fraction": 3468 / 4200,
+        "num_objects": background["num_objects"],
+        "objects": [],
+    }
+    assert [one["instance"] for one in ring["objects"]] == [0, 1]
+    assert ring["objects"][1]["num_pixels"] == 200
+    assert (dots["num_objects"], len(dots["objects"])) == (24, 20)
+    lines = run("classes", picture, *network(folder)).output.splitlines()
+    assert cells(lines[3])[-1] == ",".join(map(str, ring["objects"][1]["centre"]))
+
+
+@pytest.mark.parametrize("num_classes", [2, 9])
+def test_the_picture_calls_an_object_as_the_list_does(num_classes, tmp_path, monkeypatch):
+    from misure.models.listed_objects import list_objects
+    from misure.models.segmentation import Segmentation
+    from misure.reports import objects_picture
+
+    written = []
+    monkeypatch.setattr(
+        objects_picture, "_write_number", lambda axes, name, *rest: written.append(name)
+    )
+    logits = -torch.ones(num_classes + 1, 20, 20)
+    logits[0] = 0
+    for index in range(1, num_classes + 1):
+        logits[index, 2 * index - 1, :4] = logits[index, 2 * index - 1, 8:10] = 1
+    names = ["background", *(f"a very long class {index}" for index in range(num_classes))]
+    model = toys.model_of(OwnBrightness(), class_names=names)
+    listed = list_objects(Segmentation(model, logits, torch.device("cpu")))
+    objects_picture.save_objects_picture(
+        torch.rand(1, 20, 20), listed, tmp_path / "x.png", order=AS_STORED, name="x"
+    )
+    assert sorted(one.split()[-1] for one in written) == sorted(["0", "1"] * num_classes)
+    assert all(one in "01" for one in written) == (num_classes < 8)

@@ -547,6 +547,21 @@ def test_compare_writes_rows_tables_and_a_picture(picture, sample, tmp_path):
     assert "missing.png" in written["rows"][2]["error"]
 
 
+@pytest.mark.parametrize(("kind", "start"), [("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_compare_draws_vectors_too(picture, kind, start, tmp_path):
+    common = ("--model", "triangle", "--device", "cpu", "--methods", "edges", "--metrics", "iou")
+    out = tmp_path / "out"
+    done = run("compare", picture, *common, "--out", out, "--format", kind, "--dpi", 60)
+    assert done.exit_code == 0, done.output
+    assert (out / f"comparison.{kind}").read_bytes().startswith(start)
+    assert not (out / "comparison.png").exists()
+    assert f"comparison.{kind}" in done.output
+    bad = run("compare", picture, *common, "--out", tmp_path / "bad", "--dpi", 0)
+    assert bad.exit_code == 2
+    assert "dots per inch" in bad.output
+    assert not (tmp_path / "bad").exists()
+
+
 def test_compare_on_the_data_set_knows_the_network_and_what_matters(tmp_path):
     done = run(
         "compare", "--dataset", "triangle:1", "--methods", "class_itself", "--metrics", "iou",

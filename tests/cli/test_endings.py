@@ -18,7 +18,7 @@ import misure.cli
 import toys
 from misure.cli.app import main
 from misure.cli.terminal import table
-from misure.errors import cut, printable, reason_of
+from misure.errors import printable, reason_of, without_middle
 from misure.runs.run import read_run
 
 NETWORK = """
@@ -57,7 +57,7 @@ def test_cells_of_a_table_are_shown_and_stay_aligned():
 
 
 def test_what_is_quoted_is_cut():
-    assert cut("short", 9) == "short"
+    assert without_middle("short", 9) == "short"
     long = reason_of(ValueError("x" * 9000))
     assert (long[:14], len(long)) == ("ValueError: xx", 500)
     done = CliRunner().invoke(main, ["classes", "x" * 9000, "--model", "triangle"])

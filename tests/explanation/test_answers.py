@@ -139,7 +139,7 @@ def test_the_summary_says_what_was_not_searched_for_or_not_found():
     image = toys.OwnBrightness.image()
     _, grown = _explained(toys.OwnBrightness(), image, preset="sufficient_region")
     assert grown.summary().startswith(
-        "Shown alone, 2.8 % of the image (1.00 x the target, in one part, 0 % of it outside) "
+        "Shown alone, 2.8 % of the image (1.00 × the target, in one part, 0 % of it outside) "
         "suffices for the thing: Dice 1.00. No smaller region was searched for. 1 of 4 tested "
         "blocks can still be removed from it, one at a time. Its outline alone, with other content in it, suffices too (Dice 1.00): weak evidence. The region does not "
         "hold under small changes (a soft edge 0.5"

@@ -102,7 +102,7 @@ def test_other_models_and_targets_are_refused():
         misure.explain(model, BASE, torch.ones(3, 3, dtype=torch.bool))
     with pytest.raises(misure.InputError, match="at least one pixel, got an empty one"):
         misure.explain(model, BASE, torch.zeros(30, 30, dtype=torch.bool))
-    with pytest.raises(misure.InputError, match="gives 97% of the mask's pixels to class 0"):
+    with pytest.raises(misure.InputError, match="gives 97 % of the mask's pixels to class 0"):
         misure.explain(model, BASE, torch.ones(30, 30, dtype=torch.bool))
     with pytest.raises(misure.InputError, match="expected images .* as a tensor, got ndarray"):
         model(BASE[None].numpy())

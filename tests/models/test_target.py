@@ -44,7 +44,7 @@ def test_a_class_that_is_not_there_names_those_that_are(model):
         misure.predicted_target(model, torch.zeros(1, 10, 10), 1)
     assert str(caught.value) == (
         "predicted_target: the model finds no pixel of class 1 (bright) here; it finds 0 (dark) on "
-        "100.0%. There is nothing to explain."
+        "100.0 %. There is nothing to explain."
     )
 
 

@@ -71,7 +71,7 @@ def test_an_explanation_shows_its_sentence_pictures_and_figures(explanation):
         "Shown alone" in page.text
     )
     small = explanation.values.minimally_sufficient_region
-    assert f"{small.area_fraction:.2%} · Dice {small.dice:.3f}" in page.text
+    assert f"{100 * small.area_fraction:.1f} % · Dice {small.dice:.3f}" in page.text
     assert f"Dice {explanation.silhouette_dice:.3f}" in page.text
     assert "The object, grown until it suffices when it is shown alone." in page.text
     captions = [one["alt"].partition(":")[0] for one in page.all("img") if one["alt"]]
@@ -165,7 +165,7 @@ def test_channels_are_named_and_one_is_chosen():
 def test_a_segmentation_lists_its_classes_and_a_target_its_size(model, explanation):
     page = Page(misure.segment(model, explanation.image)._repr_html_())
     share = float(explanation.target.region.float().mean())
-    assert f"{share:.2%}" in page.text
+    assert f"{100 * share:.1f} %" in page.text
     of_target = Page(explanation.target._repr_html_())
     assert f"{int(explanation.target.region.sum())} px" in of_target.text
     (picture,) = of_target.pictures

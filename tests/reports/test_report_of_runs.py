@@ -115,6 +115,6 @@ def test_regions_by_channel_are_rows():
     table = channels_of(record)
     assert table["rows"] == [["t1", 2.5, 0.5, 0.25], ["t2", None, 0, 0]]
     assert table["said"] == (
-        "With other places in each channel, 12.5% of all pixels of all channels suffice, Dice 0.900 "
-        "(sufficient region 25.0%, Dice 0.950)."
+        "With other places in each channel, 12.5 % of all pixels of all channels suffice, Dice 0.900 "
+        "(sufficient region 25.0 %, Dice 0.950)."
     )

@@ -20,7 +20,8 @@ _IS_TAKEN: ContextVar[bool] = ContextVar("is_taken", default=False)
 _DELAY_S = 1.0  # what takes less time shows no bar
 _EVERY_S = 1.0  # how often the seconds of a wait are written anew
 _OF_PASSES = (
-    "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} passes [{elapsed}<{remaining}]"
+    "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} pass equivalents "
+    "[{elapsed}<{remaining}]"
 )
 
 

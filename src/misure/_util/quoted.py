@@ -1,6 +1,6 @@
 """What a library or a file says, made fit to be quoted in a message."""
 
-from misure.errors import cut
+from misure.errors import without_middle
 
 
 def quoted(text: object, limit: int = 200) -> str:
@@ -12,4 +12,4 @@ def quoted(text: object, limit: int = 200) -> str:
     'a header of ... xxxxxxxx'
     """
     line = " ".join(str(text).split()) or type(text).__name__
-    return cut(line, limit)
+    return without_middle(line, limit)

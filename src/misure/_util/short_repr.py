@@ -30,7 +30,7 @@ def short_repr(owner: object, *parts: str) -> str:
     >>> short_repr([], "two", "of three")
     'list(two, of three)'
     """
-    return cut(f"{type(owner).__name__}({', '.join(filter(None, parts))}", MOST - 1) + ")"
+    return one_line(f"{type(owner).__name__}({', '.join(filter(None, parts))}", MOST - 1) + ")"
 
 
 def brief(value: Any) -> str:
@@ -42,7 +42,7 @@ def brief(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, str):
-        return repr(cut(value, _MOST_TEXT))
+        return repr(one_line(value, _MOST_TEXT))
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
     if isinstance(value, Mapping):
@@ -62,10 +62,10 @@ def _items(value: Any, texts: Iterable[str], brackets: str) -> str:
     return f"{brackets[0]}{len(value):,} {noun}{brackets[1]}"
 
 
-def cut(text: str, most: int) -> str:
+def one_line(text: str, most: int) -> str:
     """A text on one line of at most some characters; nothing in it commands a terminal.
 
-    >>> cut("a long text", 7)
+    >>> one_line("a long text", 7)
     'a long…'
     """
     line = printable(text)

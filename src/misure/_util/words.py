@@ -9,3 +9,13 @@ def counted(number: int, noun: str) -> str:
     """
     ending = "es" if noun.endswith("s") else "s"
     return f"{number:,} {noun}" + ("" if number == 1 else ending)
+
+
+def share(fraction: float) -> str:
+    """A fraction in per cent, with as many digits as it takes not to say 0.
+
+    >>> share(0.2443), share(0.0012), share(0.0)
+    ('24.4 %', '0.1 %', '0.0 %')
+    """
+    percent = 100 * fraction
+    return f"{percent:.1f} %" if percent >= 1 or percent == 0 else f"{percent:.1g} %"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from misure._util.progress import shown_progress, shown_samples
-from misure._util.words import counted
+from misure._util.words import counted, share
 from misure.errors import printable
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ def _by_channel(values: "ExplanationRecord") -> str:
         [
             one.name,
             "not shown" if one.growth_px is None else f"{one.growth_px:.1f} {unit}",
-            f"{one.sufficient_area_fraction:.2%}",
-            f"{one.area_fraction:.2%}",
+            share(one.sufficient_area_fraction),
+            share(one.area_fraction),
         ]
         for one in found.channels[:_MOST_CHANNELS]
     ]
@@ -185,7 +185,7 @@ def _presentations(presented: "list[PresentedSufficiency]") -> str:
             f"{way.growth_px - way.edge_px:.1f} px"
             if way.growth_mm is None or not way.growth_px
             else f"{way.growth_mm * (1 - way.edge_px / way.growth_px):.1f} mm",
-            f"{way.area_fraction:.2%}",
+            share(way.area_fraction),
             f"{way.dice:.3f}",
             str(way.passes),
         ]

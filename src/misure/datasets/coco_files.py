@@ -119,9 +119,9 @@ def read_photograph(path: Path, shape: tuple[int, int], reading: Reading) -> Ten
     if tuple(upright.shape[1:]) == shape:
         return upright
     got = " x ".join(map(str, stored.shape[1:]))
-    turned = f" ({upright.shape[1]} x {upright.shape[2]} as its EXIF tag turns it)"
+    turned = f" ({upright.shape[1]} × {upright.shape[2]} as its EXIF tag turns it)"
     raise InputError(
-        f"expected {path} to be {shape[0]} x {shape[1]} as its annotation, got {got}"
+        f"expected {path} to be {shape[0]} × {shape[1]} as its annotation, got {got}"
         f"{turned if upright.shape != stored.shape else ''}. Is it a changed copy?"
     )
 

@@ -89,7 +89,7 @@ def _from_runs(segmentation: Mapping[str, Any], shape: tuple[int, int]) -> np.nd
     if list(segmentation["size"]) != list(shape):
         raise ValueError(f"the run lengths are of {segmentation['size']}, not {list(shape)}.")
     if min(runs, default=-1) < 0 or sum(runs) != shape[0] * shape[1]:
-        raise ValueError(f"the run lengths do not add up to {shape[0]} x {shape[1]}.")
+        raise ValueError(f"the run lengths do not add up to {shape[0]} × {shape[1]}.")
     region: np.ndarray = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return np.ascontiguousarray(region.reshape(shape[::-1]).T)
 

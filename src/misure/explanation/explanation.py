@@ -24,6 +24,7 @@ from misure._util.arrays import read_arrays
 from misure._util.drawing import drawing
 from misure._util.records import plain
 from misure._util.short_repr import brief, short_repr
+from misure._util.words import share
 from misure.errors import InputError, entrance
 from misure.explanation.dust import dust_note, is_dust
 from misure.explanation.evidence import PresentedSufficiency
@@ -39,7 +40,6 @@ from misure.explanation.removal import Minimality
 from misure.explanation.saving import save_with_record
 from misure.explanation.summary import (
     by_channel_sentences,
-    share,
     sufficient_sentences,
     sure_sentences,
 )

@@ -6,7 +6,7 @@ shown. The order is fixed: what suffices, what is needed, other reasons, the sur
 
 from typing import TYPE_CHECKING, Protocol
 
-from misure._util.words import counted
+from misure._util.words import counted, share
 from misure.explanation.by_channel_record import ByChannelRecord
 from misure.explanation.dust import dust_note
 from misure.explanation.record import (
@@ -121,7 +121,10 @@ def _by_channel(record: ByChannelRecord, target: str, whole: str) -> str:
 
 def _not_reduced(record: ExplanationRecord) -> str:
     """That nothing smaller was found; the grown object may be smaller, if blocks are coarse."""
-    grown, passes = record.sufficient_region, f"{counted(passes_together(record), 'pass')}"
+    grown, passes = (
+        record.sufficient_region,
+        f"{counted(passes_together(record), 'pass equivalent')}",
+    )
     if grown.area_fraction >= record.minimally_sufficient_region.area_fraction:
         return f"No smaller region was found within {passes}."
     whole = "image" if len(record.shape) == 2 else "volume"
@@ -180,11 +183,5 @@ def size_of(record: Described, region: Sized) -> str:
     whole = "image" if len(record.shape) == 2 else "volume"
     parts = "one part" if region.num_parts == 1 else f"{region.num_parts:,} parts"
     outside = f"{100 * region.outside_target_fraction:.0f} % of it outside"
-    times = f"{region.relative_area:.2f} x the target"
+    times = f"{region.relative_area:.2f} × the target"
     return f"{share(region.area_fraction)} of the {whole} ({times}, in {parts}, {outside})"
-
-
-def share(fraction: float) -> str:
-    """A fraction in per cent, with as many digits as it takes not to say 0."""
-    percent = 100 * fraction
-    return f"{percent:.1f} %" if percent >= 1 or percent == 0 else f"{percent:.1g} %"

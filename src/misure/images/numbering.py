@@ -247,8 +247,8 @@ def _check_no_photograph(numbers: Tensor, judged: Sequence[int], path: Path | st
     if busy > _BUSY:
         raise NumberingError(
             f"expected a picture of class numbers, got {path} with {len(judged)} different ones, "
-            f"which change at {busy:.0%} of the pixels, as grey levels of a photograph do. Name "
-            "the folder of the annotations, or a label_map if these are classes."
+            f"which change at {100 * busy:.0f} % of the pixels, as grey levels of a photograph "
+            "do. Name the folder of the annotations, or a label_map if these are classes."
         )
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from misure._util.words import share
 from misure.errors import MisureError, MisureWarning, ModelError, reason_of
 from misure.models.batches import is_out_of_memory
 from misure.models.logits import all_finite
@@ -115,7 +116,7 @@ class _Looking:
     def share(self, a: Tensor, b: Tensor) -> str:
         """On how many pixels the likeliest class is another, as a percentage."""
         changed = a.argmax(1) != b.argmax(1) if a.shape[1] > 1 else (a > 0) != (b > 0)
-        return f"{changed.float().mean().item():.1%}"
+        return share(changed.float().mean().item())
 
     def is_random(self) -> bool:
         """Whether the same image gives other logits the second time; the first are then fixed."""

@@ -96,9 +96,9 @@ def _inside(segmentation: Segmentation, mask: Tensor) -> Target:
     share, name = nums[index] / num_pixels, model.class_name(index)
     if share <= 0.5 or model.is_background(index):
         raise InputError(
-            f"expected a mask on something that {model.name} finds, it gives {share:.0%} of the "
-            f"mask's pixels to class {name} and less to any other. Targets are what the model "
-            "finds: take one with predicted_target, which also explains background."
+            f"expected a mask on something that {model.name} finds, it gives {100 * share:.0f} % "
+            f"of the mask's pixels to class {name} and less to any other. Targets are what the "
+            "model finds: take one with predicted_target, which also explains background."
         )
     whole = segmentation.class_region(index)
     return Target(index, whole & mask, whole & ~mask, name, model.multilabel, binding=model.binding)

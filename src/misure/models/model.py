@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from misure._util.freed_memory import freed_memory_kept, release_if_large
-from misure._util.short_repr import cut, short_repr
+from misure._util.short_repr import one_line, short_repr
 from misure.errors import InputError, entrance
 from misure.models.arguments import (
     check_images,
@@ -231,8 +231,8 @@ class SegmentationModel:
         names = ", ".join(self.class_names[:3]) + (", …" if num > 3 else "")
         return short_repr(
             self,
-            cut(self.name, 60),
-            f"{num} classes: {cut(names, 60)}" if num else "classes without names",
+            one_line(self.name, 60),
+            f"{num} classes: {one_line(names, 60)}" if num else "classes without names",
             f"{self.num_channels} channels" if self.num_channels else "",
             f"device={self.device}",
         )

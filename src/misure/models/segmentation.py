@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from misure._util.drawing import drawing
-from misure._util.short_repr import ShortRepr, cut, short_repr
+from misure._util.short_repr import ShortRepr, one_line, short_repr
+from misure._util.words import share
 from misure.errors import EmptyTargetError, InputError, entrance
 from misure.images.read import check_image
 from misure.images.regions import (
@@ -78,9 +79,9 @@ class Segmentation:
 
     def __repr__(self) -> str:
         found = self.found_classes()
-        named = [f"{cut(one.class_name, 20)} {one.area_fraction:.1%}" for one in found[:5]]
+        named = [f"{one_line(one.class_name, 20)} {share(one.area_fraction)}" for one in found[:5]]
         more = f"{len(found) - 5} more" if len(found) > 5 else ""
-        return short_repr(self, f"{self.spatial} by {cut(self.model.name, 40)}", *named, more)
+        return short_repr(self, f"{self.spatial} by {one_line(self.model.name, 40)}", *named, more)
 
     def class_region(self, class_index: int) -> Tensor:
         """Pixels (*spatial) bool that the model gives to a class."""
@@ -390,7 +391,7 @@ class Segmentation:
     def _inventory(self) -> str:
         return (
             ", ".join(
-                f"{self._label(entry.class_index)} on {entry.area_fraction:.1%}"
+                f"{self._label(entry.class_index)} on {share(entry.area_fraction)}"
                 for entry in self.found_classes()
             )
             or "no class at all"

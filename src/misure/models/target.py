@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from misure._util.drawing import drawing
-from misure._util.short_repr import brief, cut, short_repr
+from misure._util.short_repr import brief, one_line, short_repr
 from misure.errors import InputError, entrance
 from misure.images.regions import area_fraction, dice
 from misure.models.binding import Binding
@@ -84,7 +84,7 @@ class Target:
             f"class {self.class_index} {name}".rstrip(),
             f"{int(self.region.sum()):,} {unit} of {tuple(self.region.shape)}",
             f"{int(self.ignored.sum()):,} ignored" if bool(self.ignored.any()) else "",
-            f"from {cut(self.made_from, 40)}" if self.made_from else "",
+            f"from {one_line(self.made_from, 40)}" if self.made_from else "",
             "" if self.score is None else f"score {self.score:.2f}",
         )
 

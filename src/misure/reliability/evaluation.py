@@ -240,6 +240,6 @@ def _check_enough(examples: Examples, cut: float) -> None:
         raise InputError(
             "expected enough images to leave out a fifth of them and still learn from failures and "
             f"successes; "
-            f"{counted(examples.num_images, 'image')} left, {failed.mean():.0%} of their "
+            f"{counted(examples.num_images, 'image')} left, {100 * failed.mean():.0f} % of their "
             f"objects below the cut {cut:g}. Give more runs, or another --cut."
         )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from misure._util.tables import arrow, markdown_table, short, write_csv_file
-from misure._util.words import counted
+from misure._util.words import counted, share
 from misure.reliability.evaluation import Evaluation
 from misure.reliability.scores import MEASURES, Gain
 
@@ -44,7 +44,7 @@ def evaluation_markdown(evaluation: Evaluation) -> str:
     heading = (
         f"{counted(evaluation.num_objects, 'object')} of "
         f"{counted(evaluation.num_images, 'image')}, "
-        f"{evaluation.failed_share:.1%} of them with a Dice below {evaluation.cut:g}; "
+        f"{share(evaluation.failed_share)} of them with a Dice below {evaluation.cut:g}; "
         f"{evaluation.kind}. ↑ higher is better, ↓ lower is better."
     )
     lines = [

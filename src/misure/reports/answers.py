@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from misure._util.words import share
 from misure.explanation.answers.effects import LEAST_TOLD
-from misure.explanation.summary import share
 from misure.metrics.comparison.statistics import FEWEST_CASES
 from misure.metrics.effect_cells import EffectCell
 from misure.metrics.effect_matrix import BACKGROUND_NAME, ContextEffectMatrix

@@ -6,14 +6,15 @@ from textwrap import fill
 import numpy as np
 from torch import Tensor
 
+from misure._util.words import share
 from misure.explanation.by_channel_record import RegionOfChannel
 from misure.explanation.explanation import Explanation
-from misure.explanation.summary import by_channel_sentences, share
+from misure.explanation.summary import by_channel_sentences
 from misure.images.orientation import AS_STORED, ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
 from misure.images.volumes import name_of
 from misure.reports.axes import REGION_COLOUR, TARGET_COLOUR, draw_outline, show_image
-from misure.reports.canvas import Figure
+from misure.reports.canvas import Figure, write_figure
 from misure.reports.channels_picture import (
     CHARACTERS_OF_AN_INCH,
     LINE,
@@ -74,7 +75,7 @@ def save_by_channel_picture(
         "target outlined; blue: minimally sufficient region by channel; dotted: sufficient region"
     )
     figure.supxlabel(what + more, fontsize=9)
-    figure.savefig(path, dpi=110)
+    write_figure(figure, path)
 
 
 def _chosen(channels: list[RegionOfChannel]) -> list[RegionOfChannel]:

@@ -43,13 +43,14 @@ with _backend_put_aside():
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
-    from matplotlib.figure import Figure
-    from matplotlib.font_manager import FontProperties, findfont, get_font
+    from matplotlib.figure import Figure as PlainFigure
+    from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
     from matplotlib.layout_engine import ConstrainedLayoutEngine
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path as Line
     from matplotlib.patheffects import Normal as DrawnNormally
     from matplotlib.patheffects import Stroke
+    from matplotlib.text import Text
 
 if os.environ.get(_NAME):  # as matplotlib does, for whoever uses pyplot later
     with suppress(ValueError):
@@ -78,11 +79,82 @@ __all__ = [
 PICTURE_KINDS = ("png", "svg", "pdf")
 """Endings of the files that figures are written to."""
 
+_FALLBACKS = (  # fonts with the letters of many scripts, as systems call them
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans JP", "Noto Sans SC", "Source Han Sans"),
+    *("WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback", "Microsoft YaHei"),
+    *("Yu Gothic", "Malgun Gothic", "Hiragino Sans", "PingFang SC", "Arial Unicode MS"),
+    *("Noto Sans", "FreeSans", "Segoe UI Symbol", "Segoe UI"),
+)
 _DPI = 110
 _SURE = 0.92  # of a width: letters are wider where they are fitted to few dots
 _NO_LINE = 1000  # letters that no line holds
+_MOST_NAMED = 20  # letters of a warning
 _WITHOUT_WINDOWS = ("agg", "cairo", "pdf", "pgf", "ps", "svg", "template")
 _WITHOUT_DATES: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+class Figure(PlainFigure):
+    """A figure whose texts can be read: no control characters, fonts that have the letters.
+
+    Where no font has them a warning names them, once a figure, in place of one a letter.
+    """
+
+    _has_warned = False
+
+    def draw(self, renderer: Any) -> None:
+        """Draws all of it."""
+        with self._readable():
+            super().draw(renderer)
+
+    def savefig(self, *args: Any, **options: Any) -> None:
+        """Writes the figure, as of matplotlib."""
+        with self._readable():
+            super().savefig(*args, **options)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        missing = "".join(map(_make_readable, self.findobj(Text)))
+        if missing and not self._has_warned:
+            self._has_warned = True
+            letters = "".join(dict.fromkeys(missing))
+            warnings.warn(
+                f"No font here has the letters {letters[:_MOST_NAMED]}, so boxes stand in their "
+                "place. Install a font that has them, such as Noto Sans CJK.",
+                MisureWarning,
+                stacklevel=4,
+            )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from")
+            yield
+
+
+def _make_readable(text: Any) -> str:
+    """The letters of a text that no font has; its controls are escaped, and its font is chosen."""
+    lines = text.get_text().split("\n")
+    shown = "\n".join(map(printable, lines))
+    if shown != text.get_text():
+        text.set_text(shown)
+    if shown.isascii():
+        return ""
+    lacking = _lacking(shown, findfont(text.get_fontproperties()))
+    for name in _fallbacks() if lacking else ():
+        left = _lacking(lacking, findfont(FontProperties(family=name)))
+        if len(left) < len(lacking):
+            text.set_fontfamily([*text.get_fontfamily(), name])
+            lacking = left
+    return lacking
+
+
+def _lacking(letters: str, font: str) -> str:
+    """The letters that a font file does not have."""
+    known = get_font(font).get_charmap()
+    return "".join(one for one in letters if ord(one) not in known and not one.isspace())
+
+
+def _fallbacks() -> list[str]:
+    """Names of the fonts with many letters that are installed."""
+    installed = {font.name for font in fontManager.ttflist}
+    return [name for name in _FALLBACKS if name in installed]
 
 
 class Drawing(Figure):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from misure._util.words import share
 from misure.explanation.by_channel_record import ByChannelRecord
 from misure.explanation.dust import dust_note
 from misure.explanation.record import baseline_image_note, small_changes_note, transfer_source
@@ -266,8 +267,9 @@ def channels_of(by_channel: ByChannelRecord) -> dict[str, Any]:
     ]
     ended = "" if by_channel.is_one_minimal else "; not every block of it was found to be missed"
     said = (
-        f"With other places in each channel, {by_channel.area_fraction:.1%} of all pixels of all "
-        f"channels suffice, Dice {by_channel.dice:.3f} (sufficient region "
-        f"{by_channel.sufficient_area_fraction:.1%}, Dice {by_channel.sufficient_dice:.3f}){ended}."
+        f"With other places in each channel, {share(by_channel.area_fraction)} of all pixels of "
+        f"all channels suffice, Dice {by_channel.dice:.3f} (sufficient region "
+        f"{share(by_channel.sufficient_area_fraction)}, "
+        f"Dice {by_channel.sufficient_dice:.3f}){ended}."
     )
     return {"rows": rows, "said": said}

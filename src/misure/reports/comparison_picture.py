@@ -35,14 +35,18 @@ _CAPTIONED = ("sufficient_area", "iou")
 _REASON = 7.0  # points
 
 
-def save_comparison_picture(comparison: Comparison, path: Path) -> None:
-    """Writes `plot_comparison` as a PNG.
+def save_comparison_picture(
+    comparison: Comparison, path: Path, *, kind: str = "png", dpi: float = 110
+) -> None:
+    """Writes `plot_comparison`.
 
     Args:
         comparison: what to draw; its first objects are.
         path: the file.
+        kind: one of PICTURE_KINDS.
+        dpi: dots per inch.
     """
-    write_figure(plot_comparison(comparison), path, kind="png", dpi=100)
+    write_figure(plot_comparison(comparison), path, kind=kind, dpi=dpi)
 
 
 def plot_comparison(comparison: Comparison) -> Figure:

@@ -1,5 +1,6 @@
 """The figures of an explanation, each with its name, its value and what it means."""
 
+from misure._util.words import counted
 from misure.explanation.explanation import Explanation
 from misure.explanation.record import reduction_note
 from misure.reports.explanation_rows import Row, explanation_rows
@@ -27,7 +28,7 @@ def explanation_figures(explanation: Explanation) -> Figures:
     values = explanation.values
     figures = [figure_of(row) for row in explanation_rows(values)]
     cost = values.cost
-    spent = f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s"
+    spent = f"{counted(cost.pass_equivalents, 'pass equivalent')} in {cost.seconds:.0f} s"
     figures.append(["cost", spent, "Forward passes and twice the backward passes."])
     if note := reduction_note(values):
         figures.append(["not known to be minimal", note, "A smaller region may exist."])

@@ -189,7 +189,7 @@ def _region_detail(explanation: Explanation, name: str) -> str:
             f"{share} of the {whole} in {explanation.num_parts:,} specks, drawn by their density; "
             f"it was shown as it is: Dice {dice:.3f}"
         )
-    of_target = f", the target grown by {grown(explanation)}" if is_large else ""
+    of_target = f", the target {grown(explanation)}" if is_large else ""
     return f"bright: shown alone, {share} of the {whole}{of_target} gives Dice {dice:.3f}"
 
 
@@ -274,10 +274,12 @@ def region_words(explanation: Explanation) -> str:
 
 def grown(explanation: Explanation) -> str:
     """How far the sufficient region was grown, in the unit that is known."""
+    if not explanation.growth_px:
+        return "not grown"
     if explanation.growth_mm is not None:
-        return f"{explanation.growth_mm:.1f} mm"
+        return f"grown by {explanation.growth_mm:.1f} mm"
     unit = "px" if explanation.target.region.ndim == 2 else "voxels"
-    return f"{explanation.growth_px:.0f} {unit}"
+    return f"grown by {explanation.growth_px:.0f} {unit}"
 
 
 def _top(explanation: Explanation) -> float:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from misure._util.words import share
 from misure.explanation.content_controls import TURNED
 from misure.explanation.record import (
     ExplanationRecord,
@@ -50,7 +51,7 @@ def explanation_rows(values: ExplanationRecord) -> list[Row]:
     pieces = f" of {grain_px} {_unit(values)} or more" if grain_px > 1 else ""
     target, *of_region = region_rows(values, "minimally_sufficient_region", pieces)
     large = values.sufficient_region
-    grown = ["sufficient_region", *_area_and_dice(large), f"grown {_growth(values)}"]
+    grown = ["sufficient_region", *_area_and_dice(large), _growth(values)]
     return [target, grown, *of_region]
 
 
@@ -63,11 +64,11 @@ def region_rows(values: Measured, name: str, pieces: str = "") -> list[Row]:
         pieces: of which it is made, in words.
     """
     target, small = values.target, values.minimally_sufficient_region
-    size = f"{small.relative_area:.2f} x the target"
-    outside = f"{small.outside_target_fraction:.0%} of it outside"
+    size = f"{small.relative_area:.2f} × the target"
+    outside = f"{100 * small.outside_target_fraction:.0f} % of it outside"
     parts = f"{small.num_parts:,} part{'' if small.num_parts == 1 else 's'}{pieces}"
     rows = [
-        ["target", f"{target.area_fraction:.2%}", "", _class_of(target) + _in_mm(target)],
+        ["target", share(target.area_fraction), "", _class_of(target) + _in_mm(target)],
         [name, *_area_and_dice(small), f"{size}, {outside}{_in_mm(small)}, in {parts}"],
         ["its outline alone", "", f"{values.silhouette_dice:.3f}", ""],
         ["another image in it", "", f"{values.transfer_dice:.3f}", _other_image(values)],
@@ -98,9 +99,11 @@ def _unit(values: Measured) -> str:
 def _growth(values: ExplanationRecord) -> str:
     """How far the sufficient region was grown, in millimetres where they are known."""
     large = values.sufficient_region
+    if not large.growth_px:
+        return "not grown"
     if large.growth_mm is not None:
-        return f"{large.growth_mm:.1f} mm"
-    return f"{large.growth_px:.1f} {_unit(values)}"
+        return f"grown {large.growth_mm:.1f} mm"
+    return f"grown {large.growth_px:.1f} {_unit(values)}"
 
 
 def _other_image(values: Measured) -> str:
@@ -118,4 +121,4 @@ def _in_mm(part: TargetRecord | MinimallySufficientRegionRecord) -> str:
 def _area_and_dice(
     region: SufficientRegionRecord | MinimallySufficientRegionRecord,
 ) -> list[str]:
-    return [f"{region.area_fraction:.2%}", f"{region.dice:.3f}"]
+    return [share(region.area_fraction), f"{region.dice:.3f}"]

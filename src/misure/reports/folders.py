@@ -53,7 +53,7 @@ ANSWER_FILES = (
     ),
     *(f"{name}_region.nii.gz" for name in HIDDEN_QUESTIONS),
 )
-COMPARISON_FILES = tuple(f"comparison.{ending}" for ending in ("json", "csv", "md", "png"))
+COMPARISON_FILES = tuple(f"comparison.{ending}" for ending in ("json", "csv", "md", *PICTURE_KINDS))
 
 
 def save_result(
@@ -273,15 +273,19 @@ def save_channels(
     )
 
 
-def save_comparison(comparison: Comparison, folder: Path) -> None:
-    """Writes `comparison.json`, `comparison.csv`, `comparison.md` and `comparison.png`.
+def save_comparison(
+    comparison: Comparison, folder: Path, *, kind: str = "png", dpi: float = 110
+) -> None:
+    """Writes `comparison.json`, `comparison.csv`, `comparison.md` and a picture.
 
     Args:
         comparison: what to write.
         folder: an existing folder.
+        kind: of the picture, one of PICTURE_KINDS.
+        dpi: dots per inch of the picture.
     """
     text = json.dumps(comparison.record(), indent=2, allow_nan=False) + "\n"
     (folder / "comparison.json").write_text(text, encoding="utf-8")
     (folder / "comparison.csv").write_text(as_csv(comparison), encoding="utf-8")
     (folder / "comparison.md").write_text(as_markdown(comparison), encoding="utf-8")
-    save_comparison_picture(comparison, folder / "comparison.png")
+    save_comparison_picture(comparison, folder / f"comparison.{kind}", kind=kind, dpi=dpi)

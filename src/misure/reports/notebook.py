@@ -6,11 +6,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from misure._util.words import counted, share
 from misure.errors import MisureError
 from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.answers.whole import Answer
 from misure.explanation.explanation import Explanation
-from misure.explanation.summary import share
 from misure.images.cuts import Cut, Lie, cuts_through, montage_of
 from misure.images.regions import area_fraction
 from misure.images.volumes import name_of
@@ -83,9 +83,8 @@ def answer_html(answer: Answer) -> str:
             parts += [heading(title), *result_parts(result)]
     spent = ", ".join(f"{name} {number}" for name, number in answer.passes.items())
     cost = answer.cost
-    parts.append(
-        notes([f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s: {spent}."])
-    )
+    total = counted(cost.pass_equivalents, "pass equivalent")
+    parts.append(notes([f"{total} in {cost.seconds:.0f} s: {spent}."]))
     return page(parts, _most(explanation.target.region))
 
 
@@ -101,7 +100,9 @@ def segmentation_html(segmentation: Segmentation) -> str:
     model, num_axes = segmentation.model, len(segmentation.spatial)
     found = segmentation.found_classes()
     others = [one for one in found if not model.is_background(one.class_index)]
-    named_classes = ", ".join(f"{one.class_name} ({one.area_fraction:.1%})" for one in others[:6])
+    named_classes = ", ".join(
+        f"{one.class_name} ({share(one.area_fraction)})" for one in others[:6]
+    )
     more = f" and {len(others) - 6} more" if len(others) > 6 else ""
     said = f"It finds {named_classes}{more}." if others else "It finds nothing but background."
     parts: list[Part] = [heading(f"What {model.name} draws"), sentence(said)]
@@ -119,7 +120,7 @@ def segmentation_html(segmentation: Segmentation) -> str:
 
     unit = "pixels" if num_axes == 2 else "voxels"
     rows = [
-        [one.class_name, f"{one.num_pixels:,}", f"{one.area_fraction:.2%}", str(one.num_objects)]
+        [one.class_name, f"{one.num_pixels:,}", share(one.area_fraction), str(one.num_objects)]
         for one in found
     ]
     parts += _or_why_not(pictures, "segmentation.show(image=...)")
@@ -277,7 +278,7 @@ def _hidden_figures(hidden: HiddenRegion) -> list[list[str]]:
     whole = "image" if hidden.target.region.ndim == 2 else "volume"
     figures = []
     if hidden.dice is not None:
-        size = f"{share(values.area_fraction)} of the {whole}, {values.relative_area:.2f} x the"
+        size = f"{share(values.area_fraction)} of the {whole}, {values.relative_area:.2f} × the"
         figures += [
             ["hidden region", f"{size} target", "What is hidden; all else is shown."],
             ["Dice with it hidden", f"{hidden.dice:.3f}", "Of what is then drawn."],
@@ -298,7 +299,7 @@ def _hidden_figures(hidden: HiddenRegion) -> list[list[str]]:
             f"{values.dice_with_all_hidden:.3f}",
             "With everything hidden that may be.",
         ],
-        ["cost", f"{values.cost.pass_equivalents} pass equivalents", ""],
+        ["cost", counted(values.cost.pass_equivalents, "pass equivalent"), ""],
     ]
     return figures
 

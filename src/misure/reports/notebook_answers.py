@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from misure._util.words import counted, share
 from misure.errors import InputError
 from misure.explanation.answers.channel_effects import ChannelEffects
 from misure.explanation.answers.channel_regions import ChannelRegions
@@ -23,7 +24,6 @@ from misure.explanation.answers.stability import Stability
 from misure.explanation.check import CheckedRegion
 from misure.explanation.record import CHANGES_IN_WORDS
 from misure.explanation.robust.measured import Robustness
-from misure.explanation.summary import share
 from misure.images.cuts import Cut, cuts_through
 from misure.models.target import Target
 from misure.reports.axes import REGION_COLOUR, TARGET_COLOUR, draw_outlines, show_image
@@ -84,7 +84,9 @@ def result_parts(result: Any) -> list[Part]:
         parts.append(notes([f"{len(rows) - _LISTED} more are not listed."]))
     cost = getattr(result, "cost", None) or getattr(getattr(result, "values", None), "cost", None)
     if cost is not None:
-        parts.append(notes([f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s."]))
+        parts.append(
+            notes([f"{counted(cost.pass_equivalents, 'pass equivalent')} in {cost.seconds:.0f} s."])
+        )
     return parts
 
 
@@ -233,7 +235,7 @@ def _of_stability(found: Stability) -> tuple[Sequence[str], Sequence[Sequence[st
 
 def _say_stability(found: Stability) -> str:
     left_out = [f"Not explained again: {name}: {why}" for name, why in found.left_out.items()]
-    spent = f"It took {found.passes} pass equivalents."
+    spent = f"It took {counted(found.passes, 'pass equivalent')}."
     return " ".join(filter(None, [found.note, *left_out, spent]))
 
 

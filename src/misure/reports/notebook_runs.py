@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from misure._util.tables import arrow
+from misure._util.words import share
 from misure.errors import MisureError
-from misure.explanation.summary import share
 from misure.images.orientation import AS_STORED
 from misure.images.planes import viewing_plane
 from misure.metrics import METRICS
@@ -106,8 +106,8 @@ def records_html(records: RunRecords) -> str:
                 one["class_name"],
                 f"{one['num']:,}",
                 f"{one['relative_area']:.2f}",
-                f"{one['outside']:.0%}",
-                f"{one['outline']:.0%}",
+                f"{100 * one['outside']:.0f} %",
+                f"{100 * one['outline']:.0f} %",
             ]
             for one in glance["classes"][:_LISTED]
         ]

@@ -1,4 +1,4 @@
-"""The objects of a segmentation drawn on the image, each with its number in a list."""
+"""The objects of a segmentation drawn on the image, each with its number in its class."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from misure._util.files import durable_file
 from misure._util.folders import refuse_foreign_file
+from misure._util.short_repr import one_line
 from misure.errors import InputError
 from misure.images.orientation import ViewingOrder
 from misure.images.planes import as_colours, grey_range, viewing_plane
@@ -22,6 +23,7 @@ _MARK = "misure classes"
 _LONGER_SIDE_IN, _DPI = 8.0, 130
 _LEGEND_COLUMNS = 3
 _TINT = 0.4
+_NAME, _LONGEST = 12, 40  # letters of a class on an object, and in the list
 
 
 def check_picture(path: Path, *, force: bool) -> None:
@@ -39,7 +41,10 @@ def save_objects_picture(
     order: ViewingOrder,
     name: str,
 ) -> None:
-    """Draws objects numbered from 1 on, class by class; where they overlap, smaller ones on top.
+    """Draws objects in the colours of their classes; where they overlap, smaller ones on top.
+
+    The number on each is `ListedObject.instance`, as `--instance` takes it. If there are more
+    classes than colours, the name of the class stands before it.
 
     Of a volume it is the axial slice that holds most of them.
 
@@ -77,14 +82,17 @@ def save_objects_picture(
 def _draw(axes: Axes, classes: Sequence[ListedClass], plane: np.ndarray) -> None:
     """The objects of a plane (H, W) of numbers, and below it what class has which numbers."""
     tint = np.zeros((*plane.shape, 4))
-    colours, labels = dict[int, str](), list[tuple[str, str]]()
+    colours, names, labels = dict[int, str](), list[str](), list[tuple[str, str]]()
     entries = [entry for entry in classes if entry.objects]
     for place, entry in enumerate(entries):
         colour = CLASS_COLOURS[place % len(CLASS_COLOURS)]
-        first, last = len(colours) + 1, len(colours) + len(entry.objects)
-        colours |= dict.fromkeys(range(first, last + 1), colour)
+        shown = one_line(entry.found.class_name, _NAME) if len(entries) > len(CLASS_COLOURS) else ""
+        names += [f"{shown} {each.instance}".lstrip() for each in entry.objects]
+        colours |= dict.fromkeys(range(len(colours) + 1, len(names) + 1), colour)
+        instances = [each.instance for each in entry.objects]
+        first, last = min(instances), max(instances)
         span = f"{first}" if first == last else f"{first} to {last}"
-        labels.append((f"{span}: {entry.found.class_name}", colour))
+        labels.append((f"{one_line(entry.found.class_name, _LONGEST)}: {span}", colour))
     places = ndimage.find_objects(plane, len(colours))
     for (number, colour), place_of in zip(colours.items(), places, strict=True):
         if place_of is not None:
@@ -93,7 +101,8 @@ def _draw(axes: Axes, classes: Sequence[ListedClass], plane: np.ndarray) -> None
     axes.imshow(tint, interpolation="nearest")
     for number, place_of in enumerate(places, start=1):
         if place_of is not None:
-            _write_number(axes, number, plane[place_of] == number, place_of)
+            name, colour = names[number - 1], colours[number]
+            _write_number(axes, name, colour, plane[place_of] == number, place_of)
     axes.set_xlim(-0.5, plane.shape[1] - 0.5)
     axes.set_ylim(plane.shape[0] - 0.5, -0.5)
     if labels:
@@ -108,22 +117,29 @@ def _outline(axes: Axes, mask: np.ndarray, place: tuple[slice, ...], colour: str
         axes.contour(columns, rows, padded, levels=[0.5], colors=[drawn], linewidths=width)
 
 
-def _write_number(axes: Axes, number: int, mask: np.ndarray, place: tuple[slice, ...]) -> None:
+def _write_number(
+    axes: Axes, name: str, colour: str, mask: np.ndarray, place: tuple[slice, ...]
+) -> None:
     row, column = innermost(mask)
     axes.text(
         place[1].start + column,
         place[0].start + row,
-        str(number),
+        name,
         ha="center",
         va="center",
         fontsize=8,
         clip_on=True,
-        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0, "alpha": 0.85},
+        bbox={
+            "boxstyle": "round,pad=0.15",
+            "facecolor": "white",
+            "edgecolor": colour,
+            "alpha": 0.85,
+        },
     )
 
 
 def _write_legend(axes: Axes, labels: Sequence[tuple[str, str]]) -> None:
-    """Below the picture, which class has which numbers."""
+    """Below the picture, which colour is which class, and its numbers."""
     handles = [axes.plot([], [], marker="s", linestyle="none", color=c)[0] for _, c in labels]
     legend = axes.legend(
         handles,

@@ -11,7 +11,7 @@ from torch import nn
 
 from misure._util.drawing import drawing
 from misure._util.progress import shown_samples
-from misure._util.short_repr import cut, short_repr
+from misure._util.short_repr import one_line, short_repr
 from misure.datasets import Dataset, Sample
 from misure.errors import InputError, entrance
 from misure.models.inputs import as_model
@@ -79,7 +79,7 @@ class RunRecords(list[ObjectRecord]):
             self,
             f"{len(self):,} record{'' if len(self) == 1 else 's'}",
             f"{num_failed:,} failed" if num_failed else "",
-            f"of {cut(self.folder, 120)}",
+            f"of {one_line(self.folder, 120)}",
         )
 
     def _repr_html_(self) -> str:

@@ -1,11 +1,12 @@
 """`misure classes`."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from misure._util.words import counted
+from misure._util.words import counted, share
 from misure.cli.commands.inputs import check_inputs
 from misure.cli.commands.options import (
     force_option,
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
     from misure.models.listed_objects import ListedClass, ListedObject
     from misure.models.model import SegmentationModel
 
-_BESIDES = ("out", "force", "quiet", "image")
+_BESIDES = ("out", "as_json", "force", "quiet", "image")
 
 
 @click.command(cls=RememberingCommand)
 @image_argument
 @with_model()
-@out_option("Picture to draw: the objects with their numbers, as .png.")
+@out_option("Picture to draw: the objects with their numbers N, as .png.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead: a list of images.")
 @force_option
 @quiet_option
 @click.pass_context
@@ -43,6 +45,7 @@ def classes(
     slice_index: int | None,
     image_options: dict[str, Any],
     out: Path | None,
+    as_json: bool,
     force: bool,
     quiet: bool,
 ) -> None:
@@ -68,12 +71,14 @@ def classes(
             f"expected one image with --out, got a folder of {len(images)}. Name one of them."
         )
     rows, more, explained = list[list[str]](), list[str](), ""
+    records: list[dict[str, Any]] = []
     for index in range(len(images)):
         sample = images[index]
         found = segment(model, sample.image.to(model.device), affine=sample.affine)
         listed = list_objects(found)
         if out is not None:
             save_objects_picture(sample.image, listed, out, order=sample.order, name=sample.key)
+        records.append({"image": sample.key, "classes": [_record(entry) for entry in listed]})
         rows += [[sample.key, *row] for row in _rows(listed)]
         more += [
             _more(entry, sample.key if len(images) > 1 else "")
@@ -81,13 +86,18 @@ def classes(
             if entry.num_more
         ]
         explained = explained or _next(ctx, listed, model, _path_of(images, index, image))
+    if as_json:
+        click.echo(json.dumps(records, indent=2))
+        return
     if quiet:
         return
     say(_as_table(rows, named=len(images) > 1))
     for line in more:
         say(line)
     if out is not None:
-        say(f"\nThe objects are drawn with their numbers (#) in {out}.")
+        say(
+            f"\nThe objects are drawn in {out}, each with its number N, in the colour of its class."
+        )
     if explained:
         say(f"\nTo explain one of them, such as the first:\n  {explained}")
     else:
@@ -96,7 +106,7 @@ def classes(
 
 def _as_table(rows: list[list[str]], *, named: bool) -> str:
     """The table, without columns in which nothing stands; one image needs no name."""
-    header = ["image", "#", "class_index", "class_name", "N", "score", "pixels", "area", "centre"]
+    header = ["image", "class_index", "class_name", "N", "score", "pixels", "area", "centre"]
     filled = [
         column
         for column in range(len(header))
@@ -106,17 +116,37 @@ def _as_table(rows: list[list[str]], *, named: bool) -> str:
 
 
 def _rows(listed: "list[ListedClass]") -> list[list[str]]:
-    """A line for each object, numbered, and one for a background."""
-    rows, number = list[list[str]](), 0
+    """A line for each object, and one for a background."""
+    rows: list[list[str]] = []
     for entry in listed:
         kind = [str(entry.found.class_index), entry.found.class_name]
         if not entry.objects:
-            area = f"{entry.found.area_fraction:.2%}"
-            rows.append(["", *kind, "", "", f"{entry.found.num_pixels:,}", area, ""])
-        for each in entry.objects:
-            number += 1
-            rows.append([str(number), *kind, *_cells(each)])
+            area = share(entry.found.area_fraction)
+            rows.append([*kind, "", "", f"{entry.found.num_pixels:,}", area, ""])
+        rows += [[*kind, *_cells(each)] for each in entry.objects]
     return rows
+
+
+def _record(entry: "ListedClass") -> dict[str, Any]:
+    """A class and its objects as plain values."""
+    found = entry.found
+    return {
+        "class_index": found.class_index,
+        "class_name": found.class_name,
+        "num_pixels": found.num_pixels,
+        "area_fraction": found.area_fraction,
+        "num_objects": found.num_objects,
+        "objects": [
+            {
+                "instance": each.instance,
+                "score": each.score,
+                "num_pixels": each.num_pixels,
+                "area_fraction": each.area_fraction,
+                "centre": each.centre,
+            }
+            for each in entry.objects
+        ],
+    }
 
 
 def _cells(each: "ListedObject") -> list[str]:
@@ -124,7 +154,7 @@ def _cells(each: "ListedObject") -> list[str]:
         str(each.instance),
         "" if each.score is None else f"{each.score:.3f}",
         f"{each.num_pixels:,}",
-        f"{each.area_fraction:.2%}",
+        share(each.area_fraction),
         "covered" if each.centre is None else ",".join(map(str, each.centre)),
     ]
 

@@ -10,8 +10,10 @@ from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names, settings_of_methods
 from misure.cli.commands.options import (
     dice_threshold_option,
+    dpi_option,
     force_option,
     out_option,
+    picture_kind_option,
     quiet_option,
     seed_option,
     with_model,
@@ -61,6 +63,8 @@ _SHOWN = ("sufficient_area", "necessity", "iou", "average_precision", "pass_equi
 )
 @dice_threshold_option
 @seed_option
+@picture_kind_option
+@dpi_option
 @out_option("Folder to write to.", "comparison")
 @force_option
 @quiet_option
@@ -80,19 +84,23 @@ def compare(
     options: dict[str, dict[str, Any]],
     dice_threshold: float,
     seed: int,
+    kind: str,
+    dpi: float,
     out: Path,
     force: bool,
     quiet: bool,
 ) -> None:
     """Compare methods on images or a data set: one object of each image, every metric of each map.
 
-    Writes comparison.json, comparison.csv, comparison.md and comparison.png into the --out folder.
+    Writes comparison.json, comparison.csv, comparison.md and the picture comparison.png into the
+    --out folder.
     """
     from misure._util.folders import writing_folder
     from misure.datasets import Dataset, ImageFiles, Reading, open_dataset
     from misure.explanation.annotated_objects import model_for_dataset
     from misure.metrics.comparison.compare import DEFAULT_METHODS, DEFAULT_METRICS, compare
     from misure.models.loaders import load_model
+    from misure.reports.explanation_picture import PictureOptions
     from misure.reports.folders import COMPARISON_FILES, save_comparison
 
     baseline_image = search.pop("baseline_image", "mean")
@@ -114,6 +122,9 @@ def compare(
         "instance": instance, "methods": methods, "metrics": metrics, "options": options,
         "baseline_image": baseline_image, "dice_threshold": dice_threshold, "seed": seed,
     }  # fmt: skip
+    pictures = PictureOptions(None, kind, dpi)
+    if pictures != PictureOptions():
+        made_with["pictures"] = [kind, dpi]
     writing = writing_folder(
         out, command="compare", settings=made_with, force=force, names=COMPARISON_FILES
     )
@@ -137,7 +148,7 @@ def compare(
             seed=seed,
             on_step=on_step,
         )
-        save_comparison(comparison, folder)
+        save_comparison(comparison, folder, kind=kind, dpi=dpi)
     if quiet:
         return
     summary = comparison.summary()
@@ -152,5 +163,5 @@ def compare(
     failed = f"; {num_failed} of {num_rows} cells failed in part" if num_failed else ""
     say(
         f"\n{counted(len(samples.keys), 'image')}{failed}; see {out}/comparison.md and "
-        f"{out}/comparison.png"
+        f"{out}/comparison.{kind}"
     )

@@ -135,7 +135,7 @@ def effects(
         say(sentence)
     say(
         f"\n{counted(matrix.num_images, 'image')}, {counted(len(matrix.cells), 'pair')} of "
-        f"classes, {matrix.cost.forward_passes:,} passes; see {out}"
+        f"classes, {counted(matrix.cost.forward_passes, 'forward pass')}; see {out}"
     )
 
 

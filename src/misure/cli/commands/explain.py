@@ -12,10 +12,12 @@ from misure.cli.commands.inputs import check_inputs
 from misure.cli.commands.option_values import settings
 from misure.cli.commands.options import (
     dice_threshold_option,
+    dpi_option,
     force_option,
     image_argument,
     load_model_and_reading,
     out_option,
+    picture_kind_option,
     quiet_option,
     seed_option,
     with_model,
@@ -114,17 +116,8 @@ _FLAGS = (
     "minimally_sufficient_region, overlay, sufficient_region, saliency_map, shown.  [default: the "
     "first four in the overview, and a file of each]",
 )
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["png", "svg", "pdf"]),
-    default="png",
-    show_default=True,
-    help="Of the pictures.",
-)
-@click.option(
-    "--dpi", type=float, default=110, show_default=True, help="Dots per inch of the pictures."
-)
+@picture_kind_option
+@dpi_option
 @seed_option
 @out_option(
     "Folder to write to.  [default: misure-IMAGE-CLASS, and which object: -INSTANCE, -at-POINT "

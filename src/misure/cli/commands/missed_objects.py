@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from misure._util.words import counted
+from misure._util.words import counted, share
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.option_values import names_of_all, settings
 from misure.cli.commands.options import (
@@ -149,7 +149,7 @@ def missed(
     say(
         f"\n{counted(len(rows), 'missed object')}, something in the way of {num_found}; see {out}"
         if rows
-        else f"The network misses no object of {source} that covers {min_area:.1%} or more."
+        else f"The network misses no object of {source} that covers {share(min_area)} or more."
     )
 
 
@@ -157,11 +157,11 @@ _HEADER = ["object", "area", "Dice", "Dice when hidden", "hidden"]
 
 
 def _row(one: "MissedObject", record: "HiddenRegionRecord") -> list[str]:
-    area = f"{float(one.target.region.float().mean()):.1%}"
+    area = share(float(one.target.region.float().mean()))
     before = f"{record.dice_with_nothing_hidden:.2f}"
     if record.dice is None:
         return [one.key, area, before, "-", "-"]
-    return [one.key, area, before, f"{record.dice:.2f}", f"{record.area_fraction:.1%}"]
+    return [one.key, area, before, f"{record.dice:.2f}", share(record.area_fraction)]
 
 
 def _folder_name(key: str, names: set[str]) -> str:

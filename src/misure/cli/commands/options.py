@@ -112,7 +112,7 @@ _search_options = [
     click.option(
         "--max-passes",
         type=int,
-        help="Most pass equivalents (forward passes + 2 x backward passes) for one object. All "
+        help="Most pass equivalents (forward passes + 2 × backward passes) for one object. All "
         "that is done for it counts: both searches, the evidence, the nested regions, minimality, "
         "--one-minimal and --compare-presentations; segmenting the image once does not.  [default: "
         "what the preset usually takes]",
@@ -177,6 +177,20 @@ def _with_prompts(command: Command) -> Command:
         command(*args, **values)
 
     return gathered
+
+
+picture_kind_option = click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["png", "svg", "pdf"]),
+    default="png",
+    show_default=True,
+    help="Of the pictures.",
+)
+
+dpi_option = click.option(
+    "--dpi", type=float, default=110, show_default=True, help="Dots per inch of the pictures."
+)
 
 
 def with_model(*, required: bool = True) -> Callable[[Command], Command]:

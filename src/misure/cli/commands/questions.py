@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from misure._util.records import plain
+from misure._util.words import counted
 from misure.cli.terminal import summary, table
 from misure.errors import InputError
 from misure.explanation.answers.channel_effects import ChannelEffects
@@ -179,7 +180,10 @@ class Asked:
         )
         (folder / "stability.json").write_text(json.dumps(plain(found), indent=2) + "\n")
         left_out = [f"Not explained again: {name}: {why}" for name, why in found.left_out.items()]
-        return [f"{found.note} ({found.passes} more passes)".lstrip(), *left_out]
+        return [
+            f"{found.note} ({counted(found.passes, 'pass equivalent')} more)".lstrip(),
+            *left_out,
+        ]
 
     def _answer_leverage(self, folder: Path, out: Path) -> str:
         options = {name: self.options[name] for name in _OF_LEVERAGE if name in self.options}
@@ -194,7 +198,7 @@ class Asked:
             pictures=self.pictures,
         )
         return (
-            f"{found.sentence()}\n{found.cost.pass_equivalents} pass equivalents in "
+            f"{found.sentence()}\n{counted(found.cost.pass_equivalents, 'pass equivalent')} in "
             f"{found.cost.seconds:.0f} s; see {out}/leverage.{self.pictures.kind}"
         )
 
@@ -213,7 +217,7 @@ class Asked:
             found, self.pixels, folder, image=str(self.image), pictures=self.pictures
         )
         return (
-            f"{found.sentence()}\n{found.cost.pass_equivalents} pass in "
+            f"{found.sentence()}\n{counted(found.cost.pass_equivalents, 'pass equivalent')} in "
             f"{found.cost.seconds:.0f} s; see {out}/prompt.{self.pictures.kind}"
         )
 
@@ -250,7 +254,8 @@ class Asked:
         said = effects.sentences() + ([regions.sentence()] if regions else [])
         seconds = effects.cost.seconds + (regions.cost.seconds if regions else 0)
         spent = (
-            f"{passes} pass equivalents in {seconds:.0f} s; see {out}/channels.{self.pictures.kind}"
+            f"{counted(passes, 'pass equivalent')} in {seconds:.0f} s; see "
+            f"{out}/channels.{self.pictures.kind}"
         )
         return "\n".join([*said, _channels_table(effects), spent])
 
@@ -268,7 +273,7 @@ class Asked:
             )
         self._save_hidden(hidden, question, folder)
         cost = hidden.cost
-        spent = f"{cost.pass_equivalents} pass equivalents in {cost.seconds:.0f} s"
+        spent = f"{counted(cost.pass_equivalents, 'pass equivalent')} in {cost.seconds:.0f} s"
         lines = [hidden.sentence, hidden.classes_sentence, *hidden_notes(hidden)]
         lines.append(f"{spent}; see {out}/{question}.{self.pictures.kind}")
         return "\n".join(line for line in lines if line)
@@ -296,10 +301,11 @@ class Asked:
         save_answer(found, folder)
         parts = ", ".join(f"{name} {passes}" for name, passes in found.passes.items())
         total = sum(found.passes.values())
+        overview = f"{out}/overview.{self.pictures.kind}"
         return "\n".join(
             [
                 *found.sentences(),
-                f"{total} pass equivalents ({parts}); see {out}/overview.{self.pictures.kind}",
+                f"{counted(total, 'pass equivalent')} ({parts}); see {overview}",
             ]
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from misure._util.words import counted
+from misure._util.words import counted, share
 from misure.cli.commands.filled_help import FilledCommand
 from misure.cli.commands.numbering import with_numbering
 from misure.cli.commands.option_values import names
@@ -104,7 +104,7 @@ def fit(
     about = model.about
     say(
         f"{counted(about.num_objects, 'object')} of {counted(about.num_images, 'image')}, "
-        f"{about.failed_share:.1%} with a Dice below {cut:g}; "
+        f"{share(about.failed_share)} with a Dice below {cut:g}; "
         f"{counted(len(model.feature_names), 'feature')}, {learner}. The interval is the predicted "
         f"Dice ± {model.half_width:.3f}. Written to {out}."
     )
@@ -177,7 +177,8 @@ def score(run: str, model: Path, out: Path, force: bool) -> None:
         reasons = ", ".join(name for name, _ in row["reasons"]) or "none"
         say(
             f"  {key} ({row['class_name']}): Dice {row['predicted_dice']:.2f} "
-            f"[{row['low']:.2f}, {row['high']:.2f}], failure {row['failure_probability']:.0%}; "
+            f"[{row['low']:.2f}, {row['high']:.2f}], "
+            f"failure {100 * row['failure_probability']:.0f} %; "
             f"main reasons: {reasons}"
         )
 

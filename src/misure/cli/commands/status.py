@@ -9,7 +9,7 @@ from misure._util.records import plain
 from misure._util.words import counted
 from misure.cli.commands.options import complete_path
 from misure.cli.terminal import say, table
-from misure.errors import cut
+from misure.errors import without_middle
 
 if TYPE_CHECKING:
     from misure.runs.record import RunSettings
@@ -112,7 +112,7 @@ def _failures(found: "RunStatus") -> list[str]:
     lines = ["", "Failed, by reason:"] if found.failures else []
     for failure in found.failures[:_SHOWN_FAILURES]:
         objects = counted(failure.num_objects, "object")
-        reason = cut(failure.reason, _LONGEST_REASON)
+        reason = without_middle(failure.reason, _LONGEST_REASON)
         lines.append(f"  {objects}, such as {failure.key}: {reason}")
     if (more := len(found.failures) - _SHOWN_FAILURES) > 0:
         lines.append(f"  and {counted(more, 'other reason')}")

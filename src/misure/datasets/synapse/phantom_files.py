@@ -57,7 +57,7 @@ def write_phantoms(
         )
     if size_px * size_px * num_slices > _LARGEST:
         raise InputError(
-            f"expected phantoms of at most {_LARGEST:,} voxels, got {size_px} x {size_px} x "
+            f"expected phantoms of at most {_LARGEST:,} voxels, got {size_px} × {size_px} × "
             f"{num_slices}. Ask for less."
         )
     cases = phantom_cases(num_cases)

@@ -25,6 +25,7 @@ from misure._util.drawing import InNotebook
 from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Amount, Count, Fraction, Record
 from misure._util.short_repr import ShortRepr
+from misure._util.words import share
 from misure.errors import InputError, entrance
 from misure.explanation.answers.intervention import check_fits
 from misure.explanation.explain import explain
@@ -35,7 +36,7 @@ from misure.explanation.record import CostRecord, TargetRecord
 from misure.explanation.removal import remove_blocks
 from misure.explanation.run_searches import run_searches
 from misure.explanation.saving import save_with_record
-from misure.explanation.summary import named, share
+from misure.explanation.summary import named
 from misure.images.grid import default_grain_px
 from misure.images.regions import area_fraction
 from misure.images.spacing import check_spacing, sampling_of

@@ -26,7 +26,7 @@ from misure._util.arrays import read_arrays
 from misure._util.drawing import drawing
 from misure._util.records import Amount, Count, Fraction, Record, decode, plain
 from misure._util.short_repr import brief, short_repr
-from misure._util.words import counted
+from misure._util.words import counted, share
 from misure.errors import InputError, entrance
 from misure.explanation.answers.classes_there import classes_sentence
 from misure.explanation.question import QUESTIONS
@@ -34,7 +34,7 @@ from misure.explanation.record import CHANGES_IN_WORDS, CLEARLY, CostRecord, Tar
 from misure.explanation.removal import Minimality
 from misure.explanation.robust.measured import Robustness
 from misure.explanation.saving import save_with_record
-from misure.explanation.summary import name_of, share, size_of
+from misure.explanation.summary import name_of, size_of
 from misure.models.cost import Cost
 from misure.models.inputs import AnyImage
 from misure.models.model import SegmentationModel
@@ -150,7 +150,7 @@ class HiddenRegion:
             brief(self.target.class_name or self.target.class_index),
             f"{'surroundings' if values.outside_target else values.question}: {size}",
             "" if self.dice is None else f"Dice {self.dice:.3f} with it hidden",
-            f"{values.cost.pass_equivalents} passes",
+            counted(values.cost.pass_equivalents, "pass equivalent"),
         )
 
     @property
@@ -343,7 +343,7 @@ def _exceptions(record: HiddenRegionRecord, where: str, dices: Mapping[str, floa
 
 def _found_sentence(record: HiddenRegionRecord) -> str:
     name = name_of(record)
-    passes = f"{counted(record.cost.pass_equivalents, 'pass')}"
+    passes = counted(record.cost.pass_equivalents, "pass equivalent")
     if record.question == "necessary":
         if record.is_found:
             return (

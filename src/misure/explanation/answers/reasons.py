@@ -20,7 +20,7 @@ from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Count, Fraction, Record
 from misure._util.seeds import seed_device
 from misure._util.short_repr import ShortRepr
-from misure._util.words import counted
+from misure._util.words import counted, share
 from misure.errors import InputError, entrance
 from misure.explanation.explain import choose_preset
 from misure.explanation.explanation import Explanation
@@ -31,7 +31,6 @@ from misure.explanation.probe import Account, Probe, Query, Search
 from misure.explanation.record import CostRecord
 from misure.explanation.reduction import SearchingReduction
 from misure.explanation.run_searches import run_searches
-from misure.explanation.summary import share
 from misure.images.regions import area_fraction, component_numbers
 from misure.models.given_target import as_asked
 from misure.models.inputs import AnyImage
@@ -297,7 +296,7 @@ def reasons_sentence(record: ReasonsRecord) -> str:
         return (
             f"With {hidden}, the rest of the image still suffices (Dice {others[-1].dice:.2f}); no "
             f"smaller reason was found there within "
-            f"{counted(record.cost.pass_equivalents, 'pass')}."
+            f"{counted(record.cost.pass_equivalents, 'pass equivalent')}."
         )
     areas = ", ".join(share(reason.area_fraction) for reason in record.reasons)
     least = min(reason.dice_without for reason in record.reasons)

@@ -13,6 +13,7 @@ from misure._util.drawing import drawing
 from misure._util.progress import OnStep, shown_progress
 from misure._util.records import plain
 from misure._util.short_repr import brief, short_repr
+from misure._util.words import counted
 from misure.errors import InputError, entrance
 from misure.explanation.answers.answering import Answering
 from misure.explanation.answers.channel_effects import ChannelEffects
@@ -73,7 +74,7 @@ class Answer:
             self,
             brief(target.class_name or target.class_index),
             f"questions: {', '.join(self.questions)}",
-            f"{self.cost.pass_equivalents} passes",
+            counted(self.cost.pass_equivalents, "pass equivalent"),
         )
 
     @property

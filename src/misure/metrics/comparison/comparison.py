@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from misure._util.drawing import drawing
-from misure._util.short_repr import ShortRepr, cut, short_repr
+from misure._util.short_repr import ShortRepr, one_line, short_repr
 from misure.datasets.sample import Sample
 from misure.metrics.comparison.row import Row
 from misure.metrics.comparison.statistics import Summary, summarise_rows
@@ -52,8 +52,8 @@ class Comparison:
         return short_repr(
             self,
             f"{objects} object{'' if objects == 1 else 's'}",
-            f"{len(self.methods)} methods: {cut(', '.join(self.methods), 80)}",
-            f"{len(self.metrics)} metrics: {cut(', '.join(self.metrics), 80)}",
+            f"{len(self.methods)} methods: {one_line(', '.join(self.methods), 80)}",
+            f"{len(self.metrics)} metrics: {one_line(', '.join(self.metrics), 80)}",
         )
 
     @property
