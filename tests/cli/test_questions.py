@@ -261,7 +261,7 @@ def test_stability_is_said_beside_the_region(folder, monkeypatch):
     assert set(record["by_change"]) == {"shift", "noise", "jpeg", "seed"}
     assert record["left_out"] == {}
     assert done.output.startswith("Explained again, the region has an IoU with the first of ")
-    assert f"({record['passes']} more passes)" in done.output
+    assert f"({record['passes']} pass equivalents more)" in done.output
 
 
 @pytest.mark.usefixtures("real_pictures")

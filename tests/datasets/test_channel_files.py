@@ -293,8 +293,8 @@ def test_the_classes_of_every_case_of_a_folder(tmp_path, brats):
     done = CliRunner().invoke(main, [*asked, *options])
     assert done.exit_code == 0, done.output
     header, *rows = (line.split() for line in done.output.splitlines()[:4])
-    assert header[:6] == ["image", "#", "class_index", "class_name", "N", "pixels"]
-    assert [row[:-1] for row in rows if row[1] == "0"] == [
+    assert header[:5] == ["image", "class_index", "class_name", "N", "pixels"]
+    assert [row[:4] for row in rows if row[1] == "0"] == [
         ["a", "0", "0", "456"], ["b", "0", "0", "504"]
     ]  # fmt: skip
-    assert [row[:6] for row in rows if row[1] != "0"] == [["a", "1", "1", "1", "0", "48"]]
+    assert [row[:5] for row in rows if row[1] != "0"] == [["a", "1", "1", "0", "48"]]

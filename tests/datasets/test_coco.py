@@ -149,7 +149,7 @@ def test_grey_networks_get_grey_photographs(folder):
         (lambda c: c["annotations"][0].update(image_id="7"), "Expected `int`, got `str`"),
         (lambda c: c["categories"][0].update(name="cat"), "categories have 'cat' twice"),
         (lambda c: c["categories"][0].update(id=17), "categories have 17 twice"),
-        (lambda c: c["images"][0].update(height=21), "to be 21 x 30 .* got 20 x 30"),
+        (lambda c: c["images"][0].update(height=21), "to be 21 × 30 .* got 20 × 30"),
         (lambda c: c["annotations"][0].update(segmentation=7), "run lengths in annotation 1"),
         (lambda c: c["annotations"].append(3), "cannot be used: Expected `object`, got `int`"),
         (lambda c: c["annotations"][0].update(category_id=99), "annotation 1 is of no category"),
@@ -167,7 +167,7 @@ def test_grey_networks_get_grey_photographs(folder):
         (lambda c: _redraw(c, [[1, 1, float("nan"), 1, 2, 2]]), "lies far outside"),
         (lambda c: _redraw(c, [[1, 1, 2, 2, 3]]), "three points or more"),
         (lambda c: _redraw(c, {"size": [10**6, 10**6], "counts": [5, 10]}), "not .20, 30."),
-        (lambda c: _redraw(c, {"size": [HEIGHT, WIDTH], "counts": []}), "do not add up to 20 x 30"),
+        (lambda c: _redraw(c, {"size": [HEIGHT, WIDTH], "counts": []}), "do not add up to 20 × 30"),
         (lambda c: _redraw(c, {"size": [HEIGHT, WIDTH], "counts": [5, 10]}), "do not add up"),
         (lambda c: _redraw(c, {"size": [HEIGHT, WIDTH], "counts": "5:"}), "do not add up"),
         (lambda c: _redraw(c, {"size": [HEIGHT, WIDTH], "counts": [-5, 605]}), "do not add up"),
@@ -264,7 +264,7 @@ def test_panoptic_annotations(tmp_path):
             lambda _, p: Image.new("L", (8, 8)).save(p),
             r"expected segments as colours \(RGB\) in .*, got a picture of mode L",
         ),
-        (lambda _, p: Image.new("RGB", (5, 5)).save(p), "to be 5 x 5 as its annotation, got 8 x 8"),
+        (lambda _, p: Image.new("RGB", (5, 5)).save(p), "to be 5 × 5 as its annotation, got 8 × 8"),
         (
             lambda f, _: f.write_text(
                 f.read_text().replace('"category_id": 184', '"category_id": 3')
@@ -348,7 +348,7 @@ def test_annotations_that_are_drawn_on_the_turned_photograph(folder, content):
     assert float(sample.image[0][sample.objects[0].region].min()) > 0.8
     content["images"][0]["height"] = 99
     _write(folder, content)
-    with pytest.raises(misure.InputError, match=r"got 30 x 20 \(20 x 30 as its EXIF tag turns it"):
+    with pytest.raises(misure.InputError, match=r"got 30 × 20 \(20 × 30 as its EXIF tag turns it"):
         open_dataset(f"coco:{folder}")[1]
 
 

@@ -137,7 +137,7 @@ def test_nothing_in_the_way_is_an_answer_too():
     assert hidden.values.stopped_by == "max_passes"
     assert hidden.cost.pass_equivalents <= 80
     assert hidden.sentence == (
-        f"No region was found within {hidden.cost.pass_equivalents} passes that makes the model "
+        f"No region was found within {hidden.cost.pass_equivalents} pass equivalents that makes the model "
         "draw the thing when it is hidden (Dice 0.00 with nothing hidden)."
     )
 

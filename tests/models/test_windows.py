@@ -435,7 +435,7 @@ def test_activation_maps_refuse_windows():
 def test_a_pass_that_takes_long_is_said(monkeypatch):
     monkeypatch.setattr("misure.models.long_passes._MANY_WINDOWS", 4)
     monkeypatch.setattr("misure.models.long_passes._LONG_S", 1e-9)
-    with pytest.warns(MisureWarning, match=r"15 x 22 px \(4 classes, in \d+ windows\) takes about"):
+    with pytest.warns(MisureWarning, match=r"15 × 22 px \(4 classes, in \d+ windows\) takes about"):
         toys.model_of(_network(2), window=8)(_image((15, 22)))
     monkeypatch.setattr("misure.models.long_passes._MANY_NUMBERS", 1000)
     with pytest.warns(MisureWarning, match="say max_side=2048"):

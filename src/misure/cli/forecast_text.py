@@ -78,4 +78,6 @@ def _time(forecast: "Forecast") -> str:
     middle, low, high = forecast.seconds
     if low is None or high is None:
         return f"about {words_of_time(middle)}"
-    return f"about {words_of_time(middle)} ({words_of_time(low)} to {words_of_time(high)})"
+    span = dict.fromkeys((words_of_time(low), words_of_time(high)))
+    spread = f" ({' to '.join(span)})" if len(span) > 1 else ""
+    return f"about {words_of_time(middle)}{spread}"

@@ -118,7 +118,7 @@ def read_photograph(path: Path, shape: tuple[int, int], reading: Reading) -> Ten
     upright = reading.photograph(path, turned=True)
     if tuple(upright.shape[1:]) == shape:
         return upright
-    got = " x ".join(map(str, stored.shape[1:]))
+    got = " × ".join(map(str, stored.shape[1:]))
     turned = f" ({upright.shape[1]} × {upright.shape[2]} as its EXIF tag turns it)"
     raise InputError(
         f"expected {path} to be {shape[0]} × {shape[1]} as its annotation, got {got}"

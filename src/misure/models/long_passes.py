@@ -116,7 +116,7 @@ def warn_of_long_passes(model: "SegmentationModel", timed: Timed, spatial: Seque
     seconds = seconds_of_pass(model, timed, spatial)
     if seconds < _LONG_S:
         return
-    size, hours = " x ".join(f"{side:,}" for side in spatial), seconds * _USUAL_PASSES / 3600
+    size, hours = " × ".join(f"{side:,}" for side in spatial), seconds * _USUAL_PASSES / 3600
     of_windows = f", in {num_windows} windows" if num_windows > 1 else ""
     cures = ["explain a crop of it", "lower max_passes"]
     if model.windows is not None:

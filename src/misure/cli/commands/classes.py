@@ -87,7 +87,7 @@ def classes(
         ]
         explained = explained or _next(ctx, listed, model, _path_of(images, index, image))
     if as_json:
-        click.echo(json.dumps(records, indent=2))
+        say(json.dumps(records, indent=2))
         return
     if quiet:
         return

@@ -197,7 +197,7 @@ def _new_shape(function: str, old: Grid, spacing: tuple[float, ...]) -> tuple[in
 
 
 def _numbers(numbers: Sequence[float]) -> str:
-    return " x ".join(f"{number:g}" for number in numbers)
+    return " × ".join(f"{number:g}" for number in numbers)
 
 
 def _check(
