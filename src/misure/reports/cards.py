@@ -1,19 +1,22 @@
 """The objects of the report: their figures in columns, and their pictures in parts of a few."""
 
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from misure._util.words import share
 from misure.explanation.by_channel_record import ByChannelRecord
 from misure.explanation.dust import dust_note
 from misure.explanation.record import baseline_image_note, small_changes_note, transfer_source
+from misure.explanation.summary import share
 from misure.reports.annotations import Annotated
 from misure.reports.answers import effect_labels, hidden_captions
 from misure.reports.figures import LABELS, figures_of, notes_of
-from misure.reports.planes import encoded_image, object_pictures
+from misure.reports.planes import encoded_full_image, encoded_image, object_pictures
 from misure.reports.statistics import SEEN, named_shares
 from misure.runs.alignment import AlignedObject, RunInRow
+from misure.runs.images import RunImages
 from misure.runs.record import DoneObject, ExplainedObject, FailedObject, ObjectRecord
 
 Review = Mapping[str, Mapping[str, Any]]
@@ -155,44 +158,75 @@ def _sparse_cells(record: ObjectRecord, first: ObjectRecord, names: Numbered) ->
     return cells
 
 
-def picture_parts(
-    runs: Sequence[RunInRow],
-    objects: Sequence[AlignedObject],
-    reviews: Sequence[Review],
-    annotations: Sequence[Annotations],
-    size_px: int,
-    num_of_part: int,
-) -> Iterator[dict[str, Any]]:
-    """The `images` and the `objects` of each part of the page, one part after the other.
+class Pictures:
+    """The pictures of the objects of a page, in parts of a few or of one at full size.
 
     Args:
         runs: side by side.
         objects: in the order of the page.
         reviews: for each run what is predicted of its objects.
         annotations: for each run what is annotated of its objects.
-        size_px: longer side of the pictures.
-        num_of_part: objects of a part.
-
-    Raises:
-        RunFolderError: a file of a run is missing or damaged.
     """
-    for start in range(0, len(objects), num_of_part):
-        images = Images(size_px)
-        some = objects[start : start + num_of_part]
-        entries = [
-            [
-                _entry(run, record, review, annotated, images, size_px)
-                for run, record, review, annotated in zip(
-                    runs, one.records, reviews, annotations, strict=True
-                )
-            ]
-            for one in some
+
+    def __init__(
+        self,
+        runs: Sequence[RunInRow],
+        objects: Sequence[AlignedObject],
+        reviews: Sequence[Review],
+        annotations: Sequence[Annotations],
+    ) -> None:
+        self._objects = objects
+        self._by_run = list(zip(runs, reviews, annotations, strict=True))
+        self._full = {run.folder: RunImages(run.folder) for run in runs}
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def parts(self, size_px: int, num_of_part: int) -> Iterator[dict[str, Any]]:
+        """The `images` and the `objects` of each part of the page, one part after the other.
+
+        Args:
+            size_px: longer side of the pictures.
+            num_of_part: objects of a part.
+
+        Raises:
+            RunFolderError: a file of a run is missing or damaged.
+        """
+        for start in range(0, len(self), num_of_part):
+            images = Images(size_px)
+            some = self._objects[start : start + num_of_part]
+            entries = [self._entries(one, images.number, size_px) for one in some]
+            yield {"images": images.encoded, "objects": entries}
+
+    def full(self, place: int) -> dict[str, Any]:
+        """The part of one object alone, in all pixels of its image.
+
+        Args:
+            place: on the page.
+
+        Raises:
+            RunFolderError: a file of a run is missing or damaged.
+        """
+        images = Numbered()
+
+        def number(run: RunInRow, record: DoneObject) -> int:
+            return images(encoded_full_image(run.folder, record, self._full[run.folder]))
+
+        entries = self._entries(self._objects[place], number, math.inf)
+        return {"images": images.texts, "objects": [entries]}
+
+    def _entries(
+        self, one: AlignedObject, number: Callable[[RunInRow, DoneObject], int], size_px: float
+    ) -> list[dict[str, Any] | None]:
+        """What each run has of an object."""
+        return [
+            _entry(run, record, review, annotated, number, size_px)
+            for (run, review, annotated), record in zip(self._by_run, one.records, strict=True)
         ]
-        yield {"images": images.encoded, "objects": entries}
 
 
 class Images:
-    """The images of a part, each once.
+    """The small images of a part, each once.
 
     Args:
         size_px: longer side.
@@ -208,11 +242,12 @@ class Images:
         """By their numbers."""
         return self._by_content.texts
 
-    def number(self, run: RunInRow, name: str) -> int:
-        """The number of a thumbnail of a run."""
-        file = str(run.folder.address), name
+    def number(self, run: RunInRow, record: DoneObject) -> int:
+        """The number of the thumbnail of an object."""
+        file = str(run.folder.address), record.thumbnail
         if file not in self._by_file:
-            self._by_file[file] = self._by_content(encoded_image(run.folder, name, self._size_px))
+            picture = encoded_image(run.folder, record.thumbnail, self._size_px)
+            self._by_file[file] = self._by_content(picture)
         return self._by_file[file]
 
 
@@ -221,15 +256,15 @@ def _entry(
     record: ObjectRecord | None,
     review: Review,
     annotated: Annotations,
-    images: Images,
-    size_px: int,
+    number: Callable[[RunInRow, DoneObject], int],
+    size_px: float,
 ) -> dict[str, Any] | None:
     """The pictures of one object in one run, and what the large view says of it."""
     if not isinstance(record, DoneObject):
         return None
     own = annotated.get(record.key)
     entry: dict[str, Any] = {
-        "image": images.number(run, record.thumbnail),
+        "image": number(run, record),
         **object_pictures(run.folder, record, size_px, own.region if own else None),
     }
     if own:
@@ -269,7 +304,7 @@ def channels_of(by_channel: ByChannelRecord) -> dict[str, Any]:
     said = (
         f"With other places in each channel, {share(by_channel.area_fraction)} of all pixels of "
         f"all channels suffice, Dice {by_channel.dice:.3f} (sufficient region "
-        f"{share(by_channel.sufficient_area_fraction)}, "
-        f"Dice {by_channel.sufficient_dice:.3f}){ended}."
+        f"{share(by_channel.sufficient_area_fraction)}, Dice {by_channel.sufficient_dice:.3f})"
+        f"{ended}."
     )
     return {"rows": rows, "said": said}

@@ -14,7 +14,7 @@ from typing import Any
 from misure._util.unfinished import clear_unfinished, unfinished_name
 from misure.errors import InputError
 
-_FILE = re.compile(r"pictures-[0-9]+\.js")
+_FILE = re.compile(r"(pictures|full)-[0-9]+\.js")
 
 
 class PictureFolder:
@@ -56,19 +56,23 @@ class PictureFolder:
         """What was written, where it will be."""
         return [self._path / name for name in self._names]
 
-    def write(self, number: int, build: str, part: Mapping[str, Any]) -> None:
+    def write(self, name: str, build: str, part: Mapping[str, Any]) -> None:
         """Writes the pictures of one part.
 
         Args:
-            number: of the part, from 0.
+            name: of the part, `pictures-N` or `full-N`.
             build: of the page, which takes no pictures of another one.
             part: plain values.
         """
-        name = f"pictures-{number}.js"
-        values = json.dumps(part, separators=(",", ":"), allow_nan=False)
-        content = f'misurePictures({number},"{build}",{values});\n'
-        (self._unfinished / name).write_text(content, encoding="utf-8")
-        self._names.append(name)
+        content = picture_script(name, build, part)
+        (self._unfinished / f"{name}.js").write_text(content, encoding="utf-8")
+        self._names.append(f"{name}.js")
+
+
+def picture_script(name: str, build: str, part: Mapping[str, Any]) -> str:
+    """The script that hands a part to the page, as of `PictureFolder.write`."""
+    values = json.dumps(part, separators=(",", ":"), allow_nan=False)
+    return f'misurePictures("{name}","{build}",{values});\n'
 
 
 def remove_pictures(path: Path) -> None:

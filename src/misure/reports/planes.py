@@ -8,6 +8,7 @@ for that of the surroundings, 64 for other reasons, and 128 for the annotation.
 
 import base64
 import io
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,10 +22,11 @@ from misure.explanation.dust import is_dust
 from misure.explanation.nested import map_value
 from misure.images.maps import fill_unknown
 from misure.images.orientation import AS_STORED
-from misure.images.planes import viewing_plane
+from misure.images.planes import as_colours, grey_range, viewing_plane
 from misure.reports.density import density
 from misure.runs.answers import answered_regions
 from misure.runs.folder import RunFolder
+from misure.runs.images import RunImages
 from misure.runs.record import DoneObject, ExplainedObject
 
 _SHOWN = 0.4  # share of a small pixel from which a region is drawn there
@@ -32,10 +34,11 @@ _SHADES = 15  # of the map; more would be noise that does not compress
 _ARRAYS = ("target", "sufficient_region", "minimally_sufficient_region")
 _FURTHER = ("necessary", "surroundings", "reasons", "annotation")
 _DENSITY = 1 / 4  # of the sides of the other pictures: a density has no finer detail
+_MOST_DENSITY_PX = 1024
 
 
 def object_pictures(
-    folder: RunFolder, record: DoneObject, size_px: int, annotation: Tensor | None = None
+    folder: RunFolder, record: DoneObject, size_px: float, annotation: Tensor | None = None
 ) -> dict[str, Any]:
     """The `planes` of one object as a PNG in base64; of dust also the `densities`.
 
@@ -44,7 +47,7 @@ def object_pictures(
     Args:
         folder: of the run.
         record: of the object.
-        size_px: longer side of the PNG, at most.
+        size_px: longer side of the PNG, at most; math.inf: that of the image.
         annotation: (*spatial) bool, the annotated pixels of the object; None: it has none.
 
     Raises:
@@ -65,7 +68,7 @@ def object_pictures(
     return pictures
 
 
-def encoded_planes(arrays: Mapping[str, torch.Tensor], record: DoneObject, size_px: int) -> str:
+def encoded_planes(arrays: Mapping[str, torch.Tensor], record: DoneObject, size_px: float) -> str:
     """The planes of one object as a PNG in base64; of a volume the slice with most of it.
 
     Args:
@@ -105,7 +108,7 @@ def encoded_planes(arrays: Mapping[str, torch.Tensor], record: DoneObject, size_
 
 
 def encoded_densities(
-    arrays: Mapping[str, torch.Tensor], record: ExplainedObject, size_px: int
+    arrays: Mapping[str, torch.Tensor], record: ExplainedObject, size_px: float
 ) -> str:
     """The densities of one object's nested regions as a PNG in base64, or of its minimal region.
 
@@ -123,7 +126,7 @@ def encoded_densities(
     densities = []
     for region in regions or [arrays["minimally_sufficient_region"]]:
         plane = take(region).numpy()
-        scale = min(1.0, _DENSITY * size_px / max(plane.shape))
+        scale = min(1.0, _DENSITY * min(size_px, _MOST_DENSITY_PX) / max(plane.shape))
         sides = [max(1, round(scale * side)) for side in plane.shape]
         picture = Image.fromarray(plane.astype(np.uint8) * 255)
         shares = np.asarray(picture.resize(sides[::-1], Image.Resampling.BOX)) / np.float32(255)
@@ -145,23 +148,56 @@ def _check_own(arrays: Mapping[str, torch.Tensor], record: DoneObject, folder: R
         )
 
 
-def encoded_image(folder: RunFolder, name: str, size_px: int) -> str:
-    """A thumbnail of a run as a JPEG in base64, its longer side at most `size_px`.
+def encoded_full_image(folder: RunFolder, record: DoneObject, images: RunImages) -> str:
+    """The image of an object as the address of a picture of all its pixels.
+
+    Of a volume it is the slice with most of the object. Greys are a PNG, colours a JPEG with little
+    loss. The thumbnail stands for an image that is no longer found.
+
+    Args:
+        folder: of the run.
+        record: of the object.
+        images: of the run.
+
+    Raises:
+        RunFolderError: a file of the run is missing or damaged.
+    """
+    target = folder.read_map(record.map)["target"]
+    found = images.of(record, tuple(target.shape))
+    if found.is_thumbnail:
+        return encoded_image(folder, record.thumbnail, math.inf)
+    take, _ = viewing_plane(target, record.viewing_order or AS_STORED)
+    plane = take(found.pixels).float().cpu()
+    pixels = (as_colours(plane, *grey_range(found.pixels)) * 255).round()
+    picture = Image.fromarray(pixels.astype(np.uint8))
+    if picture.mode == "L":
+        return _address(_encoded(picture, "PNG"), "PNG")
+    return _address(_encoded(picture, "JPEG", quality=95, subsampling=0), "JPEG")
+
+
+def encoded_image(folder: RunFolder, name: str, size_px: float) -> str:
+    """A thumbnail of a run as the address of a JPEG, its longer side at most `size_px`.
 
     Raises:
         RunFolderError: the file is missing or damaged.
     """
     try:
         with Image.open(io.BytesIO(folder.storage.read(name)), formats=["JPEG"]) as picture:
-            picture.thumbnail((size_px, size_px), Image.Resampling.BOX)
-            return _encoded(picture, "JPEG")
+            if size_px < max(picture.size):
+                picture.thumbnail((size_px, size_px), Image.Resampling.BOX)
+            return _address(_encoded(picture, "JPEG"), "JPEG")
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise RunFolderError(
             f"expected an image in {name} of {folder.address}, but {error}."
         ) from error
 
 
-def _encoded(picture: Image.Image, kind: str) -> str:
+def _address(encoded: str, kind: str) -> str:
+    return f"data:image/{kind.lower()};base64,{encoded}"
+
+
+def _encoded(picture: Image.Image, kind: str, **options: int) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **({"quality": 75} if kind == "JPEG" else {"compress_level": 7}))
+    usual = {"quality": 75} if kind == "JPEG" else {"compress_level": 7}
+    picture.save(buffer, kind, **{**usual, **options})
     return base64.b64encode(buffer.getvalue()).decode()

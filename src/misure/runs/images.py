@@ -12,10 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from misure.datasets import Dataset, Reading, open_dataset
-from misure.datasets.sample import checked_image_options
+from misure.datasets.sample import checked_image_options, files_of
 from misure.errors import MisureError, RunFolderError
 from misure.runs.folder import RunFolder
-from misure.runs.record import DoneObject
+from misure.runs.record import DoneObject, SourceFile
+from misure.runs.source_files import have_changed
 
 _KEPT = 4  # images in memory: objects of a sample come one after the other
 
@@ -61,6 +62,12 @@ class RunImages:
             return None
         return dataset, {key: number for number, key in enumerate(dataset.keys)}
 
+    @cached_property
+    def _files(self) -> dict[str, list[SourceFile]]:
+        """Key of a sample -> its files as they were."""
+        with self._folder.index() as index:
+            return {line.sample: line.files for line in index.finished()}
+
     def of(self, record: DoneObject, shape: tuple[int, ...]) -> RunImage:
         """The image of an object.
 
@@ -81,6 +88,8 @@ class RunImages:
             return None
         dataset, numbers = self._dataset
         try:
+            if have_changed(files_of(dataset, numbers[key]), self._files.get(key, [])):
+                return None
             return dataset[numbers[key]].image
         except (KeyError, MisureError, OSError):
             return None

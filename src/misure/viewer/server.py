@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import mimetypes
+import re
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from importlib import resources
@@ -493,11 +494,24 @@ async def _report(viewer: Viewer, request: Request) -> Response:
     if folder is None:
         raise LookupError("expected a viewer of a run, this is none.")
     wanted = str(request.path_params.get("name") or "index.html")
+    full = _FULL_SIZE.fullmatch(wanted)
+    if full and viewer.session.full_size is not None:
+        return await _full_size(viewer.session.full_size, int(full[1]))
     known = {path.relative_to(folder).as_posix(): path for path in _files_below(folder)}
     if wanted not in known:
         raise LookupError("expected a file of the report, got another name.")
     return FileResponse(known[wanted], headers={"Content-Security-Policy": _CSP_OF_REPORT})
 
+
+async def _full_size(script_of: Callable[[int], str], place: int) -> Response:
+    try:
+        script = await run_in_threadpool(script_of, place)
+    except IndexError as error:
+        raise LookupError(f"expected an object of the report, got {place}.") from error
+    return Response(script, media_type="text/javascript")
+
+
+_FULL_SIZE = re.compile(r"index_files/full-([0-9]{1,9})\.js")
 
 _CSP_OF_REPORT = (  # the page itself allows less: scripts with its own nonce alone
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "

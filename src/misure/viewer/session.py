@@ -1,7 +1,7 @@
 """A session: the network, the images, and what is open; all that outlives a request."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +52,7 @@ class Session:
         out: folder below which results are saved.
         run: what the page is told of the run that is looked at; None: no run.
         report: folder with the page of a run's report; None: no run.
+        full_size: gives the script of an object's pictures at full size, by its place there.
     """
 
     def __init__(
@@ -62,9 +63,10 @@ class Session:
         *,
         run: dict[str, Any] | None = None,
         report: Path | None = None,
+        full_size: Callable[[int], str] | None = None,
     ) -> None:
         self.images, self.network, self.out = images, network, out
-        self.run, self.report = run, report
+        self.run, self.report, self.full_size = run, report, full_size
         self.worker = Worker()
         self.drawing = asyncio.Lock()  # of figures, which is not for two threads
         self._opened: Cache[int, Opened] = Cache(_OPEN_MB)

@@ -33,6 +33,11 @@ from misure.cli.terminal import file_size, say
     metavar="N",
     help="Longer side of the pictures, at most.  [default: 384; less for more than 150 objects]",
 )
+@click.option(
+    "--full-size",
+    is_flag=True,
+    help="Also write the pictures of each object at full size, in files beside the page.",
+)
 @out_option("The page to write.", "report.html")
 @force_option
 def report(
@@ -41,6 +46,7 @@ def report(
     annotations: tuple[str, ...],
     numbering: dict[str, Any],
     picture_px: int | None,
+    full_size: bool,
     out: Path,
     force: bool,
 ) -> None:
@@ -57,6 +63,7 @@ def report(
         reliability=reliability,
         annotations=annotations,
         picture_px=picture_px,
+        full_size=full_size,
         **numbering,
     )
     say(f"{page}: {_size([page])}")

@@ -151,20 +151,21 @@ def session_of_run(source: Path, network: "Network | None", out: Path, folder: P
         out: where results are saved.
         folder: where the report is written, as `index.html`.
     """
-    from misure.reports.page import write_report
+    from misure.reports.page import write_served_report
     from misure.runs.folder import RunFolder
     from misure.viewer.session import Session
 
     settings = RunFolder(source).settings()
     images, said = _images_of_run(settings, network)
     viewed = None if images is None else {key: i for i, key in enumerate(images.keys)}
-    write_report([source], folder / "index.html", viewed=viewed)
+    full_size = write_served_report(source, folder / "index.html", viewed)
     return Session(
         images,
         network,
         out,
         run={"folder": str(source), "source": settings.source, "images_missing": said},
         report=folder,
+        full_size=full_size,
     )
 
 

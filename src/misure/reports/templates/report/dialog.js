@@ -47,10 +47,51 @@ function largePart(object, run) {
   if (badges.length) part.append(make("p", { className: "badges" }, ...badges.map((textContent) => make("span", { textContent }))));
   const notes = notedOf(object, run);
   if (notes) part.append(make("p", { className: "notes", textContent: notes }));
-  picturesOf(object, run).then((pictures) => fillPart(part, object, run, pictures), () => {
+  picturesOf(object, run).then((pictures) => {
+    fillPart(part, object, run, pictures);
+    if (data.full && !isFull(pictures)) sharpen(part, object, run);
+  }, () => {
     part.append(make("p", { className: "failure", textContent: byId("missing").textContent }));
   });
   return part;
+}
+
+// Takes the pictures at full size in the place of the small ones.
+async function sharpen(part, object, run) {
+  const said = part.querySelector(".size");
+  try {
+    const pictures = await fullPicturesOf(object, run);
+    if (!part.isConnected) return;
+    part.misure.pictures = pictures;
+    said.textContent = isFull(pictures) ? shrunk(pictures) : `${shrunk(pictures)} The image is no longer where the run found it, or has changed.`;
+    slide();
+  } catch {
+    said.textContent += ` Its pictures at full size in the folder ${data.folder} are missing, or of another report.`;
+  }
+}
+
+// How large the pictures are, and the commands that show them larger.
+function sizeOf(pictures, run) {
+  const said = make("p", { className: "hint size", textContent: shrunk(pictures) });
+  if (isFull(pictures)) return said;
+  if (data.full) said.textContent += " Full size is being loaded.";
+  else said.append(" Full size: ", ...runs[run].commands.flatMap((command, i) => [i ? " or " : "", commandOf(command)]));
+  return said;
+}
+
+// A command that a click copies, where the browser lets it.
+function commandOf(command) {
+  const button = make("button", { type: "button", className: "command", title: "Copy" }, make("code", { textContent: command }));
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(command);
+      button.dataset.said = "copied";
+    } catch {
+      getSelection().selectAllChildren(button);
+      button.dataset.said = "press Ctrl and C";
+    }
+  });
+  return button;
 }
 
 function captionOf(kind, caption, entry) {
@@ -68,9 +109,9 @@ function fillPart(part, object, run, pictures) {
   });
   if (entry.summary) part.querySelector(".notes")?.replaceChildren(notesOf(object, run).join("; ")); // the summary says the rest
   const shownAs = make("div", { className: "pictures" }, ...figures);
-  part.append(shownAs, make("p", { className: "hint", textContent: shrunk(pictures) }));
+  part.append(shownAs, sizeOf(pictures, run));
   if (entry.summary) part.append(make("ul", { className: "summary" }, ...entry.summary.map((textContent) => make("li", { textContent }))));
-  part.append(make("p", { className: "figures", textContent: allOf(object, run, entry) }));
+  part.append(figuresOf(object, run, entry));
   if (entry.channels) part.append(channelTable(entry.channels));
   part.misure = { pictures, entry };
   startSlider(entry, shownAs);
@@ -88,15 +129,33 @@ function startSlider(entry, shownAs) {
   if (runs.length === 1) shownAs.append(byId("slides"));
 }
 
+// A table whose first column is text, the others numbers.
+function tableOf(head, rows) {
+  const cells = rows.map(([name, ...values]) =>
+    make("tr", {}, make("th", { scope: "row", textContent: name }), ...values.map((textContent) => make("td", { textContent }))));
+  return make("div", { className: "scroll" }, make("table", {},
+    make("thead", {}, make("tr", {}, ...head.map((textContent) => make("th", { scope: "col", textContent })))), make("tbody", {}, ...cells)));
+}
+
+// The figures of an object, in tables.
+function figuresOf(object, run, entry) {
+  const figures = make("div", { className: "figures" });
+  if (statusOf(object, run) === REGIONS) figures.append(tableOf(["shown alone", "of the image", "× object", "Dice"], regionRows(object, run)));
+  const changes = changeRows(object, run);
+  if (changes.length) {
+    const hasWhole = changes.some(([, , whole]) => whole);
+    figures.append(tableOf(["minimally sufficient region …", "Dice", ...(hasWhole ? ["whole image"] : [])], hasWhole ? changes : changes.map((row) => row.slice(0, 2))));
+  }
+  figures.append(make("dl", {}, ...otherFigures(object, run, entry).flatMap(([name, value]) =>
+    [make("dt", { textContent: name }), make("dd", { textContent: value })])));
+  return figures;
+}
+
 function channelTable({ rows, said }) {
-  const head = ["channel", "growth, px", "sufficient, share of it", "minimally sufficient, share of it"];
   const cells = rows.map(([name, growth, large, small]) =>
-    make("tr", {}, make("th", { scope: "row", textContent: name }),
-      ...[growth === null ? "nothing shown" : growth, percent(large), percent(small)].map((textContent) => make("td", { textContent }))));
+    [name, growth === null ? "nothing shown" : growth < 0.05 ? "not grown" : `${growth.toFixed(1)} px`, percent(large), percent(small)]);
   return make("details", { className: "channels", open: true }, make("summary", { textContent: "Regions by channel" }),
-    make("p", { textContent: said }),
-    make("div", { className: "scroll" }, make("table", {},
-      make("thead", {}, make("tr", {}, ...head.map((textContent) => make("th", { scope: "col", textContent })))), make("tbody", {}, ...cells))));
+    make("p", { textContent: said }), tableOf(["channel", "grown by", "sufficient, share of it", "minimally sufficient, share of it"], cells));
 }
 
 // A pixel that the region of the i-th threshold of n holds is held by n - i regions or more.

@@ -47,9 +47,17 @@ function coverOf(pictures, layer, nested) {
   return (i) => (density ? [...colour, 230 * density(i)] : needed(planes, i) ? [...colour, 128] : null);
 }
 
-// The colours of a layer, as a canvas of the planes' own pixels.
-function coloured(pictures, cover) {
-  const { width, height } = pictures;
+// The colours of a layer, as a canvas of the planes' own pixels; null: it has none. The last of each layer is kept.
+function coloured(pictures, layer, nested) {
+  const kept = pictures.covers.get(layer);
+  if (kept?.nested === nested) return kept.canvas;
+  const cover = coverOf(pictures, layer, nested);
+  const canvas = cover && covered(pictures, cover);
+  pictures.covers.set(layer, { nested, canvas });
+  return canvas;
+}
+
+function covered({ width, height }, cover) {
   const canvas = make("canvas", { width, height });
   const context = canvas.getContext("2d");
   const result = context.createImageData(width, height);
@@ -91,7 +99,6 @@ function paint(canvas, pictures, layer, nested = null, view = WHOLE) {
     -view.x * view.scale * canvas.width, -view.y * view.scale * canvas.height);
   context.imageSmoothingEnabled = scale * width < 6 * image.naturalWidth; // else its pixels are looked at
   context.drawImage(image, 0, 0, width, height);
-  const cover = coverOf(pictures, layer, nested);
   if (layer === "map") { // colours of the map are read off best over greys
     context.globalCompositeOperation = "saturation";
     context.fillStyle = "#808080";
@@ -99,7 +106,8 @@ function paint(canvas, pictures, layer, nested = null, view = WHOLE) {
     context.globalCompositeOperation = "source-over";
   }
   context.imageSmoothingEnabled = false;
-  if (cover) context.drawImage(coloured(pictures, cover), 0, 0);
+  const cover = coloured(pictures, layer, nested);
+  if (cover) context.drawImage(cover, 0, 0);
   context.lineJoin = "round";
   for (const [path, colour, dashes] of linesOf(pictures, layer, nested)) {
     const wide = (isCard ? 1.3 : 1.8) * (colour === COLOURS.minimal ? 0.6 : 1);

@@ -2,28 +2,34 @@
 
 const MOST_PARTS = 60; // kept in memory
 const parts = new Map(); // number -> promise of its pictures, the latest used last
-const waiting = new Map(); // number -> what to call when its file has come
+const waiting = new Map(); // name -> what to call when its file has come
 const inPage = [...document.querySelectorAll("script.pictures")];
 const isInPage = inPage.length > 0;
 
-globalThis.misurePictures = (number, build, part) => waiting.get(number)?.(build === data.build ? part : null);
+globalThis.misurePictures = (name, build, part) => waiting.get(name)?.(build === data.build ? part : null);
+
+// The promise of what the file of a name in the folder beside the page holds.
+function readFile(name) {
+  return new Promise((resolve, reject) => {
+    const script = make("script", { src: `${encodeURIComponent(data.folder)}/${name}.js` });
+    const end = (part) => {
+      waiting.delete(name);
+      script.remove();
+      if (part) resolve(part);
+      else reject(new Error(`no pictures in ${script.src}`));
+    };
+    waiting.set(name, end);
+    script.onerror = script.onload = () => waiting.has(name) && end(null);
+    document.head.append(script);
+  });
+}
 
 function loadPart(number) {
-  return new Promise((resolve, reject) => {
-    const src = `${encodeURIComponent(data.folder)}/pictures-${number}.js`;
-    const script = make("script", { src });
-    const end = (part) => {
-      waiting.delete(number);
-      script.remove();
-      if (part) return resolve(part);
-      parts.delete(number);
-      byId("missing").textContent = `The pictures in the folder ${data.folder} are missing, or of another report. It belongs beside this page.`;
-      byId("missing").hidden = false;
-      return reject(new Error(`no pictures in ${src}`));
-    };
-    waiting.set(number, end);
-    script.onerror = script.onload = () => waiting.has(number) && end(null);
-    document.head.append(script);
+  return readFile(`pictures-${number}`).catch((error) => {
+    parts.delete(number);
+    byId("missing").textContent = `The pictures in the folder ${data.folder} are missing, or of another report. It belongs beside this page.`;
+    byId("missing").hidden = false;
+    throw error;
   });
 }
 
@@ -38,9 +44,9 @@ function partOf(object) {
   return part;
 }
 
-function load(kind, base64) {
+function load(src) {
   const image = new Image();
-  image.src = `data:image/${kind};base64,${base64}`;
+  image.src = src;
   return image.decode().then(() => image);
 }
 
@@ -54,19 +60,32 @@ function pixelsOf(image, width, height) {
 // What is drawn of an object in a run: its image, and its planes in pixels of their own (width, height).
 async function picturesOf(object, run) {
   const part = await partOf(object);
-  const entry = part.objects[object % data.of_part][run];
-  const [planes, image, densities] = await Promise.all([load("png", entry.planes),
-    load("jpeg", part.images[entry.image]), entry.densities ? load("png", entry.densities) : null]);
-  const { naturalWidth: width, naturalHeight: height } = planes;
-  return { status: statusOf(object, run), entry, width, height, image, densities, planes: pixelsOf(planes, width, height), outlines: new Map() };
+  return drawnOf(part, part.objects[object % data.of_part][run], statusOf(object, run));
 }
 
+// The same at full size, for each run; of the open object alone.
+let full = { object: -1, part: null };
+async function fullPicturesOf(object, run) {
+  if (full.object !== object) full = { object, part: readFile(`full-${object}`) };
+  const part = await full.part;
+  return drawnOf(part, part.objects[0][run], statusOf(object, run));
+}
+
+async function drawnOf(part, entry, status) {
+  const png = (base64) => load(`data:image/png;base64,${base64}`);
+  const [planes, image, densities] = await Promise.all([png(entry.planes), load(part.images[entry.image]), entry.densities ? png(entry.densities) : null]);
+  const { naturalWidth: width, naturalHeight: height } = planes;
+  return { status, entry, width, height, image, densities, planes: pixelsOf(planes, width, height), outlines: new Map(), covers: new Map() };
+}
+
+const pixelsOfSide = ({ entry }) => Math.max(...entry.size);
+const isFull = (pictures) => Math.min(Math.max(pictures.image.naturalWidth, pictures.image.naturalHeight), Math.max(pictures.width, pictures.height)) >= pixelsOfSide(pictures);
+
 // How far the pictures are shrunk, in words.
-function shrunk({ entry, width, height, image }) {
+function shrunk(pictures) {
+  const { entry, width, height, image } = pictures;
   const [high, wide] = entry.size;
-  const of = (w, h) => `${w} × ${h} px (${Math.round((100 * Math.max(w, h)) / Math.max(wide, high))} %)`;
-  const [shown, own] = [[image.naturalWidth, image.naturalHeight], [width, height]];
-  if (Math.max(...shown) >= Math.max(wide, high) && Math.max(...own) >= Math.max(wide, high)) return `Full resolution: ${wide} × ${high} px.`;
-  return `Of ${wide} × ${high} px, the picture here has ${of(...shown)}, the regions ${of(...own)}. ` +
-    "More: misure run --thumbnail-px, then misure report --picture-px.";
+  if (isFull(pictures)) return `Full resolution: ${wide} × ${high} px.`;
+  const of = (w, h) => `${w} × ${h} px (${percent(Math.max(w, h) / pixelsOfSide(pictures))})`;
+  return `Of ${wide} × ${high} px, the picture here has ${of(image.naturalWidth, image.naturalHeight)}, the regions ${of(width, height)}.`;
 }

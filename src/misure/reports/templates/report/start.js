@@ -51,7 +51,7 @@ function pressed(event) {
   const large = byId("large").open;
   const does = large
     ? { ArrowLeft: () => current > 0 && open(current - 1), ArrowRight: () => current < shown.length - 1 && open(current + 1),
-      "+": () => zoom(1.6), "-": () => zoom(1 / 1.6), 0: () => moveTo(WHOLE),
+      "+": () => zoom(1.6), "-": () => zoom(1 / 1.6), 0: () => moveTo(WHOLE), 1: toSinglePixels,
       t: () => byId("large-tick").click(), n: () => byId("large-note").focus() }
     : { "/": () => byId("search").focus() };
   if (!does[event.key]) return;

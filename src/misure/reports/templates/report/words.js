@@ -1,13 +1,19 @@
 // What is said of an object.
 
-const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+// As many digits as it takes not to say 0.
+const percent = (share) => `${100 * share >= 1 || share === 0 ? (100 * share).toFixed(1) : Number((100 * share).toPrecision(1))} %`;
 const fixed = (value, digits) => (value === null ? "–" : value.toFixed(digits));
+
+function growthOf(object, run) {
+  const [px, mm] = ["growth_px", "growth_mm"].map((name) => figureOf(object, run, name));
+  if (!px && !mm) return "not grown";
+  return `grown by ${mm === null ? `${fixed(px, px < 1 ? 1 : 0)} px` : `${fixed(mm, 1)} mm`}`;
+}
 
 function briefOf(object, run) {
   const figure = (name) => figureOf(object, run, name);
-  if (statusOf(object, run) === MAP) return `map by ${runs[run].method}, ${figure("passes")} passes`;
-  return `needs ${fixed(figure("relative_area"), 2)} × object, ${percent(figure("outside"))} outside, ` +
-    `growth ${figure("growth_mm") === null ? `${fixed(figure("growth_px"), 0)} px` : `${fixed(figure("growth_mm"), 1)} mm`}`;
+  if (statusOf(object, run) === MAP) return `map by ${runs[run].method}, ${figure("passes")} pass equivalents`;
+  return `needs ${fixed(figure("relative_area"), 2)} × object, ${percent(figure("outside"))} outside, ${growthOf(object, run)}`;
 }
 
 function counterpartOf(object, run) {
@@ -20,32 +26,53 @@ function counterpartOf(object, run) {
   return said.join(", ");
 }
 
-const OTHER_BASELINES = ["mean", "blurred", "noise", "filled"];
-const SMALL_CHANGES = { shift: "a shift of one pixel", noise: "1 % noise", soft_edge: "a soft edge" };
+const OTHER_BASELINES = { mean: "on the mean colour", blurred: "on the blurred image", noise: "on noise", filled: "on the image filled in" };
+const SMALL_CHANGES = { shift: "shifted by one pixel", noise: "under 1 % noise", soft_edge: "with a soft edge" };
 
-function allOf(object, run, entry) {
+// The regions of an object: what each takes of the image and of the object, and its Dice.
+function regionRows(object, run) {
   const figure = (name) => figureOf(object, run, name);
-  const said = [briefOf(object, run)];
-  if (figure("annotated_dice") !== null) said.push(`Dice with the annotation ${fixed(figure("annotated_dice"), 3)}`);
+  const row = (name, dice, area, relative) => [name, area === undefined ? "" : percent(area), relative === undefined ? "" : fixed(relative, 2), fixed(dice, 3)];
+  const size = figure("target_area");
+  return [
+    row("sufficient region", figure("sufficient_dice"), figure("sufficient_area"), figure("sufficient_area") / size),
+    row("minimally sufficient region", figure("dice"), figure("area"), figure("relative_area")),
+    row("its outline alone", figure("silhouette_dice")),
+    row(`its shape, filled with ${data.names[runs[run].transfer[object]]}`, figure("transfer_dice")),
+  ];
+}
+
+// How the minimally sufficient region holds otherwise: its Dice, and that of the whole image.
+function changeRows(object, run) {
+  const figure = (name) => figureOf(object, run, name);
+  const otherwise = [...Object.entries(OTHER_BASELINES).map(([kind, label]) => [label, `dice_on_${kind}`, ""]),
+    ...Object.entries(SMALL_CHANGES).map(([kind, label]) => [label, `dice_under_${kind}`, `whole_under_${kind}`])];
+  return otherwise.filter(([, name]) => figure(name) !== null).map(([label, name, whole]) =>
+    [label, fixed(figure(name), 3), figure(whole) === null ? "" : fixed(figure(whole), 3)]);
+}
+
+// What else is known of an object: pairs of a name and a value with its unit.
+function otherFigures(object, run, entry) {
+  const figure = (name) => figureOf(object, run, name);
+  const [high, wide] = entry.size;
+  const pairs = [["image", `${wide} × ${high} px`], ["object", `${percent(figure("target_area"))} of the image`]];
+  if (figure("annotated_dice") !== null) pairs.push(["Dice with the annotation", fixed(figure("annotated_dice"), 3)]);
   if (statusOf(object, run) === REGIONS) {
-    said.push(`minimally sufficient region ${percent(figure("area"))} of the image, Dice ${fixed(figure("dice"), 3)}, ${figure("num_parts")} parts`,
-      `sufficient region ${percent(figure("sufficient_area"))}`,
-      `outline alone Dice ${fixed(figure("silhouette_dice"), 2)}, filled with ${data.names[runs[run].transfer[object]]} ${fixed(figure("transfer_dice"), 2)}`,
-      `${figure("passes")} pass equivalents`);
-    const others = OTHER_BASELINES.filter((name) => figure(`dice_on_${name}`) !== null);
-    if (others.length) said.push(`on other baseline images ${others.map((name) => `${name} ${fixed(figure(`dice_on_${name}`), 2)}`).join(", ")}`);
-    const changes = Object.entries(SMALL_CHANGES).filter(([kind]) => figure(`dice_under_${kind}`) !== null);
-    const whole = (kind) => (figure(`whole_under_${kind}`) === null ? "" : ` (whole image ${fixed(figure(`whole_under_${kind}`), 2)})`);
-    if (changes.length) said.push(`under small changes ${changes.map(([kind, label]) => `${label} ${fixed(figure(`dice_under_${kind}`), 2)}${whole(kind)}`).join(", ")}`);
+    const { area_mm2: square, volume_mm3: cubic } = Object.fromEntries(["area_mm2", "volume_mm3"].map((name) => [name, figure(name)]));
     const context = contextOf(object, run).map(([name, share]) => `${data.names[name]} ${percent(share)}`);
-    if (context.length) said.push(`context: ${context.join(", ")}`);
+    pairs.push(["sufficient region", growthOf(object, run)], ["needed outside the object", percent(figure("outside"))]);
+    if (square !== null) pairs.push(["needed area", `${fixed(square, 0)} mm²`]);
+    if (cubic !== null) pairs.push(["needed volume", `${fixed(cubic, 0)} mm³`]);
+    if (context.length) pairs.push(["context", context.join(", ")]);
+    pairs.push(["parts", fixed(figure("num_parts"), 0)]);
   }
+  pairs.push(["cost", `${figure("passes").toLocaleString("en")} pass equivalents`]);
   if (figure("predicted_dice") !== null) {
-    said.push(`predicted Dice ${fixed(figure("predicted_dice"), 2)} (${fixed(figure("low"), 2)} to ${fixed(figure("high"), 2)}), ` +
-      `chance of failure ${percent(figure("failure_probability"))}` +
-      (entry.reasons ?? []).map(([name, part]) => `, ${name.replaceAll("_", " ")} ${part.toFixed(2)}`).join(""));
+    pairs.push(["predicted Dice", `${fixed(figure("predicted_dice"), 2)} (${fixed(figure("low"), 2)} to ${fixed(figure("high"), 2)})`],
+      ["chance of failure", percent(figure("failure_probability"))],
+      ["main reasons", (entry.reasons ?? []).map(([name, part]) => `${name.replaceAll("_", " ")} ${part.toFixed(2)}`).join(", ") || "none"]);
   }
-  return said.join("; ");
+  return pairs;
 }
 
 // All notes on an object: few words each, then whole sentences.

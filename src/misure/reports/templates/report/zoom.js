@@ -27,6 +27,14 @@ function middleOfObject() {
   return num ? [(sumX / num + 0.5) / width, (sumY / num + 0.5) / height] : [0.5, 0.5];
 }
 
+// Zooms until a pixel of the image is one of the screen.
+function toSinglePixels() {
+  const part = [...byId("large-runs").children].find((one) => one.misure);
+  if (!part) return;
+  const across = part.querySelector("canvas").getBoundingClientRect().width * (devicePixelRatio || 1);
+  zoom(part.misure.pictures.entry.size[1] / across / view.scale);
+}
+
 function moveTo({ scale, x, y }) {
   const within = (value) => Math.max(0, Math.min(1 - 1 / scale, value));
   view = { scale, x: within(x), y: within(y) };
@@ -82,5 +90,6 @@ function startZoom() {
     const isWide = byId("large").classList.toggle("wide");
     byId("wider").setAttribute("aria-pressed", isWide);
   });
+  byId("single").addEventListener("click", toSinglePixels);
   byId("whole").addEventListener("click", () => moveTo(WHOLE));
 }
