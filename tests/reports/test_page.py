@@ -209,7 +209,7 @@ def test_the_list_for_review_opens_its_objects(browser, reviewed):
     browser.execute_script("arguments[0].focus(); arguments[0].click()", button)
     assert browser.find_element("id", "large-title").text.endswith(keys[1])
     figures = browser.find_element("css selector", "#large .figures").text
-    assert f"predicted Dice {wanted[1]['predicted_dice']:.2f}" in figures
+    assert f"predicted Dice\n{wanted[1]['predicted_dice']:.2f} (" in figures
     browser.execute_script("document.getElementById('large').close()")
     until(lambda: browser.execute_script("return document.activeElement.textContent") == keys[1])
     choose(browser, "sort", "failure_probability")

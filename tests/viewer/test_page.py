@@ -408,7 +408,7 @@ def test_a_report_leads_to_the_images_in_the_viewer(browser, tmp_path):
     write_picture(tmp_path / "images" / "a.png", image)
     write_picture(tmp_path / "images" / "b.png", torch.maximum(image, image.roll(12, 1)))
     model = toys.model_of(toys.Beacon(), class_names=NAMES)
-    plan = misure.RunPlan(method_options={"preset": "quick"})
+    plan = misure.RunPlan(method_options={"preset": "quick"}, thumbnail_px=16)
     misure.run(str(tmp_path / "images"), model, tmp_path / "run", plan, progress=False)
     served = Served(tmp_path / "images", toys.Beacon(), run=tmp_path / "run")
     try:
@@ -416,6 +416,14 @@ def test_a_report_leads_to_the_images_in_the_viewer(browser, tmp_path):
         assert page.state("image.name") == "a.png"
         browser.get(f"{served.serving.address}report/#b.png%231")
         until(lambda: browser.find_element("id", "large-title").text.endswith("b.png#1"))
+        size = "Full resolution: 30 × 30 px."
+        until(lambda: browser.find_element("css selector", "#large .size").text == size)
+        address = f"{served.serving.address}report/index_files/full"
+        script = (
+            "const done = arguments[1]; fetch(arguments[0]).then((answer) => done(answer.status))"
+        )
+        found = [browser.execute_async_script(script, f"{address}-{place}.js") for place in (1, 2)]
+        assert found == [200, 404]
         browser.find_element("css selector", "#large-viewed a").click()
         until(lambda: page.objects)
         assert page.state("image.name") == "b.png"

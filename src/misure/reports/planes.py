@@ -42,7 +42,8 @@ def object_pictures(
 ) -> dict[str, Any]:
     """The `planes` of one object as a PNG in base64; of dust also the `densities`.
 
-    `size` has the height and the width of what they show, in pixels of the image.
+    `size` has the height and the width of what they show, in pixels of the image, `shape` all sides
+    of the image.
 
     Args:
         folder: of the run.
@@ -62,6 +63,7 @@ def object_pictures(
     pictures: dict[str, Any] = {
         "planes": encoded_planes(arrays, record, size_px),
         "size": list(take(arrays["target"]).shape),
+        "shape": list(arrays["target"].shape),
     }
     if isinstance(record, ExplainedObject) and is_dust(record):
         pictures["densities"] = encoded_densities(arrays, record, size_px)

@@ -140,7 +140,7 @@ function tableOf(head, rows) {
 // The figures of an object, in tables.
 function figuresOf(object, run, entry) {
   const figures = make("div", { className: "figures" });
-  if (statusOf(object, run) === REGIONS) figures.append(tableOf(["shown alone", "of the image", "× object", "Dice"], regionRows(object, run)));
+  if (statusOf(object, run) === REGIONS) figures.append(tableOf(["shown alone", `of the ${wholeOf(entry)}`, "× object", "Dice"], regionRows(object, run)));
   const changes = changeRows(object, run);
   if (changes.length) {
     const hasWhole = changes.some(([, , whole]) => whole);
@@ -169,7 +169,7 @@ function slide() {
     const point = curve[Math.min(step, curve.length - 1)];
     const nested = point ? curve.length - Math.min(step, curve.length - 1) : null;
     for (const canvas of part.querySelectorAll("canvas")) paint(canvas, pictures, canvas.dataset.kind, nested, view);
-    if (point) said.push(`${point[0]}: ${percent(point[1])} of the image, Dice ${point[2].toFixed(3)}`);
+    if (point) said.push(`${point[0]}: ${percent(point[1])} of the ${wholeOf(entry)}, Dice ${point[2].toFixed(3)}`);
   }
   byId("slider-value").textContent = said.join(" · ");
 }

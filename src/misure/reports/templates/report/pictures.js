@@ -85,7 +85,8 @@ const isFull = (pictures) => Math.min(Math.max(pictures.image.naturalWidth, pict
 function shrunk(pictures) {
   const { entry, width, height, image } = pictures;
   const [high, wide] = entry.size;
-  if (isFull(pictures)) return `Full resolution: ${wide} × ${high} px.`;
+  const what = wholeOf(entry) === "volume" ? ", the slice with most of the object" : "";
+  if (isFull(pictures)) return `Full resolution: ${wide} × ${high} px${what}.`;
   const of = (w, h) => `${w} × ${h} px (${percent(Math.max(w, h) / pixelsOfSide(pictures))})`;
-  return `Of ${wide} × ${high} px, the picture here has ${of(image.naturalWidth, image.naturalHeight)}, the regions ${of(width, height)}.`;
+  return `Of ${wide} × ${high} px, the picture here has ${of(image.naturalWidth, image.naturalHeight)}, the regions ${of(width, height)}${what}.`;
 }

@@ -29,6 +29,8 @@ function counterpartOf(object, run) {
 const OTHER_BASELINES = { mean: "on the mean colour", blurred: "on the blurred image", noise: "on noise", filled: "on the image filled in" };
 const SMALL_CHANGES = { shift: "shifted by one pixel", noise: "under 1 % noise", soft_edge: "with a soft edge" };
 
+const wholeOf = ({ shape }) => (shape.length > 2 ? "volume" : "image");
+
 // The regions of an object: what each takes of the image and of the object, and its Dice.
 function regionRows(object, run) {
   const figure = (name) => figureOf(object, run, name);
@@ -54,15 +56,16 @@ function changeRows(object, run) {
 // What else is known of an object: pairs of a name and a value with its unit.
 function otherFigures(object, run, entry) {
   const figure = (name) => figureOf(object, run, name);
+  const whole = wholeOf(entry);
   const [high, wide] = entry.size;
-  const pairs = [["image", `${wide} × ${high} px`], ["object", `${percent(figure("target_area"))} of the image`]];
+  const pairs = [[whole, whole === "volume" ? `${entry.shape.join(" × ")} voxels` : `${wide} × ${high} px`], ["object", `${percent(figure("target_area"))} of the ${whole}`]];
   if (figure("annotated_dice") !== null) pairs.push(["Dice with the annotation", fixed(figure("annotated_dice"), 3)]);
   if (statusOf(object, run) === REGIONS) {
     const { area_mm2: square, volume_mm3: cubic } = Object.fromEntries(["area_mm2", "volume_mm3"].map((name) => [name, figure(name)]));
     const context = contextOf(object, run).map(([name, share]) => `${data.names[name]} ${percent(share)}`);
     pairs.push(["sufficient region", growthOf(object, run)], ["needed outside the object", percent(figure("outside"))]);
-    if (square !== null) pairs.push(["needed area", `${fixed(square, 0)} mm²`]);
-    if (cubic !== null) pairs.push(["needed volume", `${fixed(cubic, 0)} mm³`]);
+    if (square !== null) pairs.push(["needed area", `${Math.round(square).toLocaleString("en")} mm²`]);
+    if (cubic !== null) pairs.push(["needed volume", `${Math.round(cubic).toLocaleString("en")} mm³`]);
     if (context.length) pairs.push(["context", context.join(", ")]);
     pairs.push(["parts", fixed(figure("num_parts"), 0)]);
   }
