@@ -12,7 +12,7 @@ from PIL import Image
 
 import misure
 import toys
-from browsing import NAMES, cards, choose, count, samples, until
+from browsing import NAMES, QUICK, SeaAndShip, cards, choose, count, samples, until
 from misure.cli.app import main
 from misure.datasets import Sample, SampleList
 from misure.reliability import Examples, fit_reliability, names_of, score_run
@@ -286,6 +286,31 @@ def test_a_report_of_maps_claims_no_regions(tmp_path):
     assert "The method edges finds no regions, so none was shown to the network by itself" in words
     for claim in ("sufficient region", "minimally", "threshold Dice 0", "needs to see", "Each was"):
         assert claim not in words
+
+
+HOSTILE = "<img src=x onerror=alert(1)>\"'&\n\t\x1b[31m\u202egnp.exe " + "\u00e4" * 140
+
+
+def test_names_command_no_page_and_turn_no_text_around(browser, tmp_path):
+    """Of images, classes and networks: as a page, as HTML of a notebook, and in a terminal."""
+    model = toys.model_of(SeaAndShip(), class_names=("sky", HOSTILE, "</script><script>x"))
+    model.name = HOSTILE
+    plan = RunPlan(classes=["1", "2"], method_options=QUICK)
+    run(SampleList([Sample(HOSTILE, toys.beacon_image())]), model, tmp_path / "run", plan)
+    page = write_report([tmp_path / "run"], tmp_path / "r.html")[0]
+    browser.get(page.as_uri())
+    until(lambda: cards(browser))
+    browser.execute_script("document.querySelectorAll('.card')[1].click()")
+    until(lambda: browser.find_elements("css selector", "#large dl"))
+    shown = browser.execute_script("return document.body.innerText")
+    status = CliRunner().invoke(main, ["status", str(tmp_path / "run")])
+    assert status.exit_code == 0
+    for text in (shown, read_run(tmp_path / "run")._repr_html_(), status.output):
+        assert "\\u202egnp.exe" in text
+        assert not {"\u202e", "\x1b"} & set(text)
+    assert not browser.execute_script("return document.querySelector('img, body script[src]')")
+    assert browser.execute_script("return data.keys[0]").startswith(HOSTILE)  # for CSV and links
+    assert not [one for one in browser.get_log("browser") if one["level"] == "SEVERE"]
 
 
 @pytest.mark.parametrize("damage", ["missing", "garbage", "outside"])

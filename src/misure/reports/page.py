@@ -20,7 +20,7 @@ import jinja2
 from misure._util.files import durable_file
 from misure._version import __version__
 from misure.datasets import Dataset
-from misure.errors import InputError, RunFolderError, entrance
+from misure.errors import InputError, RunFolderError, entrance, printable
 from misure.explanation.summary import share
 from misure.methods import METHODS
 from misure.reliability import ReliabilityModel, score_run
@@ -268,10 +268,16 @@ def _places(runs: Sequence[RunInRow], objects: Sequence[Any]) -> list[dict[str, 
     ]
 
 
+def _shown_text(value: Any) -> Any:
+    """A text letter by letter; HTML and all else as it is."""
+    return printable(value) if type(value) is str else value
+
+
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("misure.reports"),
         autoescape=True,
+        finalize=_shown_text,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

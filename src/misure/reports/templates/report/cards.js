@@ -101,7 +101,8 @@ function cardOf(object, place) {
   tick.setAttribute("aria-label", `Tick ${titleOf(object)}`);
   tick.addEventListener("input", () => mark(object, { ticked: tick.checked }));
   const item = make("li", { place }, button, tick);
-  if (noteOf(object)) button.append(make("span", { className: "own-note", textContent: noteOf(object), title: noteOf(object) }));
+  const note = noteOf(object).replace(/\s+/g, " ");
+  if (note) button.append(make("span", { className: "own-note", textContent: note, title: note }));
   item.setAttribute("aria-setsize", shown.length);
   item.setAttribute("aria-posinset", place + 1);
   return item;

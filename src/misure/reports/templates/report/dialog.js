@@ -17,7 +17,7 @@ function open(place) {
   view = WHOLE;
   byId("large").classList.remove("zoomed");
   byId("zoomed").textContent = "";
-  byId("large-title").textContent = titleOf(object);
+  byId("large-title").textContent = printable(titleOf(object));
   byId("large-place").textContent = `${(current + 1).toLocaleString("en")} of ${shown.length.toLocaleString("en")}`;
   byId("previous").disabled = current === 0;
   byId("next").disabled = current === shown.length - 1;

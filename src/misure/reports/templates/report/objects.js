@@ -10,8 +10,13 @@ const labels = new Map(data.labels); // name of a figure -> what it is
 const collator = new Intl.Collator("en", { numeric: true });
 const byId = (id) => document.getElementById(id);
 
+// Text as it stands there: controls, and what turns the direction of text around, are written as escapes.
+const UNSHOWN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+const printable = (text) => String(text).replace(UNSHOWN, (character) => `\\u${character.codePointAt(0).toString(16).padStart(4, "0")}`);
+
 function make(tag, attributes = {}, ...children) {
   const element = Object.assign(document.createElement(tag), attributes);
+  for (const name of ["textContent", "title"]) if (attributes[name]) element[name] = printable(attributes[name]);
   element.append(...children);
   return element;
 }
