@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -58,7 +60,7 @@ def test_what_it_cannot_do_is_one_sentence(tmp_path):
     assert f"found none at {missing}" in _said([missing, "--model", "triangle"])
 
 
-def _start(tmp_path, *arguments):
+def _start(tmp_path, *arguments, environment=None):
     (tmp_path / "net.py").write_text(SLOW_NET)
     (tmp_path / "seconds").write_text("0")
     viewing.files({"a": _image()}, tmp_path)
@@ -66,12 +68,14 @@ def _start(tmp_path, *arguments):
     # The children of background jobs ignore SIGINT.
     heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     process = subprocess.Popen(
-        [*command, "--no-browser", *arguments],
+        [*command, *([] if environment else ["--no-browser"]), *arguments],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+        | (environment or {}),
         **heeding,
     )
     address = process.stdout.readline().strip()
@@ -87,6 +91,34 @@ def _ask(address, path, method="GET", body=None):
     data = answer.read()
     connection.close()
     return answer.status, json.loads(data)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="BROWSER is read elsewhere")
+def test_the_secret_is_in_no_argument_of_the_browser(tmp_path):
+    (tmp_path / "temporary").mkdir()
+    browser = tmp_path / "browser"
+    browser.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/new\nmv {tmp_path}/new {tmp_path}/said\n'
+    )
+    browser.chmod(0o700)
+    environment = {"BROWSER": f"{browser} %s", "TMPDIR": str(tmp_path / "temporary")}
+    process, address = _start(tmp_path, environment=environment)
+    try:
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "said").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        said = (tmp_path / "said").read_text().strip()
+        token = address.split("/")[3]
+        assert token not in said
+        path = Path(url2pathname(said.removeprefix("file://")))
+        assert f'content="0; url={address}"' in path.read_text()
+        assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert not path.parent.exists()
 
 
 @pytest.mark.slow

@@ -5,7 +5,8 @@ import sys
 import tempfile
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ def view(
 
     for library in ("starlette", "uvicorn"):
         require(library, extra="view", purpose="serve the viewer")
+    from misure.viewer.redirect import redirect_file
     from misure.viewer.serve import Serving, leave_at_once
 
     if out.exists() and not out.is_dir():
@@ -83,7 +85,8 @@ def view(
             say(f"{serving.address}\nThis address is secret: it opens your images. Ctrl-C ends it.")
             sys.stdout.flush()
             opens = not no_browser and _has_browser()
-            serving.run((lambda: _open(serving.address)) if opens else None)
+            with redirect_file(serving.address) if opens else nullcontext() as redirect:
+                serving.run(partial(_open, redirect) if redirect else None)
     except KeyboardInterrupt:  # all is put away; a pass may go on for long on another thread
         say("misure: interrupted.", err=True)
         leave_at_once(_INTERRUPTED)
@@ -92,8 +95,8 @@ def view(
         leave_at_once(_TERMINATED)
 
 
-def _open(address: str) -> None:
-    webbrowser.open(address)
+def _open(redirect: Path) -> None:
+    webbrowser.open(redirect.as_uri())
 
 
 def _has_browser() -> bool:
