@@ -109,12 +109,13 @@ def questions(shape: tuple[int, ...], *, searches: bool) -> Iterator[tuple[str, 
     if not searches:
         return
     yield "POST", "what-if/w1/check", b"{}"
+    yield "GET", "checks/c1", None  # waited for
     yield "POST", "explanations", b'{"image": 0, "object": 0, "preset": "quick"}'
-    yield "GET", "explanations/e1", None  # waited for
-    yield "GET", f"explanations/e1/regions/minimally_sufficient_region?plane={planes[0]}", None
-    yield "GET", f"explanations/e1/map?plane={planes[0]}", None
-    yield "GET", "explanations/e1/picture.png", None
-    yield "POST", "explanations/e1/save", b""
+    yield "GET", "explanations/e2", None  # waited for
+    yield "GET", f"explanations/e2/regions/minimally_sufficient_region?plane={planes[0]}", None
+    yield "GET", f"explanations/e2/map?plane={planes[0]}", None
+    yield "GET", "explanations/e2/picture.png", None
+    yield "POST", "explanations/e2/save", b""
 
 
 def ask(address: str, method: str, path: str, body: bytes | None) -> int:
@@ -127,7 +128,7 @@ def ask(address: str, method: str, path: str, body: bytes | None) -> int:
     connection.close()
     if answer.status != 200:
         raise SystemExit(f"{path}: {answer.status} {data[:300]!r}")
-    if path == "explanations/e1" and json.loads(data)["status"] in ("queued", "running"):
+    if path in ("checks/c1", "explanations/e2") and json.loads(data)["status"] in ("queued", "running"):
         time.sleep(0.2)
         return ask(address, method, path, body)
     return len(data)

@@ -52,10 +52,10 @@ class Client:
         assert status == 200, answer
         return self.until(answer["id"], lambda entry: entry["status"] not in ("queued", "running"))
 
-    def until(self, name, holds, seconds=20):
+    def until(self, name, holds, seconds=20, kind="explanations"):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            entry = self.json(f"explanations/{name}")[1]
+            entry = self.json(f"{kind}/{name}")[1]
             if holds(entry):
                 return entry
             time.sleep(0.01)

@@ -294,3 +294,57 @@ def test_what_is_asked_at_once_has_its_own_id_and_the_same_is_searched_once(clie
         ids = list(threads.map(ask, range(24)))
     asked = [(number % 2, number // 4) for number in range(24)]
     assert len(set(ids)) == len(set(asked)) == len(set(zip(ids, asked, strict=True)))
+
+
+def _check_in_a_pass(client, net, tab=""):
+    shown = viewing.png(np.ones((24, 32), bool))
+    made = client.post("what-if?image=0&object=0", shown)[1]["id"]
+    net.open.clear()
+    net.is_in_pass.clear()
+    name = client.post(f"what-if/{made}/check?tab={tab}", {})[1]["id"]
+    assert net.is_in_pass.wait(10)
+    return name
+
+
+def _until_cancelled(client, name):
+    return client.until(name, lambda e: e["status"] == "cancelled", kind="checks")
+
+
+def test_a_check_is_cancelled_within_a_pass(client, net):
+    name = _check_in_a_pass(client, net)
+    status, entry = client.json(f"checks/{name}", "DELETE")
+    assert (status, entry["status"], entry["doing"]) == (200, "running", "ending after this pass")
+    before = net.num_passes
+    net.open.set()
+    entry = _until_cancelled(client, name)
+    assert net.num_passes <= before + 1
+    assert entry["passes"] < entry["max_passes"]
+    assert _passes_stay(net)
+    assert client.json("explanations")[1] == []  # it is none of these
+    assert client.json(f"explanations/{name}")[0] == 404
+
+
+def test_a_tab_that_is_closed_ends_its_check(client, net):
+    with client.tab("one"):
+        name = _check_in_a_pass(client, net, tab="one")
+    client.until(name, lambda e: e["doing"] == "ending after this pass", kind="checks")
+    net.open.set()
+    _until_cancelled(client, name)
+    assert _passes_stay(net)
+
+
+def test_a_search_is_cancelled_also_while_it_measures_what_it_found(client, net):
+    name = client.post("explanations", {"image": 0, "object": 0, "preset": "quick"})[1]["id"]
+    done = client.until(name, lambda e: e["status"] == "done")["passes"]
+    searches = client.serving.viewer.searches
+    between = searches._between
+
+    def cancelling(entry, doing, cost):
+        if doing == "measuring":
+            entry.is_ending = True
+        between(entry, doing, cost)
+
+    searches._between = cancelling
+    again = client.explained(image=0, object=0, preset="quick", seed=1)
+    assert again["status"] == "cancelled"
+    assert again["passes"] <= done - 10  # the evidence takes eleven

@@ -1,12 +1,18 @@
 """What the viewer's addresses answer, on right values."""
 
+import errno
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 import misure
 import toys
@@ -14,6 +20,7 @@ import viewing
 from misure.cli.app import main
 from misure.images.orientation import lay_out
 from misure.models.loaders import load_model
+from misure.viewer.figures import in_words_of_page
 
 NET = """
 import torch
@@ -122,7 +129,7 @@ def test_an_explanation_is_that_of_misure(client):
     target = misure.predicted_target(model, image, 1, instance=1)
     expected = misure.explain(model, image, target, preset="quick", seed=3)
     assert entry["status"] == "done"
-    assert entry["sentence"] == expected.summary()
+    assert entry["sentence"] == expected.summary().replace(" x the target", " × the target")
     assert entry["passes"] == expected.cost.pass_equivalents == entry["max_passes"]
     path = f"explanations/{entry['id']}"
     for name in ("target", "sufficient_region", "minimally_sufficient_region"):
@@ -145,7 +152,7 @@ def test_the_figures_are_those_of_the_command_line(client, folder):
     command = ["explain", f"{folder}/a.npy", "--model", spec, "--class", "1", "--instance", "0"]
     command += ["--preset", "quick", "--out", str(folder / "by_hand")]
     said = CliRunner().invoke(main, command).output
-    lines = [line.split() for line in said.splitlines()]
+    lines = [in_words_of_page(line).split() for line in said.splitlines()]
     assert len(entry["figures"]) > 6
     for label, value, _ in entry["figures"][:7]:
         words = value.replace(" · ", " ").replace("Dice ", "").split()
@@ -241,8 +248,10 @@ def test_a_painted_region_is_checked_as_a_search_checks_its_own(client):
     entry = client.explained(image=0, object=0, preset="quick")
     mask = client.pixels(f"explanations/{entry['id']}/regions/minimally_sufficient_region") == 255
     answer = client.post("what-if?image=0&object=0&baseline=mean", viewing.png(mask))[1]
-    status, checked = client.post(f"what-if/{answer['id']}/check", {"preset": "quick"})
-    assert status == 200
+    status, asked = client.post(f"what-if/{answer['id']}/check", {"preset": "quick"})
+    assert (status, asked["what_if"]) == (200, answer["id"])
+    checked = client.until(asked["id"], lambda e: e["status"] == "done", kind="checks")
+    assert (checked["passes"], checked["unit"]) == (checked["max_passes"], "passes")
     assert checked["dice"] == answer["dice"]
     assert checked["suffices"] is True
     found = {label: value for label, value, _ in entry["figures"]}
@@ -379,3 +388,91 @@ def test_a_class_with_a_long_name_is_saved(tmp_path):
     assert len(name) == 200
     assert name.startswith("misure-a-xxx")
     assert name.endswith("x-0")
+
+
+def test_what_is_painted_is_saved_with_a_script_that_checks_it_again(client, folder):
+    visible = _image()[0] == 1
+    visible[:2, :7] = True
+    asked = "what-if?image=0&object=0&baseline=image:1&edge_px=1"
+    made = client.post(asked, viewing.png(visible))[1]
+    told = client.post(f"what-if/{made['id']}/check", {"dice_threshold": 0.8})[1]
+    checked = client.until(told["id"], lambda e: e["status"] == "done", kind="checks")
+    status, saved = client.post(f"what-if/{made['id']}/save", {"dice_threshold": 0.8})
+    assert status == 200, saved
+    assert saved["files"] == ["check.py", "painted_region.npy", "painted_region.png"]
+    there = Path(saved["folder"])
+    assert np.array_equal(np.load(there / "painted_region.npy"), visible)
+    assert np.array_equal(np.asarray(Image.open(there / "painted_region.png")) == 255, visible)
+    done = subprocess.run(
+        [sys.executable, there / "check.py"], capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().replace(" x the", " × the") == checked["sentence"]
+
+
+def test_a_painted_slice_of_a_volume_is_saved_where_it_lies(tmp_path):
+    nibabel = pytest.importorskip("nibabel")
+    volume = np.zeros((10, 12, 8), np.float32)
+    volume[2:5, 3:9, 1:6] = 1
+    path = tmp_path / "v.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag([-2.0, 1.0, 3.0, 1.0])), path)
+    model = toys.model_of(toys.OwnBrightness(), class_names=("dark", "bright"))
+    with viewing.viewer_of([path], model, tmp_path) as client:
+        shown = lay_out(torch.from_numpy(volume), _order_of(path)).numpy() == 1
+        stacked = viewing.png(shown.reshape(-1, shown.shape[-1]))
+        made = client.post("what-if?image=0&object=0&depth=volume", stacked)[1]
+        saved = client.post(f"what-if/{made['id']}/save")[1]
+    there = Path(saved["folder"])
+    assert saved["files"] == ["check.py", "painted_region.nii.gz", "painted_region.npy"]
+    assert np.array_equal(np.load(there / "painted_region.npy"), volume == 1)
+    written = nibabel.load(there / "painted_region.nii.gz")
+    assert np.array_equal(np.asarray(written.dataobj), volume)
+
+
+def test_what_cannot_be_saved_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
+    model = toys.model_of(toys.OwnBrightness(), class_names=("dark", "bright"))
+    out = tmp_path / "out"
+    out.mkdir()
+    with viewing.viewer_of(viewing.files({"a": _image()}, tmp_path), model, out) as client:
+        entry = client.explained(image=0, object=0, preset="quick")
+        out.rmdir()
+        status, saved = client.post(f"explanations/{entry['id']}/save")
+        assert (status, saved["made_again"]) == (200, str(out))
+        assert "made_again" not in client.post(f"explanations/{entry['id']}/save")[1]
+        before = sorted(tmp_path.rglob("*"))
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(misure.Explanation, "save", full)
+        status, refused = client.post(f"explanations/{entry['id']}/save")
+        monkeypatch.undo()
+        assert (status, refused["error"]) == (
+            400,
+            "expected a folder that can be written to, nothing was saved in "
+            f"{out}: No space left on device.",
+        )
+        assert sorted(tmp_path.rglob("*")) == before
+        shutil.rmtree(out)
+        out.write_text("")  # a file in its place
+        status, refused = client.post(f"explanations/{entry['id']}/save")
+        assert status == 400
+        assert "expected a folder that can be written to" in refused["error"]
+
+
+def test_the_channels_of_a_volume_are_shown_alike_everywhere(tmp_path):
+    volume = np.random.default_rng(0).random((3, 4, 5, 6)).astype(np.float32)
+    model = toys.model_of(toys.OwnBrightness())
+    with viewing.viewer_of(viewing.files({"a": volume}, tmp_path), model, tmp_path) as client:
+        image = client.json("images/0")[1]
+        assert image["is_colour"] is False
+        mask = viewing.png(np.ones((20, 6), bool))
+        made = client.post("what-if?image=0&object=0&depth=volume", mask)[1]["id"]
+        first = client.pixels("images/0/picture?channel=0")
+        assert np.array_equal(client.pixels("images/0/picture"), first)
+        for asked in ("", "channel=2", "channel=1&low=0.2&high=0.5"):
+            picture = client.pixels(f"images/0/picture?{asked}")
+            assert picture.shape == (5, 6)
+            assert np.array_equal(client.pixels(f"what-if/{made}/shown?{asked}"), picture)
+        assert client.json("images/0/picture?channel=rgb")[0] == 400

@@ -464,7 +464,10 @@ class Explainer:
     def _measured(
         self, probe: Probe, account: Account, found: MinimallySufficientRegion, *, is_reduced: bool
     ) -> dict[str, Any]:
-        """What is recorded of a region alike, whoever found it."""
+        """What is recorded of a region alike, whoever found it; progress is told at each pass."""
+        if self.on_step:
+            account.on_add = partial(self.on_step, "measuring", 0, None)
+            account.on_add()
         region, settings = found.region, self.preset.settings()
         dices = content_dices(self.model, probe, region, account)
         transfer_dice = dices.pop("other_image")

@@ -280,6 +280,7 @@ class Account:
         finding: name of the region that is being searched for.
         least_px: pixels of the smallest region that `on_region` was called with; a larger one that
             suffices is no news.
+        on_add: called whenever passes were counted; None: nobody asks.
     """
 
     cost: Cost = field(default_factory=Cost)
@@ -290,12 +291,15 @@ class Account:
     on_region: OnRegion | None = None
     finding: str = ""
     least_px: int | None = None
+    on_add: Callable[[], None] | None = None
 
     def add(self, replies: Iterable[Reply]) -> None:
         """Counts the passes that replies took."""
         for reply in replies:
             self.cost.forward_passes += reply.num_forwards
             self.cost.backward_passes += reply.num_backwards
+        if self.on_add:
+            self.on_add()
 
     def add_shown(self, probe: Probe, query: "Query", replies: "Sequence[Reply]") -> None:
         """Counts the passes of a query, and keeps what was shown with what came out.

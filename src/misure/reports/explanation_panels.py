@@ -58,7 +58,7 @@ class Drawn:
 def _image(drawn: Drawn) -> Panel:
     explanation = drawn.explanation
     target, prompts = explanation.target, _prompts_of(explanation)
-    detail = f"outlined: the {named(target)} that is explained"
+    detail = f"outlined: what is explained, {named(target)}"
     panel = image_panel(drawn.backdrop, target.region, detail)
     if not prompts:
         return panel

@@ -123,6 +123,11 @@ class Opened:
         return float(self.pixels.min()), float(self.pixels.max())
 
     @property
+    def is_colour(self) -> bool:
+        """Whether the channels are the colours of a picture; those of a volume are shown singly."""
+        return len(self.pixels) == 3 and not self.planes.is_volume
+
+    @property
     def spacing_mm(self) -> tuple[float, ...] | None:
         """Sides of a pixel or voxel along each stored axis; None: not known."""
         return known_spacing(self.sample.spacing_mm)
@@ -191,6 +196,8 @@ class Opened:
             "channels": [model.channel_name(i) if model else f"channel {i}" for i in numbers],
             "spacing_mm": None if spacing is None else planes.as_laid_out(spacing),
             "is_volume": planes.is_volume,
+            "is_colour": self.is_colour,
+            "order": [[axis, is_turned] for axis, is_turned in planes.order],
             "planes": planes.names,
             "plane_labels": self.plane_labels,
             "is_oriented": self.lie.is_known,

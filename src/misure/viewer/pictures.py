@@ -36,12 +36,10 @@ def picture_of(
     Args:
         plane: (C, H, W) float.
         low, high: the numbers shown as black and as white.
-        channel: shown in grey; None: three channels as colours, else the first.
+        channel: shown in grey; None: the three channels as colours.
         max_side: of the picture, at most; None: every pixel.
     """
-    is_colour = channel is None and len(plane) == 3
-    first = channel or 0
-    chosen = plane if is_colour else plane[first : first + 1]
+    chosen = plane if channel is None else plane[channel : channel + 1]
     longer = max(chosen.shape[1:])
     if max_side is None or longer <= max_side:
         return encoded(_in_bytes(chosen, low, high)), "image/png"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from misure._util.folders import folder_name, writing_folder
-from misure.errors import InputError
 from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import presentation_of
 from misure.explanation.presets import DEFAULT_PRESET
@@ -18,14 +17,13 @@ from misure.viewer.opened import Opened
 from misure.viewer.searches import Asked
 from misure.viewer.session import DICE_THRESHOLD, Network
 
-_MOST_FOLDERS = 10_000
 _USUAL = PictureOptions()
 
 
 def save(
     explanation: Explanation, opened: Opened, asked: Asked, network: Network, folder: Path
-) -> list[str]:
-    """Writes a folder as `misure explain` does, and gives the names of its files.
+) -> None:
+    """Writes a folder as `misure explain` does.
 
     Args:
         explanation: what to write.
@@ -45,7 +43,6 @@ def save(
             order=opened.sample.order,
             volume=opened.volume,
         )
-    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def overview_of(explanation: Explanation, opened: Opened) -> bytes:
@@ -59,19 +56,6 @@ def overview_of(explanation: Explanation, opened: Opened) -> bytes:
             lie=opened.lie,
         )
         return (Path(folder) / "overview.png").read_bytes()
-
-
-def new_folder(out: Path, name: str) -> Path:
-    """A folder below `out` that is not there yet: `name`, or `name-2` and so on.
-
-    Raises:
-        InputError: there are too many.
-    """
-    for number in range(1, _MOST_FOLDERS):
-        folder = out / (name if number == 1 else f"{name}-{number}")
-        if not folder.exists() and not folder.is_symlink():
-            return folder
-    raise InputError(f"expected fewer than {_MOST_FOLDERS} folders {name} in {out}.")
 
 
 def command_of(opened: Opened, asked: Asked, network: Network) -> str:

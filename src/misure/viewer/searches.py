@@ -1,4 +1,4 @@
-"""Explanations that were asked for: the queue, the one that runs, and those that are done."""
+"""Explanations and checks that were asked for: those that wait, run, and are done."""
 
 import shutil
 import tempfile
@@ -15,12 +15,15 @@ from misure.errors import MisureError, reason_of
 from misure.explanation.explain import explain
 from misure.explanation.explanation import Explanation
 from misure.explanation.presets import Preset, make_preset
+from misure.explanation.record import CostRecord
 from misure.models.cost import Cost
 from misure.models.target import Target
 from misure.viewer.cache import Cache
+from misure.viewer.figures import checked_figures, in_words_of_page
 from misure.viewer.jobs import Ended
 from misure.viewer.opened import Opened
 from misure.viewer.session import Session
+from misure.viewer.what_if import WhatIf, WhatIfs
 
 MOST_OPEN = 100
 """Explanations that may wait at a time."""
@@ -61,25 +64,30 @@ class Asked:
 
 @dataclass(eq=False, kw_only=True)
 class Entry:
-    """One explanation that was asked for.
+    """One explanation that was asked for, or one check of a region that a person painted.
 
     Attributes:
         id: its name in addresses.
         asked: what.
+        what_if: id of the what-if whose region is checked; None: it is an explanation.
         class_name: of the target.
         target: what is explained; None once that is over.
         tabs: that asked for it.
         status: queued, running, done, cancelled or failed.
         doing: what the search does now.
-        passes, max_passes: made so far, and that it takes at most, if that is known.
+        passes, max_passes: pass equivalents that were made so far, and that it takes at most, if
+            that is known.
+        has_backward: whether there were backward passes among them.
         other_passes: made for something else while it ran.
         found: regions that were found so far, by name.
         is_ending: whether it is to end after this pass.
         error: why it failed.
+        result: what the page is told of a check that is done.
     """
 
     id: str
     asked: Asked
+    what_if: str | None = None
     class_name: str
     target: Target | None
     tabs: set[str]
@@ -87,12 +95,14 @@ class Entry:
     doing: str = ""
     passes: int = 0
     max_passes: int | None = None
+    has_backward: bool = False
     other_passes: int = 0
     started_s: float = 0.0
     seconds: float = 0.0
     found: dict[str, Tensor] = field(default_factory=dict)
     is_ending: bool = False
     error: str | None = None
+    result: dict[str, Any] = field(default_factory=dict)
     told_s: float = 0.0
 
     @property
@@ -113,10 +123,12 @@ class Entry:
             "doing": self.doing,
             "passes": self.passes,
             "max_passes": self.max_passes,
+            "unit": "pass equivalents" if self.has_backward else "passes",
             "seconds": round(self.seconds, 2),
             "seconds_left": self._seconds_left(),
             "regions": [*self.found],
             "error": self.error,
+            **({"what_if": self.what_if, **self.result} if self.what_if else {}),
         }
 
     def _seconds_left(self) -> float | None:
@@ -127,7 +139,7 @@ class Entry:
 
 
 class Searches:
-    """All explanations of a session.
+    """All explanations of a session, and all checks.
 
     Args:
         session: whose images are explained.
@@ -143,18 +155,33 @@ class Searches:
 
     @property
     def entries(self) -> list[Entry]:
-        """All of them, in the order in which they were asked for."""
+        """All explanations, in the order in which they were asked for."""
+        return [entry for entry in self._all() if entry.what_if is None]
+
+    def _all(self) -> list[Entry]:
         return [*self._entries.values()]
 
     def entry(self, name: str) -> Entry:
-        """One of them.
+        """One explanation.
 
         Raises:
             LookupError: there is no such.
         """
-        if name not in self._entries:
+        found = self._entries.get(name)
+        if found is None or found.what_if is not None:
             raise LookupError("expected the id of an explanation, got another.")
-        return self._entries[name]
+        return found
+
+    def check_entry(self, name: str) -> Entry:
+        """One check.
+
+        Raises:
+            LookupError: there is no such.
+        """
+        found = self._entries.get(name)
+        if found is None or found.what_if is None:
+            raise LookupError("expected the id of a check, got another.")
+        return found
 
     def explanation(self, name: str) -> Explanation:
         """One that is done.
@@ -184,11 +211,10 @@ class Searches:
         else:
             target = opened.target(asked.object)
         with self._lock:
-            if sum(entry.is_open for entry in self._entries.values()) >= MOST_OPEN:
-                raise QueueFullError(f"expected at most {MOST_OPEN} explanations in the queue.")
+            self._check_room()
             for known in self._entries.values():
                 lives = known.status == "done" or (known.is_open and not known.is_ending)
-                if known.asked == asked and lives:
+                if known.asked == asked and known.what_if is None and lives:
                     known.tabs.add(tab)
                     return known
             entry = Entry(
@@ -200,9 +226,38 @@ class Searches:
                 max_passes=most_passes(preset),
             )
             self._entries[entry.id] = entry
-        self._tell(entry)
-        self._session.worker.ask(lambda: self._explain(entry), is_long=True)
+        self._begin(entry, lambda: self._searched(entry))
         return entry
+
+    def check(self, what_ifs: WhatIfs, made: WhatIf, asked: Asked, tab: str) -> Entry:
+        """Puts a check of what is visible in a what-if into the queue.
+
+        Raises:
+            InputError: there is no such preset.
+        """
+        preset = asked.make_preset()
+        with self._lock:
+            self._check_room()
+            entry = Entry(
+                id=f"c{len(self._entries) + 1}",
+                asked=asked,
+                what_if=made.id,
+                class_name="",
+                target=None,
+                tabs={tab},
+                max_passes=preset.num_presentations + preset.passes_of_evidence,
+            )
+            self._entries[entry.id] = entry
+        self._begin(entry, lambda: self._checked(entry, what_ifs, made))
+        return entry
+
+    def _check_room(self) -> None:
+        if sum(entry.is_open for entry in self._entries.values()) >= MOST_OPEN:
+            raise QueueFullError(f"expected at most {MOST_OPEN} explanations in the queue.")
+
+    def _begin(self, entry: Entry, work: Callable[[], CostRecord]) -> None:
+        self._tell(entry)
+        self._session.worker.ask(lambda: self._run(entry, work), is_long=True)
 
     def cancel(self, entry: Entry) -> None:
         """Ends one that waits at once, and one that runs after the pass that is being made."""
@@ -215,7 +270,7 @@ class Searches:
 
     def forget_tab(self, tab: str) -> None:
         """Cancels what only this tab asked for."""
-        for entry in self.entries:
+        for entry in self._all():
             entry.tabs.discard(tab)
             if entry.is_open and not entry.tabs:
                 self.cancel(entry)
@@ -239,29 +294,47 @@ class Searches:
         """Removes what was put aside."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _explain(self, entry: Entry) -> None:
-        """The search; called on the thread of the network."""
+    def _run(self, entry: Entry, work: Callable[[], CostRecord]) -> None:
+        """Does the work of an entry; called on the thread of the network."""
         with self._lock:
             if entry.status != "queued":
                 return
             entry.status, entry.started_s = "running", time.perf_counter()
         self._tell(entry)
         try:
-            explanation = self._searched(entry)
+            cost = work()
         except Ended:
             entry.status, entry.doing = "cancelled", ""
         except BaseException as error:  # of any network, SystemExit too
             entry.status, entry.error = "failed", reason_of(error)
         else:
-            self._keep(entry.id, explanation)
             entry.status, entry.doing = "done", ""
-            entry.passes = explanation.cost.pass_equivalents
+            entry.passes, entry.has_backward = cost.pass_equivalents, cost.backward_passes > 0
         entry.seconds = time.perf_counter() - entry.started_s
         entry.target = None
         entry.found.clear()
         self._tell(entry)
 
-    def _searched(self, entry: Entry) -> Explanation:
+    def _checked(self, entry: Entry, what_ifs: WhatIfs, made: WhatIf) -> CostRecord:
+        """The check; what it cost."""
+        asked, opened = entry.asked, self._session.open(entry.asked.image)
+
+        def on_step(doing: str, _done: int, _total: int | None) -> None:
+            self._between(entry, doing, cost)
+
+        with opened.drawn.model.counting() as cost:
+            self._between(entry, "starting", cost)
+            checked = what_ifs.check(opened, made, asked.dice_threshold, asked.preset, on_step)
+        entry.result = {
+            "figures": checked_figures(checked),
+            "sentence": in_words_of_page(checked.summary()),
+            "dice": checked.dice,
+            "suffices": checked.suffices,
+        }
+        return checked.values.cost
+
+    def _searched(self, entry: Entry) -> CostRecord:
+        """The search; what it cost."""
         asked, session = entry.asked, self._session
         opened = session.open(asked.image)
         model = opened.drawn.model
@@ -297,7 +370,9 @@ class Searches:
                 **asked.options,
             )
         slice_index = session.network.slice_index if session.network else None
-        return explanation.with_values(image=str(opened.path), slice_index=slice_index)
+        kept = explanation.with_values(image=str(opened.path), slice_index=slice_index)
+        self._keep(entry.id, kept)
+        return kept.values.cost
 
     def _between(self, entry: Entry, doing: str, cost: Cost) -> None:
         """What is done between two batches: urgent work, news, and the end if it is asked for."""
@@ -312,12 +387,14 @@ class Searches:
         changed = doing != entry.doing
         entry.doing, entry.seconds = doing, now - entry.started_s
         entry.passes = cost.pass_equivalents - entry.other_passes
+        entry.has_backward = cost.backward_passes > 0
         if changed or now - entry.told_s >= _NEWS_EVERY_S:
             entry.told_s = now
             self._tell(entry)
 
     def _tell(self, entry: Entry) -> None:
-        self._publish({"type": "explanation", **entry.record()})
+        kind = "check" if entry.what_if else "explanation"
+        self._publish({"type": kind, **entry.record()})
 
     def _keep(self, name: str, explanation: Explanation) -> None:
         num_bytes = sum(

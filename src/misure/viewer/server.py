@@ -20,15 +20,15 @@ from starlette.routing import Route
 from torch import Tensor
 
 from misure.errors import InputError, MisureError, ModelError, reason_of
-from misure.explanation.presets import DEFAULT_PRESET
+from misure.explanation.presets import DEFAULT_PRESET, make_preset
 from misure.images.orientation import as_stored
-from misure.reports.explanation_figures import explanation_figures
 from misure.viewer import requests
 from misure.viewer.access import Access
 from misure.viewer.events import Events
-from misure.viewer.figures import checked_figures, curve_of, without_hint
+from misure.viewer.figures import curve_of, explained_figures, in_words_of_page
 from misure.viewer.jobs import Ended, Replaced
 from misure.viewer.opened import Opened
+from misure.viewer.painted import name_of_painted, other_image, save_painted
 from misure.viewer.pictures import (
     labels_of,
     map_of,
@@ -37,7 +37,7 @@ from misure.viewer.pictures import (
     superpixels,
     visibility_of,
 )
-from misure.viewer.saving import command_of, name_of, new_folder, overview_of, save
+from misure.viewer.saving import command_of, name_of, overview_of, save
 from misure.viewer.searches import Asked, Entry, QueueFullError, Searches
 from misure.viewer.session import DICE_THRESHOLD, Network, Session
 from misure.viewer.what_if import WhatIfs
@@ -196,6 +196,11 @@ async def _picture_answer(
 
 async def _picture(viewer: Viewer, request: Request) -> Response:
     opened = await viewer.opened(request)
+    return await _picture_of(request, opened, opened.pixels)
+
+
+async def _picture_of(request: Request, opened: Opened, pixels: Tensor) -> Response:
+    """A picture of an image (C, *spatial) as the address wants it: plane, window, channel, size."""
     plane, number = _plane(request, opened)
     low, high = opened.shown_range
     low, high = (
@@ -204,15 +209,15 @@ async def _picture(viewer: Viewer, request: Request) -> Response:
     )
     if not low < high:
         raise InputError(f"expected low below high, got {low:g} and {high:g}.")
-    channel = None
-    if request.query_params.get("channel", "rgb") != "rgb":
+    channel = None if opened.is_colour else 0
+    if request.query_params.get("channel", "") not in ("", "rgb" if opened.is_colour else ""):
         channel = requests.whole_in(request, "channel", None, most=len(opened.pixels) - 1)
     max_side = requests.whole_in(request, "max_side", None, most=_MOST_SIDE)
     if max_side == 0:
         raise InputError("expected max_side of 1 or more, got 0.")
 
     def make() -> tuple[bytes, str]:
-        taken = opened.planes.take(opened.pixels, plane, number).cpu()
+        taken = opened.planes.take(pixels, plane, number).cpu()
         return picture_of(taken, low, high, channel, max_side)
 
     return await _picture_answer(request, make)
@@ -254,18 +259,20 @@ async def _explain(viewer: Viewer, request: Request) -> Response:
         object=number,
         point=point if number is None else None,
         preset=_text(said.get("preset", DEFAULT_PRESET), "preset"),
-        dice_threshold=requests.number(
-            said.get("dice_threshold", DICE_THRESHOLD), "dice_threshold"
-        ),
+        dice_threshold=_threshold(said),
         options=_options(said.get("options", {})),
         seed=requests.whole(said.get("seed", 0), "seed", most=2**32 - 1),
     )
-    if not 0 < asked.dice_threshold <= 1:
-        raise InputError(
-            f"expected a dice_threshold above 0 and at most 1, got {asked.dice_threshold}."
-        )
     entry = await run_in_threadpool(viewer.searches.ask, opened, asked, _tab(request))
     return JSONResponse({"id": entry.id, **entry.record()})
+
+
+def _threshold(said: dict[str, Any]) -> float:
+    """The Dice to reach that a body asks for."""
+    value = requests.number(said.get("dice_threshold", DICE_THRESHOLD), "dice_threshold")
+    if not 0 < value <= 1:
+        raise InputError(f"expected a dice_threshold above 0 and at most 1, got {value}.")
+    return value
 
 
 def _text(value: Any, name: str) -> str:
@@ -303,8 +310,8 @@ def _whole_record(viewer: Viewer, entry: Entry, opened: Opened) -> dict[str, Any
     explanation = viewer.searches.explanation(entry.id)
     return {
         **entry.record(),
-        "figures": without_hint(explanation_figures(explanation)),
-        "sentence": explanation.summary(),
+        "figures": explained_figures(explanation),
+        "sentence": in_words_of_page(explanation.summary()),
         "curve": curve_of(explanation),
         "command": command_of(opened, entry.asked, viewer.network),
         "regions": [*viewer.searches.regions(entry.id)],
@@ -355,13 +362,10 @@ async def _save(viewer: Viewer, request: Request) -> Response:
     def work() -> dict[str, Any]:
         explanation = viewer.searches.explanation(entry.id)
         network, session = viewer.network, viewer.session
-        case = session.case_name(opened)
-        name = name_of(opened, entry.asked, case, network.slice_index)
-        folder = new_folder(session.out, name)
-        return {
-            "folder": str(folder),
-            "files": save(explanation, opened, entry.asked, network, folder),
-        }
+        name = name_of(opened, entry.asked, session.case_name(opened), network.slice_index)
+        return session.saved(
+            name, lambda folder: save(explanation, opened, entry.asked, network, folder)
+        )
 
     async with viewer.session.drawing:
         return JSONResponse(await run_in_threadpool(work))
@@ -443,23 +447,54 @@ def _painted(viewer: Viewer, request: Request, opened: Opened, data: bytes) -> T
 async def _check(viewer: Viewer, request: Request) -> Response:
     made = viewer.what_ifs.get(request.path_params["id"])
     said = await requests.json_of(request)
-    dice_threshold = requests.number(said.get("dice_threshold", DICE_THRESHOLD), "dice_threshold")
     preset = _text(said.get("preset", DEFAULT_PRESET), "preset")
+    asked = Asked(
+        image=made.image,
+        object=made.object,
+        point=None,
+        preset=preset,
+        dice_threshold=_threshold(said),
+        options={},
+        seed=0,
+    )
+    entry = viewer.searches.check(viewer.what_ifs, made, asked, _tab(request))
+    return JSONResponse(entry.record())
+
+
+async def _check_so_far(viewer: Viewer, request: Request) -> Response:
+    return JSONResponse(viewer.searches.check_entry(request.path_params["id"]).record())
+
+
+async def _cancel_check(viewer: Viewer, request: Request) -> Response:
+    entry = viewer.searches.check_entry(request.path_params["id"])
+    viewer.searches.cancel(entry)
+    return JSONResponse(entry.record())
+
+
+async def _save_painted(viewer: Viewer, request: Request) -> Response:
+    made = viewer.what_ifs.get(request.path_params["id"])
+    said = await requests.json_of(request)
+    dice_threshold = _threshold(said)
+    preset = make_preset(_text(said.get("preset", DEFAULT_PRESET), "preset"), {}).name
     opened = await _done(viewer.session.opened(made.image))
-    checked = await _done(
-        viewer.session.worker.ask(
-            lambda: viewer.what_ifs.check(opened, made, dice_threshold, preset)
+
+    def work() -> dict[str, Any]:
+        session, network, other = viewer.session, viewer.network, other_image(made)
+        name = name_of_painted(opened, made, session.case_name(opened), network.slice_index)
+        return session.saved(
+            name,
+            lambda folder: save_painted(
+                made,
+                opened,
+                network,
+                folder,
+                preset=preset,
+                dice_threshold=dice_threshold,
+                other=None if other is None else session.path(other),
+            ),
         )
-    )
-    return JSONResponse(
-        {
-            "figures": checked_figures(checked),
-            "sentence": checked.summary(),
-            "dice": checked.dice,
-            "suffices": checked.suffices,
-            "passes": checked.values.cost.pass_equivalents,
-        }
-    )
+
+    return JSONResponse(await run_in_threadpool(work))
 
 
 async def _drawn(viewer: Viewer, request: Request) -> Response:
@@ -476,13 +511,7 @@ async def _drawn(viewer: Viewer, request: Request) -> Response:
 async def _shown(viewer: Viewer, request: Request) -> Response:
     made = viewer.what_ifs.get(request.path_params["id"])
     opened = await _done(viewer.session.opened(made.image))
-    plane, number = _plane(request, opened)
-
-    def make() -> tuple[bytes, str]:
-        taken = opened.planes.take(made.shown, plane, number)
-        return picture_of(taken, *opened.shown_range, None, None)
-
-    return await _picture_answer(request, make)
+    return await _picture_of(request, opened, made.shown)
 
 
 async def _events(viewer: Viewer, request: Request) -> Response:
@@ -542,6 +571,9 @@ _ROUTES: list[tuple[str, str, Answering]] = [
     ("GET", "/explanations/{id}/picture.png", _overview),
     ("POST", "/what-if", _what_if),
     ("POST", "/what-if/{id}/check", _check),
+    ("POST", "/what-if/{id}/save", _save_painted),
+    ("GET", "/checks/{id}", _check_so_far),
+    ("DELETE", "/checks/{id}", _cancel_check),
     ("GET", "/what-if/{id}/drawn", _drawn),
     ("GET", "/what-if/{id}/shown", _shown),
     ("GET", "/events", _events),

@@ -10,6 +10,7 @@ from typing import Any
 from misure._version import __version__
 from misure.datasets.image_files import ImageFiles
 from misure.datasets.sample import AS_IT_IS, Dataset, Reading, files_of
+from misure.errors import InputError
 from misure.explanation.baselines import BASELINE_IMAGES
 from misure.explanation.presets import DEFAULT_PRESET, PRESETS
 from misure.images.channel_names import case_of_files
@@ -21,6 +22,7 @@ from misure.viewer.jobs import Worker
 from misure.viewer.opened import Opened
 
 DICE_THRESHOLD = 0.9
+_MOST_FOLDERS = 10_000
 _OPEN_MB = 1200
 
 
@@ -66,7 +68,8 @@ class Session:
         full_size: Callable[[int], str] | None = None,
     ) -> None:
         self.images, self.network, self.out = images, network, out
-        self.run, self.report, self.full_size = run, report, full_size
+        self.run, self.report = run, report
+        self._out_was_there = out.is_dir()
         self.worker = Worker()
         self.drawing = asyncio.Lock()  # of figures, which is not for two threads
         self._opened: Cache[int, Opened] = Cache(_OPEN_MB)
@@ -120,7 +123,7 @@ class Session:
             return known
         assert self.images is not None  # noqa: S101  # as checked
         sample, network = self.images[number], self.network
-        path = self._path(number)
+        path = self.path(number)
         model, reading = (network.model, network.reading) if network else (None, AS_IT_IS)
         pixels = sample.image if model is None else sample.image.to(model.device)
         opened = Opened.of(
@@ -134,7 +137,31 @@ class Session:
         self._opened.put(number, opened, opened.num_bytes)
         return opened
 
-    def _path(self, number: int) -> Path:
+    def saved(self, name: str, save: Callable[[Path], None]) -> dict[str, Any]:
+        """Saves in a new folder below `out`, and says where and which files.
+
+        Args:
+            name: of the folder; with a number if there is one of that name.
+            save: writes it, completely or not at all.
+
+        Raises:
+            InputError: nothing can be written there.
+        """
+        made_again = self._out_was_there and not self.out.is_dir()
+        folder = new_folder(self.out, name)
+        try:
+            save(folder)
+        except OSError as error:
+            raise InputError(
+                f"expected a folder that can be written to, nothing was saved in {self.out}: "
+                f"{error.strerror or error}."
+            ) from error
+        self._out_was_there = True
+        files = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        again = {"made_again": str(self.out)} if made_again else {}
+        return {"folder": str(folder), "files": files, **again}
+
+    def path(self, number: int) -> Path:
         """The image as `misure explain` takes it; empty if no file is known."""
         assert self.images is not None  # noqa: S101  # as checked
         if isinstance(self.images, ImageFiles):
@@ -150,3 +177,16 @@ class Session:
     def end(self, timeout_s: float = 1.0) -> bool:
         """Ends all work after the pass that is being made; whether it ended in time."""
         return self.worker.end(timeout_s)
+
+
+def new_folder(out: Path, name: str) -> Path:
+    """A folder below `out` that is not there yet: `name`, or `name-2` and so on.
+
+    Raises:
+        InputError: there are too many.
+    """
+    for number in range(1, _MOST_FOLDERS):
+        folder = out / (name if number == 1 else f"{name}-{number}")
+        if not folder.exists() and not folder.is_symlink():
+            return folder
+    raise InputError(f"expected fewer than {_MOST_FOLDERS} folders {name} in {out}.")

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from misure._util.progress import OnStep
 from misure.errors import InputError
 from misure.explanation.check import CheckedRegion, check_region
 from misure.explanation.content_controls import fitted_to
@@ -18,7 +19,8 @@ from misure.viewer.session import Session
 
 _KEPT_MB = 300
 _MOST_EDGE_PX = 256
-_OF_IMAGE = "image:"
+OF_IMAGE = "image:"
+"""What stands before the number of an image of the session that is a baseline image."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -124,11 +126,12 @@ class WhatIfs:
         return made
 
     def check(
-        self, opened: Opened, made: WhatIf, dice_threshold: float, preset: str
+        self, opened: Opened, made: WhatIf, dice_threshold: float, preset: str, on_step: OnStep
     ) -> CheckedRegion:
         """Measures a region as a search does; called on the thread of the network.
 
-        It is shown on the baseline image, and with the edge, of the what-if.
+        It is shown on the baseline image, and with the edge, of the what-if. `on_step` is called
+        between passes, and may raise.
         """
         return check_region(
             opened.drawn.model,
@@ -140,6 +143,7 @@ class WhatIfs:
             spacing_mm=opened.spacing_mm,
             baseline_image=self.baseline_image(opened, made.baseline),
             edge_px=made.edge_px,
+            on_step=on_step,
         )
 
     def _shown(self, opened: Opened, region: Tensor, baseline: str, edge_px: int) -> Tensor:
@@ -161,11 +165,11 @@ class WhatIfs:
             InputError: it has other channels or axes, or runs code.
             LookupError: no such image.
         """
-        if not baseline.startswith(_OF_IMAGE):
+        if not baseline.startswith(OF_IMAGE):
             if "," in baseline or ":" in baseline:  # python: would run a file
                 raise InputError(f"expected one baseline image, got {baseline[:50]!r}.")
             return baseline
-        number = baseline.removeprefix(_OF_IMAGE)
+        number = baseline.removeprefix(OF_IMAGE)
         if not number.isdecimal() or len(number) > 9:
             raise InputError(f"expected image:J, got {baseline[:50]!r}.")
         self._session.check_number(int(number))

@@ -3,6 +3,7 @@
 import { found, refresh, update } from "./explain.js";
 import { notice } from "./notices.js";
 import { address, tab } from "./server.js";
+import { checkTold, refreshCheck } from "./whatif.js";
 
 const GONE_AFTER_MS = 8000; // until an unreachable server is said to have ended
 const AGAIN_MS = 1500;
@@ -24,6 +25,7 @@ export function listen() {
 function told(event) {
   if (event.type === "explanation") update(withoutType(event));
   else if (event.type === "found") found(event);
+  else if (event.type === "check") checkTold(withoutType(event));
   else if (event.type === "error") notice(event.sentence);
   else if (event.type === "end") hasEnded = true;
 }
@@ -37,6 +39,7 @@ function arrived() {
   hasEnded = false;
   banner.hidden = true;
   refresh(); // what happened before the stream was open
+  refreshCheck();
 }
 
 function lost() {

@@ -147,12 +147,12 @@ function seconds(value) {
   return `, ${Math.max(1, Math.round(value))} s left`;
 }
 
-function progressOf(entry) {
+export function progressOf(entry) {
   if (entry.status === "queued") return "waits";
   if (entry.status === "cancelled") return "cancelled";
   if (entry.status === "failed") return "failed";
   if (entry.status === "done") return `explained, ${entry.preset}`;
-  const passes = entry.max_passes ? `${entry.passes ?? 0} of ${entry.max_passes} passes` : "";
+  const passes = entry.max_passes ? `${entry.passes ?? 0} of ${entry.max_passes} ${entry.unit}` : "";
   const left = typeof entry.seconds_left === "number" ? seconds(entry.seconds_left) : "";
   return [entry.doing, `${passes}${left}`].filter(Boolean).join(": ") || "starts";
 }
@@ -255,6 +255,9 @@ function nestedNames(entry) {
 function buildNested(entry, isDone) {
   const names = isDone ? nestedNames(entry) : [];
   part("nested").hidden = names.length < 2;
+  part("no-nested").hidden = !isDone || names.length >= 2;
+  part("no-nested").textContent = `The preset ${entry.preset} looks for no regions of a lower or `
+    + "higher Dice, so there is no slider through them.";
   const range = part("nested-range");
   range.max = Math.max(0, names.length - 1);
   const usual = names.findIndex((name) => thresholdOf(name) >= (entry.dice_threshold ?? 0.9));
@@ -280,10 +283,16 @@ part("nested-range").addEventListener("input", () => {
 part("save").addEventListener("click", async () => {
   const answer = await guarded(() => postJson(`explanations/${state.explanation}/save`));
   if (!answer) return;
-  part("saved").hidden = false;
-  part("saved").textContent = `Saved in ${answer.folder}: ${answer.files.join(", ")}`;
-  say("Saved");
+  tellSaved(part("saved"), answer);
 });
+
+// What the server answers to saving.
+export function tellSaved(element, { folder, files, made_again: madeAgain }) {
+  const anew = madeAgain ? ` The folder ${madeAgain} was gone, and was made again.` : "";
+  element.hidden = false;
+  element.textContent = `Saved in ${folder}: ${files.join(", ")}.${anew}`;
+  say(element.textContent);
+}
 
 part("copy").addEventListener("click", () => guarded(async () => {
   await navigator.clipboard.writeText(part("command").textContent);

@@ -91,7 +91,7 @@ export function whatIfMask(view, answer) {
 }
 
 export function whatIfPicture(view, answer) {
-  return asked(view, `what-if/${answer.id}/shown`, {}, bitmapOf);
+  return asked(view, `what-if/${answer.id}/shown`, pictureQuery(), bitmapOf);
 }
 
 export function layersOf(view, hidden) {

@@ -20,7 +20,7 @@ export function share(fraction) {
   const percent = 100 * fraction;
   if (percent === 0) return "0 %";
   if (percent < 0.01) return "under 0.01 %";
-  return `${percent.toFixed(percent < 1 ? 2 : 1)} %`;
+  return `${percent < 1 ? percent.toPrecision(1) : percent.toFixed(1)} %`;
 }
 
 function build() {

@@ -49,6 +49,16 @@ export function voxelAt(plane, slice, row, column, shape) {
   return plane.axis === 1 ? [z, slice, column] : [z, column, slice];
 }
 
+// A voxel (z, y, x), or a pixel, as --point takes it: in the order in which the image is stored.
+export function pointOf(image, voxel) {
+  if (!image.is_volume) return voxel.slice(1);
+  const stored = [0, 0, 0];
+  image.order.forEach(([axis, isTurned], i) => {
+    stored[axis] = isTurned ? image.shape[i] - 1 - voxel[i] : voxel[i];
+  });
+  return stored;
+}
+
 export function indexAt(plane, slice, row, column) {
   return plane.start + slice * plane.sliceStep + row * plane.rowStep + column * plane.columnStep;
 }

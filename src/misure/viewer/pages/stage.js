@@ -4,7 +4,7 @@ import { View } from "./canvas.js";
 import { hiddenPicture } from "./hidden.js";
 import { labelsOf, layersOf } from "./layers.js";
 import { listen } from "./pointer.js";
-import { limited, placeIn, planesOf, sliceOf, voxelAt } from "./planes.js";
+import { limited, placeIn, planesOf, pointOf, sliceOf, voxelAt } from "./planes.js";
 import { objectName, objectOf, on, set, state } from "./state.js";
 
 const ZOOM_STEP = 1.25;
@@ -143,10 +143,20 @@ function tellPixel(view) {
   const { pixel } = view;
   const hovered = objectAt(view, pixel);
   const object = objectOf(hovered);
-  const place = pixel ? `row ${pixel.row}, column ${pixel.column}` : "";
-  hoverText.textContent = object ? `${objectName(object)} · ${place}` : place;
+  hoverText.textContent = placeText(view.plane, pixel, object);
   view.element.classList.toggle("on-object", object !== null);
   set({ hovered });
+}
+
+// In a volume the point is that of --point. Beside the image the text names that of the cross-hair,
+// so that it can be copied.
+function placeText(plane, pixel, object) {
+  const { image, position } = state;
+  if (!pixel) return image.is_volume ? `--point ${pointOf(image, position).join(",")}` : "";
+  const voxel = voxelAt(plane, sliceOf(plane, position), pixel.row, pixel.column, image.shape);
+  const place = image.is_volume ? `--point ${pointOf(image, voxel).join(",")}`
+    : `row ${pixel.row}, column ${pixel.column}`;
+  return object ? `${objectName(object)} · ${place}` : place;
 }
 
 const actions = {
@@ -205,7 +215,11 @@ export function pixelForPixel() {
 
 on(["image"], build);
 on(["layout"], arrange);
-on(["position"], () => views.forEach((view) => view.showSlice?.()));
+on(["position", "planes"], () => {
+  views.forEach((view) => view.showSlice?.());
+  const isOver = views.some((view) => view.pixel);
+  if (views.length && !isOver) hoverText.textContent = placeText(views[0].plane, null, null);
+});
 on(
   ["position", "channel", "window", "mode", "tool", "object", "hovered", "entries", "explanation",
     "nested", "whatIf", "overlays", "opacity", "brushPx"],

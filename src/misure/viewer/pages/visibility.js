@@ -6,15 +6,42 @@ const MOST_REMEMBERED = 60e6; // flipped pixels that are kept for undo
 
 export class Visibility {
   constructor(size) {
-    this.shown = new Uint8Array(size).fill(1);
-    this.numShown = size;
+    this.size = size;
+    this.bytes = new Uint8Array(size).fill(1);
+    this.bits = null; // instead of the bytes, while it rests
     this.done = []; // for each action the pixels that it flipped
     this.undone = [];
     this.stroke = null;
   }
 
-  get fraction() {
-    return this.numShown / this.shown.length;
+  // 1 for each pixel that is shown, else 0.
+  get shown() {
+    if (this.bits) this.#wake();
+    return this.bytes;
+  }
+
+  // Flipped pixels that are kept for undo.
+  get numSteps() {
+    return [...this.done, ...this.undone].reduce((sum, action) => sum + action.length, 0);
+  }
+
+  forgetSteps() {
+    this.done = [];
+    this.undone = [];
+  }
+
+  // Takes an eighth of the room until it is looked at again.
+  rest() {
+    if (this.bits) return;
+    this.bits = new Uint8Array(Math.ceil(this.size / 8));
+    for (let i = 0; i < this.size; i++) this.bits[i >> 3] |= this.bytes[i] << (i & 7);
+    this.bytes = null;
+  }
+
+  #wake() {
+    this.bytes = new Uint8Array(this.size);
+    for (let i = 0; i < this.size; i++) this.bytes[i] = (this.bits[i >> 3] >> (i & 7)) & 1;
+    this.bits = null;
   }
 
   begin() {
@@ -23,8 +50,7 @@ export class Visibility {
 
   put(index, value) {
     if (this.shown[index] === value) return;
-    this.shown[index] = value;
-    this.numShown += value ? 1 : -1;
+    this.bytes[index] = value;
     this.stroke.push(index);
   }
 
@@ -53,7 +79,7 @@ export class Visibility {
   // Shows what `wanted` says of each pixel (0 or 1), as one action.
   fill(wanted) {
     this.begin();
-    for (let index = 0; index < this.shown.length; index++) {
+    for (let index = 0; index < this.size; index++) {
       this.put(index, wanted(index) ? 1 : 0);
     }
     return this.end();
@@ -62,10 +88,8 @@ export class Visibility {
   #flip(from, to) {
     const action = from.pop();
     if (!action) return false;
-    for (const index of action) {
-      this.shown[index] ^= 1;
-      this.numShown += this.shown[index] ? 1 : -1;
-    }
+    const { shown } = this;
+    for (const index of action) shown[index] ^= 1;
     to.push(action);
     return true;
   }

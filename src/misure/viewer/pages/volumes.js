@@ -49,7 +49,7 @@ function buildPlanes(image) {
 
 function buildChannels(image) {
   part("channel-line").hidden = image.channels.length < 2;
-  const all = image.channels.length === 3 && !image.is_volume ? [new Option("colours", "rgb")] : [];
+  const all = image.is_colour ? [new Option("colours", "rgb")] : [];
   part("channel").replaceChildren(
     ...all, ...image.channels.map((name, number) => new Option(name, number)),
   );

@@ -1,51 +1,63 @@
 // What if: what is hidden and shown, what the network then draws, and whether it is a region.
 
-import { figures } from "./explain.js";
+import { figures, progressOf, tellSaved } from "./explain.js";
 import { repaint, touch } from "./hidden.js";
 import { drawInset } from "./inset.js";
 import { labelsOf, mainRegion, superpixelsOf } from "./layers.js";
-import { guarded, say } from "./notices.js";
+import { guarded, notice, say } from "./notices.js";
 import { chosen, share } from "./objects.js";
 import { indexAt, sliceOf } from "./planes.js";
 import { greyPng } from "./png.js";
-import { postJson, postPng } from "./server.js";
+import { getJson, postJson, postPng, remove } from "./server.js";
 import { redraw } from "./stage.js";
 import { named, objectName, objectOf, on, set, shownEntry, state } from "./state.js";
 import { Visibility, boxOf, paint } from "./visibility.js";
 import { regionEverywhere, objectEverywhere } from "./whole.js";
 
 const PAUSE_MS = 180; // after the last change, before the network is asked
-const MOST_IMAGES = 3; // whose masks are kept
+const MOST_AWAKE = 3; // images whose masks take a byte a pixel; those of others take a bit
+const MOST_STEPS = 60e6; // flipped pixels that are kept for undo, of all images together
 const REPLACED = 409;
 
 const part = (name) => document.getElementById(name);
 const masks = new Map(); // number of an image -> Visibility
 
+let newest = null; // number of the image whose mask was asked for last
 let stroke = null; // {view, last, value}
 let sent = 0; // questions
 let shownAnswer = 0; // the newest question whose answer is shown
 let timer = null;
+let checking = null; // what is known of the check of what is visible now
 
+// What is visible in the image that is open. That of every image is kept as long as the page is.
 export function visibility() {
   const { number, shape } = state.image;
-  if (!masks.has(number)) {
-    masks.set(number, new Visibility(shape.reduce((a, b) => a * b, 1)));
-    for (const old of masks.keys()) {
-      if (masks.size > MOST_IMAGES && old !== number) masks.delete(old);
-    }
-  }
-  return masks.get(number);
+  if (newest === number) return masks.get(number);
+  const mask = masks.get(number) ?? new Visibility(shape.reduce((a, b) => a * b, 1));
+  masks.delete(number);
+  masks.set(number, mask); // the newest at the end
+  newest = number;
+  [...masks.values()].slice(0, -MOST_AWAKE).forEach((old) => old.rest());
+  forgetSteps();
+  return mask;
 }
 
-function changed(isDrawn = false) {
+// Undo reaches back as far as there is room, in the images that were not looked at for longest least.
+function forgetSteps() {
+  let steps = [...masks.values()].reduce((sum, mask) => sum + mask.numSteps, 0);
+  for (const mask of masks.values()) {
+    if (steps <= MOST_STEPS) return;
+    steps -= mask.numSteps;
+    mask.forgetSteps();
+  }
+}
+
+function changed({ isDrawn = false, isSame = false } = {}) {
   if (!isDrawn) repaint();
   part("undo").disabled = !visibility().done.length;
   part("redo").disabled = !visibility().undone.length;
-  part("check").disabled = true;
-  part("check-sentence").textContent = "";
-  figures(part("check-figures"), []);
   redraw();
-  askSoon();
+  askSoon(isSame);
 }
 
 export function strokeStart(view, point, event) {
@@ -71,7 +83,7 @@ export function strokeMove(view, points) {
 export function strokeEnd() {
   if (!stroke) return;
   stroke = null;
-  if (visibility().end()) changed(true);
+  if (visibility().end()) changed({ isDrawn: true });
 }
 
 export function strokeCancel() {
@@ -137,14 +149,17 @@ export async function resetTo(isComplement) {
   const entry = shownEntry();
   const name = entry?.image === state.image.number && mainRegion(entry);
   if (!name) return;
-  part("check").disabled = true; // what is shown now is not what was asked for
+  for (const id of ["check", "save-painted"]) part(id).disabled = true; // until it is asked about
   const pixels = await guarded(() => regionEverywhere(entry.id, name));
   if (pixels && visibility().fill((index) => Boolean(pixels[index]) !== isComplement)) changed();
-  else part("check").disabled = !state.whatIf || shownAnswer !== sent;
+  else offerCheck();
 }
 
-export function askSoon() {
+// `isSame`: the region is the one that was asked about before.
+export function askSoon(isSame = false) {
   clearTimeout(timer);
+  if (!isSame) forgetCheck();
+  for (const name of ["check", "save-painted"]) part(name).disabled = true;
   if (state.mode === "what-if" && state.server.can_explain) timer = setTimeout(ask, PAUSE_MS);
 }
 
@@ -163,7 +178,7 @@ async function ask() {
   if (!answer || answer.object !== object || number < shownAnswer || image !== state.image) return;
   shownAnswer = number;
   set({ whatIf: answer });
-  part("check").disabled = number !== sent;
+  offerCheck();
 }
 
 async function question(image, object) {
@@ -183,16 +198,76 @@ async function check() {
   const answer = state.whatIf;
   if (!answer) return;
   part("check").disabled = true;
-  part("check").textContent = "Checks …";
   const told = await guarded(() => postJson(`what-if/${answer.id}/check`, {
     preset: part("preset").value, dice_threshold: wantedDice(),
   }));
-  part("check").textContent = "This is a region: check it";
-  part("check").disabled = false;
-  if (!told || state.whatIf?.id !== answer.id) return;
-  part("check-sentence").textContent = told.sentence;
-  figures(part("check-figures"), told.figures);
-  say(told.sentence);
+  if (!told) tellCheck(null);
+  else if (state.whatIf?.id !== answer.id) remove(`checks/${told.id}`);
+  else {
+    tellCheck(told);
+    refreshCheck(); // it may have ended before this answer came
+  }
+}
+
+// What is told of a check, by the stream of events or by an answer; null: there is none.
+function tellCheck(told) {
+  checking = told;
+  const isOpen = told?.status === "queued" || told?.status === "running";
+  part("check-progress").hidden = !isOpen;
+  offerCheck();
+  part("check-sentence").textContent = told?.sentence ?? told?.error
+    ?? (told?.status === "cancelled" ? "The check was cancelled." : "");
+  figures(part("check-figures"), told?.figures ?? []);
+  if (isOpen) {
+    part("check-doing").textContent = progressOf(told);
+    Object.assign(part("check-bar"), { max: told.max_passes, value: told.passes });
+    say(`Check: ${progressOf(told)}`, false);
+  } else if (told) say(part("check-sentence").textContent);
+}
+
+function isChecking() {
+  return checking?.status === "queued" || checking?.status === "running";
+}
+
+export function checkTold(told) {
+  if (checking?.id === told.id && isChecking()) tellCheck(told);
+}
+
+// What the server knows of the check, for instance after it was away.
+export async function refreshCheck() {
+  if (!isChecking()) return;
+  const { id } = checking;
+  const failed = (error) => ({ id, status: "failed", error: error.message });
+  const told = await getJson(`checks/${id}`).catch((error) => error.status && failed(error));
+  if (told) checkTold(told);
+}
+
+// Another region is asked about: a check of the one before is no longer wanted.
+function forgetCheck() {
+  part("painted-saved").hidden = true;
+  if (!checking) return;
+  const [{ id }, wasOpen] = [checking, isChecking()];
+  tellCheck(null);
+  if (!wasOpen) return;
+  guarded(() => remove(`checks/${id}`));
+  notice("The check was cancelled: it was of what was visible before.", "note");
+}
+
+// What is visible can be checked and saved once the newest question about it is answered.
+function offerCheck() {
+  const isFresh = Boolean(state.whatIf) && shownAnswer === sent;
+  part("check").disabled = !isFresh || isChecking();
+  part("save-painted").disabled = !isFresh;
+}
+
+async function save() {
+  const answer = state.whatIf;
+  if (!answer) return;
+  const saved = await guarded(() => postJson(`what-if/${answer.id}/save`, {
+    preset: part("preset").value, dice_threshold: wantedDice(),
+  }));
+  if (!saved || state.whatIf?.id !== answer.id) return;
+  tellSaved(part("painted-saved"), saved);
 }
 
 function tell() {
@@ -233,6 +308,7 @@ export function buildBaselines() {
 }
 
 function imageChanged() {
+  forgetCheck();
   set({ whatIf: null });
   shownAnswer = sent + 1;
   buildBaselines();
@@ -247,7 +323,7 @@ function modeChanged() {
   if (!isWhatIf || !state.image) return;
   if (!objectOf(state.object) && chosen() >= 0) set({ object: chosen() });
   set({ overlays: { ...state.overlays, segmentation: state.tool === "objects" } });
-  changed();
+  changed({ isSame: checking?.object === state.object });
 }
 
 function offerRegion() {
@@ -259,12 +335,16 @@ function offerRegion() {
 on(["image"], imageChanged);
 on(["mode"], modeChanged);
 on(["object"], () => state.image && state.mode === "what-if" && askSoon());
-on(["whatIf", "mode", "position"], tell);
+on(["whatIf", "mode", "position", "channel", "window"], tell);
 on(["explanation", "entries", "nested", "image"], offerRegion);
-for (const name of ["baseline", "edge"]) part(name).addEventListener("change", askSoon);
+for (const name of ["baseline", "edge"]) part(name).addEventListener("change", () => askSoon());
 part("undo").addEventListener("click", undo);
 part("redo").addEventListener("click", redo);
 part("all-shown").addEventListener("click", showAll);
 part("to-region").addEventListener("click", () => resetTo(false));
 part("to-complement").addEventListener("click", () => resetTo(true));
 part("check").addEventListener("click", check);
+part("check-cancel").addEventListener("click", () => {
+  if (checking) guarded(() => remove(`checks/${checking.id}`));
+});
+part("save-painted").addEventListener("click", save);
