@@ -44,13 +44,12 @@ def _hide(page, row, column):
 
 def test_what_is_painted_in_each_of_many_images_is_kept(page):
     page.what_if()
-    for number in range(len(NAMES)):
+    for number in (1, 2, 3, 4, 5, 0):
         page.choose("images", str(number))
         until(lambda n=number: page.state("image.number") == n and page.state("whatIf"))
         _hide(page, 2, 3 + number)
-    for number in range(len(NAMES)):
+    for number in (1, 2, 3, 4, 5, 0):
         page.choose("images", str(number))
-        until(lambda n=number: page.state("image.number") == n and page.state("whatIf"))
         until(lambda n=number: (page.state("whatIf") or {}).get("image") == n)
         assert np.argwhere(~page.shown()).tolist() == [[2, 3 + number]]
     page.click("#undo")

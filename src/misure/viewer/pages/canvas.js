@@ -63,9 +63,13 @@ export class View {
 
   // Zooms by a factor and keeps a place of the element where it is.
   zoomBy(factor, at = this.#middle()) {
-    const point = this.pointAt(at.x, at.y);
+    this.zoomTo(this.zoom * factor, this.pointAt(at.x, at.y), at);
+  }
+
+  // Zooms, and puts a point of the image at a place of the element.
+  zoomTo(zoom, point, at) {
     const least = Math.min(this.#fitting(), 1) * 0.9;
-    this.zoom = Math.max(least, Math.min(MOST_ZOOM, this.zoom * factor));
+    this.zoom = Math.max(least, Math.min(MOST_ZOOM, zoom));
     this.isFitted = false;
     this.left = at.x - point.x * this.across;
     this.top = at.y - point.y * this.down;

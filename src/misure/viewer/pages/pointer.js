@@ -25,7 +25,7 @@ export function listen(view, act) {
     fingers.set(event.pointerId, at);
     if (fingers.size === 2) {
       if (gesture?.kind === "stroke") act.strokeCancel();
-      gesture = { kind: "pinch" };
+      gesture = pinchStart(view, fingers);
     } else if (fingers.size === 1) {
       gesture = { kind: kindOf(event, act), start: at, last: at };
       if (gesture.kind === "stroke") act.strokeStart(view, view.pointAt(at.x, at.y), event);
@@ -43,7 +43,8 @@ export function listen(view, act) {
     const before = fingers.get(event.pointerId);
     if (!before) return;
     if (gesture.kind === "pinch") {
-      pinch(view, fingers, event.pointerId, at);
+      fingers.set(event.pointerId, at);
+      if (fingers.size === 2) pinch(view, fingers, gesture);
       act.zoomed();
     } else if (gesture.kind === "stroke") {
       act.strokeMove(view, event.getCoalescedEvents?.().length
@@ -97,12 +98,18 @@ function kindOf(event, act) {
   return act.isPainting() ? "stroke" : "click";
 }
 
-function pinch(view, fingers, moved, at) {
-  const [first, second] = [...fingers.values()];
-  const before = { x: (first.x + second.x) / 2, y: (first.y + second.y) / 2 };
-  const wide = Math.hypot(first.x - second.x, first.y - second.y);
-  const [a, b] = [...fingers].map(([number, place]) => (number === moved ? at : place));
-  const after = { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
-  view.moveBy(after.x - before.x, after.y - before.y);
-  if (wide > 10) view.zoomBy(Math.hypot(a.x - b.x, a.y - b.y) / wide, after);
+function between(fingers) {
+  const [a, b] = [...fingers.values()];
+  return { at: { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 }, wide: Math.hypot(a.x - b.x, a.y - b.y) };
+}
+
+// What two fingers began with: the point of the image between them stays between them.
+function pinchStart(view, fingers) {
+  const { at, wide } = between(fingers);
+  return { kind: "pinch", wide: Math.max(10, wide), zoom: view.zoom, point: view.pointAt(at.x, at.y) };
+}
+
+function pinch(view, fingers, start) {
+  const { at, wide } = between(fingers);
+  view.zoomTo((start.zoom * wide) / start.wide, start.point, at);
 }
