@@ -106,10 +106,12 @@ def test_two_fingers_zoom_and_move_and_one_paints(page):
         touch("touchStart", (x - 40, y))  # begins as a stroke
         touch("touchStart", (x - 40, y), (x + 40, y))
         touch("touchMove", (x - 80, y), (x + 80, y))
+        until(lambda: view()[0] > 1.5 * fitted)  # a touch is told with the next picture
         zoom, left, top = view()
         assert zoom == pytest.approx(2 * fitted, rel=0.03)
         assert np.abs(np.subtract(page.place(15, 15), (x, y))).max() <= 2
         touch("touchMove", (x - 50, y + 20), (x + 110, y + 20))
+        until(lambda: abs(view()[2] - top - 20) < 3)
         moved = view()
         assert moved[0] == pytest.approx(zoom, rel=0.03)
         assert np.subtract(moved[1:], (left, top)) == pytest.approx([30, 20], abs=3)
