@@ -40,6 +40,7 @@ function item(object) {
   const choose = button("name", [swatch(object), text("span", objectName(object)),
     text("small", sizeOf(object))]);
   choose.addEventListener("click", () => choosing(object.number));
+  choose.title = `Its share of the ${state.image.is_volume ? "volume" : "image"}`;
   row.append(choose);
   if (state.server.can_explain) {
     const start = button("start", ["Explain"]);
@@ -53,9 +54,8 @@ function item(object) {
 }
 
 function sizeOf(object) {
-  const unit = state.image.is_volume ? "volume" : "image";
   const score = typeof object.score === "number" ? `, score ${object.score.toFixed(2)}` : "";
-  return `${share(object.area_fraction)} of the ${unit}${score}`;
+  return `${share(object.area_fraction)}${score}`;
 }
 
 function button(name, parts) {
