@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from misure._util.progress import OnStep
+from misure._util.drawing import InNotebook
+from misure._util.progress import OnStep, shown_progress
 from misure._util.records import Record, plain
 from misure.errors import InputError, entrance
 from misure.explanation.explain import choose_preset
@@ -125,6 +126,8 @@ def check_region(
     spacing_mm: Sequence[float] | None = None,
     other_images: Sequence[Tensor] = (),
     on_step: OnStep | None = None,
+    progress: bool | None = None,
+    class_names: str | Sequence[str] = (),
     **options: Any,
 ) -> CheckedRegion:
     """Whether a region suffices for a target: what `explain` measures of the region that it finds.
@@ -135,7 +138,7 @@ def check_region(
 
     Args:
         model, image, target, dice_threshold, preset, seed, other_image, other_image_name,
-            spacing_mm, other_images, on_step, options: as of `explain`.
+            spacing_mm, other_images, on_step, progress, class_names, options: as of `explain`.
         region: (*spatial) bool, what is shown.
 
     Raises:
@@ -160,7 +163,7 @@ def check_region(
         other_image=other_image,
         other_image_name=other_image_name,
         spacing_mm=check_spacing(spacing_mm, pixels.ndim - 1),
-        on_step=on_step,
+        on_step=None,
         other_images=other_images,
     )
     with shown_progress(progress, on_step) as told:

@@ -9,7 +9,6 @@ from misure._util.words import share
 from misure.explanation.by_channel_record import ByChannelRecord
 from misure.explanation.dust import dust_note
 from misure.explanation.record import baseline_image_note, small_changes_note, transfer_source
-from misure.explanation.summary import share
 from misure.reports.annotations import Annotated
 from misure.reports.answers import effect_labels, hidden_captions
 from misure.reports.figures import LABELS, figures_of, notes_of
@@ -304,7 +303,7 @@ def channels_of(by_channel: ByChannelRecord) -> dict[str, Any]:
     said = (
         f"With other places in each channel, {share(by_channel.area_fraction)} of all pixels of "
         f"all channels suffice, Dice {by_channel.dice:.3f} (sufficient region "
-        f"{share(by_channel.sufficient_area_fraction)}, Dice {by_channel.sufficient_dice:.3f})"
-        f"{ended}."
+        f"{share(by_channel.sufficient_area_fraction)}, "
+        f"Dice {by_channel.sufficient_dice:.3f}){ended}."
     )
     return {"rows": rows, "said": said}

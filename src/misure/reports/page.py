@@ -18,10 +18,10 @@ from typing import Any, Self
 import jinja2
 
 from misure._util.files import durable_file
+from misure._util.words import share
 from misure._version import __version__
 from misure.datasets import Dataset
 from misure.errors import InputError, RunFolderError, entrance, printable
-from misure.explanation.summary import share
 from misure.methods import METHODS
 from misure.reliability import ReliabilityModel, score_run
 from misure.reliability.annotated import LabelMap

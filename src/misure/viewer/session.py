@@ -68,7 +68,7 @@ class Session:
         full_size: Callable[[int], str] | None = None,
     ) -> None:
         self.images, self.network, self.out = images, network, out
-        self.run, self.report = run, report
+        self.run, self.report, self.full_size = run, report, full_size
         self._out_was_there = out.is_dir()
         self.worker = Worker()
         self.drawing = asyncio.Lock()  # of figures, which is not for two threads
