@@ -116,7 +116,7 @@ def test_what_is_clicked_and_what_is_listed():
     scene = Scene.of(model, SeenImage(image, placement, "two"))
     labels = [choice.label for choice in scene.choices()]
     assert labels == [
-        "bright, largest of 2", "bright, number 2 by size of 2", "bright, all 2 (20.0%)", "dark (80.0%)",
+        "bright, largest of 2", "bright, number 2 by size of 2", "bright, all 2 (20.0 %)", "dark (80.0 %)",
     ]  # fmt: skip
     assert scene.chosen(scene.choices()[1]).region.sum() == 16
     assert scene.clicked((12.2, 11.7)).region.sum() == 64

@@ -1,5 +1,7 @@
 """Numbers with their nouns, for messages."""
 
+from decimal import Decimal
+
 
 def counted(number: int, noun: str) -> str:
     """A number with its noun, in the plural unless it is 1.
@@ -16,6 +18,8 @@ def share(fraction: float) -> str:
 
     >>> share(0.2443), share(0.0012), share(0.0)
     ('24.4 %', '0.1 %', '0.0 %')
+    >>> share(1 / 512**3)  # a voxel
+    '0.0000007 %'
     """
     percent = 100 * fraction
-    return f"{percent:.1f} %" if percent >= 1 or percent == 0 else f"{percent:.1g} %"
+    return f"{percent:.1f} %" if percent >= 1 or percent == 0 else f"{Decimal(f'{percent:.1g}'):f} %"

@@ -274,7 +274,7 @@ def reduction_note(record: Reduced) -> str:
     small, minimality = record.minimally_sufficient_region, record.minimality
     if minimality and minimality.is_one_minimal:
         return ""
-    passes = f"{counted(passes_together(record), 'pass')}"
+    passes = counted(passes_together(record), "pass equivalent")
     notes = []
     if small.stopped_by == "no_search":
         notes.append("not reduced: no smaller region was searched for")

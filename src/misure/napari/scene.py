@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from misure._util.words import share
 from misure.datasets.image_files import ImageFiles
 from misure.datasets.sample import Reading
 from misure.errors import EmptyTargetError, InputError
@@ -82,7 +83,7 @@ class Scene:
         model, choices = self.segmentation.model, list[Choice]()
         found = self.segmentation.found_classes()
         for one in sorted(found, key=lambda one: model.is_background(one.class_index)):
-            whole = Choice(f"{one.class_name} ({one.area_fraction:.1%})", one.class_index, None)
+            whole = Choice(f"{one.class_name} ({share(one.area_fraction)})", one.class_index, None)
             if one.num_objects == 1 or model.is_background(one.class_index):
                 choices.append(whole)
                 continue
@@ -91,7 +92,7 @@ class Scene:
                 which = "largest" if number == 0 else f"number {number + 1} by size"
                 label = f"{one.class_name}, {which} of {one.num_objects}"
                 choices.append(Choice(label, one.class_index, number))
-            label = f"{one.class_name}, all {one.num_objects} ({one.area_fraction:.1%})"
+            label = f"{one.class_name}, all {one.num_objects} ({share(one.area_fraction)})"
             choices.append(Choice(label, one.class_index, None))
         return choices
 

@@ -11,8 +11,6 @@ from misure.reports.explanation_figures import explanation_figures, figure_of
 from misure.reports.explanation_rows import region_rows
 
 _HINT = re.compile(r"; (--other-image|other_image=\.\.\.) names another$")
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?) ?%")
-_TIMES = re.compile(r"(?<=\d) x (?=the target)")
 
 
 def explained_figures(explanation: Explanation) -> list[list[str]]:
@@ -29,23 +27,6 @@ def checked_figures(checked: CheckedRegion) -> list[list[str]]:
     return [*_without_hint(figure_of(row) for row in rows), _cost(checked.values.cost)]
 
 
-def in_words_of_page(text: str) -> str:
-    """A sentence or a figure with percents and sizes as the page writes them: 24.4 %, 1.20 ×.
-
-    >>> in_words_of_page("24.43% (1.20 x the target, 7% of it outside), 0.004 %")
-    '24.4 % (1.20 × the target, 7 % of it outside), 0.004 %'
-    """
-    return _TIMES.sub(" × ", _PERCENT.sub(lambda found: f"{_number(found[1])} %", text))
-
-
-def _number(text: str) -> str:
-    """A number of a percentage with one digit after the point, more where it would be 0."""
-    value = float(text)
-    if "." not in text or value == 0:
-        return text
-    return f"{value:.1f}" if value >= 1 else f"{value:.1g}"
-
-
 def _cost(cost: CostRecord) -> list[str]:
     """What was spent, called by what was really counted."""
     seconds = f" in {cost.seconds:.0f} s"
@@ -58,10 +39,8 @@ def _cost(cost: CostRecord) -> list[str]:
 
 
 def _without_hint(figures: Iterable[list[str]]) -> list[list[str]]:
-    """The figures without the name of an option that the page does not have, in its words."""
-    return [
-        [name, in_words_of_page(_HINT.sub("", value)), meaning] for name, value, meaning in figures
-    ]
+    """The figures without the name of an option that the page does not have."""
+    return [[name, _HINT.sub("", value), meaning] for name, value, meaning in figures]
 
 
 def curve_of(explanation: Explanation) -> list[list[Any]]:

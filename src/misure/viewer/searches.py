@@ -19,7 +19,7 @@ from misure.explanation.record import CostRecord
 from misure.models.cost import Cost
 from misure.models.target import Target
 from misure.viewer.cache import Cache
-from misure.viewer.figures import checked_figures, in_words_of_page
+from misure.viewer.figures import checked_figures
 from misure.viewer.jobs import Ended
 from misure.viewer.opened import Opened
 from misure.viewer.session import Session
@@ -327,7 +327,7 @@ class Searches:
             checked = what_ifs.check(opened, made, asked.dice_threshold, asked.preset, on_step)
         entry.result = {
             "figures": checked_figures(checked),
-            "sentence": in_words_of_page(checked.summary()),
+            "sentence": checked.summary(),
             "dice": checked.dice,
             "suffices": checked.suffices,
         }

@@ -25,7 +25,7 @@ from misure.images.orientation import as_stored
 from misure.viewer import requests
 from misure.viewer.access import Access
 from misure.viewer.events import Events
-from misure.viewer.figures import curve_of, explained_figures, in_words_of_page
+from misure.viewer.figures import curve_of, explained_figures
 from misure.viewer.jobs import Ended, Replaced
 from misure.viewer.opened import Opened
 from misure.viewer.painted import name_of_painted, other_image, save_painted
@@ -311,7 +311,7 @@ def _whole_record(viewer: Viewer, entry: Entry, opened: Opened) -> dict[str, Any
     return {
         **entry.record(),
         "figures": explained_figures(explanation),
-        "sentence": in_words_of_page(explanation.summary()),
+        "sentence": explanation.summary(),
         "curve": curve_of(explanation),
         "command": command_of(opened, entry.asked, viewer.network),
         "regions": [*viewer.searches.regions(entry.id)],

@@ -18,9 +18,8 @@ export function connect(start, choose) {
 
 export function share(fraction) {
   const percent = 100 * fraction;
-  if (percent === 0) return "0 %";
-  if (percent < 0.01) return "under 0.01 %";
-  return `${percent < 1 ? percent.toPrecision(1) : percent.toFixed(1)} %`;
+  const isPlain = percent >= 1 || percent === 0;
+  return `${isPlain ? percent.toFixed(1) : percent.toLocaleString("en", { maximumSignificantDigits: 1 })} %`;
 }
 
 function build() {

@@ -1,7 +1,7 @@
 // What is said of an object.
 
 // As many digits as it takes not to say 0.
-const percent = (share) => `${100 * share >= 1 || share === 0 ? (100 * share).toFixed(1) : Number((100 * share).toPrecision(1))} %`;
+const percent = (share) => `${100 * share >= 1 || share === 0 ? (100 * share).toFixed(1) : (100 * share).toLocaleString("en", { maximumSignificantDigits: 1 })} %`;
 const fixed = (value, digits) => (value === null ? "–" : value.toFixed(digits));
 
 function growthOf(object, run) {
