@@ -408,6 +408,37 @@ def test_what_is_painted_is_saved_with_a_script_that_checks_it_again(client, fol
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == checked["sentence"]
+    assert checked["passes"] == checked["max_passes"]
+
+
+def test_the_script_finds_a_network_that_is_named_from_where_the_viewer_was_started(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(NET)
+    spec, paths = "python:net.py:make", viewing.files({"a": _image()}, tmp_path)
+    with viewing.viewer_of(paths, load_model(spec), Path("out"), spec=spec) as client:
+        made = client.post("what-if?image=0&object=0", viewing.png(_image()[0] == 1))[1]
+        saved = client.post(f"what-if/{made['id']}/save", {"preset": "quick"})[1]
+    done = subprocess.run(
+        [sys.executable, "check.py"], capture_output=True, text=True, check=False,
+        cwd=saved["folder"], env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "suffice" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text")
+def test_a_name_that_is_no_text_is_looked_at_and_saved(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path / "a") + b"\xff.npy"))
+    np.save(path, _image())
+    model = toys.model_of(toys.OwnBrightness(), class_names=("dark", "bright"))
+    with viewing.viewer_of([path], model, tmp_path / "out") as client:
+        assert client.json("state")[0] == client.json("images/0")[0] == 200
+        made = client.post("what-if?image=0&object=0", viewing.png(_image()[0] == 1))[1]
+        status, saved = client.post(f"what-if/{made['id']}/save")
+    assert status == 200
+    assert repr(str(path)) in (Path(saved["folder"]) / "check.py").read_text(encoding="utf-8")
 
 
 def test_a_painted_slice_of_a_volume_is_saved_where_it_lies(tmp_path):

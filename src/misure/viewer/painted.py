@@ -20,6 +20,7 @@ NAME = "painted_region"
 _SCRIPT = """\
 \"\"\"Measures again what the network draws from the painted region alone: python check.py\"\"\"
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ from misure.datasets.image_files import ImageFiles
 from misure.datasets.sample import Reading
 from misure.images.spacing import known_spacing
 
+here = Path(__file__).resolve().parent
+os.chdir({started!r})  # the viewer was started there, and the network may be named from there
 model = misure.load_model({spec!r}, **{model_options!r})
 reading = Reading.for_model(model, {slice_index!r}, {image_options!r})
 image = ImageFiles([{path!r}], reading=reading)[0]
@@ -40,7 +43,7 @@ checked = misure.check_region(
     model,
     image.image,
     target,
-    np.load(Path(__file__).with_name("{name}.npy")),
+    np.load(here / "{name}.npy"),
     dice_threshold={dice_threshold!r},
     preset={preset!r},
     spacing_mm=known_spacing(image.spacing_mm),
@@ -133,6 +136,7 @@ def _script(settings: dict[str, Any], device: str, made: WhatIf, other: Path | N
     )
     return _SCRIPT.format(
         name=NAME,
+        started=str(Path.cwd()),
         spec=settings["model"],
         model_options={"device": device} | settings["model_options"],
         slice_index=settings["slice"],

@@ -5,7 +5,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -235,7 +235,7 @@ class Searches:
         Raises:
             InputError: there is no such preset.
         """
-        preset = asked.make_preset()
+        shown = replace(asked.make_preset(), baseline_image=made.baseline)
         with self._lock:
             self._check_room()
             entry = Entry(
@@ -245,7 +245,7 @@ class Searches:
                 class_name="",
                 target=None,
                 tabs={tab},
-                max_passes=preset.num_presentations + preset.passes_of_evidence,
+                max_passes=shown.num_presentations + shown.passes_of_evidence,
             )
             self._entries[entry.id] = entry
         self._begin(entry, lambda: self._checked(entry, what_ifs, made))

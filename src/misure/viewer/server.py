@@ -1,6 +1,7 @@
 """The addresses of the viewer, and what answers them."""
 
 import asyncio
+import json
 import hashlib
 import mimetypes
 import re
@@ -47,6 +48,14 @@ Answering = Callable[["Viewer", Request], Awaitable[Response]]
 
 _MOST_SIDE = 1 << 16
 _PAGES = resources.files("misure.viewer") / "pages"
+
+
+class Json(JSONResponse):
+    """JSON in ASCII: the name of a file may hold bytes that are no text."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 class Viewer:
@@ -133,12 +142,12 @@ def _refusal(error: Exception) -> Response:
         str(error.args[0]) if isinstance(error, LookupError) and error.args else reason_of(error)
     )
     replaced = {"replaced": True} if isinstance(error, Replaced) else {}
-    return JSONResponse({"error": said, **replaced}, status_code=status)
+    return Json({"error": said, **replaced}, status_code=status)
 
 
 async def _no_such_address(_request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return JSONResponse({"error": "expected another address or method."}, status_code=status)
+    return Json({"error": "expected another address or method."}, status_code=status)
 
 
 async def _page(_viewer: Viewer, _request: Request) -> Response:
@@ -159,12 +168,12 @@ def _packaged(name: str) -> Response:
 
 
 async def _state(viewer: Viewer, _request: Request) -> Response:
-    return JSONResponse(viewer.session.state())
+    return Json(viewer.session.state())
 
 
 async def _image(viewer: Viewer, request: Request) -> Response:
     opened = await viewer.opened(request)
-    return JSONResponse(await run_in_threadpool(opened.record))
+    return Json(await run_in_threadpool(opened.record))
 
 
 def _plane(request: Request, opened: Opened) -> tuple[str, int]:
@@ -264,7 +273,7 @@ async def _explain(viewer: Viewer, request: Request) -> Response:
         seed=requests.whole(said.get("seed", 0), "seed", most=2**32 - 1),
     )
     entry = await run_in_threadpool(viewer.searches.ask, opened, asked, _tab(request))
-    return JSONResponse({"id": entry.id, **entry.record()})
+    return Json({"id": entry.id, **entry.record()})
 
 
 def _threshold(said: dict[str, Any]) -> float:
@@ -295,15 +304,15 @@ def _tab(request: Request) -> str:
 
 
 async def _explanations(viewer: Viewer, _request: Request) -> Response:
-    return JSONResponse([entry.record() for entry in viewer.searches.entries])
+    return Json([entry.record() for entry in viewer.searches.entries])
 
 
 async def _explanation(viewer: Viewer, request: Request) -> Response:
     entry = viewer.searches.entry(request.path_params["id"])
     if entry.status != "done":
-        return JSONResponse(entry.record())
+        return Json(entry.record())
     opened = await _done(viewer.session.opened(entry.asked.image))
-    return JSONResponse(await run_in_threadpool(_whole_record, viewer, entry, opened))
+    return Json(await run_in_threadpool(_whole_record, viewer, entry, opened))
 
 
 def _whole_record(viewer: Viewer, entry: Entry, opened: Opened) -> dict[str, Any]:
@@ -322,7 +331,7 @@ def _whole_record(viewer: Viewer, entry: Entry, opened: Opened) -> dict[str, Any
 async def _cancel(viewer: Viewer, request: Request) -> Response:
     entry = viewer.searches.entry(request.path_params["id"])
     viewer.searches.cancel(entry)
-    return JSONResponse(entry.record())
+    return Json(entry.record())
 
 
 async def _region(viewer: Viewer, request: Request) -> Response:
@@ -368,7 +377,7 @@ async def _save(viewer: Viewer, request: Request) -> Response:
         )
 
     async with viewer.session.drawing:
-        return JSONResponse(await run_in_threadpool(work))
+        return Json(await run_in_threadpool(work))
 
 
 async def _overview(viewer: Viewer, request: Request) -> Response:
@@ -405,7 +414,7 @@ async def _what_if(viewer: Viewer, request: Request) -> Response:
             key=("what-if", tab) if tab else None,
         )
     )
-    return JSONResponse(made.record())
+    return Json(made.record())
 
 
 def _painted(viewer: Viewer, request: Request, opened: Opened, data: bytes) -> Tensor:
@@ -458,17 +467,17 @@ async def _check(viewer: Viewer, request: Request) -> Response:
         seed=0,
     )
     entry = viewer.searches.check(viewer.what_ifs, made, asked, _tab(request))
-    return JSONResponse(entry.record())
+    return Json(entry.record())
 
 
 async def _check_so_far(viewer: Viewer, request: Request) -> Response:
-    return JSONResponse(viewer.searches.check_entry(request.path_params["id"]).record())
+    return Json(viewer.searches.check_entry(request.path_params["id"]).record())
 
 
 async def _cancel_check(viewer: Viewer, request: Request) -> Response:
     entry = viewer.searches.check_entry(request.path_params["id"])
     viewer.searches.cancel(entry)
-    return JSONResponse(entry.record())
+    return Json(entry.record())
 
 
 async def _save_painted(viewer: Viewer, request: Request) -> Response:
@@ -494,7 +503,7 @@ async def _save_painted(viewer: Viewer, request: Request) -> Response:
             ),
         )
 
-    return JSONResponse(await run_in_threadpool(work))
+    return Json(await run_in_threadpool(work))
 
 
 async def _drawn(viewer: Viewer, request: Request) -> Response:
