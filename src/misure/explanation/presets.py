@@ -301,7 +301,7 @@ for _preset in (
         name="paper",
         growth="dilation",
         reduction=PaperReduction(),
-        summary="The paper's settings, as far as known: dilations of 7 x 7 pixels; then a soft "
+        summary="The paper's settings, as far as known: dilations of 7 × 7 pixels; then a soft "
         "mask by gradient descent, and its smallest top part that suffices.",
         usual_passes="about 350",
     ),

@@ -59,7 +59,7 @@ class PassCounts(Record, frozen=True, kw_only=True):
 
     Attributes:
         forward_passes, backward_passes: as counted.
-        pass_equivalents: forward passes + 2 x backward passes.
+        pass_equivalents: forward passes + 2 × backward passes.
     """
 
     forward_passes: Count

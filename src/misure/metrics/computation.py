@@ -12,7 +12,7 @@ from misure.metrics.metric import ENDLESS, metric
     formula="forwards + 2 × backwards, one for each image shown",
 )
 def pass_equivalents(result: MethodResult) -> float:
-    """Forward passes + 2 x backward passes, one for each image shown to the model; 0 or more.
+    """Forward passes + 2 × backward passes, one for each image shown to the model; 0 or more.
 
     Args:
         result: the map, with what was counted while it was made.

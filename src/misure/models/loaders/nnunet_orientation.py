@@ -139,7 +139,7 @@ def _checked(affine: "np.ndarray | Tensor | None") -> np.ndarray:
         raise InputError(
             "expected to know the voxel spacing, since an nnU-Net resamples each image to its own; "
             "got an image without an affine. Give the NIfTI file instead of its numbers, or "
-            "affine=..., e.g. numpy.diag([1, 1, 3, 1]) for 1 x 1 x 3 mm."
+            "affine=..., e.g. numpy.diag([1, 1, 3, 1]) for 1 × 1 × 3 mm."
         )
     matrix = np.asarray(affine, dtype=float)
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
