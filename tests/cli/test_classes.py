@@ -122,6 +122,20 @@ def test_the_next_command_is_one_that_works(folder, monkeypatch):
     assert (np.abs(colours.astype(int) - (230, 159, 0)).max(1) < 30).any()
 
 
+def test_a_class_whose_name_nobody_can_type_is_explained_by_its_number(tmp_path):
+    (tmp_path / "net.py").write_text(
+        "from misure.models.model import SegmentationModel\n"
+        "from misure.testing import OwnBrightness\n"
+        "def make():\n"
+        "    return SegmentationModel(OwnBrightness(), class_names=('background', 'a\\x1bb'))\n"
+    )
+    np.save(tmp_path / "one.npy", np.pad(np.ones((1, 8, 9), np.float32), [(0, 0), (5, 5), (5, 5)]))
+    spec = ["--model", f"python:{tmp_path}/net.py:make"]
+    said = run("classes", str(tmp_path / "one.npy"), *spec)
+    assert said.exit_code == 0, said.output
+    assert shlex.split(said.output.splitlines()[-1])[3:5] == ["--class", "1"]
+
+
 def test_a_folder_names_its_images_and_the_first_object_to_explain(folder):
     Image.fromarray(np.zeros((60, 70), np.uint8)).save(folder / "my images" / "Empty.png")
     done = run("classes", folder / "my images", *network(folder))

@@ -220,7 +220,9 @@ def test_what_suffices_has_passes_of_its_own(answered, tmp_path):
     assert record.passes_of_explaining == record.passes["sufficient"] < record.cost.pass_equivalents
     stopped = replace(record.minimally_sufficient_region, stopped_by="max_passes", is_reduced=True)
     (note,) = notes_of(replace(record, minimally_sufficient_region=stopped))
-    assert note == f"the budget ended the search after {record.passes['sufficient']} pass equivalents"
+    assert (
+        note == f"the budget ended the search after {record.passes['sufficient']} pass equivalents"
+    )
     _run(tmp_path / "plain", limit=1)
     (plain,) = read_run(tmp_path / "plain")
     assert plain.passes_of_explaining == plain.cost.pass_equivalents

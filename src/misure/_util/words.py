@@ -22,4 +22,6 @@ def share(fraction: float) -> str:
     '0.0000007 %'
     """
     percent = 100 * fraction
-    return f"{percent:.1f} %" if percent >= 1 or percent == 0 else f"{Decimal(f'{percent:.1g}'):f} %"
+    if percent >= 1 or percent == 0:
+        return f"{percent:.1f} %"
+    return f"{Decimal(f'{percent:.1g}'):f} %"

@@ -60,3 +60,15 @@ def find_class(name_or_index: str | int, class_names: Sequence[str], network: st
         f"expected a class of {network}, got {name_or_index!r}."
         f"{did_you_mean(name_or_index, class_names)} It has: {names}."
     )
+
+
+def typed_class(class_index: int, class_names: Sequence[str]) -> str:
+    r"""A class as `--class` takes it: its name, if one can type it and it says which; its number.
+
+    >>> typed_class(1, ["cat", "dog"]), typed_class(1, ["cat", "cat"]), typed_class(0, ["a\x1bb"])
+    ('dog', '1', '0')
+    """
+    name = class_names[class_index] if class_index < len(class_names) else ""
+    is_plain = name.isprintable() and not name.startswith("-")
+    says_which = bool(name) and class_names.index(name) == class_index
+    return name if is_plain and says_which else str(class_index)

@@ -11,6 +11,7 @@ from misure.explanation.explanation import Explanation
 from misure.explanation.presentation import presentation_of
 from misure.explanation.presets import DEFAULT_PRESET
 from misure.images.volumes import files_of_image
+from misure.models.names import typed_class
 from misure.reports.explanation_picture import PictureOptions, save_pictures
 from misure.reports.folders import RESULT_FILES, save_result
 from misure.viewer.opened import Opened
@@ -74,7 +75,8 @@ def command_of(opened: Opened, asked: Asked, network: Network) -> str:
         words += ["--point", ",".join(map(str, asked.point or ()))]
     else:
         chosen = opened.object(asked.object)
-        words += ["--class", _class(opened, chosen.class_index)]
+        chosen_class = typed_class(chosen.class_index, opened.drawn.model.class_names)
+        words += ["--class", chosen_class]
         words += ["--instance", str(chosen.instance)]
     if asked.preset != DEFAULT_PRESET:
         words += ["--preset", asked.preset]
@@ -87,14 +89,6 @@ def command_of(opened: Opened, asked: Asked, network: Network) -> str:
     if asked.seed:
         words += ["--seed", str(asked.seed)]
     return shlex.join(words)
-
-
-def _class(opened: Opened, index: int) -> str:
-    """A class as --class takes it: its name, if that says which."""
-    model = opened.drawn.model
-    name = model.class_name(index)
-    is_plain = name.isprintable() and not name.startswith("-")
-    return name if is_plain and model.find_class(name) == index else str(index)
 
 
 def _pairs(flag: str, values: dict[str, Any]) -> list[str]:

@@ -1,8 +1,8 @@
 """The addresses of the viewer, and what answers them."""
 
 import asyncio
-import json
 import hashlib
+import json
 import mimetypes
 import re
 from collections.abc import Awaitable, Callable

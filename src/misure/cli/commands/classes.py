@@ -178,10 +178,11 @@ def _next(
     ctx: click.Context, listed: "list[ListedClass]", model: "SegmentationModel", image: str
 ) -> str:
     """The command that explains the first object; empty if there is none."""
+    from misure.models.names import typed_class
+
     for entry in listed:
         if entry.objects:
-            index, name = entry.found.class_index, entry.found.class_name
-            said = name if model.find_class(name) == index else str(index)
+            said = typed_class(entry.found.class_index, model.class_names)
             added = ["--class", said, "--instance", str(entry.objects[0].instance)]
             return same_with(ctx, "explain", image, without=_BESIDES, added=added)
     return ""
