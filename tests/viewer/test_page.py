@@ -89,7 +89,7 @@ def test_what_is_painted_is_hidden_undone_and_shown_again(page):
         "return [...data].flatMap((value, i) => i % 4 === 3 && value ? [(i - 3) / 4] : [])"
     )
     assert drawn == [30 * row + column, 30 * row + column + 1]
-    assert page.text("outcome-area").startswith("99.8 % shown; the network draws 0 % as ship")
+    assert page.text("outcome-area").startswith("99.8 % shown; the network draws 0.0 % as ship")
     page.click("#undo")
     until(lambda: page.text("outcome-dice") == "1.000")
     assert page.shown().all()

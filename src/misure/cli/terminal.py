@@ -140,7 +140,7 @@ def _by_channel(values: "ExplanationRecord") -> str:
     rows = [
         [
             one.name,
-            "not shown" if one.growth_px is None else f"{one.growth_px:.1f} {unit}",
+            _grown(one.growth_px, unit),
             share(one.sufficient_area_fraction),
             share(one.area_fraction),
         ]
@@ -151,6 +151,17 @@ def _by_channel(values: "ExplanationRecord") -> str:
     dices = [f"dice {found.sufficient_dice:.3f}", f"dice {found.dice:.3f}"]
     rows.append(["all channels", "", *dices])
     return table(["channel", "grown", "sufficient", "minimally sufficient"], rows)
+
+
+def _grown(growth: float | None, unit: str) -> str:
+    """How far a channel's region was grown; None: nothing of it is shown.
+
+    >>> _grown(None, "px"), _grown(0.04, "px"), _grown(3.0, "voxels")
+    ('not shown', 'not grown', '3.0 voxels')
+    """
+    if growth is None:
+        return "not shown"
+    return f"{growth:.1f} {unit}" if growth >= 0.05 else "not grown"
 
 
 def _notes(values: "ExplanationRecord") -> list[str]:
