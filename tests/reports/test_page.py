@@ -13,8 +13,10 @@ from PIL import Image
 import misure
 import toys
 from browsing import NAMES, QUICK, SeaAndShip, cards, choose, count, samples, until
+from misure._util.words import share
 from misure.cli.app import main
 from misure.datasets import Sample, SampleList
+from misure.errors import printable
 from misure.reliability import Examples, fit_reliability, names_of, score_run
 from misure.reliability.scoring import feature_settings
 from misure.reports.page import write_report
@@ -286,6 +288,17 @@ def test_a_report_of_maps_claims_no_regions(tmp_path):
     assert "The method edges finds no regions, so none was shown to the network by itself" in words
     for claim in ("sufficient region", "minimally", "threshold Dice 0", "needs to see", "Each was"):
         assert claim not in words
+
+
+def test_numbers_and_controls_are_written_as_in_the_other_outputs(opened):
+    shares = [0, 1, 0.2443, 0.0095, 0.0012, 1e-5, 1 / 512**3]
+    texts = ["a\u200db\u202ec\x1b\n\t\x85", "\U000e0001", "\u2028\ue000"]
+    assert opened.execute_script("return arguments[0].map(percent)", shares) == [
+        *map(share, shares)
+    ]
+    assert opened.execute_script("return arguments[0].map(printable)", texts) == [
+        *map(printable, texts)
+    ]
 
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&\n\t\x1b[31m\u202egnp.exe " + "\u00e4" * 140

@@ -89,6 +89,8 @@ def test_what_is_painted_is_hidden_undone_and_shown_again(page):
         "return [...data].flatMap((value, i) => i % 4 === 3 && value ? [(i - 3) / 4] : [])"
     )
     assert drawn == [30 * row + column, 30 * row + column + 1]
+    shares = page.run("return [0, 1, 0.2443, 0.0095, 1e-5].map((await at('objects')).share)")
+    assert shares == ["0.0 %", "100.0 %", "24.4 %", "0.9 %", "0.001 %"]
     assert page.text("outcome-area").startswith("99.8 % shown; the network draws 0.0 % as ship")
     page.click("#undo")
     until(lambda: page.text("outcome-dice") == "1.000")

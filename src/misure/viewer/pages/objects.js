@@ -18,8 +18,8 @@ export function connect(start, choose) {
 
 export function share(fraction) {
   const percent = 100 * fraction;
-  const isPlain = percent >= 1 || percent === 0;
-  return `${isPlain ? percent.toFixed(1) : percent.toLocaleString("en", { maximumSignificantDigits: 1 })} %`;
+  if (percent >= 1 || percent === 0) return `${percent.toFixed(1)} %`;
+  return `${Number(percent.toPrecision(1)).toLocaleString("en", { maximumSignificantDigits: 1 })} %`;
 }
 
 function build() {

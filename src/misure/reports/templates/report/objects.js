@@ -10,9 +10,15 @@ const labels = new Map(data.labels); // name of a figure -> what it is
 const collator = new Intl.Collator("en", { numeric: true });
 const byId = (id) => document.getElementById(id);
 
-// Text as it stands there: controls, and what turns the direction of text around, are written as escapes.
-const UNSHOWN = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
-const printable = (text) => String(text).replace(UNSHOWN, (character) => `\\u${character.codePointAt(0).toString(16).padStart(4, "0")}`);
+// Text as it stands there: controls, and what turns the direction of text around, are written as escapes, those of Python.
+const UNSHOWN = /(?![\u200c\u200d])[\p{C}\p{Zl}\p{Zp}]/gu;
+const NAMED = new Map([["\n", "\\n"], ["\r", "\\r"], ["\t", "\\t"]]);
+const printable = (text) => String(text).replace(UNSHOWN, (character) => NAMED.get(character) ?? escaped(character.codePointAt(0)));
+
+function escaped(code) {
+  const [letter, digits] = code < 0x100 ? ["x", 2] : code < 0x10000 ? ["u", 4] : ["U", 8];
+  return `\\${letter}${code.toString(16).padStart(digits, "0")}`;
+}
 
 function make(tag, attributes = {}, ...children) {
   const element = Object.assign(document.createElement(tag), attributes);

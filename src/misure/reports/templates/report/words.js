@@ -1,7 +1,8 @@
 // What is said of an object.
 
 // As many digits as it takes not to say 0.
-const percent = (share) => `${100 * share >= 1 || share === 0 ? (100 * share).toFixed(1) : (100 * share).toLocaleString("en", { maximumSignificantDigits: 1 })} %`;
+const rounded = (value) => Number(value.toPrecision(1)).toLocaleString("en", { maximumSignificantDigits: 1 });
+const percent = (share) => `${100 * share >= 1 || share === 0 ? (100 * share).toFixed(1) : rounded(100 * share)} %`;
 const fixed = (value, digits) => (value === null ? "–" : value.toFixed(digits));
 
 function growthOf(object, run) {
