@@ -506,3 +506,18 @@ def test_the_channels_of_a_volume_are_shown_alike_everywhere(tmp_path):
             assert picture.shape == (5, 6)
             assert np.array_equal(client.pixels(f"what-if/{made}/shown?{asked}"), picture)
         assert client.json("images/0/picture?channel=rgb")[0] == 400
+
+
+def test_an_image_that_changed_is_not_opened_again_as_if_it_had_not(tmp_path, monkeypatch):
+    """Only the newest image stays open, so that the first is read a second time."""
+    monkeypatch.setattr("misure.viewer.session._OPEN_MB", 0)
+    (tmp_path / "net.py").write_text(NET)
+    paths = viewing.files({"a": _image(), "b": _image()}, tmp_path)
+    with viewing.viewer_of(paths, load_model(f"python:{tmp_path}/net.py:make"), tmp_path) as client:
+        for number in (0, 1, 0, 1):
+            assert client.json(f"images/{number}")[0] == 200
+        np.save(paths[0], 1 - _image())
+        status, answer = client.json("images/0")
+        assert status == 400
+        assert "a.npy has changed since" in answer["error"]
+        assert client.json("images/1")[0] == 200

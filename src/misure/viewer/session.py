@@ -17,6 +17,8 @@ from misure.images.channel_names import case_of_files
 from misure.images.volumes import files_of_image
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import segment
+from misure.runs.record import SourceFile
+from misure.runs.source_files import described, have_changed
 from misure.viewer.cache import Cache
 from misure.viewer.jobs import Worker
 from misure.viewer.opened import Opened
@@ -73,6 +75,7 @@ class Session:
         self.worker = Worker()
         self.drawing = asyncio.Lock()  # of figures, which is not for two threads
         self._opened: Cache[int, Opened] = Cache(_OPEN_MB)
+        self._files: dict[int, list[SourceFile]] = {}  # of an image, when it was first opened
 
     @property
     def num_images(self) -> int:
@@ -117,11 +120,23 @@ class Session:
             raise LookupError(f"expected an image below {self.num_images}, got {number}.")
 
     def open(self, number: int) -> Opened:
-        """The same, called on the thread of the network."""
+        """The same, called on the thread of the network.
+
+        Raises:
+            InputError: the image is no longer what it was when it was first opened, so that its
+                objects may have other numbers.
+        """
         known = self._opened.get(number)
         if known is not None:
             return known
         assert self.images is not None  # noqa: S101  # as checked
+        files = files_of(self.images, number)
+        before = self._files.setdefault(number, described(files))
+        if have_changed(files, before):
+            raise InputError(
+                f"expected the image that was opened first, but {self.images.keys[number]} has "
+                "changed since; start misure view again to look at it as it is now."
+            )
         sample, network = self.images[number], self.network
         path = self.path(number)
         model, reading = (network.model, network.reading) if network else (None, AS_IT_IS)
