@@ -125,7 +125,8 @@ def _say_quality(examples: "Examples", wanted: list[str], options: dict[str, Any
         rows.append(["plain confidence", *_cells(quality.confidence)])
         rows.append(["difference", *_cells(quality.gain, "+")])
     say(
-        f"\nOn images left out of the fit (cross-validated by image, {quality.num_failed:,} of "
+        f"\nOn images left out of the fit (cross-validated by image, AUROC within folds; "
+        f"{quality.num_failed:,} of "
         f"{counted(quality.num_objects, 'object')} failed; 95 % bootstrap intervals over images):"
     )
     say(table(["", "AUROC of failures ↑", "mean error of the Dice ↓"], rows))
