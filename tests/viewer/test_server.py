@@ -20,6 +20,7 @@ import viewing
 from misure.cli.app import main
 from misure.images.orientation import lay_out
 from misure.models.loaders import load_model
+from misure.viewer.session import Session
 
 NET = """
 import torch
@@ -67,6 +68,12 @@ def test_the_state(client, folder):
     assert state["can_explain"] is True
     assert state["run"] is None
     assert state["out"] == str(folder / "out")
+
+
+def test_the_working_directory_is_named(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    state = Session(None, None, Path()).state()
+    assert state["out"] == str(folder)
 
 
 def test_an_image_and_its_objects(client):

@@ -97,7 +97,7 @@ class Session:
             "can_explain": self.network is not None,
             "can_segment": self.network is not None,
             "run": self.run,
-            "out": str(self.out),
+            "out": str(self.out.absolute()),
         }
 
     def opened(self, number: int) -> "Future[Opened]":
