@@ -165,6 +165,7 @@ def test_a_volume_has_centres_with_three_numbers(tmp_path):
     done = run("classes", tmp_path / "v.nii", *model, "--out", tmp_path / "v.png")
     assert done.exit_code == 0, done.output
     (row,) = (cells(line) for line in done.output.splitlines() if line.startswith("1 "))
+    assert "voxels" in cells(done.output.splitlines()[0])
     listed = list_objects(segment(toys.model_of(OwnBrightness()), square_image(3)))
     centre = listed[-1].objects[0].centre
     assert row[-1] == ",".join(map(str, centre))

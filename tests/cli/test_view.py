@@ -129,6 +129,7 @@ def test_the_secret_is_in_no_argument_of_the_browser(tmp_path):
 def test_it_ends_within_two_seconds_also_during_a_search(tmp_path, seconds, sent, code):
     process, address = _start(tmp_path)
     try:
+        assert [image["name"] for image in _ask(address, "state")[1]["images"]] == ["a.npy"]
         assert _ask(address, "images/0")[0] == 200
         (tmp_path / "seconds").write_text(str(seconds))  # that a pass takes from now on
         asked = json.dumps({"image": 0, "object": 0})

@@ -50,5 +50,5 @@ def viewing_plane(region: Tensor, order: ViewingOrder) -> tuple[Callable[[Tensor
         return lambda tensor: tensor, ""
     laid_out = lay_out(region, order)
     k = int(laid_out.flatten(1).sum(1).argmax())
-    note = f" (slice {k} of {len(laid_out)}, the one with most of it)"
+    note = f" (slice {k} of 0 to {len(laid_out) - 1}, the one with most of it)"
     return lambda tensor: lay_out(tensor, order)[..., k, :, :], note

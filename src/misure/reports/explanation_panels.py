@@ -31,6 +31,7 @@ from misure.reports.axes import (
 from misure.reports.backdrop import Backdrop
 from misure.reports.canvas import Axes, Normalize
 from misure.reports.density import averaged, density
+from misure.reports.explanation_rows import growth
 from misure.reports.panels import Panel
 from misure.reports.segmentation_picture import segmentation_panel
 from misure.reports.target_picture import image_panel, named
@@ -189,7 +190,7 @@ def _region_detail(explanation: Explanation, name: str) -> str:
             f"{share} of the {whole} in {explanation.num_parts:,} specks, drawn by their density; "
             f"it was shown as it is: Dice {dice:.3f}"
         )
-    of_target = f", the target {grown(explanation)}" if is_large else ""
+    of_target = f", the target {growth(explanation.values)}" if is_large else ""
     return f"bright: shown alone, {share} of the {whole}{of_target} gives Dice {dice:.3f}"
 
 
@@ -270,16 +271,6 @@ def region_words(explanation: Explanation) -> str:
     if small.area_fraction > explanation.values.sufficient_region.area_fraction:
         return "accepted by the preset"
     return "sufficient region, not reduced"
-
-
-def grown(explanation: Explanation) -> str:
-    """How far the sufficient region was grown, in the unit that is known."""
-    if not explanation.growth_px:
-        return "not grown"
-    if explanation.growth_mm is not None:
-        return f"grown by {explanation.growth_mm:.1f} mm"
-    unit = "px" if explanation.target.region.ndim == 2 else "voxels"
-    return f"grown by {explanation.growth_px:.0f} {unit}"
 
 
 def _top(explanation: Explanation) -> float:

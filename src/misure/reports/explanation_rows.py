@@ -51,7 +51,7 @@ def explanation_rows(values: ExplanationRecord) -> list[Row]:
     pieces = f" of {grain_px} {_unit(values)} or more" if grain_px > 1 else ""
     target, *of_region = region_rows(values, "minimally_sufficient_region", pieces)
     large = values.sufficient_region
-    grown = ["sufficient_region", *_area_and_dice(large), _growth(values)]
+    grown = ["sufficient_region", *_area_and_dice(large), growth(values)]
     return [target, grown, *of_region]
 
 
@@ -96,14 +96,15 @@ def _unit(values: Measured) -> str:
     return "voxels" if len(values.shape) == 3 else "px"
 
 
-def _growth(values: ExplanationRecord) -> str:
+def growth(values: ExplanationRecord) -> str:
     """How far the sufficient region was grown, in millimetres where they are known."""
     large = values.sufficient_region
     if not large.growth_px:
         return "not grown"
     if large.growth_mm is not None:
-        return f"grown {large.growth_mm:.1f} mm"
-    return f"grown {large.growth_px:.1f} {_unit(values)}"
+        return f"grown by {large.growth_mm:.1f} mm"
+    digits = 1 if large.growth_px < 1 else 0
+    return f"grown by {large.growth_px:.{digits}f} {_unit(values)}"
 
 
 def _other_image(values: Measured) -> str:

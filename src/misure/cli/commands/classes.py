@@ -91,7 +91,8 @@ def classes(
         return
     if quiet:
         return
-    say(_as_table(rows, named=len(images) > 1))
+    unit = "voxels" if sample.image.ndim == 4 else "pixels"
+    say(_as_table(rows, unit, named=len(images) > 1))
     for line in more:
         say(line)
     if out is not None:
@@ -104,9 +105,9 @@ def classes(
         say("\nThe network finds nothing but the background; --class 0 explains that.")
 
 
-def _as_table(rows: list[list[str]], *, named: bool) -> str:
+def _as_table(rows: list[list[str]], unit: str, *, named: bool) -> str:
     """The table, without columns in which nothing stands; one image needs no name."""
-    header = ["image", "class_index", "class_name", "N", "score", "pixels", "area", "centre"]
+    header = ["image", "class_index", "class_name", "N", "score", unit, "area", "centre"]
     filled = [
         column
         for column in range(len(header))

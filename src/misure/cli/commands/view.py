@@ -130,6 +130,7 @@ def _network(
 def _session(source: Path, network: "Network | None", out: Path) -> "Iterator[Session]":
     """A session of an image, a folder or a run; what it needs on disk goes with it."""
     from misure.datasets.image_files import ImageFiles, open_images
+    from misure.images.volumes import files_of_image
     from misure.viewer.session import Session
 
     if (source / "run.json").is_file():
@@ -140,7 +141,7 @@ def _session(source: Path, network: "Network | None", out: Path) -> "Iterator[Se
     images = (
         open_images(source, network.reading)
         if source.is_dir()
-        else ImageFiles([source], reading=network.reading)
+        else ImageFiles([source], folder=files_of_image(source)[0].parent, reading=network.reading)
     )
     yield Session(images, network, out)
 
