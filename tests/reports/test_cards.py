@@ -109,11 +109,15 @@ def test_networks_side_by_side_show_the_same_object(browser, tmp_path):
     (page,) = write_report([tmp_path / "a", tmp_path / "b"], tmp_path / "r.html")
     browser.get(page.as_uri())
     until(lambda: cards(browser))
-    assert cards(browser) == ["thing · a#1.0", "thing · a#1.1", "sky · a#2.0"]
+    assert cards(browser) == ["thing 0 · a#1.0", "thing 1 · a#1.1", "sky 0 · a#2.0"]
     notes = browser.execute_script(
         "return [...document.querySelectorAll('.card .notes')].map((one) => one.textContent)"
     )
-    assert notes == ["here thing · a#2.1, overlap 0.50", "here thing · a#2.0", "here sky · a#1.0"]
+    assert notes == [
+        "here thing 1 · a#2.1, overlap 0.50",
+        "here thing 0 · a#2.0",
+        "here sky 0 · a#1.0",
+    ]
     browser.execute_script("document.querySelector('.card').click()")
     until(lambda: len(browser.find_elements("css selector", "#large canvas")) == 4)
     captions = [one.text for one in browser.find_elements("css selector", "#large figcaption")]

@@ -41,5 +41,7 @@ const dustOf = (object, run) => runs[run].dust[object] ?? "";
 const isUnreduced = (object, run) => notesOf(object, run).some((note) => note.startsWith("not reduced"));
 const outlineSuffices = (object, run) => runs[run].outline[object] === 1;
 const sentencesOf = (object, run) => [leansOf, lostOf, dustOf].map((of) => of(object, run)).filter(Boolean);
-const titled = (key, name) => (name ? `${name} · ${key}` : key);
+// Objects are called as `--instance` numbers them: person 1 · street.png#15.1
+const numberIn = (key) => /#\d+\.(\d+)$/.exec(key)?.[1];
+const titled = (key, name) => (name ? `${[name, numberIn(key)].filter(Boolean).join(" ")} · ${key}` : key);
 const titleOf = (object) => titled(data.keys[object], data.names[data.classes[object]]);
