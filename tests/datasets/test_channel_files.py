@@ -293,7 +293,7 @@ def test_the_classes_of_every_case_of_a_folder(tmp_path, brats):
     done = CliRunner().invoke(main, [*asked, *options])
     assert done.exit_code == 0, done.output
     header, *rows = (line.split() for line in done.output.splitlines()[:4])
-    assert header[:5] == ["image", "class_index", "class_name", "N", "pixels"]
+    assert header[:5] == ["image", "class_index", "class_name", "N", "voxels"]
     assert [row[:4] for row in rows if row[1] == "0"] == [
         ["a", "0", "0", "456"], ["b", "0", "0", "504"]
     ]  # fmt: skip
