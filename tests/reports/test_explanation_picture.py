@@ -26,6 +26,7 @@ from misure.reports.explanation_picture import PictureOptions, save_pictures
 from misure.reports.folders import RESULT_FILES, save_result
 from misure.reports.segmentation_picture import classes_in, segmentation_panel, tint
 
+STEP = 0.5 / 255 + 1e-6  # of eight bits
 FIRST = ["The image", "Sufficient region, not reduced", "Where it matters"]
 
 
@@ -93,8 +94,8 @@ def test_classes_have_the_same_colours_whichever_is_explained():
     for first in (None, 1, 2):
         axes = matplotlib.figure.Figure().subplots()
         segmentation_panel(segmentation, backdrop, first).draw(axes, Cut())
-        drawn.append(np.asarray(axes.images[1].get_array()))
-    assert np.allclose(drawn[0][2, 16, :3], rgb(CLASS_COLOURS[1]))
+        drawn.append(np.asarray(axes.images[1].get_array()) / 255)
+    assert np.allclose(drawn[0][2, 16, :3], rgb(CLASS_COLOURS[1]), atol=STEP)
     assert all(np.array_equal(one, drawn[0]) for one in drawn)
 
 
@@ -133,16 +134,16 @@ def test_the_image_is_the_one_given_or_kept_or_that_of_the_file(square, tmp_path
         loaded.with_values(image=str(tmp_path / "square.npy")).plot("image"),
         loaded.plot("image", image=tmp_path / "square.npy", segmentation=segmentation),
     ):
-        drawn = figure.axes[0].images[0].get_array()
-        assert np.allclose(drawn, image[0].numpy())
+        drawn = figure.axes[0].images[0].get_array() / 255
+        assert np.allclose(drawn, image[0].numpy(), atol=STEP)
 
 
 def test_the_region_is_bright_and_its_words_are_right(square):
     found, _, image = square
     axes = found.plot("sufficient_region").axes[0]
-    drawn, region = np.asarray(axes.images[0].get_array()), found.sufficient_region.numpy()
-    assert np.allclose(drawn[region], image[0].numpy()[region])
-    assert np.allclose(drawn[~region], 0.3 * image[0].numpy()[~region])
+    drawn, region = np.asarray(axes.images[0].get_array()) / 255, found.sufficient_region.numpy()
+    assert np.allclose(drawn[region], image[0].numpy()[region], atol=STEP)
+    assert np.allclose(drawn[~region], 0.3 * image[0].numpy()[~region], atol=STEP)
     (detail,) = (text.get_text() for text in axes.texts)
     assert f"{100 * region.mean():.1f} % of the image" in detail.replace("\n", " ")
     for fill, words in ((True, "the whole image"), (False, "nothing is needed")):
@@ -255,7 +256,7 @@ def test_what_nothing_is_known_about_is_hatched_in_the_map():
     draw_hatched(axes, unknown)
     drawn = np.asarray(axes.images[0].get_array())
     finer = len(drawn) // 64
-    assert np.array_equal(drawn[::finer, ::finer, 3] == 1, unknown)
+    assert np.array_equal(drawn[::finer, ::finer, 3] == 255, unknown)
     assert len(np.unique(drawn[:, -1, 0])) == 2  # stripes
 
 

@@ -53,8 +53,13 @@ def show_image(axes: Axes, image: np.ndarray, dimmed: np.ndarray | None = None) 
     if dimmed is not None:
         image = image.copy()
         image[dimmed] *= _DIMMED
-    options: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 1} if image.ndim == 2 else {}
-    axes.imshow(image.clip(0, 1), interpolation=interpolation(image), **options)
+    options: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255} if image.ndim == 2 else {}
+    axes.imshow(in_bytes(image.clip(0, 1)), interpolation=interpolation(image), **options)
+
+
+def in_bytes(colours: np.ndarray) -> np.ndarray:
+    """Greys or colours in [0, 1] as uint8: a figure keeps them, an eighth of float64."""
+    return (colours * 255).round().astype(np.uint8)
 
 
 def interpolation(image: np.ndarray) -> str:
@@ -156,9 +161,9 @@ def draw_density(axes: Axes, image: np.ndarray, share: np.ndarray, top: float) -
     """
     grey = grey_of(image)
     show_image(axes, 0.5 * grey + 0.5 * float(grey.mean()))
-    covered = np.empty((*share.shape, 4))
-    covered[...] = (*rgb(REGION_COLOUR), 1.0)
-    covered[..., 3] = _MOST_COVER * (share / max(top, 1e-9)).clip(0, 1)
+    covered = np.empty((*share.shape, 4), np.uint8)
+    covered[..., :3] = in_bytes(np.array(rgb(REGION_COLOUR)))
+    covered[..., 3] = in_bytes(_MOST_COVER * (share / max(top, 1e-9)).clip(0, 1))
     axes.imshow(covered, interpolation=interpolation(covered))
 
 
@@ -180,8 +185,8 @@ def draw_overlay(axes: Axes, image: np.ndarray, values: np.ndarray, top: float) 
     grey, is_known = grey_of(image), ~np.isnan(values)
     show_image(axes, np.where(is_known, _PALE[0] + _PALE[1] * grey, grey))
     scale = Normalize(0, max(1e-9, top), clip=True)
-    covered = colormaps[MAP_COLOURS](scale(np.nan_to_num(values, nan=0.0)))
-    covered[..., 3] = np.where(is_known, _BLENDED, 0.0)
+    covered = colormaps[MAP_COLOURS](scale(np.nan_to_num(values, nan=0.0)), bytes=True)
+    covered[..., 3] = np.where(is_known, round(_BLENDED * 255), 0)
     axes.imshow(covered, interpolation=interpolation(covered))
 
 
@@ -244,14 +249,14 @@ def draw_hatched(axes: Axes, region: np.ndarray) -> None:
     height, width = region.shape
     finer = max(1, ceil(_STRIPES * _CELLS_OF_STRIPE / max(height, width)))  # cells along a pixel
     is_there = region.repeat(finer, 0).repeat(finer, 1)
-    rows, columns = np.indices(is_there.shape)
+    rows, columns = (np.arange(side, dtype=np.int32) for side in is_there.shape)
     period = max(is_there.shape) // _STRIPES
-    is_stripe = (rows + columns) % period < period / 3
-    covered = np.zeros((*is_there.shape, 4))
+    is_stripe = (rows[:, None] + columns) % period < period / 3
+    covered = np.zeros((*is_there.shape, 4), np.uint8)
     for cells, colour in zip(
         (is_there & ~is_stripe, is_there & is_stripe), _UNKNOWN_COLOURS, strict=True
     ):
-        covered[cells] = (*rgb(colour), 1.0)
+        covered[cells] = in_bytes(np.array((*rgb(colour), 1.0)))
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     axes.imshow(covered, interpolation="nearest", extent=extent)
 

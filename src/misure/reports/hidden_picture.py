@@ -20,6 +20,7 @@ from misure.reports.axes import (
     TARGET_COLOUR,
     draw_outlines,
     grey_of,
+    in_bytes,
     interpolation,
     rgb,
     show_image,
@@ -164,7 +165,7 @@ def _drawn_panel(
         grey = grey_of(backdrop.colours(cut, seen))
         show_image(axes, 0.6 * grey + 0.4 * float(grey.mean()))
         planes = [cut.take(one).cpu().numpy() for one in (counted, pale, target)]
-        axes.imshow(_tint(planes[0], planes[1]), interpolation=interpolation(grey))
+        axes.imshow(in_bytes(_tint(planes[0], planes[1])), interpolation=interpolation(grey))
         draw_outlines(axes, (planes[2], TARGET_COLOUR, "solid"))
 
     is_pale = float(pale.float().mean()) >= _NAMED

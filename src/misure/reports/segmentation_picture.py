@@ -12,7 +12,15 @@ from misure.errors import entrance, printable
 from misure.images.cuts import Cut, cuts_through
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation
-from misure.reports.axes import CLASS_COLOURS, draw_outline, grey_of, interpolation, rgb, show_image
+from misure.reports.axes import (
+    CLASS_COLOURS,
+    draw_outline,
+    grey_of,
+    in_bytes,
+    interpolation,
+    rgb,
+    show_image,
+)
 from misure.reports.backdrop import Backdrop, backdrop_of
 from misure.reports.canvas import Axes, Figure
 from misure.reports.panels import Panel, draw_panels
@@ -105,7 +113,7 @@ def draw_classes(
     grey = grey_of(image)
     show_image(axes, 0.6 * grey + 0.4 * float(grey.mean()))
     if coloured:
-        axes.imshow(tint(by_class, coloured), interpolation=interpolation(grey))
+        axes.imshow(in_bytes(tint(by_class, coloured)), interpolation=interpolation(grey))
     for class_index, colour in coloured:
         if model.multilabel:
             draw_outline(axes, by_class[class_index], colour, "solid")
