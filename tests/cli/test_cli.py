@@ -9,6 +9,7 @@ import sys
 import termios
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from PIL import Image
 
 import misure
 import toys
+from misure._util import progress
 from misure.cli.app import main
 from misure.datasets.triangle.dataset import TriangleDataset
 
@@ -487,6 +489,8 @@ def test_silent_in_a_pipe_but_for_the_summary(picture, tmp_path, capfd):
 @pytest.mark.slow
 def test_a_progress_bar_on_a_terminal(picture, tmp_path, monkeypatch):
     monkeypatch.setattr("misure._util.progress._DELAY_S", 0)
+    every_step = partial(progress.make_bar, mininterval=0)  # however quickly they follow
+    monkeypatch.setattr(progress, "make_bar", every_step)
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     shown = []
