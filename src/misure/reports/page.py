@@ -98,6 +98,7 @@ def write_report(
         raise InputError(f"expected picture_px of 16 or more, got {picture_px}.")
     numbering = {"ignore": ignore, "label_offset": label_offset, "label_map": label_map}
     shown = _Shown.open(runs, reliability, annotations, numbering)
+    shown.data["full"] = full_size
     return _write(shown, out, picture_px, full_size=full_size)
 
 
@@ -190,7 +191,7 @@ def _write(
     size_px = next((px for most, px in _SIZES_PX if num <= most), _LEAST_SIZE_PX)
     parts = shown.pictures.parts(picture_px or size_px, _OBJECTS_OF_A_PART)
     folder = out.with_name(f"{out.stem}_files")
-    data = shown.data | {"folder": folder.name, "full": full_size or shown.data.get("full", False)}
+    data = shown.data | {"folder": folder.name}
     with ExitStack() as stack:
         files: list[Path] = []
         inside = list(parts) if num <= OBJECTS_IN_ONE_FILE else []

@@ -329,7 +329,10 @@ def _whole_record(viewer: Viewer, entry: Entry, opened: Opened) -> dict[str, Any
 
 
 async def _cancel(viewer: Viewer, request: Request) -> Response:
-    entry = viewer.searches.entry(request.path_params["id"])
+    return _cancelled(viewer, viewer.searches.entry(request.path_params["id"]))
+
+
+def _cancelled(viewer: Viewer, entry: Entry) -> Response:
     viewer.searches.cancel(entry)
     return Json(entry.record())
 
@@ -475,9 +478,7 @@ async def _check_so_far(viewer: Viewer, request: Request) -> Response:
 
 
 async def _cancel_check(viewer: Viewer, request: Request) -> Response:
-    entry = viewer.searches.check_entry(request.path_params["id"])
-    viewer.searches.cancel(entry)
-    return Json(entry.record())
+    return _cancelled(viewer, viewer.searches.check_entry(request.path_params["id"]))
 
 
 async def _save_painted(viewer: Viewer, request: Request) -> Response:
