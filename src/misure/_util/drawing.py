@@ -24,6 +24,8 @@ def drawing(module: str, function: str) -> Callable[..., Any]:
 class InNotebook:
     """A base of results that a notebook shows as a page: title, sentences and figures."""
 
+    __slots__ = ()  # records, of which a run has many, stay small
+
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         html: str = drawing("notebook_answers", "result_html")(self)

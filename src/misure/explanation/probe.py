@@ -276,11 +276,11 @@ class Account:
             what the work around it needs.
         was_short: whether something could not be shown, because of the limit.
         on_region: called with each region that suffices and is smaller than those before; None:
-            nobody asks.
+            nothing is called.
         finding: name of the region that is being searched for.
         least_px: pixels of the smallest region that `on_region` was called with; a larger one that
             suffices is no news.
-        on_add: called whenever passes were counted; None: nobody asks.
+        on_add: called each time passes are counted; None: nothing is called.
     """
 
     cost: Cost = field(default_factory=Cost)

@@ -121,10 +121,7 @@ def _by_channel(record: ByChannelRecord, target: str, whole: str) -> str:
 
 def _not_reduced(record: ExplanationRecord) -> str:
     """That nothing smaller was found; the grown object may be smaller, if blocks are coarse."""
-    grown, passes = (
-        record.sufficient_region,
-        f"{counted(passes_together(record), 'pass equivalent')}",
-    )
+    grown, passes = record.sufficient_region, counted(passes_together(record), "pass equivalent")
     if grown.area_fraction >= record.minimally_sufficient_region.area_fraction:
         return f"No smaller region was found within {passes}."
     whole = "image" if len(record.shape) == 2 else "volume"

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from misure._util.drawing import drawing
+from misure._util.drawing import InNotebook
 from misure._util.progress import shown_progress
 from misure._util.records import Count, Fraction, Record
 from misure._util.suggestions import did_you_mean
@@ -62,7 +62,7 @@ class Repetition(Record, frozen=True, kw_only=True):
     area_fraction: Fraction
 
 
-class Stability(Record, frozen=True, kw_only=True):
+class Stability(InNotebook, Record, frozen=True, kw_only=True):
     """Whether an object explained again has the same minimally sufficient region.
 
     Attributes:
@@ -74,11 +74,6 @@ class Stability(Record, frozen=True, kw_only=True):
     by_change: dict[str, Repetition]
     left_out: dict[str, str]
     passes: Count
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: what was changed, and how the regions compare."""
-        html: str = drawing("notebook_answers", "result_html")(self)
-        return html
 
     @property
     def note(self) -> str:

@@ -11,7 +11,7 @@ from math import ceil, log
 
 from torch import Tensor
 
-from misure._util.drawing import drawing
+from misure._util.drawing import InNotebook
 from misure._util.progress import OnStep
 from misure._util.records import Count, Fraction, Record
 from misure.errors import InputError
@@ -54,7 +54,7 @@ class HeldOfDrawn(Record, frozen=True, kw_only=True):
     drawn: Count
 
 
-class Robustness(Record, frozen=True, kw_only=True):
+class Robustness(InNotebook, Record, frozen=True, kw_only=True):
     """For which share of the baseline images of a mixture a region answers its question.
 
     Attributes:
@@ -96,11 +96,6 @@ class Robustness(Record, frozen=True, kw_only=True):
     def fails_on(self) -> dict[str, HeldOfDrawn]:
         """The kinds on some of which the region does not answer the question."""
         return {kind: one for kind, one in self.by_kind.items() if one.held < one.drawn}
-
-    def _repr_html_(self) -> str:
-        """What a notebook shows: how sure it is, and on what kinds it holds."""
-        html: str = drawing("notebook_answers", "result_html")(self)
-        return html
 
     @property
     def note(self) -> str:
