@@ -36,6 +36,11 @@ def as_colours(image: Tensor, low: float, high: float) -> np.ndarray:
     return torch.as_tensor(chosen).numpy()
 
 
+def in_bytes(colours: np.ndarray) -> np.ndarray:
+    """Greys or colours in [0, 1] as uint8."""
+    return (colours * 255).round().astype(np.uint8)
+
+
 def viewing_plane(region: Tensor, order: ViewingOrder) -> tuple[Callable[[Tensor], Tensor], str]:
     """A function that takes the plane (..., H, W) to show out of (..., *spatial), and a note on it.
 

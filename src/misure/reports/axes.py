@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import label
 
+from misure.images.planes import in_bytes
 from misure.models.prompts import Prompt
 from misure.reports.canvas import (
     Axes,
@@ -54,12 +55,8 @@ def show_image(axes: Axes, image: np.ndarray, dimmed: np.ndarray | None = None) 
         image = image.copy()
         image[dimmed] *= _DIMMED
     options: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255} if image.ndim == 2 else {}
+    # In bytes, as a figure keeps its pictures: floats of a large photograph take gigabytes.
     axes.imshow(in_bytes(image.clip(0, 1)), interpolation=interpolation(image), **options)
-
-
-def in_bytes(colours: np.ndarray) -> np.ndarray:
-    """Greys or colours in [0, 1] as uint8: a figure keeps them, an eighth of float64."""
-    return (colours * 255).round().astype(np.uint8)
 
 
 def interpolation(image: np.ndarray) -> str:

@@ -25,7 +25,7 @@ from torch import Tensor
 from misure._util.readable_names import DistinctNames, readable_name
 from misure.errors import InputError
 from misure.images.orientation import AS_STORED, ViewingOrder, lay_out
-from misure.images.planes import as_colours, grey_range
+from misure.images.planes import as_colours, grey_range, in_bytes
 from misure.images.volumes import stem_of
 from misure.reports.figures import LABELS, figures_of, notes_of
 from misure.runs.answers import answered_regions
@@ -183,7 +183,7 @@ class _Files:
             return self._of_sample[record.sample]
         plane = image.pixels if image.is_thumbnail else place.take(image.pixels)
         low, high = (0.0, 1.0) if image.is_thumbnail else grey_range(image.pixels)
-        pixels = (as_colours(plane.float().cpu(), low, high) * 255).round().astype(np.uint8)
+        pixels = in_bytes(as_colours(plane.float().cpu(), low, high))
         path = self._path("data", f"{name}.jpg")
         Image.fromarray(pixels).save(self._out / path, quality=_QUALITY)
         self._of_sample[record.sample] = path

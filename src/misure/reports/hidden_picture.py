@@ -11,6 +11,7 @@ from torch import Tensor
 from misure.explanation.answers.hidden import HiddenRegion
 from misure.explanation.presentation import Presentation, presentation_of
 from misure.images.cuts import Cut, Lie, cuts_through
+from misure.images.planes import in_bytes
 from misure.images.volumes import name_of
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import drawn_region
@@ -20,7 +21,6 @@ from misure.reports.axes import (
     TARGET_COLOUR,
     draw_outlines,
     grey_of,
-    in_bytes,
     interpolation,
     rgb,
     show_image,

@@ -46,7 +46,7 @@ def save_objects_picture(
     The number on each is `ListedObject.instance`, as `--instance` takes it. If there are more
     classes than colours, the name of the class stands before it.
 
-    Of a volume it is the axial slice that holds most of them.
+    A volume is shown by the axial slice that holds most of them.
 
     Args:
         image: (C, *spatial) float.

@@ -22,7 +22,7 @@ from misure.explanation.dust import is_dust
 from misure.explanation.nested import map_value
 from misure.images.maps import fill_unknown
 from misure.images.orientation import AS_STORED
-from misure.images.planes import as_colours, grey_range, viewing_plane
+from misure.images.planes import as_colours, grey_range, in_bytes, viewing_plane
 from misure.reports.density import density
 from misure.runs.answers import answered_regions
 from misure.runs.folder import RunFolder
@@ -153,8 +153,8 @@ def _check_own(arrays: Mapping[str, torch.Tensor], record: DoneObject, folder: R
 def encoded_full_image(folder: RunFolder, record: DoneObject, images: RunImages) -> str:
     """The image of an object as the address of a picture of all its pixels.
 
-    Of a volume it is the slice with most of the object. Greys are a PNG, colours a JPEG with little
-    loss. The thumbnail stands for an image that is no longer found.
+    For a volume it shows the slice with most of the object. Greys are a PNG, colours a JPEG with
+    little loss. If the image is gone or has changed, the thumbnail is returned.
 
     Args:
         folder: of the run.
@@ -170,8 +170,7 @@ def encoded_full_image(folder: RunFolder, record: DoneObject, images: RunImages)
         return encoded_image(folder, record.thumbnail, math.inf)
     take, _ = viewing_plane(target, record.viewing_order or AS_STORED)
     plane = take(found.pixels).float().cpu()
-    pixels = (as_colours(plane, *grey_range(found.pixels)) * 255).round()
-    picture = Image.fromarray(pixels.astype(np.uint8))
+    picture = Image.fromarray(in_bytes(as_colours(plane, *grey_range(found.pixels))))
     if picture.mode == "L":
         return _address(_encoded(picture, "PNG"), "PNG")
     return _address(_encoded(picture, "JPEG", quality=95, subsampling=0), "JPEG")

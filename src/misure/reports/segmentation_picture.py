@@ -10,13 +10,13 @@ from scipy.ndimage import distance_transform_edt
 
 from misure.errors import entrance, printable
 from misure.images.cuts import Cut, cuts_through
+from misure.images.planes import in_bytes
 from misure.models.model import SegmentationModel
 from misure.models.segmentation import Segmentation
 from misure.reports.axes import (
     CLASS_COLOURS,
     draw_outline,
     grey_of,
-    in_bytes,
     interpolation,
     rgb,
     show_image,

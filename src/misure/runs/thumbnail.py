@@ -3,7 +3,7 @@
 import numpy as np
 
 from misure.datasets.sample import Sample
-from misure.images.planes import as_colours, grey_range, viewing_plane
+from misure.images.planes import as_colours, grey_range, in_bytes, viewing_plane
 from misure.models.preprocessing import resize
 from misure.models.target import Target
 
@@ -20,5 +20,4 @@ def thumbnail(sample: Sample, target: Target, side_px: int) -> np.ndarray:
     plane, (low, high) = take(sample.image).float().cpu(), grey_range(sample.image)
     scale = min(1.0, side_px / max(plane.shape[1:]))
     sides = [max(1, round(scale * side)) for side in plane.shape[1:]]
-    pixels: np.ndarray = (as_colours(resize(plane[None], sides)[0], low, high) * 255).round()
-    return pixels.astype(np.uint8)
+    return in_bytes(as_colours(resize(plane[None], sides)[0], low, high))
