@@ -11,19 +11,12 @@ from selenium.webdriver.common.keys import Keys
 
 import misure
 import toys
-from browsing import start_browser, until
+from browsing import until
 from misure.reports.density import density
 from viewed import NAMES, Page, Served, write_picture
 
 BEACON = (slice(11, 14), slice(22, 25))  # rows, columns: without it nothing is a ship
 QUICK = "document.getElementById('preset').value = 'quick'"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    driver = start_browser(1280, 860)
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture

@@ -4,18 +4,11 @@ import numpy as np
 import pytest
 
 import toys
-from browsing import start_browser, until
+from browsing import until
 from viewed import Page, Served, write_picture
 
 pytestmark = pytest.mark.slow
 NAMES = "abcdef"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    driver = start_browser(1280, 860)
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
